@@ -1,0 +1,97 @@
+"""The user's own data, made into a Dataset: read, checked, split by seed unless they come split, cast and binarised."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jensen.datasets._convert import binarised, check_array, to_storage
+from jensen.datasets._dataset import SPLITS, Dataset
+from jensen.datasets._read import WHOLE, Raw, from_object, read_path, refuse_columns
+
+DEFAULT_FRACTION = 0.1
+
+
+def user_dataset(source: Any, *, seed: int, validation_fraction: float, test_fraction: float, binarise: str, columns: Sequence[str | int] | None) -> Dataset:
+    """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
+    _check_seed(seed)
+    if isinstance(source, str | os.PathLike):
+        raw = read_path(Path(source).expanduser(), columns)
+    else:
+        refuse_columns(columns, "data")
+        raw = from_object(source)
+    _check(raw)
+    raw = _with_test(raw, seed, validation_fraction, test_fraction) if WHOLE in raw.arrays else _with_validation(raw, seed, validation_fraction, test_fraction)
+    arrays, cast_notes = to_storage(raw.arrays)
+    arrays, levels, binary_notes = binarised(arrays, binarise, seed)
+    return Dataset(**arrays, name=raw.name, levels=levels, labels=raw.labels, notes=(*raw.notes, *cast_notes, *binary_notes))
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be an integer in 0..{2**32 - 1}; got {seed!r}.")
+
+
+def _check(raw: Raw) -> None:
+    for key, array in raw.arrays.items():
+        where = raw.name if key == WHOLE else f"{raw.name}, split {key},"
+        check_array(array, where)
+        if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
+            raise ValueError(f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row.")
+    shapes = {key: array.shape[1:] for key, array in raw.arrays.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
+        raise ValueError(f"{raw.name}: the splits' event shapes disagree ({listed}); give all splits one event shape.")
+    rows = sum(len(array) for array in raw.arrays.values())
+    if rows < 3:
+        raise ValueError(f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test.")
+
+
+def _with_test(raw: Raw, seed: int, validation_fraction: float, test_fraction: float) -> Raw:
+    rows = len(raw.arrays[WHOLE])
+    if not test_fraction > 0:
+        raise ValueError(f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}.")
+    counts = _counts(raw.name, rows, {"validation": validation_fraction, "test": test_fraction})
+    order = np.random.RandomState((seed, 0)).permutation(rows)
+    # Test comes first, so that the same rows are held out whatever the validation fraction.
+    test, validation, train = np.split(order, (counts["test"], counts["test"] + counts["validation"]))
+    note = f"{rows} rows split by seed {seed} into {len(train)}/{len(validation)}/{len(test)}"
+    return _taken(raw, {"train": (WHOLE, train), "validation": (WHOLE, validation), "test": (WHOLE, test)}, note)
+
+
+def _with_validation(raw: Raw, seed: int, validation_fraction: float, test_fraction: float) -> Raw:
+    useless = {"test_fraction": test_fraction, **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {})}
+    for option, value in useless.items():
+        if value != DEFAULT_FRACTION:
+            raise ValueError(f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out.")
+    rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
+    if "validation" in raw.arrays:
+        return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
+    count = _counts(f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction})["validation"]
+    validation, train = np.split(np.random.RandomState((seed, 0)).permutation(len(rows["train"])), (count,))
+    note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation by seed {seed}"
+    return _taken(raw, {"train": ("train", train), "validation": ("train", validation), "test": ("test", rows["test"])}, note)
+
+
+def _counts(name: str, rows: int, fractions: dict[str, float]) -> dict[str, int]:
+    for split, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{split}_fraction must be at least 0 and below 1; got {fraction}.")
+    counts = {split: round(rows * fraction) for split, fraction in fractions.items()}
+    for split, count in counts.items():
+        if count == 0 and fractions[split] > 0:
+            raise ValueError(f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves {split} empty; use at least {1 / rows:.2g}.")
+    if sum(counts.values()) >= rows:
+        asked = " and ".join(f"{split}_fraction={fraction}" for split, fraction in fractions.items())
+        raise ValueError(f"{asked} of the {rows} rows of {name} leave train empty; use smaller fractions.")
+    return counts
+
+
+def _taken(raw: Raw, rows: dict[str, tuple[str, np.ndarray]], note: str) -> Raw:
+    """Split -> (the array it comes from, its row numbers), applied to arrays and labels."""
+    arrays = {split: raw.arrays[key][index] for split, (key, index) in rows.items()}
+    labels = {split: raw.labels[key][index] for split, (key, index) in rows.items() if key in raw.labels}
+    return replace(raw, arrays=arrays, labels=labels, notes=(*raw.notes, note))
