@@ -1,0 +1,21 @@
+"""The evidence lower bound, E_q log w."""
+
+from typing import ClassVar, Literal
+
+import jax.numpy as jnp
+
+from jensen._types import Array, Float
+from jensen.bounds._base import AbstractBound
+
+
+class ELBO(AbstractBound):
+    """(1/S) sum_s log w_s: unbiased for E_q[log p(x,z) - log q(z|x)] = log p(x) - KL(q || posterior) (Kingma & Welling 2013, equation 2).
+
+    ELBO()(log_w)  # nats
+    """
+
+    guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"
+    linear: ClassVar[bool] = True
+
+    def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
+        return jnp.mean(log_w)

@@ -1,0 +1,24 @@
+"""The diagonal normal: numpyro's `Normal(loc, scale).to_event(1)`, made and recognised in one place."""
+
+import numpyro.distributions as dist
+
+from jensen._types import Array, Distribution, Float
+
+
+def diagonal_normal(loc: Float[Array, "*batch dim"], scale: Float[Array, "*batch dim"]) -> Distribution:
+    """N(loc, diag(scale^2)) over vectors; log_prob in nats.
+
+    diagonal_normal(jnp.zeros(2), jnp.ones(2)).log_prob(jnp.zeros(2))  # -1.8379
+    """
+    return dist.Normal(loc, scale, validate_args=False).to_event(1)
+
+
+def diagonal_normal_parameters(distribution: Distribution) -> tuple[Array, Array] | None:
+    """(loc, scale) if the distribution is a diagonal normal over vectors, else None.
+
+    diagonal_normal_parameters(diagonal_normal(loc, scale))  # (loc, scale)
+    """
+    base = getattr(distribution, "base_dist", None)
+    if isinstance(distribution, dist.Independent) and isinstance(base, dist.Normal) and distribution.event_dim == 1:
+        return base.loc, base.scale
+    return None

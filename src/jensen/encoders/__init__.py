@@ -1,0 +1,7 @@
+"""Encoders: x -> q(z|x) of one datum. Each file is one posterior family."""
+
+from jensen._rooms import Room
+from jensen.encoders._base import AbstractEncoder as AbstractEncoder
+
+encoders = Room(__name__, "encoder")
+__getattr__, __dir__ = encoders.attribute_access()

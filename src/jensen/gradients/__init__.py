@@ -1,0 +1,8 @@
+"""Gradient estimators: a surrogate to differentiate, beside the bound's own value to report. Each file is one estimator."""
+
+from jensen._rooms import Room
+from jensen.gradients._base import AbstractGradientEstimator as AbstractGradientEstimator
+from jensen.gradients._base import Estimate as Estimate
+
+gradients = Room(__name__, "gradient estimator")
+__getattr__, __dir__ = gradients.attribute_access()

@@ -1,0 +1,10 @@
+"""Likelihood heads: the outputs of a decoder network -> p(x|z) of one datum. Each file is one likelihood."""
+
+from jensen._rooms import Room
+from jensen.likelihoods._base import AbstractLikelihood as AbstractLikelihood
+from jensen.likelihoods._base import DataSummary as DataSummary
+from jensen.likelihoods._base import check_support as check_support
+from jensen.likelihoods._base import summarise as summarise
+
+likelihoods = Room(__name__, "likelihood")
+__getattr__, __dir__ = likelihoods.attribute_access()

@@ -1,0 +1,106 @@
+"""What a likelihood is, and what it may know of the data before training."""
+
+import abc
+import importlib
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import equinox as eqx
+import numpy as np
+
+from jensen._rooms import Room
+from jensen._types import Array, Distribution, Float
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a model may know of its training data before training starts: moments and range in the data's own units, and the first rows.
+
+    Attributes:
+        mean, scale: per element, of the event's shape; scale is the standard deviation, or 1 where an element is constant.
+        lower, upper: the smallest and largest value.
+        rows: some training rows, for data initialisation of pseudo-inputs; may be empty.
+        levels: grey levels if a value v means a Bernoulli mean v / levels; the moments and rows are then those of v / levels.
+    """
+
+    event_shape: tuple[int, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    lower: float
+    upper: float
+    rows: np.ndarray
+    levels: int | None = None
+
+
+def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
+    """The summary of a training array [rows, *event].
+
+    summarise(data.train, levels=data.levels).mean  # pixel means
+    """
+    as_float = np.asarray(train, np.float64)
+    values = as_float / levels if levels else as_float
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    # Constant elements have no scale of their own: give them the overall one, so that nothing divides by zero.
+    overall = float(values.std()) or 1.0
+    scale = np.where(scale > 1e-6 * overall, scale, overall)
+    lower, upper = (0.0, 1.0) if levels else (float(values.min()), float(values.max()))
+    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, values[:5000].astype(np.float32), levels)
+
+
+class AbstractLikelihood(eqx.Module):
+    """The outputs of a decoder -> p(x|z) of one datum, in the data's own units.
+
+    Constructed with (event_shape, data: DataSummary | None, *, options); `num_outputs` says how many numbers the decoder must give.
+    """
+
+    support: ClassVar[str]
+    event_shape: eqx.AbstractVar[tuple[int, ...]]
+    num_outputs: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def __call__(self, outputs: Float[Array, " outputs"]) -> Distribution:
+        """p(x|z) for one datum."""
+
+    @abc.abstractmethod
+    def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
+        """Where the decoder's last biases start: the best constant guess, as far as the data are known."""
+
+    @classmethod
+    @abc.abstractmethod
+    def outside(cls, values: np.ndarray) -> np.ndarray:
+        """Which values lie outside the support: a boolean array of the same shape."""
+
+
+def check_support(name: str, values: np.ndarray, *, where: str = "the data") -> None:
+    """Raises if some values lie outside the support of the likelihood called `name`, naming them and the likelihoods that would fit.
+
+    Args:
+        name: a member of the likelihoods room, or a path.
+        values: the data [rows, *event].
+        where: how the message calls the data.
+
+    Raises:
+        ValueError: with count, first offending value and place, and the remedy.
+
+        check_support("bernoulli", np.array([[0, 1]]))
+    """
+    room = Room("jensen.likelihoods", "likelihood")
+    cls = room.find(name)
+    bad = cls.outside(values)
+    if not bad.any():
+        return
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    fitting = [other for other in room.names() if not room.find(other).outside(values).any()]
+    remedy = f"Likelihoods that fit: {', '.join(fitting)} (--likelihood {fitting[0]})." if fitting else "No likelihood here fits them; check for NaN or inf."
+    if importlib.import_module("jensen.likelihoods.bernoulli").grey(values):
+        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic), or threshold them (--set data.binarise=threshold)."
+    raise ValueError(
+        f"{int(bad.sum())} of {values.size} values of {where} lie outside the support of the {name} likelihood ({cls.support}); "
+        f"the first is {values[index]:.6g} at {list(index)}; the range is {values.min():.6g} to {values.max():.6g}. {remedy}"
+    )
+
+
+def event_size(event_shape: tuple[int, ...]) -> int:
+    """How many numbers one datum has."""
+    return math.prod(event_shape)

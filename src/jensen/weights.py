@@ -1,0 +1,67 @@
+"""The currency of this library: log w = log p(x|z) + log p(z) - log q(z|x), with its three parts kept apart.
+
+Everything either makes log-weights (an encoder's samples, annealing, somebody else's model) or reads them (bounds, gradient estimators, evidence, surgery).
+Random keys are folded from (key, datum index, sample index), so no result depends on how data and samples are grouped into batches and chunks.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from jensen._types import Array, Distribution, Float, Int, Key
+from jensen.model import Model
+
+
+class LogWeights(eqx.Module):
+    """log p(x|z), log p(z) and log q(z|x) in nats, each of shape [samples, batch] (or [samples] for one datum)."""
+
+    log_likelihood: Float[Array, "samples *batch"]
+    log_prior: Float[Array, "samples *batch"]
+    log_posterior: Float[Array, "samples *batch"]
+
+    def tempered(self, beta: float | Array = 1.0) -> Float[Array, "samples *batch"]:
+        """log p(x|z) + beta (log p(z) - log q(z|x)): the log-weights at beta = 1, beta-VAE and KL warm-up elsewhere (Higgins et al. 2017)."""
+        return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
+
+
+def datum_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num_samples: int, *, first: int | Array = 0) -> LogWeights:
+    """The log-weights of one datum, leaves of shape [num_samples]; samples are numbered from `first`. `prior` is model.prior(model.encoder), made once."""
+    posterior = model.encoder(x)
+
+    def one(sample):
+        z = posterior.sample(jr.fold_in(key, sample))
+        return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
+
+    return jax.vmap(one)(first + jnp.arange(num_samples))
+
+
+def log_weights(
+    model: Model, batch: Float[Array, "batch *event"] | Int[Array, "batch *event"], key: Key, num_samples: int, *, index: Int[Array, " batch"] | None = None
+) -> LogWeights:
+    """log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum of a batch.
+
+    Args:
+        model: prior, encoder, decoder.
+        batch: data [batch, *event].
+        key: folded with the datum's index and the sample's number.
+        num_samples: samples per datum.
+        index: the data's indices in their data set; 0, 1, 2, ... when absent.
+
+    Returns:
+        LogWeights with leaves [samples, batch], nats.
+
+    Raises:
+        ValueError: num_samples below 1.
+
+        log_weights(model, x, jax.random.key(0), 50).tempered().mean(0)  # the ELBO of each datum
+    """
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1; got {num_samples}.")
+    index = jnp.arange(batch.shape[0]) if index is None else index
+    prior = model.prior(model.encoder)
+
+    def one(x, n):
+        return datum_log_weights(model, prior, x, jr.fold_in(key, n), num_samples)
+
+    return jax.vmap(one, out_axes=1)(batch, index)
