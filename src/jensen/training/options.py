@@ -1,0 +1,53 @@
+"""The settings of a training, and the KL warm-up that they describe."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from jensen._types import Array
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings of `train`.
+
+    Attributes:
+        epochs: at most this many passes over the training data.
+        batch_size: data per step; the last batch of an epoch may be smaller.
+        num_samples: posterior samples per datum and step.
+        learning_rate: of Adam (Kingma & Ba 2015).
+        beta: the weight of the KL term that training uses. Evaluation is always at beta = 1.
+        warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta.
+        patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
+        checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
+
+    Raises:
+        ValueError: a value out of range.
+
+        TrainingOptions(epochs=100, warm_up=20)
+    """
+
+    epochs: int = 300
+    batch_size: int = 100
+    num_samples: int = 1
+    learning_rate: float = 1e-3
+    beta: float = 1.0
+    warm_up: int = 0
+    patience: int = 50
+    checkpoint_seconds: float = 10.0
+
+    def __post_init__(self):
+        for name, least in [("epochs", 1), ("batch_size", 1), ("num_samples", 1), ("warm_up", 0), ("patience", 0), ("checkpoint_seconds", 0), ("beta", 0)]:
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
+
+    def beta_at(self, epoch: int | Array) -> Array:
+        """The KL weight in epoch 1, 2, ...: beta * min(1, epoch / warm_up)."""
+        return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up, 1))
+
+    @property
+    def warm_up_unfinished(self) -> bool:
+        """Whether training ends before the KL weight has reached beta: the model is then silently one of a smaller beta."""
+        return self.warm_up > self.epochs

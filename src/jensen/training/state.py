@@ -1,0 +1,61 @@
+"""Everything that training carries from one epoch to the next, as arrays, so that a checkpoint of it resumes bit for bit.
+
+Keys, data order, KL weight and patience are functions of the seed and the epoch number, so nothing else has to be kept.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from jensen._types import Array
+from jensen.model import Model
+
+
+class TrainingState(eqx.Module):
+    """Current parameters and optimiser; best parameters so far (by validation bound); counters."""
+
+    parameters: Model  # the inexact arrays of the model, None elsewhere
+    optimiser: optax.OptState
+    best: Model
+    best_bound: Array
+    best_epoch: Array
+    epoch: Array  # epochs done
+    stale: Array  # epochs since the best, counted after the warm-up
+
+    @property
+    def named(self) -> dict[str, dict[str, Array]]:
+        """Two flat {path: array} trees, 'current' and 'best', as checkpoints store them."""
+        current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
+        return {"current": name_leaves(current), "best": name_leaves(self.best)}
+
+    def with_named(self, named: dict[str, dict[str, Array]]) -> "TrainingState":
+        """This state's structure with the arrays of `named`."""
+        best = set_leaves(self.best, named["best"])
+        current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
+        return eqx.tree_at(lambda s: s.best, set_leaves(current, named["current"]), best, is_leaf=lambda x: x is None)
+
+
+def initial_state(model: Model, optimiser: optax.GradientTransformation) -> TrainingState:
+    """The state before the first epoch."""
+    parameters = eqx.filter(model, eqx.is_inexact_array)
+    zero = jnp.zeros((), jnp.int32)
+    return TrainingState(parameters, optimiser.init(parameters), parameters, jnp.asarray(-jnp.inf), zero, zero, zero)
+
+
+def name_leaves(tree) -> dict[str, Array]:
+    """{path: array} of a pytree, e.g. {'.encoder.head.bias': ...}."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def set_leaves(tree, named: dict[str, Array]):
+    """The pytree with its leaves replaced by those of the same path.
+
+    Raises:
+        ValueError: paths, shapes or dtypes that differ; the first few are named.
+    """
+    paths = name_leaves(tree)
+    wrong = [p for p in paths.keys() | named.keys() if p not in named or p not in paths or named[p].shape != paths[p].shape or named[p].dtype != paths[p].dtype]
+    if wrong:
+        raise ValueError(f"stored arrays do not fit this model: {len(wrong)} of {len(paths)} differ, among them {', '.join(sorted(wrong)[:3])}.")
+    return jax.tree_util.tree_map_with_path(lambda path, _: named[jax.tree_util.keystr(path)], tree)
