@@ -22,8 +22,13 @@ class AbstractNetwork(eqx.Module):
 def linear(in_size: int, out_size: int, *, key: Key) -> eqx.nn.Linear:
     """A linear map with Glorot-uniform weights and zero biases (Glorot & Bengio 2010, as in Burda et al. 2016).
 
-    linear(784, 300, key=jr.key(0))
+    Raises:
+        ValueError: a size below 1.
+
+        linear(784, 300, key=jr.key(0))
     """
+    if min(in_size, out_size) < 1:
+        raise ValueError(f"every layer needs a width of at least 1; got {in_size} -> {out_size}.")
     layer = eqx.nn.Linear(in_size, out_size, key=key)
     weight = jax.nn.initializers.glorot_uniform(in_axis=1, out_axis=0)(key, (out_size, in_size), layer.weight.dtype)
     return eqx.tree_at(lambda m: (m.weight, m.bias), layer, (weight, jnp.zeros_like(layer.bias)))
