@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import random as jr
-from linear_gaussian import make
 
 from jensen.model import vae
 from jensen.weights import datum_log_weights, log_weights
+from linear_gaussian import make
 
 compiled = eqx.filter_jit(log_weights)
 

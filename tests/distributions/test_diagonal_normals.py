@@ -61,7 +61,12 @@ def test_diagonal_normal_parameters_are_recovered_and_others_refused():
     np.testing.assert_array_equal(found[1], scale)
     batched = jax.vmap(diagonal_normal)(jnp.stack([loc, 2 * loc]), jnp.stack([scale, 2 * scale]))
     np.testing.assert_array_equal(diagonal_normal_parameters(batched)[1], [[0.5, 3.0], [1.0, 6.0]])
-    others = [dist.Normal(loc, scale), dist.Laplace(loc, scale).to_event(1), dist.Normal(jnp.zeros((2, 2)), 1.0).to_event(2), DiagonalNormalMixture(loc[None], scale[None])]
+    others = [
+        dist.Normal(loc, scale),
+        dist.Laplace(loc, scale).to_event(1),
+        dist.Normal(jnp.zeros((2, 2)), 1.0).to_event(2),
+        DiagonalNormalMixture(loc[None], scale[None]),
+    ]
     assert [diagonal_normal_parameters(d) for d in others] == [None] * 4
 
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import random as jr
-from linear_gaussian import make
 
 from jensen.bounds import bounds
 from jensen.weights import log_weights
+from linear_gaussian import make
 
 ALL = [bounds.build(name, {}, {}) for name in bounds.names()]
 LOWER = [b for b in ALL if b.guarantee == "lower"]
