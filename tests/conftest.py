@@ -1,5 +1,10 @@
 """The shapes and types that the package's annotations promise are checked while tests run, and only then."""
 
+import os
+
+# Nearly all the time of these tests is compiling programs that run for milliseconds. Run with XLA_FLAGS= set to anything to test optimised code.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import jax
 import jaxtyping
 import pytest

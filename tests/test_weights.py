@@ -25,7 +25,7 @@ def test_the_oracle_closes_log_evidence_is_elbo_plus_gap(options):
 def test_exact_posterior_gives_the_log_evidence_in_every_sample(x64):
     truth = make(orthogonal=True)
     x = truth.data(9, seed=2)
-    log_w = np.asarray(log_weights(truth.model, x, jr.key(0), 50).tempered())
+    log_w = np.asarray(compiled(truth.model, x, jr.key(0), 50).tempered())
     assert log_w.shape == (50, 9)
     assert np.abs(log_w - truth.log_evidence(x)).max() < 1e-10
 
@@ -34,7 +34,7 @@ def test_conjugate_linear_regression_gives_the_log_evidence_in_every_sample(x64)
     # Case 1: the regression weights are z and the responses are x; the design's columns are orthogonal, so the posterior is diagonal.
     truth = make(dimension=40, latent=4, s2=2.0, orthogonal=True)
     y = truth.data(3, seed=3)
-    log_w = np.asarray(log_weights(truth.model, y, jr.key(1), 200).tempered())
+    log_w = np.asarray(compiled(truth.model, y, jr.key(1), 200).tempered())
     assert np.abs(log_w - truth.log_evidence(y)).max() < 1e-10
     assert log_w.std(axis=0).max() < 1e-10
 
@@ -42,7 +42,7 @@ def test_conjugate_linear_regression_gives_the_log_evidence_in_every_sample(x64)
 def test_the_parts_estimate_reconstruction_and_average_kl(x64):
     truth = make(shift=0.2, stretch=1.3)
     x = truth.data(6, seed=4)
-    weights = log_weights(truth.model, x, jr.key(2), 4000)
+    weights = compiled(truth.model, x, jr.key(2), 4000)
     for samples, exact in [
         (weights.log_likelihood, truth.reconstruction(x)),
         (weights.log_posterior - weights.log_prior, truth.average_kl(x)),
@@ -57,7 +57,7 @@ def test_the_parts_estimate_reconstruction_and_average_kl(x64):
 def test_importance_sampling_with_a_wide_posterior_finds_the_evidence(x64):
     truth = make(stretch=1.3)
     x = truth.data(4, seed=5)
-    ratio = np.exp(np.asarray(log_weights(truth.model, x, jr.key(3), 20_000).tempered()) - truth.log_evidence(x))
+    ratio = np.exp(np.asarray(compiled(truth.model, x, jr.key(3), 20_000).tempered()) - truth.log_evidence(x))
     assert (np.abs(ratio.mean(0) - 1) < 5 * ratio.std(0) / np.sqrt(len(ratio))).all()
     assert (ratio.std(0) > 0.1).all()
 

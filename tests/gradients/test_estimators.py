@@ -54,7 +54,7 @@ def flat(model):
 
 def surrogate_gradient(bound, gradient, key, **options):
     vector, rebuild = flat(TRUTH.model)
-    return jax.grad(lambda v: estimates(rebuild(v), bound, gradient, key, **options).surrogate.mean())(vector)
+    return jax.jit(jax.grad(lambda v: estimates(rebuild(v), bound, gradient, key, **options).surrogate.mean()))(vector)
 
 
 def finite_differences(value, vector, h=1e-5):
