@@ -104,6 +104,31 @@ def test_reported_values_are_at_beta_one_whatever_beta_trains(linear):
             assert abs(found["average_kl"] - truth.average_kl(rows).mean()) < 2 * slack
 
 
+def test_the_epochs_means_are_those_over_the_data_whatever_the_batch_size(linear):
+    truth, x = linear
+    found = {}
+    for batch_size in (13, 5, 4):  # the last batches have 13, 3 and 1 data
+        options = TrainingOptions(epochs=1, batch_size=batch_size, num_samples=2, learning_rate=1e-14)
+        found[batch_size] = train(truth.model, np.asarray(x), np.asarray(x[:0]), bound=ELBO(), gradient=Pathwise(), options=options, key=jr.key(5)).history[0][
+            "train"
+        ]
+    for batch_size in (5, 4):
+        assert found[batch_size] == pytest.approx(found[13], abs=1e-10)
+
+
+def test_grey_values_are_drawn_anew_for_every_datum_and_epoch(x64):
+    n, logit = 400, 3.0
+    x = jnp.full((n, 1), 8, jnp.uint8)
+    model = vae((1,), latent_dim=1, network={"name": "dense", "hidden": (2,)}, key=jr.key(0))
+    head = model.decoder.head
+    model = eqx.tree_at(lambda m: (m.decoder.head.weight, m.decoder.head.bias), model, (jnp.zeros_like(head.weight), jnp.full(1, logit)))
+    parameters, objective = objective_of(model, num_samples=1, levels=16)
+    means = [float(batch_loss(objective, parameters, x, None, jnp.arange(n), jr.key(k), jnp.asarray(1.0))[1][1]) for k in (4, 5)]
+    # log p(x) = x l - softplus(l), with x = 0 or 1 with probability 1/2.
+    assert all(abs(mean - (0.5 * logit - np.logaddexp(0, logit))) < 5 * logit * 0.5 / np.sqrt(n) for mean in means)
+    assert means[0] != means[1]
+
+
 def test_beta_makes_the_trained_kl_smaller():
     x = np.random.default_rng(3).integers(0, 2, (40, 1)).repeat(6, axis=1).astype(np.uint8)
     model = vae((6,), latent_dim=1, network={"name": "dense", "hidden": (8,)}, data=x, key=jr.key(7))

@@ -50,7 +50,7 @@ def name_leaves(tree) -> dict[str, Array]:
 
 
 def set_leaves(tree, named: dict[str, Array | np.ndarray]):
-    """The pytree with its leaves replaced by those of the same path, as JAX arrays: NumPy ones would not count as parameters.
+    """The pytree with its leaves replaced by those of the same path, as JAX arrays.
 
     Raises:
         ValueError: paths, shapes or dtypes that differ; the first few are named.
