@@ -105,7 +105,7 @@ def test_reported_values_are_at_beta_one_whatever_beta_trains(linear):
 
 
 def test_the_epochs_means_are_those_over_the_data_whatever_the_batch_size(linear):
-    truth, x = linear
+    truth, x = linear[0], np.asarray(linear[1])
     found = {}
     for batch_size in (13, 5, 4):  # the last batches have 13, 3 and 1 data
         options = TrainingOptions(epochs=1, batch_size=batch_size, num_samples=2, learning_rate=1e-14)
