@@ -94,7 +94,8 @@ def check_support(name: str, values: np.ndarray, *, where: str = "the data") -> 
     fitting = [other for other in room.names() if not room.find(other).outside(values).any()]
     remedy = f"Likelihoods that fit: {', '.join(fitting)} (--likelihood {fitting[0]})." if fitting else "No likelihood here fits them; check for NaN or inf."
     if importlib.import_module("jensen.likelihoods.bernoulli").grey(values):
-        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic), or threshold them (--set data.binarise=threshold)."
+        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic)"
+        remedy += ", or threshold them (--set data.binarise=threshold)."
     raise ValueError(
         f"{int(bad.sum())} of {values.size} values of {where} lie outside the support of the {name} likelihood ({cls.support}); "
         f"the first is {values[index]:.6g} at {list(index)}; the range is {values.min():.6g} to {values.max():.6g}. {remedy}"
