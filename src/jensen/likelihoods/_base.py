@@ -20,8 +20,8 @@ class DataSummary:
     Attributes:
         mean, scale: per element, of the event's shape; scale is the standard deviation, or 1 where an element is constant.
         lower, upper: the smallest and largest value.
-        rows: some training rows, for data initialisation of pseudo-inputs; may be empty.
-        levels: grey levels if a value v means a Bernoulli mean v / levels; the moments and rows are then those of v / levels.
+        rows: the training rows as they are stored, for data initialisation of pseudo-inputs (see `take`); may be empty.
+        levels: grey levels if a value v means a Bernoulli mean v / levels; the moments are then those of v / levels.
     """
 
     event_shape: tuple[int, ...]
@@ -31,6 +31,10 @@ class DataSummary:
     upper: float
     rows: np.ndarray
     levels: int | None = None
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """The rows of these indices, float32, in the units of `mean`."""
+        return (np.asarray(self.rows[index], np.float64) / (self.levels or 1)).astype(np.float32)
 
 
 def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
@@ -45,7 +49,7 @@ def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
     overall = float(values.std()) or 1.0
     scale = np.where(scale > 1e-6 * overall, scale, overall)
     lower, upper = (0.0, 1.0) if levels else (float(values.min()), float(values.max()))
-    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, values[:5000].astype(np.float32), levels)
+    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, train, levels)
 
 
 class AbstractLikelihood(eqx.Module):

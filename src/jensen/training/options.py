@@ -27,6 +27,8 @@ class TrainingOptions:
         TrainingOptions(epochs=100, warm_up=20)
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by the configuration, which refuses unknown keys)
+
     epochs: int = 300
     batch_size: int = 100
     num_samples: int = 1
