@@ -98,30 +98,29 @@ def surgery(
 
 
 def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndarray, ...]:
-    arrays, static = eqx.partition(model, eqx.is_array)
-
-    @jax.jit
-    def call(arrays, x: Array, index: Array, key):
-        full = eqx.combine(arrays, static)
-        prior = full.prior(full.encoder)
-
-        def one(x, n):
-            posterior = full.encoder(x)
-            parameters = diagonal_normal_parameters(posterior)
-            if parameters is None:
-                raise ValueError("the exact aggregated posterior needs an encoder whose posterior is a diagonal normal.")
-            z = jax.vmap(lambda s: posterior.sample(jr.fold_in(jr.fold_in(key, n), s)))(jnp.arange(draws))
-            return z, jax.vmap(lambda z: full.decoder(z).log_prob(x))(z), jax.vmap(prior.log_prob)(z), *parameters
-
-        return jax.vmap(one)(x, index)
-
     block = min(BLOCK, len(data))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = call(arrays, jnp.asarray(data[index]), jnp.asarray(index), key)
+        found = _densities(model, jnp.asarray(data[index]), jnp.asarray(index), key, draws)
         parts.append([np.asarray(a, np.float64)[: len(data) - start] for a in found])
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+@eqx.filter_jit
+def _densities(model: Model, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
+    """(z, log p(x|z), log p(z), posterior mean, posterior scale) of a block of data."""
+    prior = model.prior(model.encoder)
+
+    def one(x, n):
+        posterior = model.encoder(x)
+        parameters = diagonal_normal_parameters(posterior)
+        if parameters is None:
+            raise ValueError("the exact aggregated posterior needs an encoder whose posterior is a diagonal normal.")
+        z = jax.vmap(lambda s: posterior.sample(jr.fold_in(jr.fold_in(key, n), s)))(jnp.arange(draws))
+        return z, jax.vmap(lambda z: model.decoder(z).log_prob(x))(z), jax.vmap(prior.log_prob)(z), *parameters
+
+    return jax.vmap(one)(x, index)
 
 
 def log_n(n: int) -> float:

@@ -33,13 +33,13 @@ def verdicts(account: "Account") -> tuple[str, ...]:
         )
     if account.pareto_k > UNTRUSTED:
         said.append(
-            f"Untrusted evidence: k-hat is too high for {account.pareto_k:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) and the "
-            f"Jensen gap are likely too low there. Try more samples (jensen evidence RUN --num-samples {10 * account.evidence_estimate.num_samples})."
+            f"Untrusted evidence: k-hat is too high for {account.pareto_k:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
+            f"and the Jensen gap are likely too low there. Try more samples (jensen evidence RUN --num-samples {10 * account.evidence_estimate.num_samples})."
         )
     if marginal.value > max(0.5, 0.05 * average.value, 3 * marginal.standard_error):
         said.append(
-            f"Prior: the marginal KL is {marginal.value:.2f} +- {marginal.standard_error:.2f} of {average.value:.2f} nats of KL: with this encoder, a better prior "
-            "can win at most that (--prior vamp, --prior mixture)."
+            f"Prior: the marginal KL is {marginal.value:.2f} +- {marginal.standard_error:.2f} of {average.value:.2f} nats of KL: with this encoder, a better "
+            "prior can win at most that (--prior vamp, --prior mixture)."
         )
     if gap.value > max(min(1.0, 0.05 * abs(account.elbo.value)), 3 * gap.standard_error):
         said.append(

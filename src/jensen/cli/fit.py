@@ -35,7 +35,7 @@ def fit(
     batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", show_default="0.001")] = None,
     beta: Annotated[float | None, typer.Option(help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0")] = None,
-    warm_up: Annotated[int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="0")] = None,
+    warm_up: Annotated[int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="a fifth of the epochs, at most 20")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better validation bound; 0: never.", show_default="50")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.", show_default="0")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False)] = None,

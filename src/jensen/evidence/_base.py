@@ -14,5 +14,5 @@ class AbstractEvidenceEstimator(eqx.Module):
     num_samples: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, first: Array, count: int) -> Float[Array, " count"]:
-        """The log-weights of samples first, ..., first + count - 1 of one datum; `prior` is model.prior(model.encoder)."""
+    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
+        """The log-weights of one datum, at most `block` samples at a time; `prior` is model.prior(model.encoder)."""

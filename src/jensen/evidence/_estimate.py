@@ -148,27 +148,19 @@ def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray
     groups = max(1, ROWS_PER_CALL // (group * samples))
     group = min(group, len(data))
     groups = min(groups, -(-len(data) // group))
-    blocks = -(-samples // block)
-    arrays, static = eqx.partition(model, eqx.is_array)
-
-    @jax.jit
-    def call(arrays, x: Array, index: Array, key) -> Array:
-        full = eqx.combine(arrays, static)
-        prior = full.prior(full.encoder)
-
-        def some_data(part):
-            def one_block(first):
-                one = lambda x, n: estimator.log_weights(full, prior, x, jr.fold_in(key, n), first, block)  # noqa: E731
-                return jax.vmap(one)(*part)
-
-            found = jax.lax.map(one_block, jnp.arange(blocks) * block)
-            return jnp.moveaxis(found, 0, 1).reshape(group, blocks * block)[:, :samples]
-
-        return jax.lax.map(some_data, (x, index)).reshape(groups * group, samples)
-
-    size = group * groups
-    for start in range(0, len(data), size):
-        index = np.minimum(np.arange(start, start + size), len(data) - 1)
+    for start in range(0, len(data), group * groups):
+        index = np.minimum(np.arange(start, start + group * groups), len(data) - 1)
         x = jnp.asarray(data[index]).reshape(groups, group, *data.shape[1:])
-        log_w = call(arrays, x, jnp.asarray(index).reshape(groups, group), key)
+        log_w = _log_weights(estimator, model, x, jnp.asarray(index).reshape(groups, group), key, block)
         yield np.asarray(log_w, np.float64)[: len(data) - start]
+
+
+@eqx.filter_jit  # compiled once for a model's structure and these shapes, not once per call
+def _log_weights(estimator: AbstractEvidenceEstimator, model: Model, x: Array, index: Array, key: Key, block: int) -> Array:
+    """Log-weights [groups * group, S] of data [groups, group, *event], `block` samples of one group at a time."""
+    prior = model.prior(model.encoder)
+
+    def some_data(part):
+        return jax.vmap(lambda x, n: estimator.log_weights(model, prior, x, jr.fold_in(key, n), block=block))(*part)
+
+    return jax.lax.map(some_data, (x, index)).reshape(-1, estimator.num_samples)

@@ -21,5 +21,5 @@ class Importance(AbstractEvidenceEstimator):
     def __init__(self, *, num_samples: int = 5000):
         self.num_samples = num_samples
 
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, first: Array, count: int) -> Float[Array, " count"]:
-        return datum_log_weights(model, prior, x, key, count, first=first).tempered()
+    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
+        return datum_log_weights(model, prior, x, key, self.num_samples, block=block).tempered()

@@ -1,13 +1,12 @@
 """Plain Monte Carlo: z_s ~ p(z), w_s = p(x|z_s). Unbiased for p(x), and hopeless whenever the posterior is narrow: here to be compared with."""
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.model import Model
+from jensen.weights import over_samples
 
 
 class MonteCarlo(AbstractEvidenceEstimator):
@@ -21,8 +20,8 @@ class MonteCarlo(AbstractEvidenceEstimator):
     def __init__(self, *, num_samples: int = 5000):
         self.num_samples = num_samples
 
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, first: Array, count: int) -> Float[Array, " count"]:
+    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
         def one(sample):
             return model.decoder(prior.sample(jr.fold_in(key, sample))).log_prob(x)
 
-        return jax.vmap(one)(first + jnp.arange(count))
+        return over_samples(one, self.num_samples, block)

@@ -108,7 +108,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         bound = measured["validation"][0]
         better = bound > state.best_bound
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
-        stale = jnp.where(better | (epoch <= options.warm_up), 0, state.stale + 1)
+        stale = jnp.where(better | (epoch <= (options.warm_up or 0)), 0, state.stale + 1)
         best_bound, best_epoch = jnp.where(better, bound, state.best_bound), jnp.where(better, epoch, state.best_epoch)
         return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale), measured
 
