@@ -7,7 +7,7 @@ line here.
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -31,11 +31,11 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Which data, and how they are split."""
+    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how a user's own are split and binarised."""
 
-    source: str = Field("digits", description="a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file")
-    data_dir: str | None = Field(None, description="where named data sets lie")
-    seed: int = Field(0, description="of the split")
+    source: str = "digits"
+    data_dir: str | None = None
+    seed: int = 0
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     binarise: Literal["none", "dynamic", "threshold"] = "none"
@@ -45,14 +45,14 @@ class DataConfig(_Section):
 class ModelConfig(_Section):
     """The size of the model."""
 
-    latent_dim: int = Field(16, ge=1)
+    latent_dim: Annotated[int, Field(ge=1)] = 16
 
 
 class AccountConfig(_Section):
-    """How the account is estimated."""
+    """Importance samples per datum for the evidence, and posterior draws per datum for the other lines (by default 1 to 16, by the size of the data)."""
 
-    num_samples: int = Field(1000, ge=2, description="importance samples per datum for the evidence")
-    num_draws: int | None = Field(None, ge=1, description="posterior draws per datum for the other lines; by default 1 to 16, by the size of the data")
+    num_samples: Annotated[int, Field(ge=2)] = 1000
+    num_draws: Annotated[int, Field(ge=1)] | None = None
 
 
 class RecordConfig(_Section):
@@ -70,7 +70,7 @@ class Config(_Section):
         Config.read({"prior": {"name": "vamp", "num_components": 200}}).prior
     """
 
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     prior: dict[str, Any] = {"name": "standard_normal"}
@@ -135,7 +135,7 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
         if not separator or not key.strip():
             raise ValueError(f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}.")
         try:
-            value = tomllib.loads(f"value = {raw}")["value"]
+            value: Any = tomllib.loads(f"value = {raw}")["value"]
         except tomllib.TOMLDecodeError:
             value = raw.strip()
         for part in reversed(key.strip().split(".")):

@@ -1,5 +1,7 @@
 """New data from a model, and codes of given data."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,7 @@ def prior_samples(model: Model, num_samples: int, key: Key) -> dict[str, np.ndar
     def one(i):
         key_z, key_x = jr.split(jr.fold_in(key, i))
         z = prior.sample(key_z)
-        likelihood = model.decoder(z)
+        likelihood: Any = model.decoder(z)
         return {"z": z, "mean": likelihood.mean, "x": likelihood.sample(key_x)}
 
     return _in_blocks(jax.vmap(one), np.arange(num_samples))

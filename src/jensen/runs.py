@@ -10,7 +10,6 @@ report.html, figures/  the report
 
 import contextlib
 import dataclasses
-import io
 import json
 import platform
 import tomllib
@@ -21,11 +20,12 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import jensen
-from jensen._files import write_atomically
+from jensen._files import npz_bytes, write_atomically
 from jensen._rooms import file_digest
 from jensen.anatomy import Account
 from jensen.config import ROOMS, Config
@@ -74,7 +74,7 @@ class Run:
     @property
     def key(self):
         """The random key that training used."""
-        return jr.wrap_key_data(np.asarray(self.record["key"], np.uint32))
+        return jr.wrap_key_data(jnp.asarray(self.record["key"], jnp.uint32))
 
     @cached_property
     def model(self) -> Model:
@@ -152,9 +152,7 @@ class Run:
 
     def store_account(self, account: Account) -> None:
         """Writes an account into the run folder."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **account.arrays())
-        write_atomically(self.path / "accounts" / f"{account.split}.npz", buffer.getvalue())
+        write_atomically(self.path / "accounts" / f"{account.split}.npz", npz_bytes(account.arrays()))
         write_atomically(self.path / "accounts" / f"{account.split}.json", json.dumps(account.to_json(), indent=1))
 
     def update(self, **values: Any) -> None:

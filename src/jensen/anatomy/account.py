@@ -9,7 +9,7 @@ that of a mean over the data as a sample: how far another split of the same size
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax.random as jr
@@ -104,7 +104,7 @@ class Account:
             "split": self.split,
             "n": self.n,
             "log_n": self.log_n,
-            **lines,
+            **lines,  # pyright: ignore[reportArgumentType]
             "active_units": self.active_units,
             "latent_dim": self.latent_dim,
             "pareto_k": self.pareto_k,
@@ -124,12 +124,15 @@ class Account:
     @staticmethod
     def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Account":
         """The account that `to_json` and `arrays` describe."""
-        lines = {name: Line(*(values[name][k] for k in ("value", "standard_error", "data_error")), arrays[name], arrays[f"{name}.error"]) for name in LINES}
+        lines = {
+            name: Line(values[name]["value"], values[name]["standard_error"], values[name]["data_error"], arrays[name], arrays[f"{name}.error"])
+            for name in LINES
+        }
         estimate = Evidence(arrays["evidence"], arrays["evidence.error"], arrays["effective_samples"], arrays["pareto_k"], values["num_samples"], "Importance")
         return Account(
             split=values["split"],
             n=values["n"],
-            **lines,
+            **lines,  # pyright: ignore[reportArgumentType]
             active_units=values["active_units"],
             latent_dim=values["latent_dim"],
             evidence_estimate=estimate,
@@ -216,14 +219,14 @@ def account(
     found = Account(
         split=split,
         n=len(data),
-        **lines,
+        **lines,  # pyright: ignore[reportArgumentType]
         active_units=active_units(cut.posterior_means),
         latent_dim=cut.posterior_means.shape[1],
         evidence_estimate=estimate,
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
     )
-    return Account(**{**vars(found), "verdicts": (*remarks, *verdicts(found))})
+    return replace(found, verdicts=(*remarks, *verdicts(found)))
 
 
 def _line(draws: np.ndarray) -> Line:

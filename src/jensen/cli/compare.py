@@ -31,7 +31,8 @@ def compare(
 
     runs = [open_run(path, trust_code=trust_code) for path in (run_a, run_b)]
     accounts = [run.stored_account(split) or account_of(run, split) for run in runs]
-    labels = [Path(run_a).resolve().name, Path(run_b).resolve().name]
-    labels = (run_a, run_b) if labels[0] == labels[1] else tuple(labels)
+    labels = (Path(run_a).resolve().name, Path(run_b).resolve().name)
+    if labels[0] == labels[1]:
+        labels = (run_a, run_b)
     found = compare_accounts(*accounts, names=labels)
     print_json(found.to_json()) if json else print(found)

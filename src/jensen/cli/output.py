@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jensen._files import write_atomically
+from jensen._files import npz_bytes, write_atomically
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
@@ -17,9 +17,7 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
     """
     target = Path(path)
     if target.suffix == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        write_atomically(target, buffer.getvalue())
+        write_atomically(target, npz_bytes(arrays))
         return target
     if target.suffix == ".csv":
         columns = {}

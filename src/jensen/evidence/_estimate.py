@@ -71,7 +71,7 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
 
     pareto_k(np.zeros((1, 100)))  # [-inf]
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     out = np.full(len(log_w), np.nan)
     if log_w.shape[1] < 25:  # no tail of five to fit
@@ -125,7 +125,7 @@ def estimate_evidence(
             n, s = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(f"the log-weight of datum {done + n}, sample {s}, is {log_w[n, s]}: the model gives no finite density there.")
         samples = log_w.shape[1]
-        value = logsumexp(log_w, axis=1) - math.log(samples)
+        value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
         relative = np.exp(log_w - value[:, None])  # w / mean(w)
         values.append(value)
         errors.append(np.std(relative, axis=1, ddof=1) / math.sqrt(samples))
@@ -133,8 +133,8 @@ def estimate_evidence(
         k.append(pareto_k(log_w))
         done += len(log_w)
         on_progress(done, len(data))
-    name = type(estimator).__name__
-    return Evidence(*(np.concatenate(part) for part in (values, errors, effective, k)), estimator.num_samples, name)
+    columns = (np.concatenate(part) for part in (values, errors, effective, k))
+    return Evidence(*columns, num_samples=estimator.num_samples, estimator=type(estimator).__name__)
 
 
 def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
