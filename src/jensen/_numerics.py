@@ -53,7 +53,7 @@ def mixture_log_density(
         float64 log densities [M], in nats.
 
     Raises:
-        ValueError: shapes that disagree, or a scale that is not positive and finite.
+        ValueError: shapes that disagree, no components, or a scale that is not positive and finite.
 
         mixture_log_density(np.zeros((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))  # [-1.8379]
     """
@@ -63,14 +63,17 @@ def mixture_log_density(
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("mixture_log_density: every scale must be positive and finite.")
     n, dimension = loc.shape
-    if log_weights is None:
-        log_weights = np.full(n, -math.log(n))
+    if n < 1:
+        raise ValueError("mixture_log_density: a mixture needs at least one component; got none.")
+    log_weights = np.full(n, -math.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    if log_weights.shape != (n,):
+        raise ValueError(f"mixture_log_density wants one log weight for each of the {n} components; got shape {log_weights.shape}.")
     centre = loc.mean(axis=0)  # removes the part of the cancellation that a common offset causes
     z, loc = z - centre, loc - centre
     precision = scale**-2.0
-    constant = np.asarray(log_weights, np.float64) - np.sum(0.5 * loc**2 * precision + np.log(scale), axis=1) - 0.5 * dimension * LOG_2PI
+    constant = log_weights - np.sum(0.5 * loc**2 * precision + np.log(scale), axis=1) - 0.5 * dimension * LOG_2PI
     component_block = min(component_block, n)
-    point_block = min(point_block, len(z))
+    point_block = max(1, min(point_block, len(z)))
     blocks = -(-n // component_block)
     padding = blocks * component_block - n
     natural = np.concatenate([-0.5 * precision, loc * precision], axis=1)

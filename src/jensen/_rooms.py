@@ -13,7 +13,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
@@ -61,14 +61,18 @@ class Room:
         """An instance: required arguments are taken from `context` by name, options from `options`.
 
         Raises:
-            ValueError: an option that the class does not have, or a required argument that the context lacks.
+            ValueError: an option that the class does not have, a value that is none of its choices, or a required argument that the context lacks.
         """
         cls = self.find(name)
         known = self.options(name)
-        for option in options:
+        for option, value in options.items():
             if option not in known:
                 listed = ", ".join(known) or "none"
                 raise ValueError(f"{self.noun} {name!r} has no option {option!r}{nearest(option, tuple(known))}; its options: {listed}.")
+            choices = get_args(known[option].annotation) if get_origin(known[option].annotation) is Literal else (value,)
+            if value not in choices:
+                listed = ", ".join(map(str, choices))
+                raise ValueError(f"{self.noun} {name!r}: {option} must be one of {listed}; got {value!r}{nearest(str(value), tuple(map(str, choices)))}.")
         required = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
         missing = [r for r in required if r not in context]
         if missing:

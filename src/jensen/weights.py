@@ -11,19 +11,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+from jaxtyping import Shaped
 
 from jensen._types import Array, Distribution, Float, Int, Key
 from jensen.model import Model
 
 
 class LogWeights(eqx.Module):
-    """log p(x|z), log p(z) and log q(z|x) in nats, each of shape [samples, batch] (or [samples] for one datum)."""
+    """log p(x|z), log p(z) and log q(z|x) in nats, each of shape [samples, batch] ([samples] for one datum, [] for one sample of it)."""
 
-    log_likelihood: Float[Array, "samples *batch"]
-    log_prior: Float[Array, "samples *batch"]
-    log_posterior: Float[Array, "samples *batch"]
+    log_likelihood: Float[Array, "*shape"]
+    log_prior: Float[Array, "*shape"]
+    log_posterior: Float[Array, "*shape"]
 
-    def tempered(self, beta: float | Array = 1.0) -> Float[Array, "samples *batch"]:
+    def tempered(self, beta: float | Array = 1.0) -> Float[Array, "*shape"]:
         """log p(x|z) + beta (log p(z) - log q(z|x)): the log-weights at beta = 1, beta-VAE and KL warm-up elsewhere (Higgins et al. 2017)."""
         return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
 
@@ -50,7 +52,12 @@ def over_samples(function: Callable[[Array], Any], num_samples: int, block: int 
 
 
 def log_weights(
-    model: Model, batch: Float[Array, "batch *event"] | Int[Array, "batch *event"], key: Key, num_samples: int, *, index: Int[Array, " batch"] | None = None
+    model: Model,
+    batch: Shaped[Array | np.ndarray, "batch *event"],
+    key: Key,
+    num_samples: int,
+    *,
+    index: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> LogWeights:
     """log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum of a batch.
 

@@ -16,7 +16,7 @@ from jensen._types import Array, Float, Key
 class Bernoulli(Distribution):
     """Bernoulli(sigmoid(logits)), independent over all axes of `logits`; log_prob sums over them, in nats.
 
-    Values are 0 and 1, of any dtype.
+    Values are 0 and 1, of any dtype, of the shape of `logits`; leading axes are kept.
 
         Bernoulli(jnp.zeros((8, 8))).log_prob(jnp.ones((8, 8)))  # -44.36 = 64 log(1/2)
     """
@@ -45,13 +45,17 @@ class Bernoulli(Distribution):
 
 @jax.custom_jvp
 def _log_prob(logits: Array, value: Array) -> Array:
-    return jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))))
+    return _event_sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))), logits)
 
 
 @_log_prob.defjvp
 def _log_prob_jvp(primals, tangents):
     logits, value = primals
     e = jnp.exp(-jnp.abs(logits))
-    out = jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e))
+    out = _event_sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e), logits)
     probability = jnp.where(logits >= 0, 1.0, e) / (1 + e)
-    return out, jnp.sum((value - probability) * tangents[0]) + jnp.sum(logits * tangents[1])
+    return out, _event_sum((value - probability) * tangents[0], logits) + _event_sum(logits * tangents[1], logits)
+
+
+def _event_sum(terms: Array, logits: Array) -> Array:
+    return jnp.sum(terms, axis=tuple(range(-logits.ndim, 0)))

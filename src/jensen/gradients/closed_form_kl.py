@@ -28,13 +28,7 @@ class ClosedFormKL(AbstractGradientEstimator):
         recipe = model.recipe
         event_shape = recipe.values["event_shape"] if recipe else None
         if event_shape is not None:
-            eval_kl = lambda: kl_divergence(model.encoder(jnp.zeros(event_shape)), model.prior(model.encoder))  # noqa: E731
-            try:
-                jax.eval_shape(eval_kl)
-            except NotImplementedError as error:
-                raise ValueError(
-                    f"gradient closed_form_kl: there is no closed form of KL(q || p) for the {recipe.values['prior']['name']} prior. Use --gradient pathwise."
-                ) from error
+            jax.eval_shape(lambda: _average_kl(model, model.encoder(jnp.zeros(event_shape)), model.prior(model.encoder)))
 
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
         del bound
@@ -44,5 +38,13 @@ class ClosedFormKL(AbstractGradientEstimator):
             return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
 
         reconstruction = jnp.mean(jax.vmap(log_likelihood)(jnp.arange(num_samples)))
-        average_kl = kl_divergence(posterior, prior)
+        average_kl = _average_kl(model, posterior, prior)
         return Estimate(reconstruction - beta * average_kl, reconstruction - average_kl, reconstruction, average_kl)
+
+
+def _average_kl(model: Model, posterior: Distribution, prior: Distribution) -> Array:
+    try:
+        return kl_divergence(posterior, prior)
+    except NotImplementedError as error:
+        name = model.recipe.values["prior"]["name"] if model.recipe else type(model.prior).__name__
+        raise ValueError(f"gradient closed_form_kl: there is no closed form of KL(q || p) for the {name} prior. Use --gradient pathwise.") from error

@@ -6,6 +6,7 @@ Keys, data order, KL weight and patience are functions of the seed and the epoch
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jensen._types import Array
@@ -29,7 +30,7 @@ class TrainingState(eqx.Module):
         current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
         return {"current": name_leaves(current), "best": name_leaves(self.best)}
 
-    def with_named(self, named: dict[str, dict[str, Array]]) -> "TrainingState":
+    def with_named(self, named: dict[str, dict[str, Array | np.ndarray]]) -> "TrainingState":
         """This state's structure with the arrays of `named`."""
         best = set_leaves(self.best, named["best"])
         current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
@@ -48,8 +49,8 @@ def name_leaves(tree) -> dict[str, Array]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def set_leaves(tree, named: dict[str, Array]):
-    """The pytree with its leaves replaced by those of the same path.
+def set_leaves(tree, named: dict[str, Array | np.ndarray]):
+    """The pytree with its leaves replaced by those of the same path, as JAX arrays: NumPy ones would not count as parameters.
 
     Raises:
         ValueError: paths, shapes or dtypes that differ; the first few are named.
@@ -58,4 +59,4 @@ def set_leaves(tree, named: dict[str, Array]):
     wrong = [p for p in paths.keys() | named.keys() if p not in named or p not in paths or named[p].shape != paths[p].shape or named[p].dtype != paths[p].dtype]
     if wrong:
         raise ValueError(f"stored arrays do not fit this model: {len(wrong)} of {len(paths)} differ, among them {', '.join(sorted(wrong)[:3])}.")
-    return jax.tree_util.tree_map_with_path(lambda path, _: named[jax.tree_util.keystr(path)], tree)
+    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(named[jax.tree_util.keystr(path)]), tree)

@@ -1,0 +1,114 @@
+"""The VampPrior: a mixture of the encoder's posteriors at pseudo-inputs in the data's range, encoded once per step."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import random as jr
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from jensen._types import Array, Distribution
+from jensen.bounds import bounds
+from jensen.encoders import AbstractEncoder
+from jensen.gradients import gradients
+from jensen.likelihoods import likelihoods, summarise
+from jensen.model import Model
+from jensen.priors import priors
+from jensen.training.options import TrainingOptions
+from jensen.training.program import Objective, batch_loss
+from linear_gaussian import LinearDecoder, LinearEncoder
+
+RNG = np.random.default_rng(0)
+BINARY = RNG.integers(0, 2, (30, 4)).astype(np.uint8)
+REAL = (5 + np.array([1.0, 10.0, 0.1, 3.0]) * RNG.normal(size=(30, 4))).astype(np.float32)
+ENCODER = LinearEncoder(jnp.asarray(RNG.normal(size=(2, 4))), jnp.zeros(2), jnp.log(jnp.array([0.4, 0.7])))
+
+
+def vamp(likelihood, rows, **options):
+    data = summarise(rows)
+    head = likelihoods.build(likelihood, {}, {"event_shape": (4,), "data": data})
+    return priors.build("vamp", {"num_components": 6} | options, {"event_shape": (4,), "data": data, "likelihood": head, "key": jr.key(1)})
+
+
+def test_density_is_the_equal_mixture_of_the_posteriors_at_the_pseudo_inputs():
+    prior = vamp("bernoulli", BINARY, initialise="data")
+    z = 3 * RNG.normal(size=(20, 2))
+    loc = np.asarray(prior.pseudo_inputs) @ np.asarray(ENCODER.weight).T
+    truth = logsumexp(norm.logpdf(z[:, None], loc, [0.4, 0.7]).sum(-1) - np.log(6), axis=1)
+    np.testing.assert_allclose(prior(ENCODER).log_prob(jnp.asarray(z)), truth, rtol=2e-5)
+    assert len(np.unique(loc.round(3), axis=0)) > 3
+
+
+def test_learned_weights_change_the_density_and_start_equal():
+    plain, weighted = vamp("bernoulli", BINARY, initialise="data"), vamp("bernoulli", BINARY, initialise="data", learn_weights=True)
+    z = jnp.asarray(RNG.normal(size=(20, 2)))
+    np.testing.assert_allclose(plain(ENCODER).log_prob(z), weighted(ENCODER).log_prob(z), rtol=1e-6)
+    logits = jnp.array([0.0, 3.0, -2.0, 0.0, 1.0, 0.0])
+    moved = eqx.tree_at(lambda p: p.logits, weighted, logits)
+    loc = np.asarray(plain.pseudo_inputs) @ np.asarray(ENCODER.weight).T
+    truth = logsumexp(norm.logpdf(np.asarray(z)[:, None], loc, [0.4, 0.7]).sum(-1) + np.asarray(jax.nn.log_softmax(logits)), axis=1)
+    np.testing.assert_allclose(moved(ENCODER).log_prob(z), truth, rtol=2e-5)
+
+
+@pytest.mark.parametrize("initialise", ["random", "data"])
+def test_pseudo_inputs_of_binary_data_stay_in_the_unit_interval_whatever_is_learned(initialise):
+    prior = vamp("bernoulli", BINARY, initialise=initialise)
+    assert 0 < float(prior.pseudo_inputs.min()) < float(prior.pseudo_inputs.max()) < 1
+    far = eqx.tree_at(lambda p: p.raw, prior, prior.raw + 30 * jr.normal(jr.key(2), prior.raw.shape))
+    assert 0 <= float(far.pseudo_inputs.min()) < 1e-3 < 0.999 < float(far.pseudo_inputs.max()) <= 1
+
+
+@pytest.mark.parametrize(("likelihood", "rows"), [("bernoulli", BINARY), ("normal", REAL)])
+def test_pseudo_inputs_from_data_are_different_rows_of_it_in_its_units(likelihood, rows):
+    found = np.asarray(vamp(likelihood, rows, initialise="data", num_components=20).pseudo_inputs)
+    # The raw parameter carries noise of 0.01: at .01/.99 the sigmoid's slope is .0099; real data are in standard deviations.
+    unit = 1.0 if likelihood == "bernoulli" else rows.std(0)
+    distance = np.abs(found[:, None] - rows.astype(np.float64)) / unit
+    assert distance.max(-1).min(1).max() < (0.0101 + 6e-4 if likelihood == "bernoulli" else 0.06)
+    if likelihood == "normal":
+        nearest = distance.max(-1).argmin(1)
+        assert len(set(nearest)) == 20
+
+
+def test_random_pseudo_inputs_start_at_the_datas_mean_in_its_units():
+    found = np.asarray(vamp("normal", REAL, num_components=400).pseudo_inputs)
+    standardised = (found - REAL.mean(0)) / REAL.std(0)
+    assert (np.abs(standardised.mean(0)) < 5 * 0.1 / np.sqrt(400) + 1e-4).all()
+    assert abs(standardised.std() - 0.1) < 5 * 0.1 / np.sqrt(2 * standardised.size)
+
+
+class CountingEncoder(AbstractEncoder):
+    inner: LinearEncoder
+    calls: list = eqx.field(static=True)
+
+    def __call__(self, x: Array) -> Distribution:
+        jax.debug.callback(lambda _: self.calls.append(1), x)
+        return self.inner(x)
+
+
+def test_pseudo_inputs_are_encoded_once_per_step_whatever_batch_and_samples(x64):
+    calls = []
+    decoder = LinearDecoder(jnp.asarray(RNG.normal(size=(4, 2))), jnp.zeros(4), jnp.zeros(()))
+    model = Model(vamp("normal", REAL), CountingEncoder(ENCODER, calls), decoder)
+    parameters, static = eqx.partition(model, eqx.is_inexact_array)
+    options = TrainingOptions(num_samples=3)
+    objective = Objective(static, bounds.build("elbo", {}, {}), gradients.build("pathwise", {}, {}), optax.adam(1e-3), options, None)
+    index = jnp.arange(10)
+    loss = jax.jit(jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(REAL[:10], jnp.float64), None, index, jr.key(0), jnp.asarray(1.0)), has_aux=True))
+    jax.block_until_ready(loss(parameters))
+    jax.effects_barrier()
+    assert len(calls) == 10 + 6  # a posterior per datum, and one per pseudo-input
+
+
+def test_an_encoder_without_a_diagonal_normal_is_refused_with_the_remedy():
+    class Other(AbstractEncoder):
+        def __call__(self, x: Array) -> Distribution:
+            import numpyro.distributions as dist
+
+            return dist.Laplace(x[:2], jnp.ones(2)).to_event(1)
+
+    with pytest.raises(ValueError, match="diagonal normal; use --prior mixture"):
+        vamp("normal", REAL)(Other())
