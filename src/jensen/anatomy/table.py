@@ -33,7 +33,7 @@ def table(account: "Account") -> str:
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most log N = {account.log_n:.2f})"
-        out.append(f"  {label:<22}{line.value:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+        out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
     trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
     out += [
         "",

@@ -23,7 +23,7 @@ def verdicts(account: "Account") -> tuple[str, ...]:
     share = information.value / account.log_n if account.n > 1 else 0.0
     if account.n > 1 and share < BARELY_USED:
         said.append(
-            f"Collapsed: I(n; z) is {information.value:.2f} nats, {share:.2f} of log N = {account.log_n:.2f}: the code is barely used "
+            f"Collapsed: I(n; z) is {abs(information.value):.2f} nats, {abs(share):.2f} of log N = {account.log_n:.2f}: the code is barely used "
             f"({account.active_units} of {account.latent_dim} units active). Try a KL warm-up (--warm-up 50), a smaller --beta, or a weaker decoder."
         )
     elif share > SATURATED:
