@@ -1,6 +1,6 @@
 """Every valid pair of bound and gradient estimator, on a linear-Gaussian model in float64.
 
-The model's encoder is neither exact nor diagonal-optimal, the batch (5), the number of samples (3), the data's dimensions (4) and the latent ones (2) all differ.
+The model's encoder is not the posterior. The batch (5), the number of samples (3), the data's dimensions (4) and the latent ones (2) all differ.
 """
 
 import equinox as eqx
@@ -179,7 +179,7 @@ def test_combinations_that_are_not_valid_are_refused_with_reason_and_remedy(grad
 def test_a_model_put_together_by_hand_is_refused_too():
     made = vae((3,), prior={"name": "mixture", "num_components": 3}, key=jr.key(0), **VALID_MODEL)
     by_hand = Model(made.prior, made.encoder, made.decoder)
-    with pytest.raises(ValueError, match="no closed form of KL.*for the Mixture prior. Use --gradient pathwise"):
+    with pytest.raises(ValueError, match=r"no closed form of KL.*for the Mixture prior. Use --gradient pathwise"):
         estimates(by_hand, "elbo", "closed_form_kl", jr.key(0), x=np.zeros((2, 3), np.float32))
 
 

@@ -1,5 +1,7 @@
 """Laws of every member of the bounds room, and known values of each."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,7 +71,7 @@ def test_iwae_rises_with_the_number_of_samples_and_closes_most_of_the_gap(x64):
     # In groups of 12 the same draws give every bound, so their differences have small errors.
     groups = jnp.asarray(log_w.reshape(-1, 12))
     values = np.stack([np.asarray(jax.vmap(iwae)(groups[:, :k])) for k in (1, 3, 12)])
-    for less, more in zip(values, values[1:]):
+    for less, more in itertools.pairwise(values):
         difference = more - less
         assert difference.mean() > 5 * difference.std() / np.sqrt(len(difference))
     assert truth.log_evidence(x)[0] - values[2].mean() < 0.3 * truth.gap(x)[0]

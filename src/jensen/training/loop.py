@@ -115,7 +115,7 @@ def train(
         # The state before the epoch is not donated: it is the last good one if the epoch diverges.
         after, measured = program(state, *arrays, key)
         measured = jax.tree.map(np.asarray, measured)
-        if not all(np.isfinite(v).all() for v in measured.values()):
+        if not (measured["finite"] and all(np.isfinite(v).all() for v in measured.values())):
             where = locate_divergence(objective, state, *arrays, key, measured)
             return finish("diverged", f"{where} The last good state is that of epoch {int(state.epoch)}; try a smaller --learning-rate or a longer --warm-up.")
         state = after

@@ -105,6 +105,8 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         (parameters, optimiser_state), steps = jax.lax.scan(body, (state.parameters, state.optimiser), (index, weight))
         rows = jnp.full(index.shape[0], 1.0) if weight is None else weight.sum(1)
         measured = {"steps": steps, "train": rows @ steps / rows.sum(), "beta": beta}
+        # The last step's gradient shows in no step's terms, and without validation data in no number at all.
+        measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()
         measured["validation"] = _validate(objective, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
         bound = measured["validation"][0]
         better = bound > state.best_bound
