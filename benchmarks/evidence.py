@@ -3,9 +3,9 @@
 import jax
 import jax.random as jr
 import numpy as np
-from _measure import interleaved, peak_memory
 
 import jensen
+from _measure import interleaved, peak_memory
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
 

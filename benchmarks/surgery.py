@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import interleaved, peak_memory
 
+from _measure import interleaved, peak_memory
 from jensen._numerics import mixture_log_density
 
 COMPONENTS, DIMENSIONS, POINTS, BLOCK = 50_000, 40, 5_000, 2048

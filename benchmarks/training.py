@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from _measure import interleaved
 
 import jensen
+from _measure import interleaved
 from jensen.training.program import COMPILER_OPTIONS
 
 ROWS, BATCH, PIXELS, HIDDEN, LATENT = 50_000, 100, 784, 300, 40

@@ -40,7 +40,7 @@ def test_assignments_are_read_as_toml_and_win():
     given = assignments(["prior.num_components=200", "prior.initialise=data", "network.hidden=[64, 64]", "training.beta=0.5"])
     assert given == {"prior": {"num_components": 200, "initialise": "data"}, "network": {"hidden": [64, 64]}, "training": {"beta": 0.5}}
     assert merge({"prior": {"name": "vamp", "num_components": 5}}, given)["prior"] == {"name": "vamp", "num_components": 200, "initialise": "data"}
-    with pytest.raises(ValueError, match="section.key=value"):
+    with pytest.raises(ValueError, match=r"section\.key=value"):
         assignments(["prior.num_components"])
 
 

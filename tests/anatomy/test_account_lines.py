@@ -1,11 +1,11 @@
 """Every line of the account against a linear-Gaussian model, where all of them are known (validation.md case 4)."""
 
 import jax
-import linear_gaussian
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+import linear_gaussian
 from jensen.anatomy import account, active_units, compare
 from jensen.anatomy.account import LINES, Account
 

@@ -1,10 +1,10 @@
-"""Evidence against closed forms, and its independence of everything that should not matter (peers.md: rounded sample counts, last minibatches, log n of the wrong n)."""
+"""Evidence against closed forms, and its independence of everything that should not matter: chunks, sample counts, order."""
 
 import jax
-import linear_gaussian
 import numpy as np
 import pytest
 
+import linear_gaussian
 from jensen.evidence import estimate_evidence, pareto_k, pareto_k_threshold
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo

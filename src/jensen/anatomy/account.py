@@ -216,6 +216,7 @@ def account(
     lines["evidence"] = _from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = _from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
+    prior = "" if model.recipe is None else model.recipe.values["prior"]["name"]
     found = Account(
         split=split,
         n=len(data),
@@ -226,7 +227,7 @@ def account(
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
     )
-    return replace(found, verdicts=(*remarks, *verdicts(found)))
+    return replace(found, verdicts=(*remarks, *verdicts(found, prior)))
 
 
 def _line(draws: np.ndarray) -> Line:

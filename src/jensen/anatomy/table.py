@@ -1,5 +1,6 @@
 """An account, and a comparison of two, as plain text."""
 
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def table(account: "Account") -> str:
         f"  {account.active_units} of {account.latent_dim} units active; {account.evidence_estimate.num_samples} importance samples per datum, {trusted}.",
         "",
     ]
-    return "\n".join(out + [f"  * {v}" for v in account.verdicts])
+    return "\n".join(out + [textwrap.fill(v, 100, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts])

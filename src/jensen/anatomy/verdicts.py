@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 BARELY_USED, SATURATED, UNTRUSTED = 0.05, 0.95, 0.05
 
 
-def verdicts(account: "Account") -> tuple[str, ...]:
-    """The verdicts on an account, the gravest first; never empty.
+# What to try for the prior line, by the prior that is there already.
+BETTER_PRIOR = {
+    "vamp": "more components: --set prior.num_components=1000; or learned weights: --set prior.learn_weights=true",
+    "mixture": "more components: --set prior.num_components=500; or --prior vamp",
+}
+
+
+def verdicts(account: "Account", prior: str = "") -> tuple[str, ...]:
+    """The verdicts on an account, the gravest first; never empty. `prior` is the name of the model's prior, if it has one.
 
     verdicts(acc)[0]
     """
@@ -39,7 +46,7 @@ def verdicts(account: "Account") -> tuple[str, ...]:
     if marginal.value > max(0.5, 0.05 * average.value, 3 * marginal.standard_error):
         said.append(
             f"Prior: the marginal KL is {marginal.value:.2f} +- {marginal.standard_error:.2f} of {average.value:.2f} nats of KL: with this encoder, a better "
-            "prior can win at most that (--prior vamp, --prior mixture)."
+            f"prior can win at most that ({BETTER_PRIOR.get(prior, '--prior vamp, --prior mixture')})."
         )
     if gap.value > max(min(1.0, 0.05 * abs(account.elbo.value)), 3 * gap.standard_error):
         said.append(

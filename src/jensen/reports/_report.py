@@ -141,4 +141,4 @@ def is_binary(data: np.ndarray) -> bool:
 def _datum(account: Account, data: np.ndarray, index: int, pictures: Pictures | None) -> Datum:
     image = thumbnail(pictures.colours(data[index : index + 1])) if pictures else None
     lines = account.evidence.per_datum[index], account.elbo.per_datum[index], account.evidence_estimate.pareto_k[index]
-    return Datum(index, *map(float, lines), image, values_text(data[index]))
+    return Datum(index, float(lines[0]), float(lines[1]), float(lines[2]), image, values_text(data[index]))

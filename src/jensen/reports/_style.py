@@ -73,7 +73,7 @@ def styled() -> Iterator[None]:
     """Within it, figures look like jensen's, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(SETTINGS)  # pyright: ignore[reportCallIssue, reportArgumentType]
         yield
 
 
