@@ -66,7 +66,7 @@ def draw_dimensions(variance: np.ndarray, layout: Layout) -> Figure:
     places = np.arange(len(order))
     active = heights > ACTIVE_VARIANCE
     axes.set_yscale("log")
-    axes.bar(places, heights - ACTIVE_VARIANCE, 0.75, bottom=ACTIVE_VARIANCE, color=np.where(active, BLUE, ORANGE).tolist())
+    axes.bar(places, heights - ACTIVE_VARIANCE, 0.75, bottom=ACTIVE_VARIANCE, color=np.where(active, BLUE, ORANGE).tolist(), rasterized=len(order) > 100)
     axes.axhline(ACTIVE_VARIANCE, color=INK, linewidth=1, linestyle="--")
     low, high = min(heights.min(), ACTIVE_VARIANCE / 10) / 2, max(heights.max(), 1.0) * 2
     axes.set_ylim(low, high)
