@@ -15,7 +15,7 @@ def draw_evidence(values: np.ndarray, worst: np.ndarray, layout: Layout) -> Figu
     finite = values[np.isfinite(values)]
     figure, axes = _one_panel(layout)
     low = shown_from(finite)
-    axes.hist(finite, bins=_edges(finite, low), color=BLUE, alpha=0.8)
+    axes.hist(finite, bins=_edges(finite, low).tolist(), color=BLUE, alpha=0.8)
     marked = values[worst]
     marked = marked[np.isfinite(marked) & (marked >= low)]
     axes.plot(marked, np.zeros(len(marked)), color=ORANGE, marker="^", markersize=6, linewidth=0, clip_on=False, zorder=4, label="the worst, below")

@@ -110,7 +110,7 @@ class Vectors:
 
     def _histogram(self, means: np.ndarray, layout: Layout) -> Figure:
         figure, (axes,) = _panels(1, layout, x_label="value", y_label="density", columns=1, legend=True)
-        edges = np.linspace(*_limits(self.data, means), 40)
+        edges = np.linspace(*_limits(self.data, means), 40).tolist()
         axes.hist(self.data[:, 0], bins=edges, density=True, color=ORANGE, alpha=0.5, label="data")
         axes.hist(means, bins=edges, density=True, histtype="step", color=BLUE, linewidth=1.5, label="mean of p(x|z), z from the prior")
         _legend(figure, axes)

@@ -98,7 +98,7 @@ def _descent(account: Account, top: str, steps: tuple[str, ...]) -> tuple[Segmen
     return (*rows, Segment("elbo", "level", elbo.value, elbo.value, elbo.value, elbo.standard_error))
 
 
-def _draw_row(axes, y: int, row: Segment, low: float, high: float, layout: Layout) -> None:
+def _draw_row(axes, y: float, row: Segment, low: float, high: float, layout: Layout) -> None:
     colour = COLOURS.get(row.name, INK)
     thickness = 0.42 if layout.narrow else 0.56
     offset = 0.16 if layout.narrow else 0.0
