@@ -56,14 +56,16 @@ def embedded(page):
                 yield tag, head, base64.b64decode(content)
 
 
-def test_the_table_holds_the_account_s_values(tmp_path):
-    test, train = account_of(40), account_of(40, "train", seed=1)
-    html, page = written(tmp_path, inputs_of(accounts={"test": test, "train": train}))
+@pytest.mark.parametrize("splits", [(), ("train",), ("validation", "train")])
+def test_the_table_holds_the_account_s_values(tmp_path, splits):
+    test, others = account_of(40), [account_of(40, split, seed=seed) for seed, split in enumerate(splits, 1)]
+    html, page = written(tmp_path, inputs_of(accounts={a.split: a for a in (test, *others)}))
     assert tuple(page.lines) == LINES
     for name in LINES:
-        ours, other = test.line(name), train.line(name)
-        expected = [ours.value, ours.standard_error, ours.data_error, other.value, other.standard_error]
-        expected += [ours.value - other.value, np.hypot(ours.data_error, other.data_error)]
+        ours = test.line(name)
+        expected = [ours.value, ours.standard_error, ours.data_error]
+        for other in (account.line(name) for account in others):
+            expected += [other.value, other.standard_error, ours.value - other.value, np.hypot(ours.data_error, other.data_error)]
         assert page.lines[name] == pytest.approx(expected, rel=1e-12)
         assert f">{ours.value:.3f}</data>".replace("-", "\N{MINUS SIGN}") in html
 

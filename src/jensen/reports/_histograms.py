@@ -15,7 +15,7 @@ def draw_evidence(values: np.ndarray, worst: np.ndarray, layout: Layout) -> Figu
     finite = values[np.isfinite(values)]
     figure, axes = _one_panel(layout)
     low = shown_from(finite)
-    axes.hist(finite, bins=list(_edges(finite, low)), color=BLUE, alpha=0.8)
+    axes.hist(finite, bins=_edges(finite, low).tolist(), color=BLUE, alpha=0.8)
     marked = values[worst]
     marked = marked[np.isfinite(marked) & (marked >= low)]
     axes.plot(marked, np.zeros(len(marked)), color=ORANGE, marker="^", markersize=6, linewidth=0, clip_on=False, zorder=4, label="the worst, below")
@@ -66,7 +66,7 @@ def draw_dimensions(variance: np.ndarray, layout: Layout) -> Figure:
     places = np.arange(len(order))
     active = heights > ACTIVE_VARIANCE
     axes.set_yscale("log")
-    axes.bar(places, heights - ACTIVE_VARIANCE, 0.75, bottom=ACTIVE_VARIANCE, color=np.where(active, BLUE, ORANGE).tolist())
+    axes.bar(places, heights - ACTIVE_VARIANCE, 0.75, bottom=ACTIVE_VARIANCE, color=np.where(active, BLUE, ORANGE).tolist(), rasterized=len(order) > 100)
     axes.axhline(ACTIVE_VARIANCE, color=INK, linewidth=1, linestyle="--")
     low, high = min(heights.min(), ACTIVE_VARIANCE / 10) / 2, max(heights.max(), 1.0) * 2
     axes.set_ylim(low, high)

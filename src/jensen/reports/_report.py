@@ -140,5 +140,5 @@ def is_binary(data: np.ndarray) -> bool:
 
 def _datum(account: Account, data: np.ndarray, index: int, pictures: Pictures | None) -> Datum:
     image = thumbnail(pictures.colours(data[index : index + 1])) if pictures else None
-    lines = account.evidence.per_datum[index], account.elbo.per_datum[index], account.evidence_estimate.pareto_k[index]
-    return Datum(index, float(lines[0]), float(lines[1]), float(lines[2]), image, values_text(data[index]))
+    evidence, elbo = float(account.evidence.per_datum[index]), float(account.elbo.per_datum[index])
+    return Datum(index, evidence, elbo, float(account.evidence_estimate.pareto_k[index]), image, values_text(data[index]))

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ INK, MUTED, RULE, PALE = "#1d2733", "#55626f", "#d4dbe2", "#eef2f5"
 # Okabe & Ito's palette (darkened where it would be faint on white): told apart with any of the common colour-vision deficiencies.
 BLUE, ORANGE, PURPLE, GREEN = "#0072b2", "#d55e00", "#8f4a86", "#00795a"
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": MUTED,

@@ -36,7 +36,7 @@ class Vectors:
             figure, panels = _panels(len(data), layout, x_label="element", legend=True)
             for axes, x, mean in zip(panels, data, means, strict=True):
                 axes.plot(x, color=MUTED, linewidth=0, marker=".", markersize=2.5, label="data", rasterized=self.size > LONG)
-                axes.plot(mean, color=BLUE, linewidth=1.2, label="reconstruction")
+                axes.plot(mean, color=BLUE, linewidth=1.2, label="reconstruction", rasterized=self.size > LONG)
             _legend(figure, panels[0])
             return figure
         figure, panels = _panels(self.size, layout, x_label="data", y_label="reconstruction", square=True)
@@ -55,7 +55,7 @@ class Vectors:
             figure, panels = _panels(len(means), layout, x_label="element")
             limits = _limits(self.data, means)
             for axes, mean in zip(panels, means, strict=True):
-                axes.plot(mean, color=BLUE, linewidth=1.2)
+                axes.plot(mean, color=BLUE, linewidth=1.2, rasterized=self.size > LONG)
                 axes.set_ylim(*limits)
             return figure
         if self.size == 1:
@@ -100,15 +100,9 @@ class Vectors:
                 axes.scatter(positions, means, color=colours, s=18, zorder=3)
                 axes.set_ylim(*_limits(self.data))
             else:
-                for step in range(STEPS):
-                    axes.plot(
-                        scaled[row, step],
-                        color=colours[step],
-                        linewidth=1.1,
-                        marker="o" if self.size <= TABLE else "",
-                        markersize=2.5,
-                        rasterized=self.size > LONG,
-                    )
+                look = {"linewidth": 1.1, "marker": "o" if self.size <= TABLE else "", "markersize": 2.5, "rasterized": self.size > LONG}
+                for colour, means in zip(colours, scaled[row], strict=True):
+                    axes.plot(means, color=colour, **look)
                 axes.set_ylim(*limits)
                 if self.size <= TABLE:
                     axes.set_xticks(range(self.size))
