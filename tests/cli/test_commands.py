@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -132,9 +133,10 @@ def test_monte_carlo_is_one_option_away(runs, capsys):
     importance, monte_carlo = (
         json.loads(call(capsys, "evidence", str(runs / "plain"), "--estimator", e, "--num-samples", "500", "--json")[1]) for e in ("importance", "monte_carlo")
     )
-    # Both are unbiased for p(x) and so low for log p(x), plain Monte Carlo the more so.
-    assert monte_carlo["value"] < importance["value"] + 5 * (importance["standard_error"] + monte_carlo["standard_error"])
-    assert monte_carlo["standard_error"] > importance["standard_error"]
+    # After three epochs the posterior is close to the prior, so both serve: they must agree, but they are different draws.
+    assert monte_carlo["estimator"] == "monte_carlo"
+    difference = monte_carlo["value"] - importance["value"]
+    assert 0 < abs(difference) < 5 * np.hypot(importance["standard_error"], monte_carlo["standard_error"])
     _, out, _ = call(capsys, "evidence", str(runs / "plain"), "--num-samples", "30")
     assert re.search(r"log p\(x\) = -\d+\.\d+ \+- \d+\.\d+ nats per datum \(importance, 30 samples, 360 test data\)", out)
 
@@ -176,7 +178,7 @@ def test_encode_gives_the_encoders_means_and_scales(runs, capsys, tmp_path):
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[0].startswith("mean_0,mean_1,mean_2,scale_0,scale_1,scale_2")
     model, data = jensen.load(runs / "plain").model, jensen.load_dataset("digits")
-    q = model.encoder(data.validation[4])
+    q = model.encoder(jnp.asarray(data.validation[4]))
     row = np.array([float(v) for v in lines[5].split(",")[:6]])
     assert np.allclose(row, np.concatenate([q.base_dist.loc, q.base_dist.scale]), rtol=1e-4, atol=1e-5)
 

@@ -18,10 +18,11 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:
+def _version(value: bool) -> bool:
     if value:
         print(jensen.__version__)
         raise typer.Exit()
+    return value
 
 
 @app.callback()

@@ -105,7 +105,7 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
 def quiet_axis(axis, *, ticks: int = 5) -> None:
     """Few ticks, plain numbers (a tick label never needs mathematics)."""
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, position: plain(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
 
 
 def plain(value: float) -> str:
