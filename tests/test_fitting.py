@@ -161,7 +161,12 @@ def test_a_tampered_checkpoint_is_noticed_and_the_previous_offered(fitted, tmp_p
     victim.write_bytes(bytes(raw))
     with pytest.raises(CheckpointError, match=r"checkpoint of epoch 3 .* is damaged .*altered or truncated.*--checkpoint 2"):
         _ = jensen.load(tmp_path / "r").model
-    assert jensen.load(tmp_path / "r", checkpoint=2).model is not None
+    run = jensen.load(tmp_path / "r", checkpoint=2)
+    run.__dict__["dataset"] = data
+    again, _ = resume_run(run, progress=False)
+    straight = jensen.fit(model, data, epochs=3, patience=0, key=KEY, progress=False)
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(again.last), leaves(straight.last), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(jensen.load(tmp_path / "r").model), leaves(straight.model), strict=True))
 
 
 def test_code_from_outside_runs_only_when_trusted(fitted, tmp_path, monkeypatch):

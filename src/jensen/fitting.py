@@ -112,6 +112,7 @@ def fit_run(
     start, before = None, []
     if resume and run is not None:
         start = run.checkpoints.restore(initial_state(model, optax.adam(options.learning_rate)), epoch=run._checkpoint)
+        run.checkpoints.forget_after(int(start.epoch))
         before = [r for r in run.history if r["epoch"] <= int(start.epoch)]
         if int(start.epoch) >= options.epochs:
             raise RunError(f"{run.path} has done all its {options.epochs} epochs; to go on, give more of them: --epochs {2 * options.epochs}.")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -303,3 +304,23 @@ def test_a_full_disk_is_named(runs, capsys, monkeypatch):
     assert code == 1
     assert "no space left" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.timeout(180)
+def test_ctrl_c_saves_says_how_to_resume_and_exits_with_130(tmp_path, capsys):
+    run = tmp_path / "run"
+    code = f"import sys; from jensen.cli import main; main(['fit', 'digits', '--epochs', '100000', '--patience', '0', '--hidden', '16', '--out', {str(run)!r}])"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=(tmp_path / "err").open("wb"))
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    err = (tmp_path / "err").read_text()
+    assert f"Saved. Go on with: jensen fit --resume {run}" in err
+    assert "Traceback" not in err
+    done = len(jensen.load(run).history)
+    assert jensen.load(run).status == "interrupted"
+    assert jensen.load(run).checkpoints.epochs() == [done]
+    assert call(capsys, "fit", "--resume", str(run), "--epochs", str(done + 1))[0] == 0
+    assert [r["epoch"] for r in jensen.load(run).history] == list(range(1, done + 2))

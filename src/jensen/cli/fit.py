@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fit(
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A data set's name, or a file.", show_default=False)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A data set's name, or a file.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(metavar="RUN", help="The run folder to write; runs/DATA by default.", show_default=False)] = None,
     prior: Annotated[str | None, typer.Option(help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal")] = None,
     likelihood: Annotated[str | None, typer.Option(help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli")] = None,

@@ -59,8 +59,12 @@ class Checkpoints:
             checkpointer.save((self.folder / epoch).resolve(), args=ocp.args.Composite(**items))
         write_atomically(self.folder / f"{epoch}.sha256", json.dumps(_digests(self.folder / epoch), indent=0))
         for old in self.epochs()[: -self._keep]:
-            (self.folder / f"{old}.sha256").unlink(missing_ok=True)
-            shutil.rmtree(self.folder / str(old), ignore_errors=True)
+            self._remove(old)
+
+    def forget_after(self, epoch: int) -> None:
+        """Removes the checkpoints of later epochs: a run that goes on from `epoch` writes them anew."""
+        for later in [e for e in self.epochs() if e > epoch]:
+            self._remove(later)
 
     def restore(self, like: TrainingState, *, epoch: int | None = None) -> TrainingState:
         """The state of the newest checkpoint (or of `epoch`), verified; `like` gives the structure.
@@ -91,6 +95,10 @@ class Checkpoints:
             return rebuild({part: dict(restored[part]) for part in template})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{self.folder / str(chosen)} does not hold this model: {str(error).splitlines()[0]}") from error
+
+    def _remove(self, epoch: int) -> None:
+        (self.folder / f"{epoch}.sha256").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
 
     def _verified(self, epoch: int | None) -> int:
         known = self.epochs()
