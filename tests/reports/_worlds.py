@@ -7,13 +7,16 @@ import numpyro.distributions as dist
 
 from jensen.anatomy import Account, Line
 from jensen.datasets import Dataset
+from jensen.decoders import AbstractDecoder
 from jensen.distributions import diagonal_normal
+from jensen.encoders import AbstractEncoder
 from jensen.evidence import Evidence
 from jensen.model import Model
+from jensen.priors import AbstractPrior
 from jensen.reports import ReportInputs
 
 
-class EchoPrior(eqx.Module):
+class EchoPrior(AbstractPrior):
     centre: float = eqx.field(static=True)
     dimensions: int = eqx.field(static=True)
 
@@ -21,7 +24,7 @@ class EchoPrior(eqx.Module):
         return diagonal_normal(jnp.full(self.dimensions, self.centre), jnp.ones(self.dimensions))
 
 
-class EchoEncoder(eqx.Module):
+class EchoEncoder(AbstractEncoder):
     """q(z|x) = N(x, 0.1^2), so the code of a datum is the datum."""
 
     def __call__(self, x):
@@ -29,7 +32,7 @@ class EchoEncoder(eqx.Module):
         return diagonal_normal(x, jnp.full(x.shape, 0.1))
 
 
-class EchoDecoder(eqx.Module):
+class EchoDecoder(AbstractDecoder):
     """p(x|z) = N(z, 1), so the mean of p(x|z) is the code."""
 
     event_shape: tuple[int, ...] = eqx.field(static=True)

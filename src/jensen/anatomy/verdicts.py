@@ -54,5 +54,8 @@ def verdicts(account: "Account", prior: str = "") -> tuple[str, ...]:
             "tighter bound in training reaches for it too (--bound iwae --num-samples 10)."
         )
     if not said:
-        said.append("Nothing stands out: the prior matches, the posterior is tight, and the code is used. What is left lies in the decoder and the data.")
+        said.append(
+            f"Nothing stands out: a better prior can win at most {max(marginal.value, 0):.2f} nats (the marginal KL), a better posterior at most "
+            f"{max(gap.value, 0):.2f} (the Jensen gap), and the code is used. What is left lies in the decoder and in the data."
+        )
     return tuple(said)
