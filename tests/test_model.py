@@ -100,7 +100,7 @@ def test_the_encoder_sees_real_data_in_standard_units():
     model = vae((4,), latent_dim=2, likelihood="normal", network={"name": "dense", "hidden": ()}, data=rows, key=jr.key(5))
     q = jax.vmap(model.encoder)(jnp.asarray(rows))
     standardised = (rows - rows.mean(0, dtype=np.float64)) / np.sqrt(rows.var(0, dtype=np.float64).mean())
-    expected = standardised @ np.asarray(model.encoder.head.weight).T
+    expected = standardised @ np.asarray(model.encoder.head.weight)
     # 1e4 in float32 is good to 5e-4, that is 2e-6 of a standard deviation.
     np.testing.assert_allclose(q.base_dist.loc, expected[:, :2], atol=5e-5)
     assert 0.1 < float(np.std(np.asarray(q.base_dist.loc))) < 10

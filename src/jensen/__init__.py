@@ -1,3 +1,69 @@
-"""jensen trains deep latent-variable models and accounts for every nat of their evidence lower bound."""
+"""jensen trains deep latent-variable models and accounts for every nat of their evidence lower bound.
+
+import jax, jensen
+data = jensen.load_dataset("digits")
+model = jensen.vae(data.event_shape, latent_dim=16, prior="vamp", data=data, key=jax.random.key(0))
+fit = jensen.fit(model, data, key=jax.random.key(1))
+print(jensen.account(fit.model, data.test, key=jax.random.key(2)))
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from jensen import bounds as bounds
+    from jensen import evidence as evidence
+    from jensen import gradients as gradients
+    from jensen import likelihoods as likelihoods
+    from jensen import priors as priors
+    from jensen.anatomy import Account as Account
+    from jensen.anatomy import account as account
+    from jensen.anatomy import compare as compare
+    from jensen.anatomy import surgery as surgery
+    from jensen.datasets import Dataset as Dataset
+    from jensen.datasets import load_dataset as load_dataset
+    from jensen.evidence import estimate_evidence as estimate_evidence
+    from jensen.fitting import Fit as Fit
+    from jensen.fitting import fit as fit
+    from jensen.model import Model as Model
+    from jensen.model import vae as vae
+    from jensen.runs import Run as Run
+    from jensen.runs import load as load
+    from jensen.weights import LogWeights as LogWeights
+    from jensen.weights import log_weights as log_weights
+
+# The public face: name -> where it lives. Imported when first used, so that `jensen --help` need not wait for JAX.
+_PUBLIC = {
+    "Account": "jensen.anatomy",
+    "account": "jensen.anatomy",
+    "compare": "jensen.anatomy",
+    "surgery": "jensen.anatomy",
+    "Dataset": "jensen.datasets",
+    "load_dataset": "jensen.datasets",
+    "estimate_evidence": "jensen.evidence",
+    "Fit": "jensen.fitting",
+    "fit": "jensen.fitting",
+    "Model": "jensen.model",
+    "vae": "jensen.model",
+    "Run": "jensen.runs",
+    "load": "jensen.runs",
+    "LogWeights": "jensen.weights",
+    "log_weights": "jensen.weights",
+}
+_ROOMS = ("bounds", "gradients", "evidence", "priors", "likelihoods", "encoders", "decoders", "networks", "distributions", "datasets", "anatomy", "training")
+
+__all__ = ["__version__", *_PUBLIC, *_ROOMS]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"jensen.{name}")
+    raise AttributeError(f"module 'jensen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,9 +1,23 @@
 """Writing files so that a kill, a full disk or a crash never leaves half of one."""
 
 import contextlib
+import io
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of an .npz file that holds these arrays.
+
+    npz_bytes({"x": np.zeros(3)})
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -4,6 +4,9 @@ Everything either makes log-weights (an encoder's samples, annealing, somebody e
 Random keys are folded from (key, datum index, sample index), so no result depends on how data and samples are grouped into batches and chunks.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,15 +30,25 @@ class LogWeights(eqx.Module):
         return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
 
 
-def datum_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num_samples: int, *, first: int | Array = 0) -> LogWeights:
-    """The log-weights of one datum, leaves of shape [num_samples]; samples are numbered from `first`. `prior` is model.prior(model.encoder), made once."""
+def datum_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num_samples: int, *, block: int | None = None) -> LogWeights:
+    """The log-weights of one datum, leaves of shape [num_samples]. `prior` is model.prior(model.encoder), made once; with `block`, no more than so many
+    samples are decoded at a time, which changes nothing else."""
     posterior = model.encoder(x)
 
     def one(sample):
         z = posterior.sample(jr.fold_in(key, sample))
         return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
 
-    return jax.vmap(one)(first + jnp.arange(num_samples))
+    return over_samples(one, num_samples, block)
+
+
+def over_samples(function: Callable[[Array], Any], num_samples: int, block: int | None = None) -> Any:
+    """function(0), ..., function(num_samples - 1), stacked; at most `block` of them at a time.
+
+    over_samples(lambda s: s**2, 3)  # [0, 1, 4]
+    """
+    samples = jnp.arange(num_samples)
+    return jax.vmap(function)(samples) if block is None or block >= num_samples else jax.lax.map(function, samples, batch_size=block)
 
 
 def log_weights(

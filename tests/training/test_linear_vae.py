@@ -26,7 +26,7 @@ def exact_elbo(model, x):
     double = lambda a: np.asarray(a, np.float64)  # noqa: E731
     q = jax.vmap(model.encoder)(jnp.asarray(x))
     loc, scale = double(q.base_dist.loc), double(q.base_dist.scale)
-    w, b = double(model.decoder.head.weight), double(model.decoder.head.bias)
+    w, b = double(model.decoder.head.weight).T, double(model.decoder.head.bias)
     s2 = double(model.decoder(jnp.zeros(LATENT)).base_dist.scale)[0] ** 2
     squares = np.sum((x - b - loc @ w.T) ** 2, axis=1) + scale**2 @ np.sum(w**2, axis=0)
     reconstruction = -0.5 * (squares / s2 + x.shape[1] * np.log(2 * np.pi * s2))

@@ -158,4 +158,5 @@ def test_options_out_of_range_are_refused(options, message):
 def test_beta_rises_linearly_and_stays():
     options = dataclasses.replace(TrainingOptions(), beta=4.0, warm_up=5)
     assert [float(options.beta_at(e)) for e in (1, 2, 5, 6, 100)] == pytest.approx([0.8, 1.6, 4, 4, 4])
-    assert float(TrainingOptions(beta=0.5).beta_at(1)) == 0.5
+    assert [TrainingOptions(epochs=e).warm_up for e in (3, 50, 500)] == [0, 10, 20]  # a fifth of the epochs, at most 20
+    assert float(TrainingOptions(beta=0.5, warm_up=0).beta_at(1)) == 0.5

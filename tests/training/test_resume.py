@@ -88,14 +88,14 @@ def test_resuming_a_finished_run_returns_its_model_with_its_parameters(tmp_path,
 
 def test_best_and_last_are_kept_apart(tmp_path):
     # A learning rate far too large: the best validation bound comes early.
-    trained = go(8, Checkpoints(tmp_path), learning_rate=0.5, warm_up=0)
+    trained = go(8, Checkpoints(tmp_path), learning_rate=2.0, warm_up=0)
     bounds = [record["validation"]["bound"] for record in trained.history]
     best = int(np.argmax(bounds)) + 1
     assert best < 8
     assert [record["best_epoch"] for record in trained.history] == [int(np.argmax(bounds[: i + 1])) + 1 for i in range(8)]
-    at_best = go(best, learning_rate=0.5, warm_up=0)
+    at_best = go(best, learning_rate=2.0, warm_up=0)
     assert_identical(eqx.filter(trained.model, eqx.is_array), eqx.filter(at_best.last, eqx.is_array))
-    restored = Checkpoints(tmp_path).restore(initial_state(model(), optax.adam(0.5)))
+    restored = Checkpoints(tmp_path).restore(initial_state(model(), optax.adam(2.0)))
     assert_identical(restored.best, eqx.filter(trained.model, eqx.is_inexact_array))
     assert_identical(restored.parameters, eqx.filter(trained.last, eqx.is_inexact_array))
     assert not np.array_equal(trained.model.decoder.head.bias, trained.last.decoder.head.bias)

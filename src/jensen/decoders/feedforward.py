@@ -8,7 +8,7 @@ import jax.random as jr
 from jensen._types import Array, Distribution, Float, Key
 from jensen.decoders._base import AbstractDecoder
 from jensen.likelihoods import AbstractLikelihood, DataSummary
-from jensen.networks import AbstractNetwork, linear
+from jensen.networks import AbstractNetwork, Linear
 
 
 class Feedforward(AbstractDecoder):
@@ -18,13 +18,13 @@ class Feedforward(AbstractDecoder):
     """
 
     network: AbstractNetwork
-    head: eqx.nn.Linear
+    head: Linear
     likelihood: AbstractLikelihood
 
     def __init__(self, latent_dim: int, likelihood: AbstractLikelihood, network: Callable[..., AbstractNetwork], data: DataSummary | None, key: Key):
         key_network, key_head = jr.split(key)
         self.network = network(latent_dim, key=key_network)
-        head = linear(self.network.out_size, likelihood.num_outputs, key=key_head)
+        head = Linear(self.network.out_size, likelihood.num_outputs, key=key_head)
         self.head = eqx.tree_at(lambda m: m.bias, head, likelihood.initial_bias(data).astype(head.weight.dtype))
         self.likelihood = likelihood
 

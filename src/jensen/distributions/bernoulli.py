@@ -8,9 +8,9 @@ The value and the derivative share one exponential per logit; automatic differen
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import constraints
+from numpyro.distributions import Distribution, constraints
 
-from jensen._types import Array, Distribution, Float, Key
+from jensen._types import Array, Float, Key
 
 
 class Bernoulli(Distribution):

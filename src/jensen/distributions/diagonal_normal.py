@@ -1,5 +1,6 @@
 """The diagonal normal: numpyro's `Normal(loc, scale).to_event(1)`, made and recognised in one place."""
 
+import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from jensen._types import Array, Distribution, Float
@@ -18,7 +19,6 @@ def diagonal_normal_parameters(distribution: Distribution) -> tuple[Array, Array
 
     diagonal_normal_parameters(diagonal_normal(loc, scale))  # (loc, scale)
     """
-    base = getattr(distribution, "base_dist", None)
-    if isinstance(distribution, dist.Independent) and isinstance(base, dist.Normal) and distribution.event_dim == 1:
-        return base.loc, base.scale
+    if isinstance(distribution, dist.Independent) and isinstance(distribution.base_dist, dist.Normal) and distribution.event_dim == 1:
+        return jnp.asarray(distribution.base_dist.loc), jnp.asarray(distribution.base_dist.scale)
     return None

@@ -7,10 +7,10 @@ step; for very many components on the host see `jensen._numerics.mixture_log_den
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import constraints
+from numpyro.distributions import Distribution, constraints
 
 from jensen._numerics import LOG_2PI
-from jensen._types import Array, Distribution, Float, Key
+from jensen._types import Array, Float, Key
 
 
 class DiagonalNormalMixture(Distribution):
@@ -25,14 +25,17 @@ class DiagonalNormalMixture(Distribution):
 
     arg_constraints = {"loc": constraints.real_matrix, "scale": constraints.positive, "log_weights": constraints.real_vector}  # noqa: RUF012
     pytree_data_fields = ("loc", "scale", "log_weights")
-    support = constraints.real_vector
-    reparametrized_params = ()
+    reparametrized_params = []  # noqa: RUF012
 
     def __init__(self, loc: Float[Array, "components dim"], scale: Float[Array, "components dim"], log_weights: Float[Array, " components"] | None = None):
         self.loc = loc
         self.scale = scale
         self.log_weights = jax.nn.log_softmax(jnp.zeros(loc.shape[0], loc.dtype) if log_weights is None else log_weights)
         super().__init__(batch_shape=(), event_shape=loc.shape[1:], validate_args=False)
+
+    @property
+    def support(self):
+        return constraints.real_vector
 
     @property
     def mean(self):

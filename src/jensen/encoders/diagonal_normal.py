@@ -12,7 +12,7 @@ from jensen.distributions import diagonal_normal
 from jensen.encoders._base import AbstractEncoder
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
-from jensen.networks import AbstractNetwork, linear
+from jensen.networks import AbstractNetwork, Linear
 
 
 class DiagonalNormal(AbstractEncoder):
@@ -24,7 +24,7 @@ class DiagonalNormal(AbstractEncoder):
     """
 
     network: AbstractNetwork
-    head: eqx.nn.Linear
+    head: Linear
     data_mean: Float[Array, " size"]
     data_scale: Float[Array, ""]
     max_log_scale: float = eqx.field(static=True)
@@ -44,7 +44,7 @@ class DiagonalNormal(AbstractEncoder):
         key_network, key_head = jr.split(key)
         size = event_size(event_shape)
         self.network = network(size, key=key_network)
-        self.head = linear(self.network.out_size, 2 * latent_dim, key=key_head)
+        self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
         # One scale for all elements: a per-element one would blow up pixels that are almost always 0.
         self.data_mean = jnp.zeros(size) if data is None else jnp.asarray(data.mean.ravel())
         self.data_scale = jnp.ones(()) if data is None else jnp.asarray(_overall_scale(data))

@@ -20,8 +20,8 @@ class DataSummary:
     Attributes:
         mean, scale: per element, of the event's shape; scale is the standard deviation, or 1 where an element is constant.
         lower, upper: the smallest and largest value.
-        rows: some training rows, for data initialisation of pseudo-inputs; may be empty.
-        levels: grey levels if a value v means a Bernoulli mean v / levels; the moments and rows are then those of v / levels.
+        rows: the training rows as they are stored, for data initialisation of pseudo-inputs (see `take`); may be empty.
+        levels: grey levels if a value v means a Bernoulli mean v / levels; the moments are then those of v / levels.
     """
 
     event_shape: tuple[int, ...]
@@ -31,6 +31,10 @@ class DataSummary:
     upper: float
     rows: np.ndarray
     levels: int | None = None
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """The rows of these indices, float32, in the units of `mean`."""
+        return (np.asarray(self.rows[index], np.float64) / (self.levels or 1)).astype(np.float32)
 
 
 def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
@@ -45,7 +49,7 @@ def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
     overall = float(values.std()) or 1.0
     scale = np.where(scale > 1e-6 * overall, scale, overall)
     lower, upper = (0.0, 1.0) if levels else (float(values.min()), float(values.max()))
-    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, values[:5000].astype(np.float32), levels)
+    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, train, levels)
 
 
 class AbstractLikelihood(eqx.Module):
@@ -94,7 +98,8 @@ def check_support(name: str, values: np.ndarray, *, where: str = "the data") -> 
     fitting = [other for other in room.names() if not room.find(other).outside(values).any()]
     remedy = f"Likelihoods that fit: {', '.join(fitting)} (--likelihood {fitting[0]})." if fitting else "No likelihood here fits them; check for NaN or inf."
     if importlib.import_module("jensen.likelihoods.bernoulli").grey(values):
-        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic), or threshold them (--set data.binarise=threshold)."
+        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic)"
+        remedy += ", or threshold them (--set data.binarise=threshold)."
     raise ValueError(
         f"{int(bad.sum())} of {values.size} values of {where} lie outside the support of the {name} likelihood ({cls.support}); "
         f"the first is {values[index]:.6g} at {list(index)}; the range is {values.min():.6g} to {values.max():.6g}. {remedy}"

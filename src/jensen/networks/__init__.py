@@ -2,7 +2,7 @@
 
 from jensen._rooms import Room
 from jensen.networks._base import AbstractNetwork as AbstractNetwork
-from jensen.networks._base import linear as linear
+from jensen.networks._base import Linear as Linear
 
 networks = Room(__name__, "network")
 __getattr__, __dir__ = networks.attribute_access()

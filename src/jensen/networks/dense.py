@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Float, Key
-from jensen.networks._base import AbstractNetwork, linear
+from jensen.networks._base import AbstractNetwork, Linear
 
 Activation = Literal["relu", "tanh", "gelu", "silu", "identity"]
 
@@ -22,13 +22,13 @@ class Dense(AbstractNetwork):
         Dense(784, hidden=(300, 300), key=jr.key(0))(x)  # 300 features
     """
 
-    layers: list[eqx.nn.Linear]
+    layers: list[Linear]
     activation: Activation = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
     def __init__(self, in_size: int, *, key: Key, hidden: Sequence[int] = (300, 300), activation: Activation = "relu"):
         sizes = [in_size, *hidden]
-        self.layers = [linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
+        self.layers = [Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
         self.activation = activation
         self.out_size = sizes[-1]
 

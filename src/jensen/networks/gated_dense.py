@@ -1,4 +1,4 @@
-"""Gated dense layers: linear(x) * sigmoid(linear(x)) (Dauphin et al. 2017; as used by Tomczak & Welling 2018)."""
+"""Gated dense layers: Linear(x) * sigmoid(Linear(x)) (Dauphin et al. 2017; as used by Tomczak & Welling 2018)."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import jax
 import jax.random as jr
 
 from jensen._types import Array, Float, Key
-from jensen.networks._base import AbstractNetwork, linear
+from jensen.networks._base import AbstractNetwork, Linear
 
 
 class GatedDense(AbstractNetwork):
@@ -16,12 +16,12 @@ class GatedDense(AbstractNetwork):
     GatedDense(784, hidden=(300, 300), key=jr.key(0))(x)  # 300 features
     """
 
-    layers: list[eqx.nn.Linear]  # value and gate of a layer are the two halves of one product
+    layers: list[Linear]  # value and gate of a layer are the two halves of one product
     out_size: int = eqx.field(static=True)
 
     def __init__(self, in_size: int, *, key: Key, hidden: Sequence[int] = (300, 300)):
         sizes = [in_size, *hidden]
-        self.layers = [linear(a, 2 * b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
+        self.layers = [Linear(a, 2 * b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
         self.out_size = sizes[-1]
 
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:

@@ -91,4 +91,4 @@ def _data_rows(data: DataSummary | None, num_components: int, key: Key) -> np.nd
             f"prior vamp: initialise='data' needs at least num_components={num_components} training rows; {rows} are at hand. "
             "Pass data=..., use fewer components, or initialise='random'."
         )
-    return data.rows[np.asarray(jr.permutation(key, rows))[:num_components]]
+    return data.take(np.asarray(jr.permutation(key, rows))[:num_components])

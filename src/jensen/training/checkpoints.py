@@ -7,14 +7,17 @@ finished; one whose files differ from it was damaged. Restoring reads arrays onl
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from jensen._files import write_atomically
 from jensen._rooms import file_digest
-from jensen.training.state import TrainingState
+from jensen.model import Model
+from jensen.training.state import TrainingState, name_leaves, set_leaves
 
 
 class CheckpointError(RuntimeError):
@@ -56,8 +59,12 @@ class Checkpoints:
             checkpointer.save((self.folder / epoch).resolve(), args=ocp.args.Composite(**items))
         write_atomically(self.folder / f"{epoch}.sha256", json.dumps(_digests(self.folder / epoch), indent=0))
         for old in self.epochs()[: -self._keep]:
-            (self.folder / f"{old}.sha256").unlink(missing_ok=True)
-            shutil.rmtree(self.folder / str(old), ignore_errors=True)
+            self._remove(old)
+
+    def forget_after(self, epoch: int) -> None:
+        """Removes the checkpoints of later epochs: a run that goes on from `epoch` writes them anew."""
+        for later in [e for e in self.epochs() if e > epoch]:
+            self._remove(later)
 
     def restore(self, like: TrainingState, *, epoch: int | None = None) -> TrainingState:
         """The state of the newest checkpoint (or of `epoch`), verified; `like` gives the structure.
@@ -65,18 +72,33 @@ class Checkpoints:
         Raises:
             CheckpointError: none there, damaged (the previous good one is offered), or of another model.
         """
+        return self._read(like.named, like.with_named, epoch)
+
+    def restore_best(self, like: Model, *, epoch: int | None = None) -> Model:
+        """The best parameters of the newest checkpoint (or of `epoch`), verified; `like` gives the structure.
+
+        Raises:
+            CheckpointError: as `restore`.
+        """
+        return self._read({"best": name_leaves(like)}, lambda named: set_leaves(like, named["best"]), epoch)
+
+    def _read(self, named: dict[str, dict[str, Any]], rebuild: Callable[[dict[str, dict[str, Any]]], Any], epoch: int | None) -> Any:
         import orbax.checkpoint as ocp
 
         logging.getLogger("absl").setLevel(logging.ERROR)
         chosen = self._verified(epoch)
-        template = {part: {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()} for part, arrays in like.named.items()}
+        template = {part: {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()} for part, arrays in named.items()}
         try:
             with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 items = {part: ocp.args.StandardRestore(arrays) for part, arrays in template.items()}
                 restored = checkpointer.restore((self.folder / str(chosen)).resolve(), args=ocp.args.Composite(**items))
-            return like.with_named({part: dict(restored[part]) for part in template})
+            return rebuild({part: dict(restored[part]) for part in template})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{self.folder / str(chosen)} does not hold this model: {str(error).splitlines()[0]}") from error
+
+    def _remove(self, epoch: int) -> None:
+        (self.folder / f"{epoch}.sha256").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
 
     def _verified(self, epoch: int | None) -> int:
         known = self.epochs()

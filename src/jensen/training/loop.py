@@ -101,7 +101,7 @@ def train(
         if checkpoints is not None:
             checkpoints.save(state)
         warnings = ()
-        if options.warm_up_unfinished or int(state.epoch) < options.warm_up:
+        if options.warm_up_unfinished or int(state.epoch) < (options.warm_up or 0):
             reached = float(options.beta_at(int(state.epoch)))
             warnings = (f"the KL warm-up had not finished when training ended: the last epoch trained at beta = {reached:.3g}, not {options.beta:.3g}.",)
         outcome = Outcome(status, message, int(state.epoch), warnings)

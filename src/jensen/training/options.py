@@ -17,7 +17,8 @@ class TrainingOptions:
         num_samples: posterior samples per datum and step.
         learning_rate: of Adam (Kingma & Ba 2015).
         beta: the weight of the KL term that training uses. Evaluation is always at beta = 1.
-        warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta.
+        warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta; without it, codes are easily switched off before the decoder has
+            learned to use them. By default a fifth of `epochs`, at most 20.
         patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
@@ -27,16 +28,20 @@ class TrainingOptions:
         TrainingOptions(epochs=100, warm_up=20)
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by the configuration, which refuses unknown keys)
+
     epochs: int = 300
     batch_size: int = 100
     num_samples: int = 1
     learning_rate: float = 1e-3
     beta: float = 1.0
-    warm_up: int = 0
+    warm_up: int | None = None
     patience: int = 50
     checkpoint_seconds: float = 10.0
 
     def __post_init__(self):
+        if self.warm_up is None:
+            object.__setattr__(self, "warm_up", min(20, self.epochs // 5))
         for name, least in [("epochs", 1), ("batch_size", 1), ("num_samples", 1), ("warm_up", 0), ("patience", 0), ("checkpoint_seconds", 0), ("beta", 0)]:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
@@ -45,9 +50,9 @@ class TrainingOptions:
 
     def beta_at(self, epoch: int | Array) -> Array:
         """The KL weight in epoch 1, 2, ...: beta * min(1, epoch / warm_up)."""
-        return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up, 1))
+        return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up or 0, 1))
 
     @property
     def warm_up_unfinished(self) -> bool:
         """Whether training ends before the KL weight has reached beta: the model is then silently one of a smaller beta."""
-        return self.warm_up > self.epochs
+        return (self.warm_up or 0) > self.epochs

@@ -22,7 +22,7 @@ from jensen.weights import datum_log_weights
 
 VALIDATION_BLOCK = 500
 # Fewer copies of the weights inside the epoch's loop on CPUs: 15% of an epoch on an MNIST-sized MLP. Passed per program, so the user's XLA_FLAGS stay theirs.
-COMPILER_OPTIONS = {"xla_cpu_copy_insertion_use_region_analysis": True}
+COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def step(objective: Objective, parameters: Model, optimiser_state, data: Array, 
     """(parameters, optimiser state, means) after one step of Adam on the rows `index` of data."""
     gradient, means = jax.grad(lambda p: batch_loss(objective, p, data[index], weight, index, key, beta), has_aux=True)(parameters)
     updates, optimiser_state = objective.optimiser.update(gradient, optimiser_state)
-    return optax.apply_updates(parameters, updates), optimiser_state, means
+    return eqx.apply_updates(parameters, updates), optimiser_state, means
 
 
 def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, dict[str, Array]]]:
@@ -98,7 +98,8 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         index, weight = batches(options, train.shape[0], key_order)
 
         def body(carry, batch):
-            parameters, optimiser_state, means = step(objective, *carry, train, *batch, key_draws, beta)
+            rows, weights = batch
+            parameters, optimiser_state, means = step(objective, carry[0], carry[1], train, rows, weights, key_draws, beta)
             return (parameters, optimiser_state), means
 
         (parameters, optimiser_state), steps = jax.lax.scan(body, (state.parameters, state.optimiser), (index, weight))
@@ -110,7 +111,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         bound = measured["validation"][0]
         better = bound > state.best_bound
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
-        stale = jnp.where(better | (epoch <= options.warm_up), 0, state.stale + 1)
+        stale = jnp.where(better | (epoch <= (options.warm_up or 0)), 0, state.stale + 1)
         best_bound, best_epoch = jnp.where(better, bound, state.best_bound), jnp.where(better, epoch, state.best_epoch)
         return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale), measured
 

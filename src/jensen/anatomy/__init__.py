@@ -1,0 +1,10 @@
+"""Anatomy: where every nat of the evidence lower bound goes."""
+
+from jensen.anatomy.account import Account as Account
+from jensen.anatomy.account import Line as Line
+from jensen.anatomy.account import account as account
+from jensen.anatomy.comparison import Comparison as Comparison
+from jensen.anatomy.comparison import compare as compare
+from jensen.anatomy.surgery import Surgery as Surgery
+from jensen.anatomy.surgery import surgery as surgery
+from jensen.anatomy.units import active_units as active_units

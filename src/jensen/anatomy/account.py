@@ -1,0 +1,271 @@
+"""The account: every nat of the evidence lower bound on its line, each with a standard error, the identities closing on the same draws.
+
+    log p(x) - Jensen gap = ELBO = reconstruction - average KL             average KL = I(n; z) + marginal KL
+                                 = - expected energy + entropy
+
+Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how far a re-run with other draws on the same data would fall. `data_error` is
+that of a mean over the data as a sample: how far another split of the same size would fall.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Key
+from jensen.anatomy.surgery import log_n, surgery
+from jensen.anatomy.units import active_units
+from jensen.anatomy.verdicts import verdicts
+from jensen.evidence import Evidence, estimate_evidence, pareto_k_threshold
+from jensen.evidence.importance import Importance
+from jensen.model import Model
+
+if TYPE_CHECKING:
+    import xarray
+
+LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
+MEANING = {
+    "evidence": "log p(x)",
+    "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",
+    "elbo": "reconstruction - average KL",
+    "reconstruction": "E_q log p(x|z)",
+    "average_kl": "KL(q(z|x) || p(z))",
+    "index_information": "I(n; z), at most log N",
+    "marginal_kl": "KL(q(z) || p(z))",
+    "expected_energy": "-E_q log p(x, z)",
+    "entropy": "entropy of q(z|x)",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the account: value, Monte Carlo standard error and data error (nats per datum), and the values per datum [N]."""
+
+    value: float
+    standard_error: float
+    data_error: float
+    per_datum: np.ndarray = field(repr=False)
+    per_datum_error: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account of one model on one split; prints as a table.
+
+    Attributes:
+        split, n: which data, and how many.
+        evidence ... entropy: the lines (see MEANING), nats per datum.
+        active_units, latent_dim: how many latent dimensions carry anything, of how many.
+        evidence_estimate: the estimate behind the evidence line, with k-hat per datum.
+        num_draws: posterior draws per datum behind the other lines.
+        verdicts: what the numbers say, in plain words.
+        fingerprint: of the data, so that two accounts can be compared datum by datum; empty when unknown.
+    """
+
+    split: str
+    n: int
+    evidence: Line
+    jensen_gap: Line
+    elbo: Line
+    reconstruction: Line
+    average_kl: Line
+    index_information: Line
+    marginal_kl: Line
+    expected_energy: Line
+    entropy: Line
+    active_units: int
+    latent_dim: int
+    evidence_estimate: Evidence
+    num_draws: int
+    verdicts: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def log_n(self) -> float:
+        """log N: the most that I(n; z) can be."""
+        return log_n(self.n)
+
+    @property
+    def pareto_k(self) -> float:
+        """The share of data whose evidence estimate is not to be trusted (k-hat above the threshold)."""
+        return self.evidence_estimate.untrusted
+
+    def line(self, name: str) -> Line:
+        """The line called `name`, one of LINES."""
+        return getattr(self, name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: what `jensen account RUN --json` prints."""
+        lines = {name: {k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")} | {"unit": "nats per datum"} for name in LINES}
+        return {
+            "split": self.split,
+            "n": self.n,
+            "log_n": self.log_n,
+            **lines,  # pyright: ignore[reportArgumentType]
+            "active_units": self.active_units,
+            "latent_dim": self.latent_dim,
+            "pareto_k": self.pareto_k,
+            "pareto_k_threshold": pareto_k_threshold(self.evidence_estimate.num_samples),
+            "num_samples": self.evidence_estimate.num_samples,
+            "num_draws": self.num_draws,
+            "verdicts": list(self.verdicts),
+            "fingerprint": self.fingerprint,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The values per datum, as they are kept in a run folder."""
+        out = {name: self.line(name).per_datum for name in LINES}
+        out |= {f"{name}.error": self.line(name).per_datum_error for name in LINES}
+        return out | {"pareto_k": self.evidence_estimate.pareto_k, "effective_samples": self.evidence_estimate.effective_samples}
+
+    @staticmethod
+    def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Account":
+        """The account that `to_json` and `arrays` describe."""
+        lines = {
+            name: Line(values[name]["value"], values[name]["standard_error"], values[name]["data_error"], arrays[name], arrays[f"{name}.error"])
+            for name in LINES
+        }
+        estimate = Evidence(arrays["evidence"], arrays["evidence.error"], arrays["effective_samples"], arrays["pareto_k"], values["num_samples"], "Importance")
+        return Account(
+            split=values["split"],
+            n=values["n"],
+            **lines,  # pyright: ignore[reportArgumentType]
+            active_units=values["active_units"],
+            latent_dim=values["latent_dim"],
+            evidence_estimate=estimate,
+            num_draws=values["num_draws"],
+            verdicts=tuple(values["verdicts"]),
+            fingerprint=values["fingerprint"],
+        )
+
+    def to_dataset(self) -> "xarray.Dataset":
+        """An xarray Dataset: one variable per line over the dimension `datum`, with value and standard errors as attributes.
+
+        acc.to_dataset()["elbo"].mean()  # the ELBO
+        """
+        import xarray
+
+        variables = {}
+        for name in LINES:
+            line = self.line(name)
+            attributes = {"units": "nats", "long_name": MEANING[name], "value": line.value, "standard_error": line.standard_error}
+            variables[name] = ("datum", line.per_datum, attributes | {"data_error": line.data_error})
+        variables["pareto_k"] = ("datum", self.evidence_estimate.pareto_k)
+        variables["effective_samples"] = ("datum", self.evidence_estimate.effective_samples)
+        attributes = {"split": self.split, "n": self.n, "log_n": self.log_n, "active_units": self.active_units, "verdicts": "\n".join(self.verdicts)}
+        return xarray.Dataset(variables, coords={"datum": np.arange(self.n)}, attrs=attributes)
+
+    def __str__(self) -> str:
+        from jensen.anatomy.table import table
+
+        return table(self)
+
+
+def account(
+    model: Model,
+    data: np.ndarray,
+    *,
+    key: Key,
+    split: str = "test",
+    num_samples: int = 1000,
+    num_draws: int | None = None,
+    fingerprint: str = "",
+    remarks: tuple[str, ...] = (),
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Account:
+    """The account of a model on data, at beta = 1.
+
+    Args:
+        model: prior, encoder, decoder.
+        data: [N, *event]; q(z) is the exact mixture over these N.
+        key: a JAX random key.
+        split: what the data are called.
+        num_samples: importance samples per datum for the evidence.
+        num_draws: posterior draws per datum for every other line; by default as many as the surgery affords (1 to 16).
+        fingerprint: of the data, kept for `compare`.
+        remarks: further verdicts, e.g. about the training.
+        on_progress: called with what is being done, how much is done, and the total.
+
+    Returns:
+        An `Account`.
+
+    Raises:
+        ValueError: no data, values outside the likelihood's support, a posterior that is not a diagonal normal, or densities that are not finite.
+
+        print(jensen.account(model, data.test, key=jax.random.key(0)))
+    """
+    data = np.asarray(data)
+    _check_data(model, data)
+    key_surgery, key_evidence = jr.split(key)
+    cut = surgery(model, data, key_surgery, num_draws=num_draws, on_progress=lambda *a: on_progress("aggregated posterior", *a))
+    estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
+    log_joint = cut.log_likelihood + cut.log_prior
+    lines = {
+        "elbo": _line(log_joint - cut.log_posterior),
+        "reconstruction": _line(cut.log_likelihood),
+        "average_kl": _line(cut.log_posterior - cut.log_prior),
+        "index_information": _line(cut.log_posterior - cut.log_aggregated),
+        "marginal_kl": _line(cut.log_aggregated - cut.log_prior),
+        "expected_energy": _line(-log_joint),
+        "entropy": _line(-cut.log_posterior),
+    }
+    _check_closure({name: line.value for name, line in lines.items()})
+    lines["evidence"] = _from_data(estimate.values, estimate.standard_errors)
+    # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
+    lines["jensen_gap"] = _from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
+    prior = "" if model.recipe is None else model.recipe.values["prior"]["name"]
+    found = Account(
+        split=split,
+        n=len(data),
+        **lines,  # pyright: ignore[reportArgumentType]
+        active_units=active_units(cut.posterior_means),
+        latent_dim=cut.posterior_means.shape[1],
+        evidence_estimate=estimate,
+        num_draws=cut.log_posterior.shape[1],
+        fingerprint=fingerprint,
+    )
+    return replace(found, verdicts=(*remarks, *verdicts(found, prior)))
+
+
+def _line(draws: np.ndarray) -> Line:
+    """From values [N, draws]."""
+    per_datum = draws.mean(axis=1)
+    if draws.shape[1] > 1:
+        errors = draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1])
+    else:
+        # One draw says nothing of the spread within a datum; the spread over data contains it, so this errs on the large side.
+        errors = np.full(len(per_datum), per_datum.std(ddof=1) if len(per_datum) > 1 else np.nan)
+    return _from_data(per_datum, errors)
+
+
+def _from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
+    n = len(per_datum)
+    data_error = float(per_datum.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Line(float(per_datum.mean()), float(np.sqrt(np.sum(errors**2)) / n), data_error, per_datum, errors)
+
+
+def _check_closure(values: dict[str, float]) -> None:
+    """The identities hold on the same draws to rounding, or there is no account."""
+    scale = max(1.0, *(abs(v) for v in values.values()))
+    residuals = {
+        "ELBO = reconstruction - average KL": values["elbo"] - (values["reconstruction"] - values["average_kl"]),
+        "average KL = I(n; z) + marginal KL": values["average_kl"] - (values["index_information"] + values["marginal_kl"]),
+        "ELBO = - expected energy + entropy": values["elbo"] - (values["entropy"] - values["expected_energy"]),
+    }
+    for identity, residual in residuals.items():
+        if not abs(residual) <= 1e-9 * scale:
+            raise ArithmeticError(f"the account does not close: {identity} is off by {residual:.3g} nats. Please report this.")
+
+
+def _check_data(model: Model, data: np.ndarray) -> None:
+    from jensen.likelihoods import check_support
+
+    if model.recipe is None:
+        return
+    expected = tuple(model.recipe.values["event_shape"])
+    if data.shape[1:] != expected:
+        raise ValueError(f"the model describes data of shape {expected}; got rows of shape {data.shape[1:]}.")
+    check_support(model.recipe.values["likelihood"]["name"], data)

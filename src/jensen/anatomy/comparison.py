@@ -1,0 +1,75 @@
+"""Two accounts side by side, paired on the same data points."""
+
+import math
+from dataclasses import dataclass
+
+from jensen.anatomy.account import LINES, Account
+from jensen.anatomy.table import ROWS
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One line of two accounts: the values, second minus first, and the paired standard error of that difference (nats per datum)."""
+
+    first: float
+    second: float
+    difference: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two accounts compared line by line; prints as a table."""
+
+    names: tuple[str, str]
+    split: str
+    n: int
+    lines: dict[str, Difference]
+
+    def to_json(self) -> dict:
+        """Plain values: what `jensen compare A B --json` prints."""
+        return {"first": self.names[0], "second": self.names[1], "split": self.split, "n": self.n, **{k: vars(v) for k, v in self.lines.items()}}
+
+    def __str__(self) -> str:
+        width = max(12, *(len(n) for n in self.names))
+        out = [
+            f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum",
+            "",
+            f"  {'line':<22}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}   {'+-':>6}",
+            "  " + "-" * (46 + 2 * width),
+        ]
+        for name, label, _ in ROWS:
+            d = self.lines[name]
+            clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
+            out.append(f"  {label:<22}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
+        elbo = self.lines["elbo"]
+        better = self.names[1] if elbo.difference > 0 else self.names[0]
+        clear = abs(elbo.difference) > 2 * elbo.standard_error
+        out += ["", "  * differs by more than two standard errors of the paired difference", ""]
+        out.append(
+            f"  {better} has the higher ELBO, by {abs(elbo.difference):.3f} +- {elbo.standard_error:.3f} nats per datum."
+            if clear
+            else "  The two ELBOs do not differ by more than two standard errors."
+        )
+        return "\n".join(out)
+
+
+def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
+    """Second minus first, line by line; the standard error is that of the mean of the paired differences over the data.
+
+    Raises:
+        ValueError: the accounts are of different data points.
+
+        print(compare(run_a.account, run_b.account))
+    """
+    if first.n != second.n or first.fingerprint != second.fingerprint:
+        raise ValueError(
+            f"{names[0]} and {names[1]} were not evaluated on the same data points ({first.split}: {first.n}, {second.split}: {second.n} data; "
+            "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
+        )
+    lines = {}
+    for name in LINES:
+        a, b = first.line(name), second.line(name)
+        d = b.per_datum - a.per_datum
+        lines[name] = Difference(a.value, b.value, float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan)
+    return Comparison(names, first.split, first.n, lines)

@@ -1,0 +1,42 @@
+"""`jensen account`: where every nat goes."""
+
+from typing import Annotated
+
+import typer
+
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, open_run, print_json
+
+HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
+
+Example: jensen account runs/digits --split train --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("account", help=HELP)(account)
+
+
+def account(
+    run: RunArgument,
+    split: Split = "test",
+    num_samples: Annotated[int | None, typer.Option(min=2, help="Importance samples per datum for the evidence.", show_default="the run's")] = None,
+    num_draws: Annotated[int | None, typer.Option(min=1, help="Posterior draws per datum for the other lines.", show_default="the run's")] = None,
+    data: OtherData = None,
+    data_dir: DataDir = None,
+    out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz.", show_default=False)] = None,
+    seed: Seed = None,
+    checkpoint: Checkpoint = None,
+    trust_code: TrustCode = False,
+    json: Json = False,
+) -> None:
+    """See HELP."""
+    opened = open_run(run, checkpoint, trust_code)
+    from jensen.cli.output import write_arrays
+    from jensen.evaluation import account_of
+
+    dataset = opened.load_data(data, data_dir=data_dir)
+    found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws)
+    if out:
+        write_arrays(out, found.arrays())
+    print_json(found.to_json()) if json else print(found)

@@ -1,0 +1,147 @@
+"""`jensen fit`: train, account, report."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from jensen.cli.options import DataDir, Json, names, print_json
+
+HELP = """Train a model on data, then print the account of its evidence lower bound and write a report.
+
+DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. Everything can also come from a TOML file (--config); --set reaches what has
+no flag of its own. Flags win over the file, --set wins over both.
+
+Example: jensen fit digits --prior vamp --set prior.num_components=200 --out runs/digits-vamp
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("fit", help=HELP)(fit)
+
+
+def fit(
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A data set's name, or a file.", show_default=False)] = None,
+    out: Annotated[str | None, typer.Option(metavar="RUN", help="The run folder to write; runs/DATA by default.", show_default=False)] = None,
+    prior: Annotated[str | None, typer.Option(help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal")] = None,
+    likelihood: Annotated[str | None, typer.Option(help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli")] = None,
+    bound: Annotated[str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")] = None,
+    gradient: Annotated[str | None, typer.Option(help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise")] = None,
+    num_samples: Annotated[int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")] = None,
+    latent_dim: Annotated[int | None, typer.Option(help="Latent dimensions.", show_default="16")] = None,
+    hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers, for instance 300,300.", show_default="300,300")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most this many passes over the data.", show_default="300")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", show_default="0.001")] = None,
+    beta: Annotated[float | None, typer.Option(help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0")] = None,
+    warm_up: Annotated[int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="a fifth of the epochs, at most 20")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better validation bound; 0: never.", show_default="50")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.", show_default="0")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False)] = None,
+    checkpoint: Annotated[int | None, typer.Option(help="With --resume: the epoch to go on from; the newest by default.", show_default=False)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")] = False,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="A TOML file, such as the config.toml of a run.", show_default=False)] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any configuration key; may be repeated.", show_default=False)] = None,
+    data_dir: DataDir = None,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="With --resume: allow a part from a .py file to be imported.")] = False,
+    json: Json = False,
+) -> None:
+    """See HELP."""
+    flags = {
+        "data": {"source": data, "data_dir": data_dir},
+        "prior": {"name": prior},
+        "likelihood": {"name": likelihood},
+        "bound": {"name": bound},
+        "gradient": {"name": gradient},
+        "model": {"latent_dim": latent_dim},
+        "network": {"hidden": _widths(hidden)},
+        "training": {
+            "num_samples": num_samples,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "beta": beta,
+            "warm_up": warm_up,
+            "patience": patience,
+        },
+        "seed": seed,
+    }
+    given = _given(flags)
+    if resume is not None:
+        fitted, dataset = _resume(resume, checkpoint, given, config, set_, overwrite, out, trust_code)
+    else:
+        fitted, dataset = _start(given, config, set_ or [], out, overwrite, checkpoint)
+    run = fitted.run
+    print(f"{fitted.outcome.status.replace('_', ' ')}: {fitted.outcome.message}", file=sys.stderr)
+    for warning in fitted.outcome.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if fitted.outcome.status == "diverged":
+        if json:
+            print_json({"run": str(run.path), "status": "diverged", "message": fitted.outcome.message})
+        raise typer.Exit(1)
+    if fitted.outcome.status == "interrupted":
+        print(f"Saved. Go on with: jensen fit --resume {run.path}", file=sys.stderr)
+        raise typer.Exit(130)
+    from jensen.evaluation import account_of, report_of
+
+    found = account_of(run, "test", dataset=dataset, model=fitted.model)
+    page = report_of(run, dataset=dataset, model=fitted.model)
+    if json:
+        outcome = {"status": fitted.outcome.status, "message": fitted.outcome.message, "epoch": fitted.outcome.epoch}
+        print_json({"run": str(run.path), "report": str(page), **outcome, "account": found.to_json()})
+    else:
+        print(f"\n{found}\n\nRun:    {run.path}\nReport: {page}")
+
+
+def _start(given: dict[str, Any], config: str | None, settings: list[str], out: str | None, overwrite: bool, checkpoint: int | None) -> tuple:
+    from pathlib import Path
+
+    from jensen.config import Config, assignments, merge, read_toml
+
+    if checkpoint is not None:
+        raise ValueError("--checkpoint goes with --resume RUN.")
+    from_file = read_toml(Path(config)) if config else {}
+    resolved = Config.read(merge(merge(from_file, given), assignments(settings)))
+    if not (config or given.get("data", {}).get("source") or any(s.startswith("data.source") for s in settings)):
+        raise ValueError("name the data: jensen fit digits, or a file; `jensen datasets` lists what there is.")
+    from jensen.evaluation import start_run
+
+    return start_run(resolved, Path(out) if out else None, overwrite=overwrite)
+
+
+def _resume(
+    path: str, checkpoint: int | None, given: dict, config: str | None, settings: list[str] | None, overwrite: bool, out: str | None, trust: bool
+) -> tuple:
+    training = given.pop("training", {})
+    given.pop("data", None) if set(given.get("data", {})) == {"data_dir"} else None
+    fixed = [*given, *(k for k in training if k not in ("epochs", "patience"))]
+    if config or settings or fixed or overwrite or out:
+        what = ", ".join(fixed) or "--config, --set, --out and --overwrite"
+        raise ValueError(f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not).")
+    from jensen.cli.options import open_run
+    from jensen.fitting import resume_run
+
+    return resume_run(open_run(path, checkpoint, trust), epochs=training.get("epochs"), patience=training.get("patience"))
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Only what was said on the command line."""
+    out = {}
+    for key, value in flags.items():
+        kept = _given(value) if isinstance(value, dict) else value
+        if kept is not None and kept != {}:
+            out[key] = kept
+    return out
+
+
+def _widths(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        widths = [int(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        widths = []
+    if not widths or min(widths) < 1:
+        raise ValueError(f"--hidden wants widths of 1 or more, separated by commas, for instance 300,300; got {text!r}.")
+    return widths

@@ -1,0 +1,202 @@
+"""The configuration of a run: typed, one TOML file, every default filled in before anything is computed.
+
+A section that names a member of a room (`[prior] name = "vamp"`) takes that class's options; they are checked against its signature, so a new class needs no
+line here.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from jensen._rooms import Room, nearest
+from jensen.training import TrainingOptions
+
+ROOMS = {
+    "prior": Room("jensen.priors", "prior"),
+    "likelihood": Room("jensen.likelihoods", "likelihood"),
+    "encoder": Room("jensen.encoders", "encoder"),
+    "decoder": Room("jensen.decoders", "decoder"),
+    "network": Room("jensen.networks", "network"),
+    "bound": Room("jensen.bounds", "bound"),
+    "gradient": Room("jensen.gradients", "gradient estimator"),
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataConfig(_Section):
+    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how a user's own are split and binarised."""
+
+    source: str = "digits"
+    data_dir: str | None = None
+    seed: int = 0
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+    binarise: Literal["none", "dynamic", "threshold"] = "none"
+    columns: list[str] | None = None
+
+
+class ModelConfig(_Section):
+    """The size of the model."""
+
+    latent_dim: Annotated[int, Field(ge=1)] = 16
+
+
+class AccountConfig(_Section):
+    """Importance samples per datum for the evidence, and posterior draws per datum for the other lines (by default 1 to 16, by the size of the data)."""
+
+    num_samples: Annotated[int, Field(ge=2)] = 1000
+    num_draws: Annotated[int, Field(ge=1)] | None = None
+
+
+class RecordConfig(_Section):
+    """What is written besides checkpoints, metrics and the report."""
+
+    tensorboard: bool = False
+
+
+class Config(_Section):
+    """Everything that determines a run.
+
+    Raises:
+        ValueError: from `Config.read`, naming each key that is unknown or whose value is wrong.
+
+        Config.read({"prior": {"name": "vamp", "num_components": 200}}).prior
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    prior: dict[str, Any] = {"name": "standard_normal"}
+    likelihood: dict[str, Any] = {"name": "bernoulli"}
+    encoder: dict[str, Any] = {"name": "diagonal_normal"}
+    decoder: dict[str, Any] = {"name": "feedforward"}
+    network: dict[str, Any] = {"name": "dense"}
+    bound: dict[str, Any] = {"name": "elbo"}
+    gradient: dict[str, Any] = {"name": "pathwise"}
+    training: TrainingOptions = TrainingOptions()
+    account: AccountConfig = AccountConfig()
+    record: RecordConfig = RecordConfig()
+
+    @model_validator(mode="after")
+    def _resolve_rooms(self) -> "Config":
+        for section, room in ROOMS.items():
+            setattr(self, section, _resolve(section, room, getattr(self, section), type(self).model_fields[section].default))
+        return self
+
+    @staticmethod
+    def read(values: Mapping[str, Any]) -> "Config":
+        """The configuration that a nested mapping describes, every default filled in.
+
+        Raises:
+            ValueError: one sentence per wrong key or value.
+        """
+        try:
+            return Config.model_validate(values)
+        except ValidationError as error:
+            raise ValueError("; ".join(_sentence(dict(e)) for e in error.errors())) from None
+
+    def to_toml(self) -> str:
+        """The configuration as TOML; keys without a value (None) are left out, since TOML has no such thing."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The nested mapping in a TOML file.
+
+    Raises:
+        ValueError: no such file, unreadable, or not TOML (with line and column).
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"no such configuration file: {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the configuration file {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}.") from error
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """{'prior': {'num_components': 200}} from ['prior.num_components=200']; values are read as TOML, otherwise as text.
+
+    Raises:
+        ValueError: a text without '='.
+    """
+    out: dict[str, Any] = {}
+    for text in texts:
+        key, separator, raw = text.partition("=")
+        if not separator or not key.strip():
+            raise ValueError(f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}.")
+        try:
+            value: Any = tomllib.loads(f"value = {raw}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = raw.strip()
+        for part in reversed(key.strip().split(".")):
+            value = {part: value}
+        out = merge(out, value)
+    return out
+
+
+def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested mappings; the second wins. Another `name` in a section drops the options of the first, which belong to another class."""
+    out = dict(first)
+    for key, value in second.items():
+        old = out.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            renamed = "name" in value and value["name"] != old.get("name", value["name"])
+            out[key] = dict(value) if renamed else merge(old, value)
+        else:
+            out[key] = value
+    return out
+
+
+def _resolve(section: str, room: Room, given: dict[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    given = {**default, **given} if "name" not in given else dict(given)
+    name = given.pop("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{section}.name must be a text; got {name!r}")
+    options = room.options(name)
+    for key in given:
+        if key not in options:
+            raise ValueError(
+                f"{section}.{key} does not exist for the {room.noun} {name!r}{nearest(key, tuple(options))}; it has: {', '.join(options) or 'none'}"
+            )
+    resolved: dict[str, Any] = {"name": name}
+    for key, parameter in options.items():
+        value = given.get(key, parameter.default)
+        if parameter.annotation is not parameter.empty:
+            try:
+                value = TypeAdapter(parameter.annotation).validate_python(value)
+            except ValidationError as error:
+                raise ValueError(f"{section}.{key}: {error.errors()[0]['msg']}; got {value!r}") from None
+        resolved[key] = list(value) if isinstance(value, tuple) else value
+    return resolved
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _known_keys(error["loc"][:-1])
+        return f"the configuration key {key!r} does not exist{nearest(str(error['loc'][-1]), known)}; known here: {', '.join(known)}."
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}; got {error['input']!r}." if key and error["type"] != "value_error" else f"{message.rstrip('.')}."
+
+
+def _known_keys(section: tuple) -> tuple[str, ...]:
+    if not section:
+        return tuple(Config.model_fields)
+    annotation = Config.model_fields[str(section[0])].annotation
+    return tuple(getattr(annotation, "model_fields", None) or getattr(annotation, "__dataclass_fields__", {}))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return value

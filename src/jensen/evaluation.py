@@ -1,0 +1,129 @@
+"""What commands do with a run: start it from a configuration, account for it, report on it. The friendly layer over the strict core."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax.random as jr
+
+import jensen
+from jensen.anatomy import Account, account
+from jensen.config import ROOMS, Config
+from jensen.datasets import Dataset, load_dataset, sources
+from jensen.fitting import Fit, check_data, fit_run, prepare_folder
+from jensen.model import Model, vae
+from jensen.progress import CountProgress
+from jensen.runs import Run, create
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+MODEL_PARTS = ("prior", "likelihood", "encoder", "decoder", "network")
+# Independent streams for everything that is drawn with one seed.
+STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4}
+
+
+def stream_key(seed: int, stream: str):
+    """The random key of one stream of a seed, e.g. 'account'."""
+    return jr.fold_in(jr.key(seed), STREAMS[stream])
+
+
+def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bool = True) -> tuple[Fit, Dataset]:
+    """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed.
+
+    Raises:
+        ValueError: anything wrong with the configuration, the data or the folder.
+    """
+    source = config.data.source
+    if source not in sources.names() and Path(source).expanduser().exists():
+        config.data.source = str(Path(source).expanduser().resolve())
+    dataset = load_dataset(**config.data.model_dump())
+    parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
+    model = vae(dataset.event_shape, latent_dim=config.model.latent_dim, data=dataset, key=stream_key(config.seed, "model"), **parts)
+    check_data(model, dataset)
+    bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
+    gradient.check(bound, model, config.training.num_samples)
+    path = out or Path("runs") / "-".join([Path(source).stem, *([] if config.prior["name"] == "standard_normal" else [Path(config.prior["name"]).stem])])
+    prepare_folder(path, overwrite=overwrite)
+    key = stream_key(config.seed, "training")
+    run = create(path, config, model, dataset, key, reloadable=True)
+    if progress:
+        sizes = "/".join(str(len(getattr(dataset, s))) for s in ("train", "validation", "test"))
+        shape = "x".join(map(str, dataset.event_shape))
+        print(f"{dataset.name}: {sizes} train/validation/test data of {shape}; {_describe(config)}; run folder {path}", file=sys.stderr)
+    return fit_run(model, dataset, bound, gradient, config.training, key, run, progress=progress), dataset
+
+
+def account_of(
+    run: Run,
+    split: str,
+    *,
+    dataset: Dataset | None = None,
+    model: Model | None = None,
+    seed: int | None = None,
+    store: bool = True,
+    num_samples: int | None = None,
+    num_draws: int | None = None,
+) -> Account:
+    """The account of a run on a split of its data (or of another data set), stored in the run folder unless `store` is false."""
+    dataset = dataset or run.dataset
+    settings = run.config.get("account", {})
+    seed = int(run.config.get("seed", 0)) if seed is None else seed
+    with CountProgress() as bar:
+        found = account(
+            model or run.model,
+            split_data(dataset, split),
+            key=stream_key(seed, "account"),
+            split=split,
+            num_samples=num_samples or settings.get("num_samples", 1000),
+            num_draws=num_draws or settings.get("num_draws"),
+            fingerprint=dataset.fingerprint(split),
+            remarks=tuple(f"Training: {w}" for w in run.outcome.warnings),
+            on_progress=bar.advance,
+        )
+    if store:
+        run.store_account(found)
+    return found
+
+
+def split_data(dataset: Dataset, split: str) -> "ndarray":
+    """The rows of a split, which must not be empty."""
+    rows = dataset.split(split)
+    if len(rows) == 0:
+        raise ValueError(f"the {split} split of {dataset.name} has no rows; take another --split.")
+    return rows
+
+
+def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None = None) -> Path:
+    """Writes the run's report, with every account that is stored; makes the test account if there is none."""
+    from jensen.reports import ReportInputs, write_report
+
+    dataset, model = dataset or run.dataset, model or run.model
+    accounts = {s: a for s in ("test", "validation", "train") if (a := run.stored_account(s)) is not None}
+    if not accounts:
+        accounts = {"test": account_of(run, "test", dataset=dataset, model=model)}
+    inputs = ReportInputs(
+        title=run.path.resolve().name,
+        model=model,
+        dataset=dataset,
+        accounts=accounts,
+        history=run.history,
+        outcome=run.outcome.message,
+        warnings=run.outcome.warnings,
+        config=run.config,
+        version=jensen.__version__,
+        seed=int(run.config.get("seed", 0)),
+    )
+    return write_report(inputs, run.path)
+
+
+def _describe(config: Config) -> str:
+    return f"{config.prior['name']} prior, {config.likelihood['name']} likelihood, {config.bound['name']} bound, {config.model.latent_dim} latent dimensions"
+
+
+def _name(section: dict[str, Any]) -> str:
+    return section["name"]
+
+
+def _options(section: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in section.items() if k != "name"}

@@ -1,0 +1,11 @@
+"""Evidence: log p(x), with a standard error and a word on whether it can be trusted. Each file is one estimator."""
+
+from jensen._rooms import Room
+from jensen.evidence._base import AbstractEvidenceEstimator as AbstractEvidenceEstimator
+from jensen.evidence._estimate import Evidence as Evidence
+from jensen.evidence._estimate import estimate_evidence as estimate_evidence
+from jensen.evidence._estimate import pareto_k as pareto_k
+from jensen.evidence._estimate import pareto_k_threshold as pareto_k_threshold
+
+evidence = Room(__name__, "evidence estimator")
+__getattr__, __dir__ = evidence.attribute_access()

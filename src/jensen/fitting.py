@@ -1,0 +1,262 @@
+"""`jensen.fit`: training with everything a person expects around it: checks first, progress, a run folder, exact resume, Ctrl-C that loses nothing."""
+
+import contextlib
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optax
+
+from jensen._files import write_atomically
+from jensen._types import Key
+from jensen.bounds import AbstractBound
+from jensen.bounds.elbo import ELBO
+from jensen.config import Config
+from jensen.datasets import Dataset, load_dataset, sources
+from jensen.gradients import AbstractGradientEstimator
+from jensen.gradients.pathwise import Pathwise
+from jensen.likelihoods import check_support
+from jensen.model import Model
+from jensen.progress import FitProgress
+from jensen.runs import Run, RunError, create, outcome_record
+from jensen.training import Outcome, Trained, TrainingOptions, train
+from jensen.training.state import initial_state
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What `fit` returns: `model` is the best by validation bound, `last` the last; `run` is None when nothing was written."""
+
+    model: Model
+    last: Model
+    history: list[dict[str, Any]]
+    outcome: Outcome
+    seconds: float
+    run: Run | None = None
+
+
+def fit(
+    model: Model,
+    data: Dataset | np.ndarray,
+    *,
+    bound: AbstractBound | None = None,
+    gradient: AbstractGradientEstimator | None = None,
+    key: Key,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Fit:
+    """Trains a model on data.
+
+    Args:
+        model: from `jensen.vae`, or your own `jensen.Model`.
+        data: a Dataset, or an array (split 80/10/10 by seed 0).
+        bound: what to ascend; the ELBO by default.
+        gradient: how to estimate its gradient; pathwise by default.
+        key: a JAX random key.
+        out: a run folder to write; nothing is written without one.
+        overwrite: replace `out` if it exists.
+        progress: show a progress line on stderr.
+        options: epochs, batch_size, num_samples, learning_rate, beta, warm_up, patience, checkpoint_seconds: see `TrainingOptions`.
+
+    Returns:
+        A `Fit`; a training that diverges returns too, and says where (`fit.outcome`).
+
+    Raises:
+        ValueError: data outside the likelihood's support, an option that does not exist, or a bound and gradient that do not go together,
+            or `out` exists.
+
+
+        jensen.fit(model, data, epochs=100, key=jax.random.key(1)).model
+    """
+    known = [f.name for f in fields(TrainingOptions)]
+    for name in options:
+        if name not in known:
+            raise ValueError(f"fit has no option {name!r}; its training options: {', '.join(known)}.")
+    bound, gradient, settings = bound or ELBO(), gradient or Pathwise(), TrainingOptions(**options)
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    check_data(model, dataset)
+    gradient.check(bound, model, settings.num_samples)
+    run = None
+    if out is not None:
+        prepare_folder(Path(out), overwrite=overwrite)
+        recipe = {} if model.recipe is None else {k: v for k, v in model.recipe.values.items() if k not in ("event_shape", "latent_dim")}
+        latent = {} if model.recipe is None else {"model": {"latent_dim": model.recipe.values["latent_dim"]}}
+        strategies = {section: _record_of(member) for section, member in [("bound", bound), ("gradient", gradient)]}
+        training = {name: getattr(settings, name) for name in known}
+        config = Config.read({"data": {"source": dataset.name}, **latent, **recipe, **strategies, "training": training})
+        run = create(Path(out), config, model, dataset, key, reloadable=dataset.name in sources.names())
+    return fit_run(model, dataset, bound, gradient, settings, key, run, progress=progress)
+
+
+def fit_run(
+    model: Model,
+    dataset: Dataset,
+    bound: AbstractBound,
+    gradient: AbstractGradientEstimator,
+    options: TrainingOptions,
+    key: Key,
+    run: Run | None,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+) -> Fit:
+    """Trains with a run folder around it; `resume` goes on from the run's newest checkpoint, exactly."""
+    start, before = None, []
+    if resume and run is not None:
+        start = run.checkpoints.restore(initial_state(model, optax.adam(options.learning_rate)), epoch=run._checkpoint)
+        run.checkpoints.forget_after(int(start.epoch))
+        before = [r for r in run.history if r["epoch"] <= int(start.epoch)]
+        if int(start.epoch) >= options.epochs:
+            raise RunError(f"{run.path} has done all its {options.epochs} epochs; to go on, give more of them: --epochs {2 * options.epochs}.")
+        write_atomically(run.path / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in before))
+        run.update(status="running")
+    with contextlib.ExitStack() as stack:
+        stop_requested = stack.enter_context(stop_on_signals())
+        line = stack.enter_context(FitProgress(options, shown=progress, first_epoch=len(before)))
+        sinks: list[Callable[[dict[str, Any]], None]] = [line.epoch]
+        if run is not None:
+            sinks.append(stack.enter_context(_metrics_file(run.path)))
+            if run.config.get("record", {}).get("tensorboard"):
+                sinks.append(stack.enter_context(_tensorboard(run.path)))
+
+        def on_epoch(record: dict[str, Any]) -> None:
+            for sink in sinks:
+                sink(record)
+
+        trained: Trained = train(
+            model,
+            dataset.train,
+            dataset.validation,
+            bound=bound,
+            gradient=gradient,
+            options=options,
+            key=key,
+            levels=dataset.levels,
+            checkpoints=None if run is None else run.checkpoints,
+            start=start,
+            on_epoch=on_epoch,
+            on_compile=line.compiled,
+            stop_requested=stop_requested,
+        )
+    if run is not None:
+        run.update(status=trained.outcome.status, outcome=outcome_record(trained.outcome), seconds=round(trained.seconds, 2))
+    return Fit(trained.model, trained.last, before + trained.history, trained.outcome, trained.seconds, run)
+
+
+def resume_run(run: Run, *, epochs: int | None = None, patience: int | None = None, progress: bool = True) -> tuple[Fit, Dataset]:
+    """Goes on with a run that was interrupted, exactly: the same weights, bit for bit, as if it had not been.
+
+    Raises:
+        RunError, CheckpointError: nothing left to do, or nothing good to go on from.
+
+        resume_run(jensen.load("runs/digits"))
+    """
+    from jensen.config import ROOMS
+
+    config = Config.read(run.config)
+    changes = {k: v for k, v in {"epochs": epochs, "patience": patience}.items() if v is not None}
+    options = replace(config.training, **changes)
+    if changes:
+        config.training = options
+        write_atomically(run.path / "config.toml", config.to_toml())
+    bound, gradient = (ROOMS[s].build(getattr(config, s)["name"], _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
+    dataset = run.dataset
+    return fit_run(run.blank_model(), dataset, bound, gradient, options, run.key, run, resume=True, progress=progress), dataset
+
+
+def check_data(model: Model, dataset: Dataset) -> None:
+    """Raises ValueError when the data do not fit the model's shape or its likelihood's support."""
+    if model.recipe is None:
+        return
+    expected = tuple(model.recipe.values["event_shape"])
+    if dataset.event_shape != expected:
+        raise ValueError(f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}.")
+    likelihood = model.recipe.values["likelihood"]["name"]
+    for split in ("train", "validation", "test"):
+        if split == "train" and dataset.levels is not None:
+            continue  # drawn as 0 and 1 before the likelihood sees them
+        values = getattr(dataset, split)
+        if len(values):
+            check_support(likelihood, values, where=f"the {split} split of {dataset.name}")
+
+
+def prepare_folder(path: Path, *, overwrite: bool) -> None:
+    """Makes sure that a new run can be written at `path`.
+
+    Raises:
+        ValueError: it exists and may not be replaced, or is not a run folder, or cannot be written.
+    """
+    if path.exists():
+        other = next(p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists())
+        if not overwrite:
+            raise ValueError(f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}.")
+        if not path.is_dir() or (any(path.iterdir()) and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))):
+            raise ValueError(f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}.")
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Within it, the first SIGINT or SIGTERM asks the training to stop after its epoch; a second SIGINT stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def handler(number, frame):
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for s, old in before.items():
+            signal.signal(s, old)
+
+
+@contextlib.contextmanager
+def _metrics_file(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    with open(path / "metrics.jsonl", "a") as file:
+
+        def write(record: dict[str, Any]) -> None:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+
+        yield write
+
+
+@contextlib.contextmanager
+def _tensorboard(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ValueError("record.tensorboard needs the extra: pip install 'jensen[tensorboard]'.") from None
+    with SummaryWriter(str(path / "tensorboard")) as writer:
+
+        def write(record: dict[str, Any]) -> None:
+            writer.add_scalar("beta", record["beta"], record["epoch"])
+            for split in ("train", "validation"):
+                for term, value in (record[split] or {}).items():
+                    writer.add_scalar(f"{term}/{split}", value, record["epoch"])
+
+        yield write
+
+
+def _record_of(member: AbstractBound | AbstractGradientEstimator) -> dict[str, Any]:
+    """{'name': 'iwae', option: value}: the room's name of a bound or gradient estimator, from the file its class lies in."""
+    return {"name": type(member).__module__.rpartition(".")[2], **{f.name: getattr(member, f.name) for f in fields(member)}}
+
+
+def _options(section: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in section.items() if k != "name"}

@@ -1,0 +1,119 @@
+"""What a person sees while something long runs: one live line on stderr in a terminal, now and then a plain line elsewhere."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+from jensen.training import TrainingOptions
+
+PLAIN_SECONDS = 10.0
+
+
+class FitProgress(AbstractContextManager):
+    """The progress of a training: epoch, train and validation bound, beta, best epoch, time left.
+
+    with FitProgress(options) as line: line.epoch(record)
+    """
+
+    def __init__(self, options: TrainingOptions, *, shown: bool = True, first_epoch: int = 0):
+        self._options = options
+        self._shown = shown
+        self._first = first_epoch
+        self._began = self._plain_at = time.monotonic()
+        self._live = None
+
+    def __enter__(self):
+        if self._shown:
+            from rich.console import Console
+            from rich.live import Live
+            from rich.text import Text
+
+            console = Console(stderr=True)
+            if console.is_terminal:
+                self._live = Live(Text("compiling ..."), console=console, refresh_per_second=4, transient=False)
+                self._live.start()
+            else:
+                print("compiling ...", file=sys.stderr)
+        return self
+
+    def __exit__(self, *_):
+        if self._live is not None:
+            self._live.stop()
+
+    def compiled(self, seconds: float) -> None:
+        """Says how long compiling took."""
+        self._began = time.monotonic()
+        if self._shown and self._live is None:
+            print(f"compiled in {seconds:.1f} s", file=sys.stderr)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Shows one epoch's record."""
+        if not self._shown:
+            return
+        now = time.monotonic()
+        last = record["epoch"] == self._options.epochs
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text(self._text(record, now)))
+        elif last or now - self._plain_at > PLAIN_SECONDS or record["epoch"] == self._first + 1:
+            self._plain_at = now
+            print(self._text(record, now), file=sys.stderr)
+
+    def _text(self, record: dict[str, Any], now: float) -> str:
+        epoch, total = record["epoch"], self._options.epochs
+        left = (now - self._began) / max(1, epoch - self._first) * (total - epoch)
+        validation = f"  validation {record['validation']['bound']:9.3f}" if record["validation"] else ""
+        most = "at most " if self._options.patience and epoch < total else ""
+        return (
+            f"epoch {epoch:>{len(str(total))}}/{total}  bound (nats): train {record['train']['bound']:9.3f}{validation}"
+            f"  beta {record['beta']:.2f}  best epoch {record['best_epoch']}  {most}{clock(left)} left"
+        )
+
+
+class CountProgress(AbstractContextManager):
+    """A progress bar for work that is counted: `advance(what, done, total)`; shown on a terminal only, and only for work over a second.
+
+    with CountProgress() as bar: account(..., on_progress=bar.advance)
+    """
+
+    def __init__(self, *, shown: bool = True):
+        self._shown = shown
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self):
+        if self._shown and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` is done."""
+        if self._bar is None:
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done)
+
+
+def clock(seconds: float) -> str:
+    """'12 s', '3:05', '2:10:00'.
+
+    clock(185)  # '3:05'
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,81 @@
+"""Reports: one HTML page that accounts for a run, and pictures of samples. Only this room imports matplotlib and jinja2, and only when something is drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jensen.anatomy import Account
+    from jensen.datasets import Dataset
+    from jensen.model import Model
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made of.
+
+    Attributes:
+        title: what the run is called; any text.
+        model: the best model.
+        dataset: the data it was trained and evaluated on.
+        accounts: by split; the first is the main one, and the others are set beside it.
+        history: the training's records, one per epoch; may be empty.
+        outcome: how the training ended, one sentence.
+        warnings: what the training warned of.
+        config: the resolved configuration, nested plain values.
+        version: of jensen.
+        seed: of the run; the report's own draws are made with it too.
+    """
+
+    title: str
+    model: "Model"
+    dataset: "Dataset"
+    accounts: "Mapping[str, Account]"
+    history: Sequence[dict[str, Any]]
+    outcome: str
+    warnings: tuple[str, ...]
+    config: Mapping[str, Any]
+    version: str
+    seed: int
+
+
+def write_report(inputs: ReportInputs, folder: Path) -> Path:
+    """Writes folder/report.html, one page that needs nothing beside it, and its figures as files in folder/figures.
+
+    Args:
+        inputs: what the report is made of.
+        folder: made if it does not exist; an older report in it is replaced.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ValueError: no account, a main split that the data set does not have, or an account that is not of the data set's rows.
+        OSError: no space, no permission; what was there before is untouched.
+
+        write_report(inputs, Path("runs/digits-vamp"))
+    """
+    from jensen.reports._report import write
+
+    return write(inputs, Path(folder))
+
+
+def draw_image_grid(images: "np.ndarray", *, columns: int | None = None, value_range: tuple[float, float] | None = None) -> bytes:
+    """Images side by side, as the bytes of a PNG file; a pixel of theirs becomes a square of pixels.
+
+    Args:
+        images: [N, H, W], [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4].
+        columns: how many in a row; by default about twice as many as rows.
+        value_range: the values drawn darkest and brightest; by default (0, 1) for values within it, else the smallest and the largest value.
+
+    Raises:
+        ValueError: no images, or an array that does not hold images.
+
+        Path("samples.png").write_bytes(draw_image_grid(means))
+    """
+    from jensen.reports._mosaic import image_grid
+
+    return image_grid(images, columns=columns, value_range=value_range)

@@ -1,0 +1,74 @@
+"""What the report asks of the model: codes of data, means of p(x|z), samples from the prior, and walks along single latent dimensions."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Key
+from jensen.model import Model
+
+BLOCK = 512
+ROWS, STEPS, QUANTILES = 8, 13, (0.02, 0.98)
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """Walks from the code of one datum along single dimensions.
+
+    Attributes:
+        datum: the index of the datum whose code is the starting point.
+        dimensions: the latent dimensions walked along, the most active first.
+        positions: where each walk stops, [rows, STEPS]: evenly from the 2% to the 98% quantile of the posterior means.
+        spread: the standard deviation of the posterior means along each of them.
+        means: of p(x|z) at every stop, [rows, STEPS, *event].
+    """
+
+    datum: int
+    dimensions: np.ndarray
+    positions: np.ndarray
+    spread: np.ndarray
+    means: np.ndarray
+
+
+def encode(model: Model, data: np.ndarray) -> np.ndarray:
+    """The posterior means of data [N, *event], float64 [N, D]."""
+    block = min(BLOCK, len(data))
+    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: model.encoder(x).mean)(x))
+    parts = []
+    for start in range(0, len(data), block):
+        index = np.minimum(np.arange(start, start + block), len(data) - 1)
+        parts.append(np.asarray(call(model, jnp.asarray(data[index])), np.float64)[: len(data) - start])
+    return np.concatenate(parts)
+
+
+def decode(model: Model, codes: np.ndarray) -> np.ndarray:
+    """The means of p(x|z) at codes [M, D], [M, *event]."""
+    call = eqx.filter_jit(lambda model, z: jax.vmap(lambda z: model.decoder(z).mean)(z))
+    return np.asarray(call(model, jnp.asarray(codes, jnp.float32)))
+
+
+def sample_prior(model: Model, key: Key, count: int) -> np.ndarray:
+    """Codes z ~ p(z) [count, D], from the model's own prior as its encoder shows it."""
+
+    @eqx.filter_jit
+    def call(model, keys):
+        return jax.vmap(model.prior(model.encoder).sample)(keys)
+
+    return np.asarray(call(model, jr.split(key, count)), np.float64)
+
+
+def traverse(model: Model, codes: np.ndarray, datum: int) -> Traversal:
+    """The walks from the code of `datum` along the (at most 8) dimensions in which the posterior means [N, D] vary most."""
+    variance = codes.var(axis=0)
+    dimensions = np.argsort(-variance, kind="stable")[:ROWS]
+    low, high = np.quantile(codes[:, dimensions], QUANTILES, axis=0)
+    positions = np.linspace(low, high, STEPS, axis=1)
+    walks = np.tile(codes[datum], (len(dimensions), STEPS, 1))
+    for row, dimension in enumerate(dimensions):
+        walks[row, :, dimension] = positions[row]
+    means = decode(model, walks.reshape(-1, codes.shape[1]))
+    return Traversal(datum, dimensions, positions, np.sqrt(variance[dimensions]), means.reshape(*positions.shape, *means.shape[1:]))

@@ -1,0 +1,136 @@
+"""The account as rows of a table: what each line is, and the remedy that addresses it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jensen.anatomy import Account
+
+# name, label, depth, what it is, what addresses it
+LINES = (
+    ("evidence", "log p(x)", 0, "Evidence: how probable the model makes a datum, estimated by importance sampling, whose expectation lies at or below it.", ""),
+    (
+        "jensen_gap",
+        "\N{MINUS SIGN} Jensen gap",
+        1,
+        "What the bound loses because q(z|x) is not the true posterior: KL(q || posterior).",
+        "A richer posterior, a larger encoder, or a tighter bound (--bound iwae --num-samples 10).",
+    ),
+    ("elbo", "= ELBO", 0, "Evidence lower bound, at beta = 1: what training raises.", ""),
+    (
+        "reconstruction",
+        "reconstruction",
+        1,
+        "How well the decoder describes a datum from its own code: E log p(x|z) under q(z|x).",
+        "A better decoder or likelihood; more latent dimensions if all are active.",
+    ),
+    ("average_kl", "\N{MINUS SIGN} average KL", 1, "What the code costs: I(n; z) + marginal KL.", "If near 0, the code is not used: see I(n; z)."),
+    (
+        "index_information",
+        "\N{MINUS SIGN} I(n; z)",
+        2,
+        "What the code tells about which datum it came from.",
+        "A price to pay, not a loss. If near 0: a KL warm-up (--warm-up 50), a smaller --beta, or a weaker decoder.",
+    ),
+    (
+        "marginal_kl",
+        "\N{MINUS SIGN} marginal KL",
+        2,
+        "How far all codes together, q(z), are from the prior: KL(q(z) || p(z)).",
+        "A better prior (--prior vamp, --prior mixture).",
+    ),
+    ("expected_energy", "\N{MINUS SIGN} expected energy", 1, "The other way to split the ELBO: energy is \N{MINUS SIGN}E log p(x, z) under q(z|x).", ""),
+    ("entropy", "+ entropy", 1, "How spread out q(z|x) is: with the energy it makes the ELBO.", ""),
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The same line on another split, and main minus other with the error of two samples of data."""
+
+    value: float
+    standard_error: float
+    difference: float
+    difference_error: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table, nats per datum."""
+
+    name: str
+    label: str
+    depth: int
+    value: float
+    standard_error: float
+    data_error: float
+    beside: tuple[Beside, ...]
+    meaning: str
+    remedy: str
+
+
+def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
+    """The rows of the first account, every other one beside it."""
+    main, *others = accounts.values()
+    rows = []
+    for name, label, depth, meaning, remedy in LINES:
+        line = main.line(name)
+        beside = tuple(
+            Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error)) for o in (a.line(name) for a in others)
+        )
+        if name == "index_information":
+            meaning += f" At most log N = {main.log_n:.2f}."
+        rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
+    return rows
+
+
+@dataclass(frozen=True)
+class Datum:
+    """One of the worst data: its index in the split, its numbers, and either its picture (PNG bytes) or its values as text."""
+
+    index: int
+    evidence: float
+    elbo: float
+    pareto_k: float
+    image: bytes | None
+    values: str
+
+
+def worst_data(account: Account, count: int = 12) -> np.ndarray:
+    """The indices of the data with the lowest log p(x), the lowest first."""
+    return np.argsort(account.evidence.per_datum, kind="stable")[:count]
+
+
+def median_datum(account: Account) -> int:
+    """The index of a datum whose log p(x) is the median: neither easy nor hard for the model."""
+    return int(np.argsort(account.evidence.per_datum, kind="stable")[(account.n - 1) // 2])
+
+
+def values_text(datum: np.ndarray, most: int = 8) -> str:
+    """The first values of a datum, as text."""
+    flat = np.asarray(datum).ravel()
+    text = ", ".join(f"{v:.4g}" for v in flat[:most])
+    return text + (f", ... ({flat.size} values)" if flat.size > most else "")
+
+
+@dataclass(frozen=True)
+class TailShape:
+    """How k-hat is distributed: counts of each kind, and the finite values."""
+
+    finite: np.ndarray
+    equal_weights: int
+    unknown: int
+    untrusted: int
+    share: float
+    threshold: float
+
+
+def tail_shape(account: Account) -> TailShape:
+    """k-hat of the account's evidence; -inf (equal weights) and NaN (too few samples to tell) counted apart."""
+    from jensen.evidence import pareto_k_threshold
+
+    k, threshold = account.evidence_estimate.pareto_k, pareto_k_threshold(account.evidence_estimate.num_samples)
+    untrusted = int(np.sum(~(k <= threshold)))
+    return TailShape(k[np.isfinite(k)], int(np.sum(k == -np.inf)), int(np.sum(np.isnan(k))), untrusted, account.pareto_k, threshold)
