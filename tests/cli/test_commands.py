@@ -310,7 +310,8 @@ def test_a_full_disk_is_named(runs, capsys, monkeypatch):
 def test_ctrl_c_saves_says_how_to_resume_and_exits_with_130(tmp_path, capsys):
     run = tmp_path / "run"
     code = f"import sys; from jensen.cli import main; main(['fit', 'digits', '--epochs', '100000', '--patience', '0', '--hidden', '16', '--out', {str(run)!r}])"
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=(tmp_path / "err").open("wb"))
+    with (tmp_path / "err").open("wb") as err:
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=err)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and process.poll() is None:
         time.sleep(0.05)

@@ -76,7 +76,7 @@ def test_values_follow_the_datum_not_its_place_among_others():
     x = model.data(9, seed=5)
     whole = estimate_evidence(Importance(num_samples=60), model.model, x, KEY)
     first = estimate_evidence(Importance(num_samples=60), model.model, x[:4], KEY)
-    assert np.array_equal(whole.values[:4], first.values)
+    assert np.abs(whole.values[:4] - first.values).max() < 1e-12  # rounding: another shape is another program
 
 
 def test_pareto_k_of_an_exponential_proposal():
