@@ -40,22 +40,20 @@ class Bernoulli(Distribution):
         return jr.bernoulli(key, self.mean, sample_shape + self.event_shape).astype(jnp.uint8)
 
     def log_prob(self, value: Array) -> Array:
-        return _log_prob(self.logits, value.astype(self.logits.dtype))
+        # One axis for the whole event: the decoder's reshape to an image then cancels, and the sum is one pass over the matrix product's rows.
+        leading = value.shape[: value.ndim - self.event_dim]
+        return _log_prob(self.logits.ravel(), value.reshape(*leading, -1).astype(self.logits.dtype))
 
 
 @jax.custom_jvp
 def _log_prob(logits: Array, value: Array) -> Array:
-    return _event_sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))), logits)
+    return jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))), axis=-1)
 
 
 @_log_prob.defjvp
 def _log_prob_jvp(primals, tangents):
     logits, value = primals
     e = jnp.exp(-jnp.abs(logits))
-    out = _event_sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e), logits)
+    out = jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e), axis=-1)
     probability = jnp.where(logits >= 0, 1.0, e) / (1 + e)
-    return out, _event_sum((value - probability) * tangents[0], logits) + _event_sum(logits * tangents[1], logits)
-
-
-def _event_sum(terms: Array, logits: Array) -> Array:
-    return jnp.sum(terms, axis=tuple(range(-logits.ndim, 0)))
+    return out, jnp.sum((value - probability) * tangents[0], axis=-1) + jnp.sum(logits * tangents[1], axis=-1)
