@@ -22,7 +22,7 @@ class AbstractNetwork(eqx.Module):
 class Linear(eqx.Module):
     """x -> x W + b, with Glorot-uniform weights and zero biases (Glorot & Bengio 2010, as in Burda et al. 2016).
 
-    W is kept as [in, out]: under nested `vmap` the product x W then stays one plain matrix product, where W x costs a transposition (0.7 of the speed on CPUs).
+    W is kept as [in, out]: under nested `vmap` the product x W then stays one plain matrix product, where W x can cost a transposition.
 
     Raises:
         ValueError: a size below 1.
