@@ -48,6 +48,8 @@ def over_samples(function: Callable[[Array], Any], num_samples: int, block: int 
     over_samples(lambda s: s**2, 3)  # [0, 1, 4]
     """
     samples = jnp.arange(num_samples)
+    if num_samples == 1:  # under the batch's vmap, a second one of length 1 makes XLA transpose the operands of every weight gradient
+        return jax.tree.map(lambda leaf: leaf[None], function(samples[0]))
     return jax.vmap(function)(samples) if block is None or block >= num_samples else jax.lax.map(function, samples, batch_size=block)
 
 

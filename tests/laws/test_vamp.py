@@ -18,7 +18,7 @@ from jensen.likelihoods import likelihoods, summarise
 from jensen.model import Model
 from jensen.priors import priors
 from jensen.training.options import TrainingOptions
-from jensen.training.program import Objective, batch_loss
+from jensen.training.program import Objective, batch_loss, batch_of
 from linear_gaussian import LinearDecoder, LinearEncoder
 
 RNG = np.random.default_rng(0)
@@ -96,8 +96,8 @@ def test_pseudo_inputs_are_encoded_once_per_step_whatever_batch_and_samples(x64)
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
     options = TrainingOptions(num_samples=3)
     objective = Objective(static, bounds.build("elbo", {}, {}), gradients.build("pathwise", {}, {}), optax.adam(1e-3), options, None)
-    index = jnp.arange(10)
-    loss = jax.jit(jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(REAL[:10], jnp.float64), None, index, jr.key(0), jnp.asarray(1.0)), has_aux=True))
+    batch = batch_of(jnp.arange(10), None, jr.key(0))
+    loss = jax.jit(jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(REAL, jnp.float64), batch, jnp.asarray(1.0)), has_aux=True))
     jax.block_until_ready(loss(parameters))
     jax.effects_barrier()
     assert len(calls) == 10 + 6  # a posterior per datum, and one per pseudo-input

@@ -13,7 +13,7 @@ from jensen.bounds import ELBO
 from jensen.gradients import ClosedFormKL, Pathwise
 from jensen.model import vae
 from jensen.training import TrainingOptions, train
-from jensen.training.program import VALIDATION_BLOCK, Objective, batch_loss, batches, draw_binary, epoch_keys
+from jensen.training.program import VALIDATION_BLOCK, Objective, batch_loss, batch_of, batches, draw_binary, epoch_keys
 from jensen.training.state import name_leaves
 from jensen.weights import log_weights
 from linear_gaussian import make
@@ -61,11 +61,11 @@ def linear(x64):
 def test_a_short_batch_has_the_mean_of_its_own_data(linear):
     truth, x = linear
     parameters, objective = objective_of(truth.model)
-    loss = jax.jit(jax.value_and_grad(lambda p, *batch: batch_loss(objective, p, *batch, jr.key(3), jnp.asarray(1.0)), has_aux=True))
+    loss = jax.jit(jax.value_and_grad(lambda p, index, weight: batch_loss(objective, p, x, batch_of(index, weight, jr.key(3)), jnp.asarray(1.0)), has_aux=True))
     rows = jnp.array([5, 2, 9])
-    (short, means), gradient = loss(parameters, x[rows], None, rows)
+    (short, means), gradient = loss(parameters, rows, None)
     padded = jnp.array([5, 2, 9, 0, 0])
-    (same, same_means), same_gradient = loss(parameters, x[padded], jnp.array([1.0, 1, 1, 0, 0]), padded)
+    (same, same_means), same_gradient = loss(parameters, padded, jnp.array([1.0, 1, 1, 0, 0]))
     assert float(short) == pytest.approx(float(same), abs=1e-12) == pytest.approx(-float(means[0]), abs=1e-12)
     np.testing.assert_allclose(means, same_means, atol=1e-12)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), gradient, same_gradient)
@@ -77,7 +77,7 @@ def test_a_datums_draws_do_not_depend_on_its_batch(x64, levels):
     x = jnp.asarray(rng.integers(0, 17 if levels else 2, (9, 4)).astype(np.uint8))
     model = vae((4,), latent_dim=2, network={"name": "dense", "hidden": (3,)}, key=jr.key(0))
     parameters, objective = objective_of(model, levels=levels)
-    means = jax.jit(lambda index: batch_loss(objective, parameters, x[index], None, index, jr.key(4), jnp.asarray(1.0))[1])
+    means = jax.jit(lambda index: batch_loss(objective, parameters, x, batch_of(index, None, jr.key(4)), jnp.asarray(1.0))[1])
     one_batch = means(jnp.arange(9))
     alone = [means(jnp.array([i])) for i in (8, 3, 0, 1, 2, 4, 5, 6, 7)]
     # The bound of the whole batch is the mean of the bounds of its data, each with its own draws.
@@ -123,7 +123,7 @@ def test_grey_values_are_drawn_anew_for_every_datum_and_epoch(x64):
     head = model.decoder.head
     model = eqx.tree_at(lambda m: (m.decoder.head.weight, m.decoder.head.bias), model, (jnp.zeros_like(head.weight), jnp.full(1, logit)))
     parameters, objective = objective_of(model, num_samples=1, levels=16)
-    means = [float(batch_loss(objective, parameters, x, None, jnp.arange(n), jr.key(k), jnp.asarray(1.0))[1][1]) for k in (4, 5)]
+    means = [float(batch_loss(objective, parameters, x, batch_of(jnp.arange(n), None, jr.key(k)), jnp.asarray(1.0))[1][1]) for k in (4, 5)]
     # log p(x) = x l - softplus(l), with x = 0 or 1 with probability 1/2.
     assert all(abs(mean - (0.5 * logit - np.logaddexp(0, logit))) < 5 * logit * 0.5 / np.sqrt(n) for mean in means)
     assert means[0] != means[1]

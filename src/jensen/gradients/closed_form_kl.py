@@ -9,6 +9,7 @@ from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
 from jensen.gradients._base import AbstractGradientEstimator, Estimate
 from jensen.model import Model
+from jensen.weights import over_samples
 
 
 class ClosedFormKL(AbstractGradientEstimator):
@@ -37,7 +38,7 @@ class ClosedFormKL(AbstractGradientEstimator):
         def log_likelihood(sample):
             return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
 
-        reconstruction = jnp.mean(jax.vmap(log_likelihood)(jnp.arange(num_samples)))
+        reconstruction = jnp.mean(over_samples(log_likelihood, num_samples))
         average_kl = _average_kl(model, posterior, prior)
         return Estimate(reconstruction - beta * average_kl, reconstruction - average_kl, reconstruction, average_kl)
 

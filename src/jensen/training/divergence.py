@@ -6,7 +6,7 @@ import numpy as np
 from jax import random as jr
 
 from jensen._types import Array, Key
-from jensen.training.program import Objective, batch_loss, batches, epoch_keys, step
+from jensen.training.program import Batch, Objective, batch_loss, batch_of, batches, epoch_keys, step
 from jensen.training.state import TrainingState, name_leaves
 
 NAMES = ("bound", "reconstruction", "average KL")
@@ -23,19 +23,18 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
     key_order, key_draws = epoch_keys(jr.split(key)[0], state.epoch + 1)
     index, weight = batches(objective.options, data.shape[0], key_order)
     beta = objective.options.beta_at(state.epoch + 1)
-    advance = jax.jit(lambda p, o, i, w: step(objective, p, o, data, i, w, key_draws, beta)[:2])
+    plan = batch_of(index, weight, key_draws)
+    advance = jax.jit(lambda p, o, batch: step(objective, p, o, data, batch, beta)[:2])
     parameters, optimiser_state = state.parameters, state.optimiser
     last = int(bad[0]) if len(bad) else len(index) - 1
     for t in range(last + 1):
-        row = index[t], None if weight is None else weight[t]
+        batch: Batch = jax.tree.map(lambda leaf, t=t: leaf[t], plan)
         if t < last or not len(bad):
             before = parameters
-            parameters, optimiser_state = advance(parameters, optimiser_state, *row)
+            parameters, optimiser_state = advance(parameters, optimiser_state, batch)
             broken = [path for path, leaf in name_leaves(parameters).items() if not bool(jnp.isfinite(leaf).all())]
             if broken:
-                return (
-                    f"The gradient in epoch {epoch}, batch {t + 1} of {len(index)}, was not finite for {_worst(objective, before, data, row, key_draws, beta)}."
-                )
+                return f"The gradient in epoch {epoch}, batch {t + 1} of {len(index)}, was not finite for {_worst(objective, before, data, batch, beta)}."
     if len(bad):
         values = measured["steps"][bad[0]]
         names = [name for name, value in zip(NAMES[1:], values[1:], strict=True) if not np.isfinite(value)] or [NAMES[0]]
@@ -43,7 +42,7 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
     return f"The validation bound after epoch {epoch} was not finite although every training step was."
 
 
-def _worst(objective: Objective, parameters, data: Array, row, key: Key, beta) -> str:
-    gradient = jax.grad(lambda p: batch_loss(objective, p, data[row[0]], row[1], row[0], key, beta), has_aux=True)(parameters)[0]
+def _worst(objective: Objective, parameters, data: Array, batch: Batch, beta) -> str:
+    gradient = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(parameters)[0]
     names = [path for path, leaf in name_leaves(gradient).items() if not bool(jnp.isfinite(leaf).all())]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "the optimiser's update"
