@@ -1,7 +1,8 @@
 """An epoch of `jensen.fit`, progress and checkpoints included, against a bare compiled scan of the same model.
 
 MLP VAE 784-300-300-40, batch 100, Adam, 50,000 rows of binary data. The bare scan is written by hand on the whole batch, with the one-pass Bernoulli
-likelihood, uint8 data on the device and the same compiler option: the fastest we know. It neither validates, nor keeps a best state, nor writes anything.
+likelihood, uint8 data on the device, the library's mixture density and the same compiler option: the fastest we know. It neither validates, nor keeps a best
+state, nor writes anything.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import optax
 
 import jensen
 from _measure import interleaved
+from jensen.distributions import DiagonalNormalMixture
 from jensen.training.program import COMPILER_OPTIONS
 
 ROWS, BATCH, PIXELS, HIDDEN, LATENT = 50_000, 100, 784, 300, 40
@@ -56,8 +58,7 @@ def bare_scan(data, components: int):
         if not components:
             return -0.5 * jnp.sum(z**2, -1)
         loc, log_scale = encode(parameters["layers"], jax.nn.sigmoid(parameters["u"]))
-        d = (z[:, None] - loc) * jnp.exp(-log_scale)
-        return jax.nn.logsumexp(-0.5 * jnp.sum(d**2, -1) - jnp.sum(log_scale, -1), axis=1)
+        return DiagonalNormalMixture(loc, jnp.exp(log_scale)).log_prob(z)
 
     def loss(parameters, x, key):
         x = x.astype(jnp.float32)
@@ -130,7 +131,8 @@ def main() -> list[str]:
     found = interleaved(contestants, rounds=3)
     per_epoch = {name: float(np.median(walls[name][1:])) if name in walls else s / EPOCHS[500 if "vamp" in name else 0] for name, s in found.items()}
     lines = [f"seconds per epoch: {', '.join(f'{k} {v:.3f}' for k, v in per_epoch.items())}"]
-    for a, b, aim in [("fit", "bare", 1.10), ("fit+validation", "bare", None), ("fit vamp", "bare vamp", 1.10), ("fit vamp", "fit", 1.5)]:
+    pairs = [("fit", "bare", 1.10), ("fit+validation", "bare", None), ("fit vamp", "bare vamp", 1.10), ("fit vamp", "fit", 1.5), ("bare vamp", "bare", None)]
+    for a, b, aim in pairs:
         lines.append(f"{a} / {b}: {per_epoch[a] / per_epoch[b]:.3f}" + (f" (aim: {aim} or less)" if aim else ""))
     return lines
 

@@ -47,7 +47,28 @@ class DiagonalNormalMixture(Distribution):
         return self.loc[k] + self.scale[k] * jr.normal(key_noise, sample_shape + self.event_shape, self.loc.dtype)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        inverse = 1 / self.scale
-        constant = self.log_weights - jnp.sum(jnp.log(self.scale), axis=-1) - 0.5 * self.loc.shape[-1] * LOG_2PI
-        standardised = (value[..., None, :] - self.loc) * inverse
-        return jax.nn.logsumexp(constant - 0.5 * jnp.sum(jnp.square(standardised), axis=-1), axis=-1)
+        def one(z: Array) -> Array:
+            return jax.nn.logsumexp(self.log_weights + _component_log_densities(z, self.loc, self.scale))
+
+        return jnp.vectorize(one, signature="(d)->()")(value)
+
+
+@jax.custom_jvp
+def _component_log_densities(z: Array, loc: Array, scale: Array) -> Array:
+    return _densities((z - loc) / scale, scale)
+
+
+@_component_log_densities.defjvp
+def _component_log_densities_jvp(primals, tangents):
+    # Written as products, so that under vmap the gradients of loc and scale are batched matrix products; as sums over the batch of [batch, components, dim]
+    # they take half the time of a VampPrior's step. Differences throughout: nothing cancels at small scales.
+    z, loc, scale = primals
+    dz, dloc, dscale = tangents
+    inverse = 1 / scale
+    standardised = (z - loc) * inverse
+    tangent = jnp.einsum("kd,kd->k", standardised, dloc * inverse) + jnp.einsum("kd,kd->k", jnp.square(standardised) - 1, dscale * inverse)
+    return _densities(standardised, scale), tangent - jnp.einsum("kd,d->k", standardised * inverse, dz)
+
+
+def _densities(standardised: Array, scale: Array) -> Array:
+    return -0.5 * jnp.sum(jnp.square(standardised), axis=-1) - jnp.sum(jnp.log(scale), axis=-1) - 0.5 * standardised.shape[-1] * LOG_2PI
