@@ -8,7 +8,9 @@ import pytest
 from jax import random as jr
 
 from jensen.datasets import Dataset
-from jensen.model import Recipe, resolve_choice, vae
+from jensen.model import Recipe
+from jensen.models import build_model, resolve_choice
+from jensen.models.vae import vae
 from jensen.priors import priors
 from jensen.weights import log_weights
 from user_code import PRIOR
@@ -48,10 +50,10 @@ def test_wrong_requests_are_refused_with_value_and_remedy(options, message):
 @pytest.mark.parametrize("network", ["dense", "gated_dense"])
 def test_the_recipe_builds_the_same_model_again(prior, likelihood, network):
     model = vae((2, 2), latent_dim=3, prior=prior, likelihood=likelihood, network={"name": network, "hidden": (5, 4)}, key=jr.key(1))
-    again = vae(**model.recipe.values, key=jr.key(1))
+    again = build_model(model.recipe.values, data=None, key=jr.key(1))
     assert jax.tree.structure(model) == jax.tree.structure(again)
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(model), jax.tree.leaves(again), strict=True))
-    other = vae(**(model.recipe.values | {"latent_dim": 4}), key=jr.key(1))
+    other = build_model(model.recipe.values | {"latent_dim": 4}, data=None, key=jr.key(1))
     assert model.recipe == again.recipe != other.recipe
     assert hash(model.recipe) == hash(again.recipe)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import random as jr
 
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.weights import datum_log_weights, log_weights
 from linear_gaussian import make
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from jensen.fitting import Fit as Fit
     from jensen.fitting import fit as fit
     from jensen.model import Model as Model
-    from jensen.model import vae as vae
+    from jensen.models.hvae import hvae as hvae
+    from jensen.models.vae import vae as vae
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.weights import LogWeights as LogWeights
@@ -46,7 +47,8 @@ _PUBLIC = {
     "Fit": "jensen.fitting",
     "fit": "jensen.fitting",
     "Model": "jensen.model",
-    "vae": "jensen.model",
+    "hvae": "jensen.models.hvae",
+    "vae": "jensen.models.vae",
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "LogWeights": "jensen.weights",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 
 from jensen._rooms import Room, nearest
 from jensen.training import TrainingOptions
@@ -42,10 +42,31 @@ class DataConfig(_Section):
     columns: list[str] | None = None
 
 
-class ModelConfig(_Section):
-    """The size of the model."""
+def _latent_dim(value: Any) -> int | list[int]:
+    sizes = value if isinstance(value, list | tuple) else [value]
+    if not sizes or any(isinstance(size, bool) or not isinstance(size, int) for size in sizes):
+        raise ValueError(f"model.latent_dim: should be a whole number, or one for each level; got {value!r}")
+    if min(sizes) < 1:
+        raise ValueError(f"model.latent_dim: should be greater than or equal to 1; got {min(sizes)}")
+    return value if isinstance(value, int) else list(sizes)
 
-    latent_dim: Annotated[int, Field(ge=1)] = 16
+
+class ModelConfig(_Section):
+    """The architecture, and the size of its latent code: one number, or one for each level, that of z1 first."""
+
+    name: str = "vae"
+    latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = 16
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelConfig":
+        names = Room("jensen.models", "model").names()
+        if self.name not in names:
+            raise ValueError(f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}")
+        if self.name == "vae" and not isinstance(self.latent_dim, int):
+            raise ValueError(f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' (--model hvae)")
+        if self.name == "hvae" and isinstance(self.latent_dim, int):
+            self.latent_dim = [self.latent_dim] * 2
+        return self
 
 
 class AccountConfig(_Section):

@@ -11,7 +11,8 @@ from jensen.anatomy import Account, account
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, load_dataset, sources
 from jensen.fitting import Fit, check_data, fit_run, prepare_folder
-from jensen.model import Model, vae
+from jensen.model import Model
+from jensen.models import build_model
 from jensen.progress import CountProgress
 from jensen.runs import Run, create
 
@@ -39,7 +40,8 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
         config.data.source = str(Path(source).expanduser().resolve())
     dataset = load_dataset(**config.data.model_dump())
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
-    model = vae(dataset.event_shape, latent_dim=config.model.latent_dim, data=dataset, key=stream_key(config.seed, "model"), **parts)
+    recipe = {"model": config.model.name, "event_shape": dataset.event_shape, "latent_dim": config.model.latent_dim, **parts}
+    model = build_model(recipe, data=dataset, key=stream_key(config.seed, "model"))
     check_data(model, dataset)
     bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
     gradient.check(bound, model, config.training.num_samples)
@@ -118,7 +120,12 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
 
 
 def _describe(config: Config) -> str:
-    return f"{config.prior['name']} prior, {config.likelihood['name']} likelihood, {config.bound['name']} bound, {config.model.latent_dim} latent dimensions"
+    parts = f"{config.prior['name']} prior, {config.likelihood['name']} likelihood, {config.bound['name']} bound"
+    return f"{config.model.name}, {parts}, {_dimensions(config.model.latent_dim)} latent dimensions"
+
+
+def _dimensions(sizes: int | list[int]) -> str:
+    return str(sizes) if isinstance(sizes, int) else "+".join(map(str, sizes))
 
 
 def _name(section: dict[str, Any]) -> str:

@@ -9,14 +9,14 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.distributions import diagonal_normal_parameters
+from jensen.distributions import diagonal_normal_parameters, top_of
 from jensen.model import Model
 
 BLOCK = 512
 
 
 def prior_samples(model: Model, num_samples: int, key: Key) -> dict[str, np.ndarray]:
-    """Draws through the model's own prior: z ~ p(z), the mean of p(x|z), and x ~ p(x|z).
+    """Draws through the model's own prior: z ~ p(z) (z1, z2, ... in a model of several levels), the mean of p(x|z), and x ~ p(x|z).
 
     Sample number i depends on the key and i alone.
 
@@ -28,13 +28,14 @@ def prior_samples(model: Model, num_samples: int, key: Key) -> dict[str, np.ndar
         key_z, key_x = jr.split(jr.fold_in(key, i))
         z = prior.sample(key_z)
         likelihood: Any = model.decoder(z)
-        return {"z": z, "mean": likelihood.mean, "x": likelihood.sample(key_x)}
+        codes = {f"z{level}": code for level, code in enumerate(z, 1)} if isinstance(z, tuple) else {"z": z}
+        return {**codes, "mean": likelihood.mean, "x": likelihood.sample(key_x)}
 
     return _in_blocks(jax.vmap(one), np.arange(num_samples))
 
 
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean and scale of q(z|x) for every row, arrays [N, D].
+    """The mean and scale of q(z|x) for every row, arrays [N, D]; of the top level in a model of several.
 
     Raises:
         ValueError: a posterior that is not a diagonal normal.
@@ -43,7 +44,7 @@ def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """
 
     def one(x):
-        parameters = diagonal_normal_parameters(model.encoder(x))
+        parameters = diagonal_normal_parameters(top_of(model.encoder(x)))
         if parameters is None:
             raise ValueError("only diagonal normal posteriors have a mean and a scale per dimension.")
         return {"mean": parameters[0], "scale": parameters[1]}

@@ -31,7 +31,8 @@ from jensen.anatomy import Account
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, load_dataset
 from jensen.likelihoods import DataSummary
-from jensen.model import Model, vae
+from jensen.model import Model
+from jensen.models import build_model
 from jensen.training import Checkpoints, Outcome
 
 FORMAT = 1
@@ -99,7 +100,7 @@ class Run:
         shape = tuple(recipe["event_shape"])
         rows = np.broadcast_to(np.zeros((), np.uint8), (self.record["data"]["rows"]["train"], *shape))
         blank = DataSummary(shape, np.zeros(shape, np.float32), np.ones(shape, np.float32), 0.0, 1.0, rows)
-        return vae(shape, **{k: v for k, v in recipe.items() if k != "event_shape"}, data=blank, key=jr.key(0))
+        return build_model(recipe, data=blank, key=jr.key(0))
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -253,7 +253,7 @@ def test_a_diverging_run_exits_with_1_and_says_where(capsys, tmp_path):
         (["fit", "digits", "--likelihood", "bernouli"], "did you mean 'bernoulli'"),
         (["fit", "digits", "--bound", "elb"], "did you mean 'elbo'"),
         (["fit", "digits", "--gradient", "closed_form_kl", "--bound", "iwae"], "closed_form_kl is valid for the elbo only.*--gradient pathwise"),
-        (["fit", "digits", "--latent-dim", "0"], "latent_dim.*got 0"),
+        (["fit", "digits", "--latent-dim", "0"], "latent-dim.*got .0"),
         (["fit", "digits", "--hidden", "a,b"], "--hidden wants widths"),
         (["fit", "digits", "--batch-size", "0"], "batch_size must be at least 1; got 0"),
         (["fit", "digits", "--set", "prior.num_components=200"], "prior.num_components does not exist for the prior 'standard_normal'"),

@@ -13,7 +13,8 @@ from jax.flatten_util import ravel_pytree
 
 from jensen.bounds import bounds
 from jensen.gradients import gradients
-from jensen.model import Model, vae
+from jensen.model import Model
+from jensen.models.vae import vae
 from linear_gaussian import make
 
 TRUTH = make(dimension=4, latent=2, shift=0.3, stretch=1.3)

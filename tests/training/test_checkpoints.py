@@ -11,7 +11,7 @@ import pytest
 from jax import random as jr
 
 from jensen._files import write_atomically
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.training import CheckpointError, Checkpoints
 from jensen.training.state import initial_state
 

@@ -7,7 +7,7 @@ from jax import random as jr
 
 from jensen.bounds import ELBO
 from jensen.gradients import ClosedFormKL
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.training import TrainingOptions, train
 
 LATENT = 2

@@ -11,7 +11,7 @@ from jax import random as jr
 
 from jensen.bounds import ELBO
 from jensen.gradients import ClosedFormKL, Pathwise
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.training import TrainingOptions, train
 from jensen.training.program import VALIDATION_BLOCK, Objective, batch_loss, batch_of, batches, draw_binary, epoch_keys
 from jensen.training.state import name_leaves

@@ -9,7 +9,7 @@ from jax import random as jr
 
 from jensen.bounds import IWAE
 from jensen.gradients import Pathwise
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.training import CheckpointError, Checkpoints, TrainingOptions, train
 from jensen.training.state import initial_state
 

@@ -1,7 +1,7 @@
 """Anatomy: where every nat of the evidence lower bound goes."""
 
+from jensen.anatomy._lines import Line as Line
 from jensen.anatomy.account import Account as Account
-from jensen.anatomy.account import Line as Line
 from jensen.anatomy.account import account as account
 from jensen.anatomy.comparison import Comparison as Comparison
 from jensen.anatomy.comparison import compare as compare

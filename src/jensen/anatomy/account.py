@@ -3,11 +3,12 @@
     log p(x) - Jensen gap = ELBO = reconstruction - average KL             average KL = I(n; z) + marginal KL
                                  = - expected energy + entropy
 
+In a model of several levels the average KL is the sum of the KLs of its levels, and I(n; z) and the marginal KL split that of the top level.
+
 Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how far a re-run with other draws on the same data would fall. `data_error` is
 that of a mean over the data as a sample: how far another split of the same size would fall.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
+from jensen.anatomy._lines import LINES, MEANING, Line, check_closure, level_names, line_from_data, line_from_draws
+from jensen.anatomy.joint_information import JointInformation, joint_information
 from jensen.anatomy.surgery import log_n, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
@@ -26,30 +29,6 @@ from jensen.model import Model
 if TYPE_CHECKING:
     import xarray
 
-LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
-MEANING = {
-    "evidence": "log p(x)",
-    "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",
-    "elbo": "reconstruction - average KL",
-    "reconstruction": "E_q log p(x|z)",
-    "average_kl": "KL(q(z|x) || p(z))",
-    "index_information": "I(n; z), at most log N",
-    "marginal_kl": "KL(q(z) || p(z))",
-    "expected_energy": "-E_q log p(x, z)",
-    "entropy": "entropy of q(z|x)",
-}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the account: value, Monte Carlo standard error and data error (nats per datum), and the values per datum [N]."""
-
-    value: float
-    standard_error: float
-    data_error: float
-    per_datum: np.ndarray = field(repr=False)
-    per_datum_error: np.ndarray = field(repr=False)
-
 
 @dataclass(frozen=True)
 class Account:
@@ -58,7 +37,9 @@ class Account:
     Attributes:
         split, n: which data, and how many.
         evidence ... entropy: the lines (see MEANING), nats per datum.
-        active_units, latent_dim: how many latent dimensions carry anything, of how many.
+        active_units, latent_dim: how many latent dimensions carry anything, of how many; of the top level in a model of several.
+        levels: the KL of each level, kl_z1 first; empty in a model of one level.
+        joint_information: I(n; z1, z2, ...) over a subset of the data; None in a model of one level.
         evidence_estimate: the estimate behind the evidence line, with k-hat per datum.
         num_draws: posterior draws per datum behind the other lines.
         verdicts: what the numbers say, in plain words.
@@ -82,6 +63,8 @@ class Account:
     num_draws: int
     verdicts: tuple[str, ...] = ()
     fingerprint: str = ""
+    levels: dict[str, Line] = field(default_factory=dict)
+    joint_information: JointInformation | None = None
 
     @property
     def log_n(self) -> float:
@@ -93,13 +76,27 @@ class Account:
         """The share of data whose evidence estimate is not to be trusted (k-hat above the threshold)."""
         return self.evidence_estimate.untrusted
 
+    @property
+    def lines(self) -> dict[str, Line]:
+        """Every line by its name, in the order of LINES; those of the levels follow the average KL, whose parts they are."""
+        out = {}
+        for name in LINES:
+            out[name] = getattr(self, name)
+            if name == "average_kl":
+                out |= self.levels
+        return out
+
     def line(self, name: str) -> Line:
-        """The line called `name`, one of LINES."""
-        return getattr(self, name)
+        """The line called `name`."""
+        return self.lines[name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `jensen account RUN --json` prints."""
-        lines = {name: {k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")} | {"unit": "nats per datum"} for name in LINES}
+        kept = ("value", "standard_error", "data_error")
+        lines = {name: {k: getattr(line, k) for k in kept} | {"unit": "nats per datum"} for name, line in self.lines.items()}
+        joint = self.joint_information
+        if joint is not None:
+            lines["joint_information"] = {"value": joint.value, "standard_error": joint.standard_error, "n": joint.n, "log_n": joint.log_n}
         return {
             "split": self.split,
             "n": self.n,
@@ -117,8 +114,8 @@ class Account:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The values per datum, as they are kept in a run folder."""
-        out = {name: self.line(name).per_datum for name in LINES}
-        out |= {f"{name}.error": self.line(name).per_datum_error for name in LINES}
+        out = {name: line.per_datum for name, line in self.lines.items()}
+        out |= {f"{name}.error": line.per_datum_error for name, line in self.lines.items()}
         return out | {"pareto_k": self.evidence_estimate.pareto_k, "effective_samples": self.evidence_estimate.effective_samples}
 
     @staticmethod
@@ -126,13 +123,17 @@ class Account:
         """The account that `to_json` and `arrays` describe."""
         lines = {
             name: Line(values[name]["value"], values[name]["standard_error"], values[name]["data_error"], arrays[name], arrays[f"{name}.error"])
-            for name in LINES
+            for name in arrays
+            if f"{name}.error" in arrays
         }
+        joint = values.get("joint_information")
         estimate = Evidence(arrays["evidence"], arrays["evidence.error"], arrays["effective_samples"], arrays["pareto_k"], values["num_samples"], "Importance")
         return Account(
             split=values["split"],
             n=values["n"],
-            **lines,  # pyright: ignore[reportArgumentType]
+            **{name: lines[name] for name in LINES},  # pyright: ignore[reportArgumentType]
+            levels={name: lines[name] for name in sorted(lines) if name not in LINES},
+            joint_information=None if joint is None else JointInformation(joint["value"], joint["standard_error"], joint["n"]),
             active_units=values["active_units"],
             latent_dim=values["latent_dim"],
             evidence_estimate=estimate,
@@ -149,9 +150,9 @@ class Account:
         import xarray
 
         variables = {}
-        for name in LINES:
-            line = self.line(name)
-            attributes = {"units": "nats", "long_name": MEANING[name], "value": line.value, "standard_error": line.standard_error}
+        for name, line in self.lines.items():
+            meaning = MEANING.get(name, f"KL of level {name.removeprefix('kl_')}")
+            attributes = {"units": "nats", "long_name": meaning, "value": line.value, "standard_error": line.standard_error}
             variables[name] = ("datum", line.per_datum, attributes | {"data_error": line.data_error})
         variables["pareto_k"] = ("datum", self.evidence_estimate.pareto_k)
         variables["effective_samples"] = ("datum", self.evidence_estimate.effective_samples)
@@ -200,22 +201,25 @@ def account(
     data = np.asarray(data)
     _check_data(model, data)
     key_surgery, key_evidence = jr.split(key)
+    key_joint = jr.fold_in(key, 2)
     cut = surgery(model, data, key_surgery, num_draws=num_draws, on_progress=lambda *a: on_progress("aggregated posterior", *a))
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
     log_joint = cut.log_likelihood + cut.log_prior
+    kls = cut.level_log_posteriors - cut.level_log_priors
+    levels = {name: line_from_draws(kl) for name, kl in zip(level_names(len(kls)), kls, strict=False)}
     lines = {
-        "elbo": _line(log_joint - cut.log_posterior),
-        "reconstruction": _line(cut.log_likelihood),
-        "average_kl": _line(cut.log_posterior - cut.log_prior),
-        "index_information": _line(cut.log_posterior - cut.log_aggregated),
-        "marginal_kl": _line(cut.log_aggregated - cut.log_prior),
-        "expected_energy": _line(-log_joint),
-        "entropy": _line(-cut.log_posterior),
+        "elbo": line_from_draws(log_joint - cut.log_posterior),
+        "reconstruction": line_from_draws(cut.log_likelihood),
+        "average_kl": line_from_draws(cut.log_posterior - cut.log_prior),
+        "index_information": line_from_draws(cut.level_log_posteriors[-1] - cut.log_aggregated),
+        "marginal_kl": line_from_draws(cut.log_aggregated - cut.level_log_priors[-1]),
+        "expected_energy": line_from_draws(-log_joint),
+        "entropy": line_from_draws(-cut.log_posterior),
     }
-    _check_closure({name: line.value for name, line in lines.items()})
-    lines["evidence"] = _from_data(estimate.values, estimate.standard_errors)
+    check_closure({name: line.value for name, line in (lines | levels).items()})
+    lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
-    lines["jensen_gap"] = _from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
+    lines["jensen_gap"] = line_from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
     prior = "" if model.recipe is None else model.recipe.values["prior"]["name"]
     found = Account(
         split=split,
@@ -226,38 +230,10 @@ def account(
         evidence_estimate=estimate,
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
+        levels=levels,
+        joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior)))
-
-
-def _line(draws: np.ndarray) -> Line:
-    """From values [N, draws]."""
-    per_datum = draws.mean(axis=1)
-    if draws.shape[1] > 1:
-        errors = draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1])
-    else:
-        # One draw says nothing of the spread within a datum; the spread over data contains it, so this errs on the large side.
-        errors = np.full(len(per_datum), per_datum.std(ddof=1) if len(per_datum) > 1 else np.nan)
-    return _from_data(per_datum, errors)
-
-
-def _from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
-    n = len(per_datum)
-    data_error = float(per_datum.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Line(float(per_datum.mean()), float(np.sqrt(np.sum(errors**2)) / n), data_error, per_datum, errors)
-
-
-def _check_closure(values: dict[str, float]) -> None:
-    """The identities hold on the same draws to rounding, or there is no account."""
-    scale = max(1.0, *(abs(v) for v in values.values()))
-    residuals = {
-        "ELBO = reconstruction - average KL": values["elbo"] - (values["reconstruction"] - values["average_kl"]),
-        "average KL = I(n; z) + marginal KL": values["average_kl"] - (values["index_information"] + values["marginal_kl"]),
-        "ELBO = - expected energy + entropy": values["elbo"] - (values["entropy"] - values["expected_energy"]),
-    }
-    for identity, residual in residuals.items():
-        if not abs(residual) <= 1e-9 * scale:
-            raise ArithmeticError(f"the account does not close: {identity} is off by {residual:.3g} nats. Please report this.")
 
 
 def _check_data(model: Model, data: np.ndarray) -> None:

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from jensen.anatomy.account import LINES, Account
-from jensen.anatomy.table import ROWS
+from jensen.anatomy.account import Account
+from jensen.anatomy.table import ROWS, table_rows
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Comparison:
     split: str
     n: int
     lines: dict[str, Difference]
+    rows: tuple[tuple[str, str, str], ...] = ROWS
 
     def to_json(self) -> dict:
         """Plain values: what `jensen compare A B --json` prints."""
@@ -38,7 +39,7 @@ class Comparison:
             f"  {'line':<22}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}   {'+-':>6}",
             "  " + "-" * (46 + 2 * width),
         ]
-        for name, label, _ in ROWS:
+        for name, label, _ in self.rows:
             d = self.lines[name]
             clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
             out.append(f"  {label:<22}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
@@ -68,8 +69,10 @@ def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first
             "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
         )
     lines = {}
-    for name in LINES:
+    # Levels that only one of the two models has are left out: there is nothing to pair them with.
+    rows = table_rows(first) if first.levels.keys() == second.levels.keys() else ROWS
+    for name, _, _ in rows:
         a, b = first.line(name), second.line(name)
         d = b.per_datum - a.per_datum
         lines[name] = Difference(a.value, b.value, float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan)
-    return Comparison(names, first.split, first.n, lines)
+    return Comparison(names, first.split, first.n, lines, rows)

@@ -6,6 +6,8 @@ with q(z) evaluated as the full N-component mixture, in float64. For z_n ~ q(z|x
 
     I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N)
     marginal KL = E log q(z_n)     - log p(z_n)
+
+In a model of several levels z is the code of the top level here; each level below adds its own KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}).
 """
 
 import math
@@ -20,7 +22,7 @@ import numpy as np
 
 from jensen._numerics import diagonal_normal_log_density, mixture_log_density
 from jensen._types import Array, Key
-from jensen.distributions import diagonal_normal_parameters
+from jensen.distributions import diagonal_normal_parameters, level_log_probs, top_code, top_of
 from jensen.model import Model
 
 BLOCK = 512
@@ -32,17 +34,28 @@ class Surgery:
     """The log densities of `num_draws` posterior draws per datum, float64 arrays [N, draws], nats.
 
     Attributes:
-        log_likelihood, log_prior, log_posterior: log p(x|z), log p(z), log q(z|x).
-        log_aggregated: log q(z), the exact N-component mixture.
-        posterior_means, posterior_scales: of q(z|x_n), [N, D].
+        log_likelihood: log p(x|z).
+        level_log_priors, level_log_posteriors: log p and log q of each level, [levels, N, draws], the top last.
+        log_aggregated: log q(z) of the top level, the exact N-component mixture.
+        posterior_means, posterior_scales: of the top level of q(z|x_n), [N, D].
     """
 
     log_likelihood: np.ndarray
-    log_prior: np.ndarray
-    log_posterior: np.ndarray
+    level_log_priors: np.ndarray
+    level_log_posteriors: np.ndarray
     log_aggregated: np.ndarray
     posterior_means: np.ndarray
     posterior_scales: np.ndarray
+
+    @property
+    def log_prior(self) -> np.ndarray:
+        """log p(z), over all levels."""
+        return self.level_log_priors.sum(axis=0)
+
+    @property
+    def log_posterior(self) -> np.ndarray:
+        """log q(z|x), over all levels."""
+        return self.level_log_posteriors.sum(axis=0)
 
 
 def default_num_draws(n: int) -> int:
@@ -64,7 +77,7 @@ def surgery(
     """Draws from the posterior of every datum, with their four log densities.
 
     Args:
-        model: its encoder must give diagonal normals.
+        model: its encoder must give diagonal normals (at the top level).
         data: [N, *event]; q(z) is the mixture over exactly these.
         key: with it, the datum's index and the draw's number everything random is determined.
         num_draws: per datum; by default `default_num_draws(N)`.
@@ -82,19 +95,22 @@ def surgery(
     if n == 0:
         raise ValueError("no data: there is nothing to account for in an empty split.")
     draws = num_draws or default_num_draws(n)
-    z, log_likelihood, log_prior, loc, scale = _draw(model, data, key, draws)
-    for name, values in [("posterior scale", scale), ("log p(x|z)", log_likelihood), ("log p(z)", log_prior)]:
+    z, log_likelihood, log_priors, log_posteriors, loc, scale = _draw(model, data, key, draws)
+    below = zip(("log p(z)", "log q(z|x)"), (log_priors.reshape(n, -1), log_posteriors.reshape(n, -1)), strict=True)
+    for name, values in [("posterior scale", scale), ("log p(x|z)", log_likelihood), *below]:
         bad = ~np.isfinite(values) if name != "posterior scale" else ~(np.isfinite(values) & (values > 0))
         if bad.any():
             raise ValueError(f"{name} is not finite for datum {int(np.argwhere(bad)[0][0])} ({int(bad.any(axis=1).sum())} of {n} data): no account can close.")
-    log_posterior = diagonal_normal_log_density(z, loc[:, None], scale[:, None])
+    # The top level again in float64 from the same z, so that it closes with log q(z) at any scale.
+    log_posteriors[..., -1] = diagonal_normal_log_density(z, loc[:, None], scale[:, None])
     flat = z.reshape(n * draws, -1)
     log_aggregated = np.empty(len(flat))
     step = max(1024, min(len(flat), 50_000_000 // n // 1024 * 1024))  # about a quarter of a second between two reports of progress
     for start in range(0, len(flat), step):
         log_aggregated[start : start + step] = mixture_log_density(flat[start : start + step], loc, scale)
         on_progress(min(start + step, len(flat)), len(flat))
-    return Surgery(log_likelihood, log_prior, log_posterior, log_aggregated.reshape(n, draws), loc, scale)
+    level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
+    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated.reshape(n, draws), loc, scale)
 
 
 def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndarray, ...]:
@@ -109,16 +125,20 @@ def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndar
 
 @eqx.filter_jit
 def _densities(model: Model, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
-    """(z, log p(x|z), log p(z), posterior mean, posterior scale) of a block of data."""
+    """(z, log p(x|z), log p and log q level by level, posterior mean, posterior scale) of a block of data; z, mean and scale are those of the top level."""
     prior = model.prior(model.encoder)
 
     def one(x, n):
         posterior = model.encoder(x)
-        parameters = diagonal_normal_parameters(posterior)
+        parameters = diagonal_normal_parameters(top_of(posterior))
         if parameters is None:
             raise ValueError("the exact aggregated posterior needs an encoder whose posterior is a diagonal normal.")
-        z = jax.vmap(lambda s: posterior.sample(jr.fold_in(jr.fold_in(key, n), s)))(jnp.arange(draws))
-        return z, jax.vmap(lambda z: model.decoder(z).log_prob(x))(z), jax.vmap(prior.log_prob)(z), *parameters
+
+        def draw(s):
+            z = posterior.sample(jr.fold_in(jr.fold_in(key, n), s))
+            return top_code(z), model.decoder(z).log_prob(x), level_log_probs(prior, z), level_log_probs(posterior, z)
+
+        return *jax.vmap(draw)(jnp.arange(draws)), *parameters
 
     return jax.vmap(one)(x, index)
 

@@ -19,6 +19,27 @@ ROWS = (
 )
 
 
+def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
+    """(name, label, meaning) of every line of this account: ROWS, with a line for each level of a model of several.
+
+    table_rows(acc)[0]  # ('evidence', 'log p(x)', ...)
+    """
+    if not account.levels:
+        return ROWS
+    top = len(account.levels)
+    levels = [(f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})") for n in range(1, top)]
+    levels.append((f"kl_z{top}", f"      - KL of z{top}", f"= I(n; z{top}) + marginal KL"))
+    out: list[tuple[str, str, str]] = []
+    for name, label, meaning in ROWS:
+        if name == "index_information":
+            out += [*levels, (name, f"          - I(n; z{top})", meaning)]
+        elif name == "marginal_kl":
+            out.append((name, "          - marginal KL", f"KL(q(z{top}) || p(z{top})): a better prior"))
+        else:
+            out.append((name, label, "= sum of the KLs of its levels" if name == "average_kl" else meaning))
+    return tuple(out)
+
+
 def table(account: "Account") -> str:
     """The account as a table of text, verdicts below.
 
@@ -30,15 +51,21 @@ def table(account: "Account") -> str:
         f"  {'line':<22}{'nats':>10}    {'+-':>6}   what it is",
         "  " + "-" * 76,
     ]
-    for name, label, meaning in ROWS:
+    for name, label, meaning in table_rows(account):
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most log N = {account.log_n:.2f})"
         out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
     trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
+    level = f" of z{len(account.levels)}" if account.levels else ""
+    joint = account.joint_information
+    if joint is not None:
+        codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
+        out += ["", f"  I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} (at most log {joint.n} = {joint.log_n:.2f})."]
     out += [
         "",
-        f"  {account.active_units} of {account.latent_dim} units active; {account.evidence_estimate.num_samples} importance samples per datum, {trusted}.",
+        f"  {account.active_units} of {account.latent_dim} units{level} active; "
+        f"{account.evidence_estimate.num_samples} importance samples per datum, {trusted}.",
         "",
     ]
     return "\n".join(out + [textwrap.fill(v, 100, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts])

@@ -29,7 +29,8 @@ def fit(
     bound: Annotated[str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")] = None,
     gradient: Annotated[str | None, typer.Option(help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise")] = None,
     num_samples: Annotated[int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")] = None,
-    latent_dim: Annotated[int | None, typer.Option(help="Latent dimensions.", show_default="16")] = None,
+    model: Annotated[str | None, typer.Option(help="The architecture: vae, or hvae with two levels of latent variables.", show_default="vae")] = None,
+    latent_dim: Annotated[str | None, typer.Option(help="Latent dimensions; of an hvae those of z1,z2, or one for all.", show_default="16")] = None,
     hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers, for instance 300,300.", show_default="300,300")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many passes over the data.", show_default="300")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,
@@ -54,8 +55,8 @@ def fit(
         "likelihood": {"name": likelihood},
         "bound": {"name": bound},
         "gradient": {"name": gradient},
-        "model": {"latent_dim": latent_dim},
-        "network": {"hidden": _widths(hidden)},
+        "model": {"name": model, "latent_dim": _sizes(latent_dim, "--latent-dim wants one size, or one for each level, as in 40,40", single=True)},
+        "network": {"hidden": _sizes(hidden, "--hidden wants widths of 1 or more, separated by commas, for instance 300,300")},
         "training": {
             "num_samples": num_samples,
             "epochs": epochs,
@@ -135,13 +136,14 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _widths(text: str | None) -> list[int] | None:
+def _sizes(text: str | None, wanted: str, *, single: bool = False) -> list[int] | int | None:
+    """The numbers in a text such as 300,300; with `single`, one number stands for itself."""
     if text is None:
         return None
     try:
-        widths = [int(part) for part in text.replace(" ", "").split(",") if part]
+        sizes = [int(part) for part in text.replace(" ", "").split(",") if part]
     except ValueError:
-        widths = []
-    if not widths or min(widths) < 1:
-        raise ValueError(f"--hidden wants widths of 1 or more, separated by commas, for instance 300,300; got {text!r}.")
-    return widths
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"{wanted}; got {text!r}.")
+    return sizes[0] if single and len(sizes) == 1 else sizes

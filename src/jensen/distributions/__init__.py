@@ -4,3 +4,8 @@ from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters
 from jensen.distributions.diagonal_normal_mixture import DiagonalNormalMixture as DiagonalNormalMixture
+from jensen.distributions.joint import Joint as Joint
+from jensen.distributions.joint import complete as complete
+from jensen.distributions.joint import level_log_probs as level_log_probs
+from jensen.distributions.joint import top_code as top_code
+from jensen.distributions.joint import top_of as top_of

@@ -3,6 +3,7 @@
 import abc
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from jensen._types import Array, Distribution
 
@@ -13,3 +14,7 @@ class AbstractEncoder(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Array) -> Distribution:
         """q(z|x) for one datum x of the event's shape."""
+
+    def standardise(self, x: Array) -> Array:
+        """x as a vector, in the units that the encoder's network wants; a hierarchical encoder feeds its lower levels with it."""
+        return jnp.asarray(x).ravel().astype(jnp.result_type(float))

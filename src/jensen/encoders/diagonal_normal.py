@@ -50,10 +50,12 @@ class DiagonalNormal(AbstractEncoder):
         self.data_scale = jnp.ones(()) if data is None else jnp.asarray(_overall_scale(data))
         self.max_log_scale = max_log_scale
 
-    def __call__(self, x: Array) -> Distribution:
+    def standardise(self, x: Array) -> Float[Array, " size"]:
         mean, scale = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        x = (x.ravel().astype(mean.dtype) - mean) / scale
-        loc, log_scale = self.head(self.network(x)).reshape(2, -1)
+        return (x.ravel().astype(mean.dtype) - mean) / scale
+
+    def __call__(self, x: Array) -> Distribution:
+        loc, log_scale = self.head(self.network(self.standardise(x))).reshape(2, -1)
         return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -self.max_log_scale, self.max_log_scale)))
 
 

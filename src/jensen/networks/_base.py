@@ -1,6 +1,8 @@
 """What a network is."""
 
 import abc
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -17,6 +19,12 @@ class AbstractNetwork(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:
         """The features of one datum."""
+
+    @classmethod
+    def part(cls, options: Mapping[str, Any], which: Literal["stem", "trunk"]) -> dict[str, Any]:
+        """The options of the two parts of a network of several inputs: its last hidden layer is the trunk, those before are each input's stem."""
+        hidden = list(options["hidden"])
+        return {**options, "hidden": (hidden[:-1] or hidden) if which == "stem" else hidden[-1:]}
 
 
 class Linear(eqx.Module):

@@ -9,6 +9,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
+from jensen.distributions import complete, top_of
 from jensen.model import Model
 
 BLOCK = 512
@@ -35,9 +36,9 @@ class Traversal:
 
 
 def encode(model: Model, data: np.ndarray) -> np.ndarray:
-    """The posterior means of data [N, *event], float64 [N, D]."""
+    """The posterior means of data [N, *event], float64 [N, D]; of the top level in a model of several."""
     block = min(BLOCK, len(data))
-    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: model.encoder(x).mean)(x))
+    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: top_of(model.encoder(x)).mean)(x))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
@@ -46,17 +47,36 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
 
 
 def decode(model: Model, codes: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at codes [M, D], [M, *event]."""
-    call = eqx.filter_jit(lambda model, z: jax.vmap(lambda z: model.decoder(z).mean)(z))
+    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior."""
+
+    @eqx.filter_jit
+    def call(model, codes):
+        prior = model.prior(model.encoder)
+        return jax.vmap(lambda z: model.decoder(complete(prior, z)).mean)(codes)
+
     return np.asarray(call(model, jnp.asarray(codes, jnp.float32)))
 
 
+def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
+    """The means of p(x|z) at the posterior mean of each datum's code, level after level from the top, [M, *event]."""
+
+    @eqx.filter_jit
+    def call(model, data):
+        def one(x):
+            posterior = model.encoder(x)
+            return model.decoder(complete(posterior, top_of(posterior).mean)).mean
+
+        return jax.vmap(one)(data)
+
+    return np.asarray(call(model, jnp.asarray(data)))
+
+
 def sample_prior(model: Model, key: Key, count: int) -> np.ndarray:
-    """Codes z ~ p(z) [count, D], from the model's own prior as its encoder shows it."""
+    """Codes z ~ p(z) [count, D], from the model's own prior as its encoder shows it; of the top level in a model of several."""
 
     @eqx.filter_jit
     def call(model, keys):
-        return jax.vmap(model.prior(model.encoder).sample)(keys)
+        return jax.vmap(top_of(model.prior(model.encoder)).sample)(keys)
 
     return np.asarray(call(model, jr.split(key, count)), np.float64)
 

@@ -16,7 +16,7 @@ from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pare
 from jensen.reports._html import configuration_groups, render
 from jensen.reports._mosaic import is_image, thumbnail, value_range_of
 from jensen.reports._pictures import Pictures
-from jensen.reports._probes import QUANTILES, decode, encode, sample_prior, traverse
+from jensen.reports._probes import QUANTILES, decode, encode, reconstruct, sample_prior, traverse
 from jensen.reports._rows import Datum, account_rows, median_datum, tail_shape, values_text, worst_data
 from jensen.reports._style import Drawing, line_art, picture, styled
 from jensen.reports._vectors import Vectors
@@ -90,7 +90,7 @@ def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pic
     artist = pictures or Vectors(data)
     show = picture if pictures else line_art
     chosen = np.unique(np.linspace(0, len(data) - 1, min(artist.reconstruction_count, len(data))).round().astype(int))
-    shown, reconstructed = data[chosen], decode(inputs.model, codes[chosen])
+    shown, reconstructed = data[chosen], reconstruct(inputs.model, data[chosen])
     samples = decode(inputs.model, sample_prior(inputs.model, jr.key(inputs.seed), artist.sample_count))
     walk = traverse(inputs.model, codes, start)
     named = ", ".join(f"z{i}" for i in walk.dimensions)

@@ -75,15 +75,33 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
     """The rows of the first account, every other one beside it."""
     main, *others = accounts.values()
     rows = []
-    for name, label, depth, meaning, remedy in LINES:
+    for name, label, depth, meaning, remedy in _lines_of(main):
         line = main.line(name)
-        beside = tuple(
-            Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error)) for o in (a.line(name) for a in others)
-        )
+        lines = [a.line(name) for a in others if name in a.lines]
+        beside = tuple(Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error)) for o in lines)
         if name == "index_information":
             meaning += f" At most log N = {main.log_n:.2f}."
         rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
     return rows
+
+
+def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
+    """LINES, with a line for each level of a model of several; the two parts of the top level's KL lie under it."""
+    if not account.levels:
+        return list(LINES)
+    top, out = len(account.levels), []
+    for name, label, depth, meaning, remedy in LINES:
+        if name == "index_information":
+            for n in range(1, top + 1):
+                what = f"How far q(z{n}|x, z{n + 1}) is from p(z{n}|z{n + 1})." if n < top else f"What the top level costs: I(n; z{n}) + marginal KL."
+                out.append((f"kl_z{n}", f"\N{MINUS SIGN} KL of z{n}", 2, what, ""))
+        if name in ("index_information", "marginal_kl"):
+            label, depth = label.replace("; z)", f"; z{top})"), 3
+            meaning = meaning.replace("q(z)", f"q(z{top})").replace("p(z)", f"p(z{top})")
+        if name == "average_kl":
+            meaning = "What the code costs: the sum of the KLs of its levels."
+        out.append((name, label, depth, meaning, remedy))
+    return out
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The waterfall of nats: from log p(x) down to the ELBO, and from the reconstruction down to the same ELBO.
 
     log p(x)       - Jensen gap             = ELBO
-    reconstruction - I(n; z) - marginal KL  = ELBO
+    reconstruction - I(n; z) - marginal KL  = ELBO      (less the KLs of the levels below the top, in a model of several)
 
 A bar whose axis does not begin at 0 shows a false length. So the levels (log p(x), ELBO, reconstruction) are marks at a position, the steps between them are
 bars of true length on an axis that shows just their range, and a strip above shows where that range lies on the whole scale from 0.
@@ -14,7 +14,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from jensen.anatomy import Account
-from jensen.reports._style import BLUE, INK, MUTED, ORANGE, PALE, PURPLE, RULE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, PURPLE, RULE, Layout, canvas, place, plain, quiet_axis
 
 COLOURS = {"jensen_gap": ORANGE, "index_information": BLUE, "marginal_kl": PURPLE}
 LABELS = {
@@ -44,7 +44,13 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
 
     segments(account)[0][-1].end  # the ELBO
     """
-    return _descent(account, "evidence", ("jensen_gap",)), _descent(account, "reconstruction", ("index_information", "marginal_kl"))
+    below = tuple(account.levels)[:-1]
+    return _descent(account, "evidence", ("jensen_gap",)), _descent(account, "reconstruction", (*below, "index_information", "marginal_kl"))
+
+
+def label_of(name: str) -> str:
+    """What a row is called."""
+    return LABELS.get(name, f"\N{MINUS SIGN} KL of {name.removeprefix('kl_')}")
 
 
 def drawable(account: Account) -> bool:
@@ -99,7 +105,7 @@ def _descent(account: Account, top: str, steps: tuple[str, ...]) -> tuple[Segmen
 
 
 def _draw_row(axes, y: float, row: Segment, low: float, high: float, layout: Layout) -> None:
-    colour = COLOURS.get(row.name, INK)
+    colour = COLOURS.get(row.name, GREEN if row.kind == "step" else INK)
     thickness = 0.42 if layout.narrow else 0.56
     offset = 0.16 if layout.narrow else 0.0
     y = y + offset
@@ -113,10 +119,10 @@ def _draw_row(axes, y: float, row: Segment, low: float, high: float, layout: Lay
     if layout.narrow:  # label and value above the bar; over white, for lines pass there
         side = {"transform": axes.get_yaxis_transform(), "va": "center", "color": colour, "weight": weight, "fontsize": 8.5, "zorder": 6}
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        axes.text(0, y - 0.41, LABELS[row.name], ha="left", bbox=behind, **side)
+        axes.text(0, y - 0.41, label_of(row.name), ha="left", bbox=behind, **side)
         axes.text(1, y - 0.41, value_text(row), ha="right", bbox=behind, **side)
     else:
-        axes.text(-0.015, y, LABELS[row.name], transform=axes.get_yaxis_transform(), va="center", ha="right", color=colour, weight=weight)
+        axes.text(-0.015, y, label_of(row.name), transform=axes.get_yaxis_transform(), va="center", ha="right", color=colour, weight=weight)
         edge = max(row.start, row.end) + (row.standard_error if math.isfinite(row.standard_error) else 0)
         axes.text(edge + 0.012 * (high - low), y, value_text(row), va="center", ha="left", color=colour, fontsize=9, zorder=5)
 
@@ -139,7 +145,7 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
     for middle, rows in zip((0.75, 0.25), descents, strict=True):
         for row in rows:
             if row.kind == "step":
-                axes.barh(middle, row.end - row.start, left=row.start, height=0.36, color=COLOURS[row.name])
+                axes.barh(middle, row.end - row.start, left=row.start, height=0.36, color=COLOURS.get(row.name, GREEN))
             else:
                 axes.plot([row.end] * 2, [middle - 0.25, middle + 0.25], color=INK, linewidth=1.5, solid_capstyle="butt")
     for side in axes.spines.values():
@@ -152,7 +158,9 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
 def describe(account: Account) -> str:
     """The figure in words."""
     value = {name: plain(round(account.line(name).value, 2)) for name in LABELS}
+    below = "".join(f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, " for name in tuple(account.levels)[:-1])
     return (
         f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap {value['jensen_gap']}, is the ELBO {value['elbo']}; "
-        f"reconstruction {value['reconstruction']}, minus I(n; z) {value['index_information']}, minus the marginal KL {value['marginal_kl']}, is the same ELBO."
+        f"reconstruction {value['reconstruction']}, {below}"
+        f"minus I(n; z) {value['index_information']}, minus the marginal KL {value['marginal_kl']}, is the same ELBO."
     )

@@ -1,0 +1,76 @@
+"""The lines of an account: what each is, how it is made from draws, and the identities that hold between them."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
+MEANING = {
+    "evidence": "log p(x)",
+    "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",
+    "elbo": "reconstruction - average KL",
+    "reconstruction": "E_q log p(x|z)",
+    "average_kl": "KL(q(z|x) || p(z))",
+    "index_information": "I(n; z), at most log N",
+    "marginal_kl": "KL(q(z) || p(z))",
+    "expected_energy": "-E_q log p(x, z)",
+    "entropy": "entropy of q(z|x)",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the account: value, Monte Carlo standard error and data error (nats per datum), and the values per datum [N]."""
+
+    value: float
+    standard_error: float
+    data_error: float
+    per_datum: np.ndarray = field(repr=False)
+    per_datum_error: np.ndarray = field(repr=False)
+
+
+def level_names(levels: int) -> tuple[str, ...]:
+    """The names of the lines that hold the KL of each level, z_1 first; none for a model of one level, whose average KL is that of its only one.
+
+    level_names(2)  # ('kl_z1', 'kl_z2')
+    """
+    return tuple(f"kl_z{level}" for level in range(1, levels + 1)) if levels > 1 else ()
+
+
+def line_from_draws(draws: np.ndarray) -> Line:
+    """From values [N, draws]."""
+    per_datum = draws.mean(axis=1)
+    if draws.shape[1] > 1:
+        errors = draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1])
+    else:
+        # One draw says nothing of the spread within a datum; the spread over data contains it, so this errs on the large side.
+        errors = np.full(len(per_datum), per_datum.std(ddof=1) if len(per_datum) > 1 else np.nan)
+    return line_from_data(per_datum, errors)
+
+
+def line_from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
+    """From values [N] and their Monte Carlo standard errors [N]."""
+    n = len(per_datum)
+    data_error = float(per_datum.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Line(float(per_datum.mean()), float(np.sqrt(np.sum(errors**2)) / n), data_error, per_datum, errors)
+
+
+def check_closure(values: dict[str, float]) -> None:
+    """The identities hold on the same draws to rounding, or there is no account.
+
+    Raises:
+        ArithmeticError: naming the identity and what is missing.
+    """
+    scale = max(1.0, *(abs(v) for v in values.values()))
+    levels = [v for name, v in values.items() if name.startswith("kl_z")]
+    top = levels[-1] if levels else values["average_kl"]
+    residuals = {
+        "ELBO = reconstruction - average KL": values["elbo"] - (values["reconstruction"] - values["average_kl"]),
+        "average KL = sum of the KLs of the levels": values["average_kl"] - sum(levels or [values["average_kl"]]),
+        "KL of the top level = I(n; z) + marginal KL": top - (values["index_information"] + values["marginal_kl"]),
+        "ELBO = - expected energy + entropy": values["elbo"] - (values["entropy"] - values["expected_energy"]),
+    }
+    for identity, residual in residuals.items():
+        if not abs(residual) <= 1e-9 * scale:
+            raise ArithmeticError(f"the account does not close: {identity} is off by {residual:.3g} nats. Please report this.")

@@ -1,0 +1,30 @@
+"""Architectures: names of parts -> a `Model`. Each file is one architecture, a function of the file's name."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from jensen._rooms import Room, nearest
+from jensen._types import Key
+from jensen.model import Model
+from jensen.models._parts import Choice as Choice
+from jensen.models._parts import Data
+from jensen.models._parts import resolve_choice as resolve_choice
+
+models = Room(__name__, "model")
+
+
+def build_model(recipe: Mapping[str, Any], *, data: Data, key: Key) -> Model:
+    """The model that a recipe describes: {"model": name, "event_shape": ..., and the arguments of that architecture}.
+
+    Raises:
+        ValueError: an unknown architecture, and whatever the architecture refuses.
+
+        build_model({"model": "hvae", "event_shape": (8, 8), "latent_dim": 16}, data=None, key=jax.random.key(0))
+    """
+    arguments = dict(recipe)
+    name = arguments.pop("model", "vae")
+    if name not in models.names():
+        raise ValueError(f"unknown model {name!r}{nearest(name, models.names())}; known: {', '.join(models.names())}.")
+    architecture = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    return architecture(arguments.pop("event_shape"), **arguments, data=data, key=key)

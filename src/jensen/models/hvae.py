@@ -1,0 +1,127 @@
+"""Hierarchical variational auto-encoders: two levels of latent variables (the HVAE of Tomczak & Welling 2018, section 3), or more by the same construction.
+
+q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1}),    p(x, z_1 .. z_L) = p(x | z_1 .. z_L) p(z_L) prod_l p(z_l | z_{l+1})
+"""
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+
+from jensen._types import Array, Distribution, Key, LatentDim
+from jensen.distributions import Joint, diagonal_normal
+from jensen.encoders import AbstractEncoder
+from jensen.model import Model, Recipe
+from jensen.models._parts import Choice, Data, Parts, check_latent_dim
+from jensen.networks import AbstractNetwork, Joined, Linear
+from jensen.priors import AbstractPrior
+
+MAX_LOG_SCALE = 10.0
+
+
+class ConditionalNormal(eqx.Module):
+    """inputs -> N(m(inputs), diag(s(inputs)^2)), from a network and a linear head."""
+
+    network: AbstractNetwork | Joined
+    head: Linear
+
+    def __init__(self, in_size: LatentDim, latent_dim: int, network: Callable[..., AbstractNetwork | Joined], key: Key):
+        key_network, key_head = jr.split(key)
+        self.network = network(in_size, key=key_network)
+        self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
+
+    def __call__(self, inputs: Array | tuple[Array, ...]) -> Distribution:
+        loc, log_scale = self.head(self.network(inputs)).reshape(2, -1)  # pyright: ignore[reportArgumentType]
+        return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -MAX_LOG_SCALE, MAX_LOG_SCALE)))
+
+
+class GivenDatum(eqx.Module):
+    """z_{l+1} -> q(z_l | x, z_{l+1}) for one datum."""
+
+    conditional: ConditionalNormal
+    x: Array
+
+    def __call__(self, above: Array) -> Distribution:
+        return self.conditional((self.x, above))
+
+
+class HierarchicalEncoder(AbstractEncoder):
+    """x -> the joint posterior of all levels; `below` are q(z_l | x, z_{l+1}), the one under the top first."""
+
+    top: AbstractEncoder
+    below: tuple[ConditionalNormal, ...]
+
+    def __call__(self, x: Array) -> Joint:
+        features = self.top.standardise(x)
+        return Joint(self.top(x), tuple(GivenDatum(conditional, features) for conditional in self.below))
+
+
+class HierarchicalPrior(AbstractPrior):
+    """Any prior on the top level, learned conditionals p(z_l | z_{l+1}) below it."""
+
+    top: AbstractPrior
+    below: tuple[ConditionalNormal, ...]
+
+    def __call__(self, encoder: Callable[[Array], Distribution]) -> Joint:
+        # A prior on the top sees q(z_L | x) only: its pseudo-inputs are those of the top level.
+        top = encoder.top if isinstance(encoder, HierarchicalEncoder) else lambda x: encoder(x).top  # pyright: ignore[reportAttributeAccessIssue]
+        return Joint(self.top(top), self.below)
+
+
+def hvae(
+    event_shape: Sequence[int],
+    *,
+    latent_dim: int | Sequence[int] = (16, 16),
+    likelihood: Choice = "bernoulli",
+    prior: Choice = "standard_normal",
+    encoder: Choice = "diagonal_normal",
+    decoder: Choice = "feedforward",
+    network: Choice = "dense",
+    data: Data = None,
+    key: Key,
+) -> Model:
+    """A hierarchical variational auto-encoder from names (Tomczak & Welling 2018, section 3).
+
+    Its latent code is the tuple (z1, z2, ...), z1 nearest to the data. A network of several inputs has a stem for each input, made of its hidden layers but
+    the last, and the last as the trunk; p(z1|z2) and q(z2|x) have the whole network.
+
+    Args:
+        event_shape: the shape of one datum.
+        latent_dim: the latent dimensions of z1, z2, ...; one number means two levels of that size.
+        prior: of the top level.
+        likelihood, encoder, decoder, network, data, key: see `vae`; the encoder is q(z_L|x), the decoder's input is the whole code.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        ValueError: fewer than two levels, and what `vae` raises.
+
+        model = jensen.hvae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
+    """
+    sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
+    if len(sizes) < 2:
+        raise ValueError(f"an hvae has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae.")
+    for size in sizes:
+        check_latent_dim(size)
+    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    parts = Parts(event_shape, choices, data)
+    key_prior, key_encoder, key_decoder, key_below_prior, key_below_encoder = jr.split(key, 5)
+    data_size = 1
+    for n in parts.event_shape:
+        data_size *= n
+    pairs = list(zip(sizes[-2::-1], sizes[:0:-1], strict=True))  # (this level, the one above), from under the top down
+
+    def conditionals(key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
+        keys = jr.split(key, len(pairs))
+        return tuple(ConditionalNormal(inputs(above), size, parts.network, k) for (size, above), k in zip(pairs, keys, strict=True))
+
+    return Model(
+        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals(key_below_prior, lambda above: above)),
+        encoder=HierarchicalEncoder(
+            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder), conditionals(key_below_encoder, lambda above: (data_size, above))
+        ),
+        decoder=parts.build("decoder", latent_dim=sizes, key=key_decoder),
+        recipe=Recipe(parts.recipe("hvae", sizes)),
+    )

@@ -1,0 +1,50 @@
+"""The variational auto-encoder with one level of latent variables (Kingma & Welling 2013)."""
+
+from collections.abc import Sequence
+
+import jax.random as jr
+
+from jensen._types import Key
+from jensen.model import Model, Recipe
+from jensen.models._parts import Choice, Data, Parts, check_latent_dim
+
+
+def vae(
+    event_shape: Sequence[int],
+    *,
+    latent_dim: int = 16,
+    likelihood: Choice = "bernoulli",
+    prior: Choice = "standard_normal",
+    encoder: Choice = "diagonal_normal",
+    decoder: Choice = "feedforward",
+    network: Choice = "dense",
+    data: Data = None,
+    key: Key,
+) -> Model:
+    """A variational auto-encoder from names (Kingma & Welling 2013).
+
+    Args:
+        event_shape: the shape of one datum.
+        latent_dim: the number of latent dimensions.
+        likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
+        data: the training data, if at hand: they set initial biases, units and data-initialised pseudo-inputs. Not kept.
+        key: a JAX random key.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        ValueError: an unknown name or option, latent_dim below 1, or an event shape that the data contradict.
+
+        model = jensen.vae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
+    """
+    check_latent_dim(latent_dim)
+    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    parts = Parts(event_shape, choices, data)
+    key_prior, key_encoder, key_decoder = jr.split(key, 3)
+    return Model(
+        prior=parts.build("prior", latent_dim=latent_dim, key=key_prior),
+        encoder=parts.build("encoder", latent_dim=latent_dim, key=key_encoder),
+        decoder=parts.build("decoder", latent_dim=latent_dim, key=key_decoder),
+        recipe=Recipe(parts.recipe("vae", latent_dim)),
+    )

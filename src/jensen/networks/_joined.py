@@ -1,0 +1,30 @@
+"""A network of several inputs: a stem for each, their features concatenated, a trunk on top (the HVAE of Tomczak & Welling 2018)."""
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+
+from jensen._types import Array, Float, Key
+from jensen.networks._base import AbstractNetwork
+
+
+class Joined(eqx.Module):
+    """(x_1, ..., x_n) -> trunk(concatenate(stem_1(x_1), ..., stem_n(x_n))), for one datum.
+
+    Joined((784, 40), stem=make_stem, trunk=make_trunk, key=jr.key(0))((x, z2))
+    """
+
+    stems: tuple[AbstractNetwork, ...]
+    trunk: AbstractNetwork
+    out_size: int = eqx.field(static=True)
+
+    def __init__(self, in_sizes: Sequence[int], stem: Callable[..., AbstractNetwork], trunk: Callable[..., AbstractNetwork], key: Key):
+        *keys, key_trunk = jr.split(key, len(in_sizes) + 1)
+        self.stems = tuple(stem(size, key=k) for size, k in zip(in_sizes, keys, strict=True))
+        self.trunk = trunk(sum(s.out_size for s in self.stems), key=key_trunk)
+        self.out_size = self.trunk.out_size
+
+    def __call__(self, inputs: Sequence[Float[Array, " _"]]) -> Float[Array, " out_size"]:
+        return self.trunk(jnp.concatenate([stem(x) for stem, x in zip(self.stems, inputs, strict=True)]))
