@@ -198,7 +198,7 @@ def test_the_same_inputs_give_the_same_files(tmp_path):
 @pytest.mark.parametrize("event_shape", [(32, 32, 3), (784,)])
 def test_a_page_of_noise_stays_small_and_quick(tmp_path, event_shape):
     inputs = inputs_of(event_shape, n=100, history=history_of(500))
-    began = time.monotonic()
+    began = time.process_time()
     page = write_report(inputs, tmp_path)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert page.stat().st_size < 3_000_000
