@@ -13,7 +13,8 @@ import pytest
 
 from jensen.datasets import PinnedFile, load_dataset
 from jensen.datasets._files import find_locally, locate
-from jensen.datasets.mnist import MNIST, read_idx
+from jensen.datasets._idx import read_idx
+from jensen.datasets.mnist import MNIST
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
 
