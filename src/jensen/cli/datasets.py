@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HELP = """List the named data sets: splits, shape, values, whether their files were found, and licences; or tell all of one of them.
 
 Example: jensen datasets --data-dir ~/data
+
 Example: jensen datasets fashion_mnist
 """
 WIDTH = 80

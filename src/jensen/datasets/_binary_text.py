@@ -8,6 +8,8 @@ import numpy as np
 from jensen.datasets._files import read_bytes
 
 _NEWLINE = ord("\n")
+_FOREIGN = np.ones(256, bool)
+_FOREIGN[list(b"01, \t\r\n")] = False
 
 
 def read_binary_text(path: Path) -> np.ndarray:
@@ -23,7 +25,7 @@ def read_binary_text(path: Path) -> np.ndarray:
     if not digit.any():
         raise ValueError(f"{path} holds no 0 or 1; it should be a table of them, one datum a line. Remove it and fetch it again.")
     ends = np.flatnonzero(text == _NEWLINE)
-    foreign = ~(digit | np.isin(text, np.frombuffer(b", \t\r\n", np.uint8)))
+    foreign = _FOREIGN[text]
     # Two digits side by side are a number other than 0 and 1.
     foreign[1:] |= digit[1:] & digit[:-1]
     if foreign.any():

@@ -14,7 +14,7 @@ import numpy as np
 
 from jensen._rooms import nearest
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
 TRAIN_DRAW_SEED = 1
 
 

@@ -37,8 +37,9 @@ def locate(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None
         remedy: for the message when the file is missing and cannot be downloaded: how to get it.
 
     Raises:
-        ValueError: a data directory that does not exist, or a file found whose checksum is not the pinned one (truncated, or another version).
-        OSError: no url gave the file, or none is known.
+        ValueError: a data directory that does not exist, a file found whose checksum is not the pinned one (truncated, or another version), or a file that
+            is not there and is not downloaded.
+        OSError: no url gave the file.
 
         locate(MNIST.files[0], "mnist")
     """
@@ -46,9 +47,9 @@ def locate(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None
     if found is None:
         directories = _directories(data_dir, cache)
         if not file.downloadable:
-            raise OSError(
+            raise ValueError(
                 f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and it is not downloaded. {remedy}{' ' if remedy else ''}"
-                "Put the file into one of these directories, or name its own by --data-dir or JENSEN_DATA."
+                "Put it into one of these directories, or name its own by --data-dir or JENSEN_DATA."
             )
         return _download(file, dataset, directories)
     if file.checksum is not None:
@@ -108,7 +109,8 @@ def _user_cache() -> Path:
 
 
 def _places(file: PinnedFile, dataset: str, directories: list[Path]) -> str:
-    return " or ".join(str(directory / folder) for directory in directories for folder in (dataset, *file.folders))
+    names = ", ".join((Path(folder) / file.name).as_posix() for folder in (dataset, *file.folders))
+    return f"{' or '.join(map(str, directories))} (looked for as {names}{'; or with .gz' if file.gzipped else ''})"
 
 
 def _download(file: PinnedFile, dataset: str, directories: list[Path]) -> Path:

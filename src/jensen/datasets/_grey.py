@@ -51,7 +51,8 @@ def grey_dataset(
     else:
         arrays = {split: (array.astype(np.float32) + np.float32(0.5)) / np.float32(levels + 1) for split, array in grey.items()}
         said = (f"grey values v = 0..{levels} as the centres of their bins, (v + 0.5) / {levels + 1}",)
-    return Dataset(**arrays, name=name, levels=levels if binarise == "dynamic" else None, labels=labels or {}, notes=(*said, *notes))
+    kept = levels if binarise == "dynamic" else None
+    return Dataset(name, arrays["train"], arrays["validation"], arrays["test"], levels=kept, labels=labels or {}, notes=(*said, *notes))
 
 
 def seeded_draws(grey: Mapping[str, np.ndarray], levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -47,8 +47,8 @@ def load_dataset(
         a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all else).
 
     Raises:
-        ValueError: an unknown name, data that cannot be read or used (the message says what, where and the remedy), or an option that has no use here.
-        OSError: a download that failed, or a file that is not there and is not downloaded.
+        ValueError: an unknown name, data that cannot be found, read or used (the message says what, where and the remedy), or an option that has no use here.
+        OSError: a download that failed.
 
         load_dataset("digits")
         load_dataset(np.random.default_rng(0).normal(size=(500, 5)), seed=1)

@@ -36,7 +36,8 @@ def user_dataset(
     raw = divide(raw, None if split == "contiguous" else seed, validation_fraction, test_fraction)
     arrays, cast_notes = to_storage(raw.arrays)
     arrays, levels, binary_notes = binarised(arrays, binarise, seed)
-    return Dataset(**arrays, name=raw.name, levels=levels, labels=raw.labels, notes=(*raw.notes, *cast_notes, *binary_notes))
+    notes = (*raw.notes, *cast_notes, *binary_notes)
+    return Dataset(raw.name, arrays["train"], arrays["validation"], arrays["test"], levels=levels, labels=raw.labels, notes=notes)
 
 
 def _check_seed(seed: int) -> None:

@@ -42,9 +42,12 @@ class Caltech101(AbstractSource):
         path = files[self.files[0].name]
         shapes = {f"{prefix}_data": (rows, 784) for prefix, rows in zip(_PREFIXES.values(), self.sizes)}
         arrays = read_mat(path, shapes | {f"{prefix}_labels": (rows, 1) for prefix, rows in zip(_PREFIXES.values(), self.sizes)})
+        train, validation, test = (silhouettes(arrays[f"{prefix}_data"], str(path)) for prefix in _PREFIXES.values())
         return Dataset(
-            **{split: silhouettes(arrays[f"{prefix}_data"], str(path)) for split, prefix in _PREFIXES.items()},
-            name="caltech101",
+            "caltech101",
+            train,
+            validation,
+            test,
             labels={split: arrays[f"{prefix}_labels"].ravel() for split, prefix in _PREFIXES.items()},
             notes=("1 - x of the authors' file: object = 1, background = 0; each image transposed to stand upright", f"licence: {self.licence}"),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jensen.datasets._dataset import Dataset
+from jensen.datasets._dataset import SPLITS, Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
 from jensen.datasets._source import AbstractSource
 
@@ -48,8 +48,7 @@ class Digits(AbstractSource):
         from sklearn.datasets import load_digits
 
         images, digits = (np.asarray(part)[order()].astype(np.uint8) for part in load_digits(return_X_y=True))
-        splits = ("train", "validation", "test")
-        grey, labels = (dict(zip(splits, np.split(part, BOUNDS))) for part in (images.reshape(-1, 8, 8), digits))
+        grey, labels = (dict(zip(SPLITS, np.split(part, BOUNDS))) for part in (images.reshape(-1, 8, 8), digits))
         return grey_dataset(
             "digits",
             grey,

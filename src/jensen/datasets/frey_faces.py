@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from jensen.datasets._dataset import Dataset
+from jensen.datasets._dataset import SPLITS, Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
 from jensen.datasets._source import AbstractSource, PinnedFile
 
@@ -33,9 +33,7 @@ class FreyFaces(AbstractSource):
     event_shape = (28, 20)
     values = "grey"
     licence = "no licence stated by the authors"
-    files = (
-        PinnedFile("freyfaces_u8.npy", "13a0cd943fe56c8a2f4c05bc670b097ae2fda4f9d3a0d5215277712ac02f12e6", size=1_100_528, folders=("freyfaces", ".")),
-    )
+    files = (PinnedFile("freyfaces_u8.npy", "13a0cd943fe56c8a2f4c05bc670b097ae2fda4f9d3a0d5215277712ac02f12e6", size=1_100_528, folders=("freyfaces", ".")),)
     remedy = (
         "Make it from frey_rawface.mat of S. Roweis (https://cs.nyu.edu/~roweis/data.html), whose array ff is [560, 1965]: "
         "np.save('freyfaces_u8.npy', np.ascontiguousarray(scipy.io.loadmat('frey_rawface.mat')['ff'].T.astype(np.uint8)))."
@@ -54,7 +52,7 @@ class FreyFaces(AbstractSource):
         else:
             order = np.arange(_FRAMES)
             said = "contiguous split: the first 1565 frames are train, the next 200 validation, the last 200 test; not comparable with the papers' random split"
-        grey = dict(zip(("train", "validation", "test"), np.split(frames[order], _BOUNDS)))
+        grey = dict(zip(SPLITS, np.split(frames[order], _BOUNDS)))
         return grey_dataset(
             "frey_faces",
             grey,
