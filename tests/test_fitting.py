@@ -61,6 +61,29 @@ def test_a_run_gives_back_model_config_and_history(fitted):
     assert run.account is None
 
 
+def test_a_run_loads_its_grey_data_as_it_was_told(tmp_path):
+    data = jensen.load_dataset("digits", binarise="none")
+    model = jensen.vae(data.event_shape, latent_dim=2, likelihood="normal", network=SMALL, data=data, key=KEY)
+    jensen.fit(model, data, epochs=1, key=KEY, out=tmp_path / "run", progress=False)
+    run = jensen.load(tmp_path / "run")
+    assert run.config["data"]["binarise"] == "none"
+    assert np.array_equal(run.dataset.test, data.test)
+    assert run.record["data"]["levels"] is None
+
+
+def test_a_run_from_before_grey_values_could_be_had_keeps_its_convention(tmp_path):
+    data = jensen.load_dataset("digits")
+    model = jensen.vae(data.event_shape, latent_dim=2, network=SMALL, data=data, key=KEY)
+    jensen.fit(model, data, epochs=1, key=KEY, out=tmp_path / "run", progress=False)
+    # Such runs wrote binarise = "none" for the data set's own convention, and no levels.
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text().replace("[data]\n", '[data]\nbinarise = "none"\n'))
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"].pop("levels") == 16
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    assert jensen.load(tmp_path / "run").dataset.levels == 16
+
+
 def test_data_initialised_pseudo_inputs_are_loaded_without_the_data(tmp_path):
     data = jensen.load_dataset(binary())
     prior = {"name": "vamp", "num_components": 7, "initialise": "data", "learn_weights": True}

@@ -31,14 +31,15 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how a user's own are split and binarised."""
+    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are split and binarised (see `load_dataset`)."""
 
     source: str = "digits"
     data_dir: str | None = None
     seed: int = 0
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
-    binarise: Literal["none", "dynamic", "threshold"] = "none"
+    binarise: Literal["none", "dynamic", "threshold"] | None = None
+    split: Literal["random", "contiguous"] | None = None
     columns: list[str] | None = None
 
 

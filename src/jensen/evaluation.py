@@ -9,7 +9,7 @@ import jax.random as jr
 import jensen
 from jensen.anatomy import Account, account
 from jensen.config import ROOMS, Config
-from jensen.datasets import Dataset, load_dataset, sources
+from jensen.datasets import Dataset, dataset_names, load_dataset
 from jensen.fitting import Fit, check_data, fit_run, prepare_folder
 from jensen.model import Model
 from jensen.models import build_model
@@ -36,7 +36,8 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
         ValueError: anything wrong with the configuration, the data or the folder.
     """
     source = config.data.source
-    if source not in sources.names() and Path(source).expanduser().exists():
+    named = source in dataset_names()
+    if not named and Path(source).expanduser().exists():
         config.data.source = str(Path(source).expanduser().resolve())
     dataset = load_dataset(**config.data.model_dump())
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
@@ -45,7 +46,8 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
     check_data(model, dataset)
     bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
     gradient.check(bound, model, config.training.num_samples)
-    path = out or Path("runs") / "-".join([Path(source).stem, *([] if config.prior["name"] == "standard_normal" else [Path(config.prior["name"]).stem])])
+    short = source.replace("/", "-") if named else Path(source).stem
+    path = out or Path("runs") / "-".join([short, *([] if config.prior["name"] == "standard_normal" else [Path(config.prior["name"]).stem])])
     prepare_folder(path, overwrite=overwrite)
     key = stream_key(config.seed, "training")
     run = create(path, config, model, dataset, key, reloadable=True)

@@ -18,7 +18,7 @@ from jensen._types import Key
 from jensen.bounds import AbstractBound
 from jensen.bounds.elbo import ELBO
 from jensen.config import Config
-from jensen.datasets import Dataset, load_dataset, sources
+from jensen.datasets import Dataset, dataset_names, load_dataset
 from jensen.gradients import AbstractGradientEstimator
 from jensen.gradients.pathwise import Pathwise
 from jensen.likelihoods import check_support
@@ -91,8 +91,8 @@ def fit(
         latent = {} if model.recipe is None else {"model": {"name": model.recipe.values["model"], "latent_dim": model.recipe.values["latent_dim"]}}
         strategies = {section: _record_of(member) for section, member in [("bound", bound), ("gradient", gradient)]}
         training = {name: getattr(settings, name) for name in known}
-        config = Config.read({"data": {"source": dataset.name}, **latent, **recipe, **strategies, "training": training})
-        run = create(Path(out), config, model, dataset, key, reloadable=dataset.name in sources.names())
+        config = Config.read({"data": {"source": dataset.name, **dataset.options}, **latent, **recipe, **strategies, "training": training})
+        run = create(Path(out), config, model, dataset, key, reloadable=dataset.name in dataset_names())
     return fit_run(model, dataset, bound, gradient, settings, key, run, progress=progress)
 
 

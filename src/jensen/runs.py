@@ -120,6 +120,9 @@ class Run:
             raise RunError(f"{self.path} was fitted to an array that was passed from Python; name the data with --data FILE.")
         if data_dir is not None:
             settings["data_dir"] = data_dir
+        # Runs that do not record levels wrote the default, which for a named data set meant its own convention, as "none".
+        if "levels" not in known and settings.get("binarise") == "none":
+            settings.pop("binarise")
         dataset = load_dataset(source or original, **settings)
         for split in ("train", "validation", "test"):
             if source is None and dataset.fingerprint(split) != known["fingerprints"][split]:
@@ -229,6 +232,7 @@ def create(path: Path, config: Config, model: Model, dataset: Dataset, key, *, r
         "data": {
             "name": dataset.name,
             "reloadable": reloadable,
+            "levels": dataset.levels,
             "rows": {s: len(getattr(dataset, s)) for s in SPLITS},
             "fingerprints": {s: dataset.fingerprint(s) for s in SPLITS},
             "notes": list(dataset.notes),

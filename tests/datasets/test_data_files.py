@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from _miniatures import binary_text, bits
 
-from jensen.datasets import PinnedFile, load_dataset
+from jensen.datasets import PinnedFile, StaticMNIST, density, load_dataset
 from jensen.datasets._files import find_locally, locate
-from jensen.datasets.mnist import MNIST, read_idx
+from jensen.datasets._idx import read_idx
+from jensen.datasets.mnist import MNIST
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
 
@@ -77,7 +79,7 @@ def test_download_goes_to_the_users_cache_by_default(served, tmp_path):
 def test_download_with_a_wrong_checksum_is_refused_and_leaves_nothing(served, cache, wrong):
     folder, url = served
     (folder / "images.gz").write_bytes(wrong)
-    with pytest.raises(OSError, match=r"images.gz of mini was not found in .*mini, and downloading it failed .*hash.*--data-dir or JENSEN_DATA"):
+    with pytest.raises(OSError, match=r"images.gz of mini was not found in .*mini/images.gz, images.gz\), and downloading it failed .*hash.*--data-dir"):
         locate(pinned(url), "mini", cache=cache)
     assert not [p for p in cache.rglob("*") if p.is_file()]
 
@@ -92,11 +94,12 @@ def test_the_second_url_is_tried_when_the_first_fails(served, cache):
 def test_a_failed_download_names_file_places_and_remedy(served, cache, tmp_path):
     _, url = served
     with pytest.raises(
-        OSError, match=rf"images.gz of mini was not found in {tmp_path / 'mini'} or {cache / 'mini'}.*{url}images.gz: .*404.*--data-dir or JENSEN"
+        OSError,
+        match=rf"images.gz of mini was not found in {tmp_path} or {cache} \(looked for as mini/.*\).*{url}images.gz: .*404.*--data-dir or",
     ):
         locate(pinned(url), "mini", data_dir=tmp_path, cache=cache)
-    with pytest.raises(OSError, match="no url is known"):
-        locate(pinned(), "mini", cache=cache)
+    with pytest.raises(ValueError, match=r"not found in .*, and it is not downloaded. Ask the author. Put it into .*, or name its own by --data-dir or JENSEN"):
+        locate(pinned(), "mini", cache=cache, remedy="Ask the author.")
 
 
 def test_a_named_data_set_reports_a_failed_download(served, monkeypatch):
@@ -104,6 +107,40 @@ def test_a_named_data_set_reports_a_failed_download(served, monkeypatch):
     monkeypatch.setattr(MNIST, "files", tuple(replace(file, urls=(url + file.name,)) for file in MNIST.files))
     with pytest.raises(OSError, match=r"train-images-idx3-ubyte.gz of mnist was not found .*404"):
         load_dataset("mnist")
+
+
+def test_a_named_data_set_is_downloaded_once_and_verified_by_md5(served, monkeypatch, tmp_path):
+    folder, url = served
+    parts = [bits(i, rows, 784) for i, rows in enumerate((4, 2, 3))]
+    files = []
+    for file, part in zip(StaticMNIST.files, parts):
+        (folder / file.name).write_bytes(content := binary_text(part, " "))
+        files.append(replace(file, checksum=f"md5:{hashlib.md5(content).hexdigest()}", urls=(url + file.name,)))
+    monkeypatch.setattr(StaticMNIST, "files", tuple(files))
+    monkeypatch.setattr(StaticMNIST, "sizes", (4, 2, 3))
+    data = load_dataset("static_mnist")
+    assert np.array_equal(data.test.reshape(-1, 784), parts[2])
+    (folder / files[0].name).unlink()
+    assert load_dataset("static_mnist").fingerprint("train") == data.fingerprint("train")
+    cached = tmp_path / "home" / "jensen" / "static_mnist" / files[1].name
+    cached.write_bytes(cached.read_bytes()[:-10])
+    with pytest.raises(ValueError, match=r"binarized_mnist_valid.amat .* has md5 .*truncated or another version. Remove it, and it is downloaded again"):
+        load_dataset("static_mnist")
+
+
+def test_a_member_of_a_family_is_downloaded_into_its_own_folder(served, monkeypatch, tmp_path):
+    folder, url = served
+    parts = [bits(i, rows, 3) for i, rows in enumerate((4, 2, 3))]
+    monkeypatch.setitem(density._TABLES, "nltcs", ("mini", 3, 4, 2, 3))
+    monkeypatch.setattr(density, "_ADDRESS", url.rstrip("/"))
+    (folder / "nltcs").mkdir()
+    for part, name in zip(parts, ("train", "valid", "test")):
+        (folder / "nltcs" / f"nltcs.{name}.data").write_bytes(binary_text(part))
+    with pytest.raises(OSError, match=r"nltcs.train.data of density/nltcs was not found .*hash"):
+        load_dataset("density/nltcs")
+    monkeypatch.setitem(density._CHECKSUMS, "nltcs", tuple(hashlib.sha256(binary_text(part)).hexdigest() for part in parts))
+    assert np.array_equal(load_dataset("density/nltcs").validation, parts[1])
+    assert (tmp_path / "home" / "jensen" / "density" / "nltcs" / "nltcs.train.data").is_file()
 
 
 @pytest.mark.parametrize("folder", ["mini", "."])

@@ -97,14 +97,22 @@ def test_available_says_where_each_lies(tmp_path):
 
 
 def test_unknown_name_offers_the_nearest():
-    with pytest.raises(ValueError, match=r"unknown data set 'digit' \(did you mean 'digits'\?\); known: digits, mnist; or a path to your own .npy"):
+    with pytest.raises(ValueError, match=r"unknown data set 'digit' \(did you mean 'digits'\?\); known: caltech101, density/..., digits, .*or a path to"):
         load_dataset("digit")
 
 
-@pytest.mark.parametrize("option", [{"binarise": "dynamic"}, {"columns": ["a"]}, {"test_fraction": 0.2}, {"validation_fraction": 0.0}])
+@pytest.mark.parametrize("option", [{"split": "contiguous"}, {"columns": ["a"]}, {"test_fraction": 0.2}, {"validation_fraction": 0.0}])
 def test_options_without_use_for_a_named_data_set_are_refused(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))}=.* has no use for the data set 'digits'.*leave"):
         load_dataset("digits", **option)
+
+
+def test_grey_mnist_is_the_same_images(mnist):
+    grey = load_dataset("mnist", data_dir=DATA, binarise="none")
+    assert np.array_equal(grey.train[:2000] * 256 - 0.5, mnist.train[:2000])
+    # A pixel of grey 0 is never drawn on and one of 255 never off.
+    assert not mnist.test[grey.test == 0.5 / 256].any()
+    assert mnist.test[grey.test == 255.5 / 256].all()
 
 
 def test_a_source_outside_the_tree(tmp_path):

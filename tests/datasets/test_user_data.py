@@ -64,6 +64,22 @@ def test_the_same_test_rows_are_held_out_whatever_the_validation_fraction():
     assert len(load_dataset(TABLE, validation_fraction=0.0).validation) == 0
 
 
+def test_a_contiguous_split_keeps_the_rows_in_their_order():
+    rows = np.arange(50)[:, None] * 1.0
+    data = load_dataset(rows, split="contiguous", validation_fraction=0.2, test_fraction=0.1)
+    assert data.train.ravel().tolist() == list(range(35))
+    assert data.validation.ravel().tolist() == list(range(35, 45))
+    assert data.test.ravel().tolist() == list(range(45, 50))
+    assert "50 rows split in their order into 35/10/5" in data.notes
+    given = load_dataset((rows[:40], rows[40:]), split="contiguous", validation_fraction=0.25)
+    assert given.validation.ravel().tolist() == list(range(30, 40))
+    assert np.array_equal(given.test, rows[40:])
+    with pytest.raises(ValueError, match="split='contiguous' has no use here: data comes split into train, validation, test; leave split out"):
+        load_dataset((rows, rows, rows), split="contiguous")
+    with pytest.raises(ValueError, match=r"unknown split 'contigous' \(did you mean 'contiguous'\?\); known: random, contiguous"):
+        load_dataset(rows, split="contigous")
+
+
 def test_the_split_is_the_same_on_every_machine():
     assert load_dataset(np.arange(30)[:, None]).test.ravel().tolist() == [2, 23, 16]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from jensen._rooms import nearest
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
 TRAIN_DRAW_SEED = 1
 
 
@@ -47,6 +47,7 @@ class Dataset:
             it is used, and that validation and test hold frozen 0/1 draws already.
         labels: per split, one label per row; may be empty.
         notes: what was done to the data, and its licence.
+        options: what `load_dataset` was told besides the name of a named data set, so that a run can load the same again.
 
     Raises:
         ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes or dtypes that disagree, levels that the values
@@ -63,6 +64,7 @@ class Dataset:
     levels: int | None = None
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         for split in SPLITS:

@@ -1,14 +1,16 @@
 """Where the files of named data sets lie: a data directory, else a download with a pinned checksum into the user's cache."""
 
+import gzip
+import hashlib
 import os
+import zlib
 from pathlib import Path
 
-from jensen._rooms import file_digest
 from jensen.datasets._source import PinnedFile
 
 
 def find_locally(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None, cache: str | Path | None = None) -> Path | None:
-    """The path of `file` if it lies in the data directory or in the cache, as <dir>/<dataset>/<file> or <dir>/<file>; None if it lies in neither.
+    """The path of `file` in the data directory or in the cache, as <dir>/<dataset>/<file> or in one of the file's own folders; None if it lies in neither.
 
     Args:
         file: which file.
@@ -21,29 +23,72 @@ def find_locally(file: PinnedFile, dataset: str, *, data_dir: str | Path | None 
 
         find_locally(MNIST.files[0], "mnist", data_dir="~/data")
     """
-    candidates = (place for directory in _directories(data_dir, cache) for place in (directory / dataset / file.name, directory / file.name))
+    names = (file.name, f"{file.name}.gz") if file.gzipped else (file.name,)
+    folders = (dataset, *file.folders)
+    candidates = (directory / folder / name for directory in _directories(data_dir, cache) for folder in folders for name in names)
     return next((place for place in candidates if place.is_file()), None)
 
 
-def locate(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None, cache: str | Path | None = None) -> Path:
-    """A local path of `file`, whose sha256 was verified: found by `find_locally` or downloaded into <cache>/<dataset>/.
+def locate(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None, cache: str | Path | None = None, remedy: str = "") -> Path:
+    """A local path of `file`, whose checksum was verified if it has one: found by `find_locally` or downloaded into <cache>/<dataset>/.
+
+    Args:
+        file, dataset, data_dir, cache: as for `find_locally`.
+        remedy: for the message when the file is missing and cannot be downloaded: how to get it.
 
     Raises:
-        ValueError: a data directory that does not exist, or a file found whose checksum is not the pinned one (truncated, or another version).
+        ValueError: a data directory that does not exist, a file found whose checksum is not the pinned one (truncated, or another version), or a file that
+            is not there and is not downloaded.
         OSError: no url gave the file.
 
         locate(MNIST.files[0], "mnist")
     """
     found = find_locally(file, dataset, data_dir=data_dir, cache=cache)
     if found is None:
-        return _download(file, dataset, _directories(data_dir, cache))
-    digest = file_digest(found)
-    if digest != file.sha256:
-        raise ValueError(
-            f"{found} ({found.stat().st_size} bytes) has sha256 {digest}, but {file.name} of {dataset} has {file.sha256} ({file.size} bytes): "
-            "it is truncated or another version. Remove it, and it is downloaded again, or put the right file there."
-        )
+        directories = _directories(data_dir, cache)
+        if not file.downloadable:
+            raise ValueError(
+                f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and it is not downloaded. {remedy}{' ' if remedy else ''}"
+                "Put it into one of these directories, or name its own by --data-dir or JENSEN_DATA."
+            )
+        return _download(file, dataset, directories)
+    if file.checksum is not None:
+        _verify(found, file, dataset)
     return found
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, unpacked if its name ends in .gz.
+
+    Raises:
+        ValueError: no complete gzip file.
+
+        read_bytes(Path("nltcs.train.data.gz"))[:3]  # b"0,0"
+    """
+    raw = path.read_bytes()
+    if path.suffix != ".gz":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no complete gzip file ({error}); remove it and fetch it again.") from error
+
+
+def _verify(found: Path, file: PinnedFile, dataset: str) -> None:
+    assert file.checksum is not None
+    algorithm, _, expected = file.checksum.rpartition(":")
+    algorithm = algorithm or "sha256"
+    # The checksum of a file that may come gzipped is that of what is inside; for one that always does, that of the file itself.
+    content = read_bytes(found) if file.gzipped else found.read_bytes()
+    digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if digest == expected:
+        return
+    size = "" if file.size is None else f" ({file.size} bytes)"
+    again = "and it is downloaded again, or put the right file there" if file.downloadable else "and put the right file there"
+    raise ValueError(
+        f"{found} ({len(content)} bytes{' unpacked' if file.gzipped and found.suffix == '.gz' else ''}) has {algorithm} {digest}, but {file.name} of {dataset} "
+        f"has {expected}{size}: it is truncated or another version. Remove it, {again}."
+    )
 
 
 def _directories(data_dir: str | Path | None, cache: str | Path | None) -> list[Path]:
@@ -63,17 +108,22 @@ def _user_cache() -> Path:
     return Path(pooch.os_cache("jensen"))
 
 
+def _places(file: PinnedFile, dataset: str, directories: list[Path]) -> str:
+    names = ", ".join((Path(folder) / file.name).as_posix() for folder in (dataset, *file.folders))
+    return f"{' or '.join(map(str, directories))} (looked for as {names}{'; or with .gz' if file.gzipped else ''})"
+
+
 def _download(file: PinnedFile, dataset: str, directories: list[Path]) -> Path:
     import pooch
 
     failures = []
     for url in file.urls:
         try:
-            return Path(pooch.retrieve(url, known_hash=f"sha256:{file.sha256}", fname=file.name, path=directories[-1] / dataset))
+            return Path(pooch.retrieve(url, known_hash=file.checksum, fname=file.name, path=directories[-1] / dataset))
         # pooch and requests raise OSError for the network and the disk, ValueError for a wrong checksum or url.
         except (OSError, ValueError) as error:
             failures.append(f"{url}: {type(error).__name__}: {error}")
     raise OSError(
-        f"{file.name} of {dataset} was not found in {' or '.join(str(d / dataset) for d in directories)}, and downloading it failed "
-        f"({'; '.join(failures) or 'no url is known'}). Get the file by other means and name its directory by --data-dir or JENSEN_DATA."
+        f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and downloading it failed ({'; '.join(failures)}). "
+        "Get the file by other means and name its directory by --data-dir or JENSEN_DATA."
     )

@@ -1,32 +1,19 @@
-"""`load_dataset`: the friendly layer over named sources and the user's own data; `available`: what there is and where it lies."""
+"""`load_dataset`: the friendly layer over named sources and the user's own data."""
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jensen._rooms import Room, nearest
-from jensen.datasets._dataset import Dataset
-from jensen.datasets._files import find_locally, locate
+from jensen.datasets._dataset import SPLITS, Dataset
+from jensen.datasets._files import locate
 from jensen.datasets._read import SUFFIXES
+from jensen.datasets._source import AbstractSource
 from jensen.datasets._user import DEFAULT_FRACTION, user_dataset
 
 sources = Room("jensen.datasets", "data set")
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What is known of a named data set before it is loaded: its name, description, shape, licence, and where its files lie (all texts).
-
-    [a.name for a in available() if not a.where.startswith("downloads")]
-    """
-
-    name: str
-    description: str
-    shape: str
-    licence: str
-    where: str
 
 
 def load_dataset(
@@ -36,7 +23,8 @@ def load_dataset(
     seed: int = 0,
     validation_fraction: float = DEFAULT_FRACTION,
     test_fraction: float = DEFAULT_FRACTION,
-    binarise: str = "none",
+    binarise: str | None = None,
+    split: str | None = None,
     columns: Sequence[str | int] | None = None,
 ) -> Dataset:
     """The data set called `source`, or made of the user's own data.
@@ -49,15 +37,17 @@ def load_dataset(
         seed: splits the user's own data and freezes its draws; named data sets have fixed splits and draws, which it leaves alone.
         validation_fraction: of the rows that are to be split, 0 for none; only for data that come without validation.
         test_fraction: of the rows that are to be split; only for data that come without splits.
-        binarise: "none"; "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255 for integers; "threshold": 1 where v lies above the
-            middle of train's range.
+        binarise: "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255 for integers; "threshold": 1 where v lies above the
+            middle of train's range; "none": own data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
+            (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its literature does.
+        split: "random" or "contiguous", for data that come without splits; contiguous: first train, then validation, then test. By default random.
         columns: of a .csv or .parquet, by name or position; all of them by default.
 
     Returns:
         a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all else).
 
     Raises:
-        ValueError: an unknown name, data that cannot be read or used (the message says what, where and the remedy), or an option that has no use here.
+        ValueError: an unknown name, data that cannot be found, read or used (the message says what, where and the remedy), or an option that has no use here.
         OSError: a download that failed.
 
         load_dataset("digits")
@@ -65,48 +55,88 @@ def load_dataset(
     """
     fractions = {"validation_fraction": validation_fraction, "test_fraction": test_fraction}
     if isinstance(source, str | os.PathLike) and _is_named(os.fspath(source)):
-        _refuse_options(os.fspath(source), {**fractions, "binarise": binarise, "columns": columns})
-        return _named(os.fspath(source), data_dir)
-    return user_dataset(source, seed=seed, **fractions, binarise=binarise, columns=columns)
+        name = os.fspath(source)
+        options = {option: value for option, value in (("binarise", binarise), ("split", split)) if value is not None}
+        _refuse_options(name, {**fractions, "columns": columns}, options)
+        return _named(name, options, data_dir)
+    return user_dataset(source, seed=seed, **fractions, binarise=binarise or "none", split=split or "random", columns=columns)
 
 
-def available(data_dir: str | Path | None = None) -> tuple[Availability, ...]:
-    """The named data sets, sorted by name, and where each was found or how much is to be downloaded. Nothing is downloaded, and no checksum verified.
+def dataset_names() -> tuple[str, ...]:
+    """The names of all named data sets, sorted, each member of a family on its own.
+
+    "density/nltcs" in dataset_names()
+    """
+    return tuple(sorted(name for file in sources.names() for name in _names_in(file)))
+
+
+def find_source(name: str, options: dict[str, Any] | None = None) -> AbstractSource:
+    """The source of the data set called `name`, built with its options.
 
     Raises:
-        ValueError: the data directory named does not exist.
+        ValueError: an unknown name or option.
 
-        for entry in available(): print(entry.name, entry.where)
+        find_source("density/nltcs").sizes
     """
-    return tuple(_availability(name, sources.find(name), data_dir) for name in sources.names())
+    family, _, member = name.partition("/")
+    if not name.endswith(".py") and member and family in sources.names():
+        return sources.build(family, options or {}, {"member": member})
+    return sources.build(name, options or {}, {})
 
 
-def _availability(name: str, cls: Any, data_dir: str | Path | None) -> Availability:
-    found = {file: find_locally(file, name, data_dir=data_dir) for file in cls.files}
-    missing = sum(file.size for file, path in found.items() if path is None)
-    folders = dict.fromkeys(str(path.parent) for path in found.values() if path is not None)
-    where = f"downloads {missing / 1e6:.1f} MB" if missing else ", ".join(folders) or cls.origin
-    return Availability(name, cls.description, cls.shape, cls.licence, where)
+def _names_in(file: str) -> tuple[str, ...]:
+    members = sources.find(file).members
+    return tuple(f"{file}/{member}" for member in members) if members else (file,)
 
 
 def _is_named(source: str) -> bool:
-    if source in sources.names() or source.endswith(".py"):
+    if source.endswith(".py"):
+        return True
+    known = dataset_names()
+    if source in known:
         return True
     path = Path(source).expanduser()
-    if path.suffix.lower() in SUFFIXES or os.sep in source or path.exists():
+    looks_like_a_path = os.sep in source and (source.startswith((".", "~", os.sep)) or source.count("/") > 1)
+    if path.suffix.lower() in SUFFIXES or looks_like_a_path or path.exists():
         return False
-    known = ", ".join(sources.names())
-    raise ValueError(f"unknown data set {source!r}{nearest(source, sources.names())}; known: {known}; or a path to your own {', '.join(SUFFIXES)} or .py file.")
+    if source in sources.names():
+        listed = ", ".join(known_name.partition("/")[2] for known_name in known if known_name.startswith(f"{source}/"))
+        raise ValueError(f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: {listed}.")
+    listed = ", ".join(f"{name}/..." if sources.find(name).members else name for name in sources.names())
+    raise ValueError(
+        f"unknown data set {source!r}{nearest(source, known)}; known: {listed} (see jensen datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
+    )
 
 
-def _named(name: str, data_dir: str | Path | None) -> Dataset:
-    source = sources.build(name, {}, {})
-    short = Path(name).stem
-    return source.load(files={file.name: locate(file, short, data_dir=data_dir) for file in source.files})
+def _named(name: str, options: dict[str, Any], data_dir: str | Path | None) -> Dataset:
+    source = find_source(name, options)
+    # A file of the user's own is found under its stem.
+    short = Path(name).stem if name.endswith(".py") else name
+    dataset = source.load(files={file.name: locate(file, short, data_dir=data_dir, remedy=source.remedy) for file in source.files})
+    _check_promise(source, dataset)
+    return replace(dataset, options=options)
 
 
-def _refuse_options(name: str, options: dict[str, Any]) -> None:
-    defaults = {"validation_fraction": DEFAULT_FRACTION, "test_fraction": DEFAULT_FRACTION, "binarise": "none", "columns": None}
-    for option, value in options.items():
-        if value != defaults[option]:
-            raise ValueError(f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out.")
+def _check_promise(source: AbstractSource, dataset: Dataset) -> None:
+    sizes = getattr(source, "sizes", None)
+    found = tuple(len(getattr(dataset, split)) for split in SPLITS)
+    if sizes is not None and found != sizes:
+        expected, got = ("/".join(map(str, counts)) for counts in (sizes, found))
+        raise ValueError(f"{dataset.name}: its files hold {got} rows of train/validation/test, but should hold {expected}; {_other_files(source)}")
+    shape = getattr(source, "event_shape", None)
+    if shape is not None and dataset.event_shape != shape:
+        raise ValueError(f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should hold {shape}; {_other_files(source)}")
+
+
+def _other_files(source: AbstractSource) -> str:
+    names = ", ".join(file.name for file in source.files)
+    return f"these are other files than {names or 'those expected'}: replace them. {source.remedy}".rstrip()
+
+
+def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
+    defaults = {"validation_fraction": DEFAULT_FRACTION, "test_fraction": DEFAULT_FRACTION, "columns": None}
+    unused = [(option, value) for option, value in arguments.items() if value != defaults[option]]
+    has = sources.options(name if name.endswith(".py") else name.partition("/")[0])
+    unused += [(option, value) for option, value in options.items() if option not in has]
+    for option, value in unused:
+        raise ValueError(f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jensen._rooms import nearest
 from jensen.datasets._convert import binarised, check_array, to_storage
 from jensen.datasets._dataset import SPLITS, Dataset
 from jensen.datasets._read import WHOLE, Raw, from_object, read_path, refuse_columns
@@ -15,19 +16,28 @@ from jensen.datasets._read import WHOLE, Raw, from_object, read_path, refuse_col
 DEFAULT_FRACTION = 0.1
 
 
-def user_dataset(source: Any, *, seed: int, validation_fraction: float, test_fraction: float, binarise: str, columns: Sequence[str | int] | None) -> Dataset:
+SPLIT_WAYS = ("random", "contiguous")
+
+
+def user_dataset(
+    source: Any, *, seed: int, validation_fraction: float, test_fraction: float, binarise: str, split: str, columns: Sequence[str | int] | None
+) -> Dataset:
     """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
     _check_seed(seed)
+    if split not in SPLIT_WAYS:
+        raise ValueError(f"unknown split {split!r}{nearest(split, SPLIT_WAYS)}; known: {', '.join(SPLIT_WAYS)}.")
     if isinstance(source, str | os.PathLike):
         raw = read_path(Path(source).expanduser(), columns)
     else:
         refuse_columns(columns, "data")
         raw = from_object(source)
     _check(raw)
-    raw = _with_test(raw, seed, validation_fraction, test_fraction) if WHOLE in raw.arrays else _with_validation(raw, seed, validation_fraction, test_fraction)
+    divide = _with_test if WHOLE in raw.arrays else _with_validation
+    raw = divide(raw, None if split == "contiguous" else seed, validation_fraction, test_fraction)
     arrays, cast_notes = to_storage(raw.arrays)
     arrays, levels, binary_notes = binarised(arrays, binarise, seed)
-    return Dataset(**arrays, name=raw.name, levels=levels, labels=raw.labels, notes=(*raw.notes, *cast_notes, *binary_notes))
+    notes = (*raw.notes, *cast_notes, *binary_notes)
+    return Dataset(raw.name, arrays["train"], arrays["validation"], arrays["test"], levels=levels, labels=raw.labels, notes=notes)
 
 
 def _check_seed(seed: int) -> None:
@@ -50,30 +60,42 @@ def _check(raw: Raw) -> None:
         raise ValueError(f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test.")
 
 
-def _with_test(raw: Raw, seed: int, validation_fraction: float, test_fraction: float) -> Raw:
+def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float) -> Raw:
     rows = len(raw.arrays[WHOLE])
     if not test_fraction > 0:
         raise ValueError(f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}.")
     counts = _counts(raw.name, rows, {"validation": validation_fraction, "test": test_fraction})
-    order = np.random.RandomState((seed, 0)).permutation(rows)
-    # Test comes first, so that the same rows are held out whatever the validation fraction.
-    test, validation, train = np.split(order, (counts["test"], counts["test"] + counts["validation"]))
-    note = f"{rows} rows split by seed {seed} into {len(train)}/{len(validation)}/{len(test)}"
+    train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
+    note = f"{rows} rows split {_how(seed)} into {len(train)}/{len(validation)}/{len(test)}"
     return _taken(raw, {"train": (WHOLE, train), "validation": (WHOLE, validation), "test": (WHOLE, test)}, note)
 
 
-def _with_validation(raw: Raw, seed: int, validation_fraction: float, test_fraction: float) -> Raw:
+def _with_validation(raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float) -> Raw:
     useless = {"test_fraction": test_fraction, **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {})}
     for option, value in useless.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out.")
     rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
     if "validation" in raw.arrays:
+        if seed is None:
+            raise ValueError(f"split='contiguous' has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave split out.")
         return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
     count = _counts(f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction})["validation"]
-    validation, train = np.split(np.random.RandomState((seed, 0)).permutation(len(rows["train"])), (count,))
-    note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation by seed {seed}"
+    train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
+    note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
     return _taken(raw, {"train": ("train", train), "validation": ("train", validation), "test": ("test", rows["test"])}, note)
+
+
+def _parts(rows: int, seed: int | None, validation: int, test: int) -> list[np.ndarray]:
+    """The row numbers of train, validation and test: permuted, or in their order when there is no seed."""
+    if seed is None:
+        return np.split(np.arange(rows), (rows - test - validation, rows - test))
+    # Test comes first, so that the same rows are held out whatever the validation fraction.
+    return np.split(np.random.RandomState((seed, 0)).permutation(rows), (test, test + validation))[::-1]
+
+
+def _how(seed: int | None) -> str:
+    return "in their order" if seed is None else f"by seed {seed}"
 
 
 def _counts(name: str, rows: int, fractions: dict[str, float]) -> dict[str, int]:
