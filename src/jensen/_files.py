@@ -1,10 +1,11 @@
 """Writing files so that a kill, a full disk or a crash never leaves half of one."""
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Within it, no other process is in the same block for the same folder; a process that dies lets go. Without effect where the system has no such locks.
+
+    Raises:
+        BlockingIOError: another process is.
+
+        with exclusive(Path("runs/vampprior")): ...
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process is at work here; wait for it, or take another --out", str(folder)) from None
+        yield

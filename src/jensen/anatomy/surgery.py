@@ -35,6 +35,7 @@ class Surgery:
         log_likelihood, log_prior, log_posterior: log p(x|z), log p(z), log q(z|x).
         log_aggregated: log q(z), the exact N-component mixture.
         posterior_means, posterior_scales: of q(z|x_n), [N, D].
+        z: the draws themselves, [N, draws, D].
     """
 
     log_likelihood: np.ndarray
@@ -43,6 +44,7 @@ class Surgery:
     log_aggregated: np.ndarray
     posterior_means: np.ndarray
     posterior_scales: np.ndarray
+    z: np.ndarray
 
 
 def default_num_draws(n: int) -> int:
@@ -82,7 +84,7 @@ def surgery(
     if n == 0:
         raise ValueError("no data: there is nothing to account for in an empty split.")
     draws = num_draws or default_num_draws(n)
-    z, log_likelihood, log_prior, loc, scale = _draw(model, data, key, draws)
+    z, log_likelihood, log_prior, loc, scale = posterior_draws(model, data, key, draws)
     for name, values in [("posterior scale", scale), ("log p(x|z)", log_likelihood), ("log p(z)", log_prior)]:
         bad = ~np.isfinite(values) if name != "posterior scale" else ~(np.isfinite(values) & (values > 0))
         if bad.any():
@@ -94,11 +96,15 @@ def surgery(
     for start in range(0, len(flat), step):
         log_aggregated[start : start + step] = mixture_log_density(flat[start : start + step], loc, scale)
         on_progress(min(start + step, len(flat)), len(flat))
-    return Surgery(log_likelihood, log_prior, log_posterior, log_aggregated.reshape(n, draws), loc, scale)
+    return Surgery(log_likelihood, log_prior, log_posterior, log_aggregated.reshape(n, draws), loc, scale, z)
 
 
-def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndarray, ...]:
-    block = min(BLOCK, len(data))
+def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int = BLOCK) -> tuple[np.ndarray, ...]:
+    """(z [N, draws, D], log p(x|z), log p(z) [N, draws], posterior means and scales [N, D]), float64 arrays; `block` data at a time.
+
+    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
+    """
+    block = min(block, len(data))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
