@@ -85,7 +85,8 @@ def draw_published(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     """Our test log-likelihoods against the published ones, as {file name: bytes} of a PNG and an SVG file.
 
     Args:
-        rows: each with 'recipe', 'seed', 'log_p', 'standard_error', 'shortened', 'at_most_epochs' and 'published' (mappings of 'source', 'value', 'spread', 'basis').
+        rows: each with 'recipe', 'seed', 'log_p', 'standard_error', 'shortened', 'at_most_epochs' and 'published', mappings of 'source', 'value', 'spread' and
+            'basis'.
 
     Raises:
         ValueError: no rows.

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from jensen.reports._style import BLUE, GREEN, MUTED, ORANGE, Layout, canvas, place, quiet_axis
+from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, quiet_axis
 
 Rungs = Sequence[Mapping[str, Any]]
 PANELS = (("marginal_kl", "Marginal KL"), ("elbo", "ELBO"), ("evidence", "log p(x)"))
 LADDERS = {"learned": (BLUE, "o", "learned pseudo-inputs"), "fixed": (ORANGE, "s", "K training rows")}
-LEVELS = {"standard_normal": (MUTED, "N(0, I)"), "own": (GREEN, "the run's own prior")}
+LEVELS = {"standard_normal": (PURPLE, "N(0, I)"), "own": (GREEN, "the run's own prior")}
 STYLES = {"train": "-", "test": (0, (4, 1.5))}
 
 
@@ -58,7 +58,9 @@ def _panel(axes: Axes, rungs: Rungs, line: str) -> None:
             k = [r["components"] for r in [*ladder, *end]]
             value, error = (np.array([r[split][line][name] for r in [*ladder, *end]]) for name in ("value", "standard_error"))
             axes.fill_between(k, value - 2 * error, value + 2 * error, color=colour, alpha=0.18, linewidth=0)
-            axes.plot(k, value, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=3.5, markerfacecolor=colour if split == "train" else "white")
+            axes.plot(
+                k, value, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=3.5, markerfacecolor=colour if split == "train" else "white"
+            )
     axes.set_xscale("log")
     axes.set_xlim(shown[0] / 1.4, shown[-1] * 1.4)
     axes.xaxis.set_major_locator(FixedLocator(_far_apart(shown)))
@@ -71,21 +73,24 @@ def _panel(axes: Axes, rungs: Rungs, line: str) -> None:
 
 
 def _limits(axes: Axes, rungs: Rungs, line: str) -> None:
-    """A range that shows every rung but K = 1, whose distance would flatten all the others, if it is far."""
-    values = np.array([[r[s][line]["value"] for s in STYLES] for r in rungs if r["components"] != 1] or [[r[s][line]["value"] for s in STYLES] for r in rungs])
-    low, high = float(values.min()), float(values.max())
-    room = 0.15 * max(high - low, 1e-3)
+    """A range that shows everything but a few training rows, whose distance would flatten all the rest."""
+    far = [r["kind"] == "fixed" and r["components"] < 100 for r in rungs]
     every = np.array([[r[s][line]["value"] for s in STYLES] for r in rungs])
-    if every.min() < low - 2 * (high - low) or every.max() > high + 2 * (high - low):
-        axes.set_title("K = 1 outside", loc="right", fontsize=7.5, weight="normal", color=MUTED)
-        axes.set_ylim(low - room, high + room)
+    near = every[~np.array(far)] if not all(far) else every
+    low, high = float(near.min()), float(near.max())
+    span = max(high - low, 1e-3)
+    low, high = max(float(every.min()), low - 0.6 * span), min(float(every.max()), high + 0.6 * span)
+    axes.set_ylim(low - 0.06 * span, high + 0.06 * span)
+    outside = int(((every < low) | (every > high)).any(axis=1).sum())
+    if outside:
+        axes.set_title(f"{outside} outside", loc="right", fontsize=7.5, weight="normal", color=MUTED)
 
 
 def _far_apart(shown: list[int]) -> list[int]:
     """The numbers whose labels do not touch on a logarithmic axis; first and last always."""
-    kept = [shown[-1]]
+    kept, least = [shown[-1]], 0.14 * np.log10(shown[-1] / shown[0])
     for k in reversed(shown[:-1]):
-        if k == shown[0] or np.log10(kept[-1] / k) > 0.14 * np.log10(shown[-1] / shown[0]) and np.log10(k / shown[0]) > 0.14 * np.log10(shown[-1] / shown[0]):
+        if k == shown[0] or min(np.log10(kept[-1] / k), np.log10(k / shown[0])) > least:
             kept.append(k)
     return sorted(kept)
 
@@ -94,4 +99,4 @@ def _handles(rungs: Rungs) -> list[Line2D]:
     kinds = {r["kind"] for r in rungs}
     handles = [Line2D([], [], color=c, marker=m, markersize=3.5, label=text) for kind, (c, m, text) in LADDERS.items() if kind in kinds]
     handles += [Line2D([], [], color=c, label=text) for kind, (c, text) in LEVELS.items() if kind in kinds]
-    return handles + [Line2D([], [], color=MUTED, linestyle=style, label=split) for split, style in STYLES.items()]
+    return handles + [Line2D([], [], color=INK, linestyle=style, label=split) for split, style in STYLES.items()]

@@ -44,7 +44,7 @@ class SplitDraws:
 
 
 def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, rows: int, what: str, progress: bool = True) -> SplitDraws:
-    """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows` data."""
+    """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows`."""
     key_surgery, key_evidence = jr.split(key)
     with CountProgress(shown=progress) as bar:
         cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))

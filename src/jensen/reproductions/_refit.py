@@ -24,7 +24,7 @@ from jensen.priors import AbstractPrior, priors
 from jensen.training.optimisers import make_optimiser
 
 BATCH = 100
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 3e-2
 
 
 def refit_prior(model: Model, prior: Choice, data: Dataset, *, epochs: int, key: Key) -> Model:

@@ -95,7 +95,12 @@ def kept_evidence(run: Run, *, num_samples: int, seed: int, data_dir: str | None
     The draws are those of `jensen evidence RUN --num-samples S`.
     """
     path = run.path / "evidence" / f"test-{num_samples}.npz"
-    wanted = {"fingerprint": run.record["data"]["fingerprints"]["test"], "epoch": run.checkpoints.epochs()[-1], "seed": seed, "best": run.history[-1]["best_epoch"]}
+    wanted = {
+        "fingerprint": run.record["data"]["fingerprints"]["test"],
+        "epoch": run.checkpoints.epochs()[-1],
+        "seed": seed,
+        "best": run.history[-1]["best_epoch"],
+    }
     found = _read(path, wanted, num_samples)
     if found is not None:
         return found
@@ -121,10 +126,10 @@ def _read(path: Path, wanted: dict[str, Any], num_samples: int) -> KeptEvidence 
         with np.load(path, allow_pickle=False) as arrays:
             made = json.loads(str(arrays["made"]))
             seconds = made.pop("seconds")
-            columns = [arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k")]
+            value, error, effective, k = (arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: it is made again
         return None
-    return KeptEvidence(Evidence(*columns, num_samples, "Importance"), seconds, kept=True) if made == wanted else None
+    return KeptEvidence(Evidence(value, error, effective, k, num_samples, "Importance"), seconds, kept=True) if made == wanted else None
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Priors in the order in which they look at the data, on one frozen encoder: the regularisation of the ELBO vanishes, and what held-out data pay for it.
+"""Priors in the order in which they look at the data, on one frozen encoder: where the regularisation of the ELBO goes, and what held-out data say of it.
 
 The ladder is that of Tomczak & Welling (2018, section 3): N(0, I) looks at nothing; a VampPrior of K pseudo-inputs is a weakened aggregated posterior; at K = N
-the prior is the aggregated posterior q(z) itself, the best prior for the training ELBO and the one that has no choice but to overfit it. Encoder and decoder
-are frozen, so that reconstruction and I(n; z) stay where they are, and marginal KL and ELBO change by the prior alone.
+the prior is the aggregated posterior q(z) itself: the best there is for the training ELBO, and no regulariser at all. Encoder and decoder are frozen, so that
+reconstruction and I(n; z) stay where they are, and marginal KL and ELBO change by the prior alone.
 """
 
 import json
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jensen._files import exclusive, npz_bytes, write_atomically
-from jensen.reproductions._base import AbstractReproduction, Column, Results, Row, number, plus_minus
+from jensen.reproductions._base import AbstractReproduction, Column, Results
+from jensen.reproductions._ladder_table import COLUMNS, SPLITS, in_words, name_of, notes
 from jensen.reproductions._recipes import choose
 
 if TYPE_CHECKING:
@@ -24,18 +25,16 @@ if TYPE_CHECKING:
 
 GROUP = "prior_ladder"
 COMPONENTS = (1, 10, 100, 500, 1000, 5000, 20_000)
+STEPS, BATCH = 1500, 100  # of re-fitting, unless `epochs` says otherwise
 MOST_LEARNED = 1000  # pseudo-inputs beyond which each step of re-fitting takes seconds on CPUs
-SPLITS = ("train", "test")
-BASELINES = {"standard_normal": "N(0, I)", "own": "the run's own prior"}
-KINDS = {**BASELINES, "learned": "vamp, learned", "fixed": "vamp, K training rows", "aggregated": "aggregated posterior"}
 
 
 class PriorLadder(AbstractReproduction):
     """Marginal KL, I(n; z), ELBO and evidence, train and test, from N(0, I) over K pseudo-inputs to all N training data.
 
-    `run` is a trained run; without it, one is trained first on `data`. `components` are the rungs K (by default 1, 10, 100, 500, 1000 ... below N); the far end
-    K = N is always there. Learned pseudo-inputs start at training rows and are re-fitted for `epochs`; by default up to K = 1000. `num_samples` importance
-    samples give the evidence of the first `rows` data of each split. `base_epochs` shortens the first training.
+    `run` is a trained run; without it, one is trained first on `data`, for `base_epochs` if given. `components` are the rungs K (by default 1, 10, 100, 500,
+    1000 ... below N); the far end K = N is always there. Learned pseudo-inputs start at training rows and are re-fitted for `epochs` (by default about 1,500
+    steps), by default up to K = 1000. `num_samples` importance samples give the evidence of the first `rows` data of each split.
 
         PriorLadder(Path("runs/prior-ladder"), 0, None, data="digits").run()
     """
@@ -51,13 +50,18 @@ class PriorLadder(AbstractReproduction):
         run: str | None = None,
         data: Literal["digits", "mnist"] = "digits",
         components: tuple[int, ...] = (),
-        epochs: int = 50,
+        epochs: int | None = None,
         num_samples: int = 500,
         rows: int = 1500,
         base_epochs: int | None = None,
         trust_code: bool = False,
     ):
-        least = {"epochs": (epochs, 1), "num_samples": (num_samples, 2), "rows": (rows, 2), "base_epochs": (1 if base_epochs is None else base_epochs, 1)}
+        least = {
+            "epochs": (1 if epochs is None else epochs, 1),
+            "num_samples": (num_samples, 2),
+            "rows": (rows, 2),
+            "base_epochs": (1 if base_epochs is None else base_epochs, 1),
+        }
         for name, (value, bound) in {**least, **{f"components[{i}]": (k, 1) for i, k in enumerate(components)}}.items():
             if value < bound:
                 raise ValueError(f"{name} must be at least {bound}; got {value}.")
@@ -83,7 +87,8 @@ class PriorLadder(AbstractReproduction):
             base = self._base(progress=progress)
             dataset, model = base.load_data(None, data_dir=self.data_dir), base.model
             key_rows, key_refit = jr.split(stream_key(self.seed, "training"))
-            signature = self._signature(base)
+            epochs = self.epochs or max(5, -(-STEPS * BATCH // len(dataset.train)))
+            signature = self._signature(base, epochs)
             plan = self._plan(len(dataset.train), own=_own_prior(model))
             draws: dict[str, SplitDraws] = {}
             if any(self._read(kind, k, signature) is None for kind, k in plan):
@@ -94,12 +99,12 @@ class PriorLadder(AbstractReproduction):
             for i, (kind, k) in enumerate(plan, start=1):
                 found = self._read(kind, k, signature)
                 if found is None:
-                    prior = self._prior(kind, k, model, dataset, draws["train"], (key_rows, key_refit))
+                    prior = self._prior(kind, k, model, dataset, draws["train"], (key_rows, key_refit), epochs)
                     found = self._measured(kind, k, prior, draws, signature)
                 rungs.append(found)
                 if progress:
-                    print(f"[{i}/{len(plan)}] {_name(found)}: {_in_words(found)}", file=sys.stderr)
-            return self._results(rungs, base, dataset)
+                    print(f"[{i}/{len(plan)}] {name_of(found)}: {in_words(found)}", file=sys.stderr)
+            return self._results(rungs, base, dataset, epochs)
 
     def _base(self, *, progress: bool) -> "Run":
         from jensen.config import Config, merge
@@ -131,7 +136,7 @@ class PriorLadder(AbstractReproduction):
         plan += [("learned", k) for k in rungs if self.components or k <= MOST_LEARNED]
         return [*plan, *(("fixed", k) for k in rungs), ("aggregated", n)]
 
-    def _prior(self, kind: str, k: int | None, model: "Model", dataset: "Dataset", train: "SplitDraws", keys: tuple) -> "Distribution":
+    def _prior(self, kind: str, k: int | None, model: "Model", dataset: "Dataset", train: "SplitDraws", keys: tuple, epochs: int) -> "Distribution":
         import jax.numpy as jnp
         import jax.random as jr
         import numpy as np
@@ -146,7 +151,7 @@ class PriorLadder(AbstractReproduction):
             return diagonal_normal(jnp.zeros(loc.shape[1]), jnp.ones(loc.shape[1]))
         if kind == "learned":
             choice = {"name": "vamp", "num_components": k, "initialise": "data"}
-            fitted = refit_prior(model, choice, dataset, epochs=self.epochs, key=keys[1])
+            fitted = refit_prior(model, choice, dataset, epochs=epochs, key=keys[1])
             return fitted.prior(fitted.encoder)
         # One order for all K: the rows of a rung are among those of the next.
         rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], len(loc)))[:k]
@@ -185,12 +190,12 @@ class PriorLadder(AbstractReproduction):
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: it is measured again
             return None
 
-    def _signature(self, base: "Run") -> str:
+    def _signature(self, base: "Run", epochs: int) -> str:
         """What a kept measurement depends on, as text."""
         weights = {epoch: (base.path / "checkpoints" / f"{epoch}.sha256").read_text() for epoch in base.checkpoints.epochs()[-1:]}
-        return json.dumps([weights, base.record["data"]["fingerprints"], self.seed, self.epochs, self.num_samples, self.rows], sort_keys=True)
+        return json.dumps([weights, base.record["data"]["fingerprints"], self.seed, epochs, self.num_samples, self.rows], sort_keys=True)
 
-    def _results(self, rungs: list[dict[str, Any]], base: "Run", dataset: "Dataset") -> Results:
+    def _results(self, rungs: list[dict[str, Any]], base: "Run", dataset: "Dataset", epochs: int) -> Results:
         from jensen.reports import draw_ladder
         from jensen.reproductions._ladder import paired
 
@@ -202,28 +207,20 @@ class PriorLadder(AbstractReproduction):
         plain = []
         for rung in rungs:
             row = {"kind": rung["kind"], "components": rung["components"]} | {s: _without_arrays(rung[s]) for s in SPLITS}
-            row["gain"] = {s: {m: paired(rung[s][m]["per_datum"], rungs[0][s][m]["per_datum"]) for m in ("elbo", "evidence")} for s in SPLITS}
+            for name, other in (("gain", rungs[0]), ("over_aggregated", rungs[-1])):
+                row[name] = {s: {m: paired(rung[s][m]["per_datum"], other[s][m]["per_datum"]) for m in ("elbo", "evidence")} for s in SPLITS}
             plain.append(row)
-        n, best = len(dataset.train), max(plain, key=lambda r: r["test"]["evidence"]["value"])
+        n = len(dataset.train)
         details = {"unit": "nats per datum", "run": str(base.path), "data": dataset.name, "n": {s: len(dataset.split(s)) for s in SPLITS}}
-        details |= {"num_samples": self.num_samples, "evidence_rows": {s: min(self.rows, n) for s, n in details["n"].items()}, "epochs": self.epochs, "seed": self.seed}
-        results = Results(f"The ladder of priors on {dataset.name}: nats per datum", COLUMNS, tuple(plain), self._notes(plain, best, n), details, 0, tuple(files))
+        details |= {
+            "num_samples": self.num_samples,
+            "evidence_rows": {s: min(self.rows, n) for s, n in details["n"].items()},
+            "epochs": epochs,
+            "seed": self.seed,
+        }
+        results = Results(f"The ladder of priors on {dataset.name}: nats per datum", COLUMNS, tuple(plain), notes(plain, n), details, 0, tuple(files))
         results.write(self.out)
         return results
-
-    def _notes(self, rows: list[dict[str, Any]], best: dict[str, Any], n: int) -> tuple[str, ...]:
-        far, information = rows[-1], rows[-1]["train"]["index_information"]
-        gap = {row["kind"]: row["train"]["elbo"]["value"] - row["test"]["elbo"]["value"] for row in rows if row["components"] in (None, n)}
-        return (
-            f"I(n; z) is {plus_minus(information['value'], information['standard_error'])} on train and "
-            f"{plus_minus(far['test']['index_information']['value'], far['test']['index_information']['standard_error'])} on test for every prior: "
-            "the encoder is frozen. q(z) of a split is the mixture over its own data.",
-            f"At K = N = {n} the marginal KL on train is {number(far['train']['marginal_kl']['value'], 3)}: nothing regularises the codes any more. From N(0, I) "
-            f"to there, train ELBO less test ELBO goes from {number(gap['standard_normal'])} to {number(gap['aggregated'])}.",
-            f"Best for the test data: {_name(best)}, log p(x) {plus_minus(best['test']['evidence']['value'], best['test']['evidence']['standard_error'])}; "
-            f"the aggregated posterior: {plus_minus(far['test']['evidence']['value'], far['test']['evidence']['standard_error'])}.",
-            "+- is the Monte Carlo standard error; all priors see the same draws. gain: test log p(x) less that under N(0, I), +- over the data.",
-        )
 
 
 def _own_prior(model: "Model") -> bool:
@@ -232,24 +229,3 @@ def _own_prior(model: "Model") -> bool:
 
 def _without_arrays(lines: dict[str, Any]) -> dict[str, Any]:
     return {name: {k: v for k, v in line.items() if k != "per_datum"} if isinstance(line, dict) else line for name, line in lines.items()}
-
-
-def _name(row: Row) -> str:
-    return KINDS[row["kind"]] + ("" if row["components"] is None else f", K = {row['components']}")
-
-
-def _in_words(row: Row) -> str:
-    return "; ".join(f"{s}: marginal KL {number(row[s]['marginal_kl']['value'], 3)}, log p(x) {number(row[s]['evidence']['value'], 3)}" for s in SPLITS)
-
-
-def _cell(split: str, line: str) -> Column:
-    label = {"marginal_kl": "marginal KL", "elbo": "ELBO", "evidence": "log p(x)"}[line]
-    return Column(f"{split} {label}", lambda row: plus_minus(row[split][line]["value"], row[split][line]["standard_error"]))
-
-
-COLUMNS = (
-    Column("prior", lambda row: KINDS[row["kind"]]),
-    Column("K", lambda row: "" if row["components"] is None else str(row["components"])),
-    *(_cell(split, line) for line in ("marginal_kl", "elbo", "evidence") for split in SPLITS),
-    Column("gain", lambda row: f"{number(row['gain']['test']['evidence']['value'], sign=True)} +- {number(row['gain']['test']['evidence']['standard_error'])}"),
-)
