@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +20,18 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an .npz file; None when there is none, or it is damaged: for what can be made again.
+
+    read_npz(Path("kept.npz"))
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -99,4 +99,4 @@ def _handles(rungs: Rungs) -> list[Line2D]:
     kinds = {r["kind"] for r in rungs}
     handles = [Line2D([], [], color=c, marker=m, markersize=3.5, label=text) for kind, (c, m, text) in LADDERS.items() if kind in kinds]
     handles += [Line2D([], [], color=c, label=text) for kind, (c, text) in LEVELS.items() if kind in kinds]
-    return handles + [Line2D([], [], color=INK, linestyle=style, label=split) for split, style in STYLES.items()]
+    return handles + [Line2D([], [], color=INK, linestyle=style, label=f"{split} (+- 2 se)" if split == "test" else split) for split, style in STYLES.items()]

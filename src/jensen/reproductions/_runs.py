@@ -2,14 +2,13 @@
 
 import json
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jensen._files import npz_bytes, write_atomically
+from jensen._files import npz_bytes, read_npz, write_atomically
 from jensen.config import Config
 from jensen.datasets import Dataset
 from jensen.evaluation import start_run, stream_key
@@ -122,13 +121,12 @@ def kept_evidence(run: Run, *, num_samples: int, seed: int, data_dir: str | None
 
 
 def _read(path: Path, wanted: dict[str, Any], num_samples: int) -> KeptEvidence | None:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            made = json.loads(str(arrays["made"]))
-            seconds = made.pop("seconds")
-            value, error, effective, k = (arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: it is made again
+    arrays = read_npz(path)
+    if arrays is None:
         return None
+    made = json.loads(str(arrays["made"]))
+    seconds = made.pop("seconds")
+    value, error, effective, k = (arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k"))
     return KeptEvidence(Evidence(value, error, effective, k, num_samples, "Importance"), seconds, kept=True) if made == wanted else None
 
 

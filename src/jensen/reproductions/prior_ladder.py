@@ -7,11 +7,10 @@ reconstruction and I(n; z) stay where they are, and marginal KL and ELBO change 
 
 import json
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jensen._files import exclusive, npz_bytes, write_atomically
+from jensen._files import exclusive, npz_bytes, read_npz, write_atomically
 from jensen.reproductions._base import AbstractReproduction, Column, Results
 from jensen.reproductions._ladder_table import COLUMNS, SPLITS, in_words, name_of, notes
 from jensen.reproductions._recipes import choose
@@ -175,20 +174,14 @@ class PriorLadder(AbstractReproduction):
         return sorted((self.out / "rungs").glob("*.npz"))
 
     def _read(self, kind: str, k: int | None, signature: str) -> dict[str, Any] | None:
-        import numpy as np
-
-        try:
-            with np.load(self._file(kind, k), allow_pickle=False) as arrays:
-                if str(arrays["signature"]) != signature:
-                    return None
-                rung = json.loads(str(arrays["rung"]))
-                for name in arrays.files:
-                    if "." in name:
-                        split, line = name.split(".")
-                        rung[split][line]["per_datum"] = arrays[name]
-                return rung
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: it is measured again
+        arrays = read_npz(self._file(kind, k))
+        if arrays is None or str(arrays["signature"]) != signature:
             return None
+        rung = json.loads(str(arrays["rung"]))
+        for name in arrays.keys() - {"rung", "signature"}:
+            split, line = name.split(".")
+            rung[split][line]["per_datum"] = arrays[name]
+        return rung
 
     def _signature(self, base: "Run", epochs: int) -> str:
         """What a kept measurement depends on, as text."""
