@@ -1,10 +1,12 @@
 """Writing files so that a kill, a full disk or a crash never leaves half of one."""
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,18 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an .npz file; None when there is none, or it is damaged: for what can be made again.
+
+    read_npz(Path("kept.npz"))
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -42,3 +56,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Within it, no other process is in the same block for the same folder; a process that dies lets go. Without effect where the system has no such locks.
+
+    Raises:
+        BlockingIOError: another process is.
+
+        with exclusive(Path("runs/vampprior")): ...
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process is at work here; wait for it, or take another --out", str(folder)) from None
+        yield

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optax
 
 from jensen._files import write_atomically
 from jensen._types import Key
@@ -26,12 +25,14 @@ from jensen.model import Model
 from jensen.progress import FitProgress
 from jensen.runs import Run, RunError, create, outcome_record
 from jensen.training import Outcome, Trained, TrainingOptions, train
+from jensen.training.optimisers import make_optimiser
 from jensen.training.state import initial_state
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What `fit` returns: `model` is the best by validation bound, `last` the last; `run` is None when nothing was written."""
+    """What `fit` returns: `model` is the best by validation bound, `last` the last; `run` is None when nothing was written. `stop_requested` says whether a
+    signal asked for the end, even if the training ended by itself in the same epoch."""
 
     model: Model
     last: Model
@@ -39,6 +40,7 @@ class Fit:
     outcome: Outcome
     seconds: float
     run: Run | None = None
+    stop_requested: bool = False
 
 
 def fit(
@@ -64,7 +66,7 @@ def fit(
         out: a run folder to write; nothing is written without one.
         overwrite: replace `out` if it exists.
         progress: show a progress line on stderr.
-        options: epochs, batch_size, num_samples, learning_rate, beta, warm_up, patience, checkpoint_seconds: see `TrainingOptions`.
+        options: epochs, batch_size, num_samples, learning_rate, beta, warm_up, patience, checkpoint_seconds, optimiser: see `TrainingOptions`.
 
     Returns:
         A `Fit`; a training that diverges returns too, and says where (`fit.outcome`).
@@ -111,7 +113,7 @@ def fit_run(
     """Trains with a run folder around it; `resume` goes on from the run's newest checkpoint, exactly."""
     start, before = None, []
     if resume and run is not None:
-        start = run.checkpoints.restore(initial_state(model, optax.adam(options.learning_rate)), epoch=run._checkpoint)
+        start = run.checkpoints.restore(initial_state(model, make_optimiser(options.optimiser, options.learning_rate)), epoch=run._checkpoint)
         run.checkpoints.forget_after(int(start.epoch))
         before = [r for r in run.history if r["epoch"] <= int(start.epoch)]
         if int(start.epoch) >= options.epochs:
@@ -148,11 +150,15 @@ def fit_run(
         )
     if run is not None:
         run.update(status=trained.outcome.status, outcome=outcome_record(trained.outcome), seconds=round(trained.seconds, 2))
-    return Fit(trained.model, trained.last, before + trained.history, trained.outcome, trained.seconds, run)
+    return Fit(trained.model, trained.last, before + trained.history, trained.outcome, trained.seconds, run, stop_requested())
 
 
-def resume_run(run: Run, *, epochs: int | None = None, patience: int | None = None, progress: bool = True) -> tuple[Fit, Dataset]:
+def resume_run(
+    run: Run, *, epochs: int | None = None, patience: int | None = None, dataset: Dataset | None = None, progress: bool = True
+) -> tuple[Fit, Dataset]:
     """Goes on with a run that was interrupted, exactly: the same weights, bit for bit, as if it had not been.
+
+    `dataset` stands for the run's own data, for instance loaded from where they lie now (`run.load_data(None, data_dir=...)`).
 
     Raises:
         RunError, CheckpointError: nothing left to do, or nothing good to go on from.
@@ -168,7 +174,7 @@ def resume_run(run: Run, *, epochs: int | None = None, patience: int | None = No
         config.training = options
         write_atomically(run.path / "config.toml", config.to_toml())
     bound, gradient = (ROOMS[s].build(getattr(config, s)["name"], _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
-    dataset = run.dataset
+    dataset = dataset or run.dataset
     return fit_run(run.blank_model(), dataset, bound, gradient, options, run.key, run, resume=True, progress=progress), dataset
 
 

@@ -73,7 +73,7 @@ class FitProgress(AbstractContextManager):
 
 
 class CountProgress(AbstractContextManager):
-    """A progress bar for work that is counted: `advance(what, done, total)`; shown on a terminal only, and only for work over a second.
+    """The progress of work that is counted: `advance(what, done, total)`; a bar with the time left on a terminal, elsewhere a plain line every ten seconds.
 
     with CountProgress() as bar: account(..., on_progress=bar.advance)
     """
@@ -82,6 +82,8 @@ class CountProgress(AbstractContextManager):
         self._shown = shown
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
+        self._began: dict[str, float] = {}
+        self._plain_at = time.monotonic()
 
     def __enter__(self):
         if self._shown and sys.stderr.isatty():
@@ -100,10 +102,18 @@ class CountProgress(AbstractContextManager):
     def advance(self, what: str, done: int, total: int) -> None:
         """Shows that `done` of `total` is done."""
         if self._bar is None:
+            self._plain(what, done, total)
             return
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total)
         self._bar.update(self._tasks[what], completed=done)
+
+    def _plain(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        began = self._began.setdefault(what, self._plain_at)
+        if self._shown and done < total and now - self._plain_at > PLAIN_SECONDS:
+            self._plain_at = now
+            print(f"{what}: {done} of {total}, {clock((now - began) / max(done, 1) * (total - done))} left", file=sys.stderr)
 
 
 def clock(seconds: float) -> str:

@@ -45,7 +45,8 @@ def fragile(fault):
 def go(model, data, validation=None, start=None, **options):
     settings = {"epochs": 4, "batch_size": 5, "learning_rate": 1e-4} | options
     validation = data[:0] if validation is None else validation
-    return train(model, data, validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(**settings), key=jr.key(0), start=start)
+    hooks = {"stop_requested": settings.pop("stop_requested")} if "stop_requested" in settings else {}
+    return train(model, data, validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(**settings), key=jr.key(0), start=start, **hooks)
 
 
 GOOD = np.random.default_rng(0).normal(size=(23, 1)).astype(np.float32)
@@ -91,6 +92,29 @@ def test_without_a_bad_datum_the_same_training_completes():
         assert (trained.outcome.status, trained.outcome.epoch, trained.outcome.warnings) == ("completed", 4, ())
 
 
+class Steep(AbstractDecoder):
+    """Nearly flat below LIMIT; above it, a kink so steep that in float32 the gradient is finite and its square is not."""
+
+    weight: Array
+
+    def __call__(self, z: Array) -> Distribution:
+        steep = 1e25 * jnp.maximum(jax.lax.stop_gradient(z[0]) - LIMIT, 0.0) * (self.weight - jax.lax.stop_gradient(self.weight))
+        return diagonal_normal(z[:1] * 0 + steep, jnp.full(1, 1e3))
+
+
+@pytest.mark.parametrize("good_epochs", [0, 2])
+def test_a_second_moment_that_overflows_is_a_divergence_and_named(good_epochs):
+    # Every bound, parameter and gradient stays finite; Adam alone would freeze the weight, and go on.
+    model = Model(StandardNormal(1), LinearEncoder(jnp.ones((1, 1)), jnp.zeros(1), jnp.zeros(1)), Steep(jnp.ones(())))
+    start = go(model, GOOD, epochs=good_epochs).state if good_epochs else None
+    trained = go(model, BAD, start=start)
+    t, of = batch_of(CHOSEN, good_epochs + 1)
+    assert (trained.outcome.status, trained.outcome.epoch) == ("diverged", good_epochs)
+    assert f"Adam's moments of .decoder.weight overflowed in epoch {good_epochs + 1}, batch {t} of {of}" in trained.outcome.message
+    assert "the gradient there was finite but its square was not" in trained.outcome.message
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trained.state.optimiser))
+
+
 def stop_by_the_rule(bounds, patience, warm_up):
     """The first epoch that ends with `patience` epochs, all after the warm-up, without a better bound than all before."""
     best, best_epoch = -np.inf, 0
@@ -114,6 +138,24 @@ def test_patience_starts_after_the_warm_up():
     assert stop_by_the_rule(bounds, 3, 0) == 4  # where it would have stopped if the warm-up had counted
     assert trained.outcome.epoch >= 12
     assert [r["beta"] for r in trained.history] == pytest.approx([min(1, e / 9) for e in range(1, trained.outcome.epoch + 1)])
+
+
+def test_a_stop_requested_during_the_last_epoch_leaves_a_complete_training():
+    asked = []
+
+    def ask_at(last):
+        asked.clear()
+        return lambda: asked.append(1) or len(asked) == last
+
+    trained = go(fragile("none"), GOOD, epochs=4, stop_requested=ask_at(4))
+    assert (trained.outcome.status, trained.outcome.epoch, len(asked)) == ("completed", 4, 4)
+    trained = go(fragile("none"), GOOD, epochs=4, stop_requested=ask_at(3))
+    assert (trained.outcome.status, trained.outcome.epoch) == ("interrupted", 3)
+    assert "stopped on request after epoch 3" in trained.outcome.message
+    # Patience that ends with the same epoch has ended the training, too.
+    far, settings = GOOD + 1, {"epochs": 40, "learning_rate": 0.05, "patience": 3, "warm_up": 0}
+    patient = go(fragile("none"), far, -far, **settings).outcome
+    assert go(fragile("none"), far, -far, stop_requested=ask_at(patient.epoch), **settings).outcome == patient
 
 
 def test_patience_of_zero_never_stops():
@@ -147,6 +189,7 @@ def test_without_validation_data_the_training_bound_chooses_the_best():
         ({"beta": float("nan")}, "beta must be at least 0; got nan"),
         ({"patience": -1}, "patience must be at least 0; got -1"),
         ({"learning_rate": 0.0}, r"learning_rate must be positive and finite; got 0.0. 0.001 is a good start"),
+        ({"optimiser": "adma"}, "unknown optimiser 'adma' \\(did you mean 'adam'\\?\\); known: adam, adam_norm_grad"),
         ({"learning_rate": float("inf")}, "learning_rate must be positive and finite; got inf"),
     ],
 )

@@ -38,6 +38,7 @@ class Surgery:
         level_log_priors, level_log_posteriors: log p and log q of each level, [levels, N, draws], the top last.
         log_aggregated: log q(z) of the top level, the exact N-component mixture.
         posterior_means, posterior_scales: of the top level of q(z|x_n), [N, D].
+        z: the draws themselves, of the top level, [N, draws, D].
     """
 
     log_likelihood: np.ndarray
@@ -46,6 +47,7 @@ class Surgery:
     log_aggregated: np.ndarray
     posterior_means: np.ndarray
     posterior_scales: np.ndarray
+    z: np.ndarray
 
     @property
     def log_prior(self) -> np.ndarray:
@@ -95,7 +97,7 @@ def surgery(
     if n == 0:
         raise ValueError("no data: there is nothing to account for in an empty split.")
     draws = num_draws or default_num_draws(n)
-    z, log_likelihood, log_priors, log_posteriors, loc, scale = _draw(model, data, key, draws)
+    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(model, data, key, draws)
     below = zip(("log p(z)", "log q(z|x)"), (log_priors.reshape(n, -1), log_posteriors.reshape(n, -1)), strict=True)
     for name, values in [("posterior scale", scale), ("log p(x|z)", log_likelihood), *below]:
         bad = ~np.isfinite(values) if name != "posterior scale" else ~(np.isfinite(values) & (values > 0))
@@ -110,11 +112,16 @@ def surgery(
         log_aggregated[start : start + step] = mixture_log_density(flat[start : start + step], loc, scale)
         on_progress(min(start + step, len(flat)), len(flat))
     level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
-    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated.reshape(n, draws), loc, scale)
+    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated.reshape(n, draws), loc, scale, z)
 
 
-def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndarray, ...]:
-    block = min(BLOCK, len(data))
+def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int = BLOCK) -> tuple[np.ndarray, ...]:
+    """(z [N, draws, D], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels], posterior means and scales [N, D]), float64 arrays, `block`
+    data at a time; z, means and scales are those of the top level.
+
+    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
+    """
+    block = min(block, len(data))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)

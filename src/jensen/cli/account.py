@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, open_run, print_json
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, open_run_with_data, print_json
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
@@ -31,11 +31,10 @@ def account(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened = open_run(run, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.cli.output import write_arrays
     from jensen.evaluation import account_of
 
-    dataset = opened.load_data(data, data_dir=data_dir)
     found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws)
     if out:
         write_arrays(out, found.arrays())

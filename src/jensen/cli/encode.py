@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Split, TrustCode, open_run, print_json
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Split, TrustCode, open_run_with_data, print_json
 
 HELP = """Write mean and scale of q(z|x) for every row of a split, as .npz or .csv.
 
@@ -29,13 +29,12 @@ def encode(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened = open_run(run, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.cli.output import write_arrays
     from jensen.evaluation import split_data
     from jensen.generation import posterior_codes
 
     target = Path(out) if out else opened.path / f"codes-{split}.npz"
-    dataset = opened.load_data(data, data_dir=data_dir)
     codes = posterior_codes(opened.model, split_data(dataset, split))
     if split in dataset.labels:
         codes["label"] = dataset.labels[split]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, names, open_run, print_json, run_seed
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, names, open_run_with_data, print_json, run_seed
 
 HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better.
 
@@ -34,7 +34,7 @@ def evidence(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened = open_run(run, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.cli.output import write_arrays
     from jensen.evaluation import split_data, stream_key
     from jensen.evidence import estimate_evidence, pareto_k_threshold
@@ -42,7 +42,7 @@ def evidence(
     from jensen.progress import CountProgress
 
     chosen = room.build(estimator, {"num_samples": num_samples}, {})
-    rows = split_data(opened.load_data(data, data_dir=data_dir), split)
+    rows = split_data(dataset, split)
     key = stream_key(run_seed(opened, seed), "evidence")
     with CountProgress() as bar:
         found = estimate_evidence(chosen, opened.model, rows, key, chunk=chunk, on_progress=lambda d, t: bar.advance("evidence", d, t))

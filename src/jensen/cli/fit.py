@@ -84,6 +84,9 @@ def fit(
     if fitted.outcome.status == "interrupted":
         print(f"Saved. Go on with: jensen fit --resume {run.path}", file=sys.stderr)
         raise typer.Exit(130)
+    if fitted.stop_requested:
+        print(f"The training is complete; its account was not made. Make it with: jensen account {run.path}", file=sys.stderr)
+        raise typer.Exit(130)
     from jensen.evaluation import account_of, report_of
 
     found = account_of(run, "test", dataset=dataset, model=fitted.model)

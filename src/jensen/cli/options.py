@@ -29,6 +29,12 @@ def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False)
     return load(path, checkpoint=checkpoint, trust_code=trust_code)
 
 
+def open_run_with_data(path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool) -> tuple[Any, Any]:
+    """(the run at `path`, its data set or the other one named)."""
+    run = open_run(path, checkpoint, trust_code)
+    return run, run.load_data(data, data_dir=data_dir)
+
+
 def run_seed(run: Any, seed: int | None) -> int:
     """The given seed, or the run's."""
     return int(run.config.get("seed", 0)) if seed is None else seed

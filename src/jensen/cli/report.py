@@ -2,7 +2,7 @@
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, TrustCode, open_run, print_json
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, TrustCode, open_run_with_data, print_json
 
 HELP = """Write the run's report again: one HTML page that needs no network, and its figures as PNG and SVG.
 
@@ -19,8 +19,8 @@ def report(
     run: RunArgument, data: OtherData = None, data_dir: DataDir = None, checkpoint: Checkpoint = None, trust_code: TrustCode = False, json: Json = False
 ) -> None:
     """See HELP."""
-    opened = open_run(run, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.evaluation import report_of
 
-    page = report_of(opened, dataset=opened.load_data(data, data_dir=data_dir))
+    page = report_of(opened, dataset=dataset)
     print_json({"report": str(page)}) if json else print(page)

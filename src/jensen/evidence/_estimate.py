@@ -124,17 +124,28 @@ def estimate_evidence(
         if bad.any():
             n, s = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(f"the log-weight of datum {done + n}, sample {s}, is {log_w[n, s]}: the model gives no finite density there.")
-        samples = log_w.shape[1]
-        value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
-        relative = np.exp(log_w - value[:, None])  # w / mean(w)
-        values.append(value)
-        errors.append(np.std(relative, axis=1, ddof=1) / math.sqrt(samples))
-        effective.append(samples / np.mean(relative**2, axis=1))
-        k.append(pareto_k(log_w))
+        for column, part in zip((values, errors, effective, k), _summary(log_w), strict=True):
+            column.append(part)
         done += len(log_w)
         on_progress(done, len(data))
     columns = (np.concatenate(part) for part in (values, errors, effective, k))
     return Evidence(*columns, num_samples=estimator.num_samples, estimator=type(estimator).__name__)
+
+
+def evidence_of_log_weights(log_w: np.ndarray, *, estimator: str = "Importance") -> Evidence:
+    """The `Evidence` that log-weights [data, S], nats, give, wherever they come from.
+
+    evidence_of_log_weights(np.zeros((3, 100))).value  # 0.0
+    """
+    return Evidence(*_summary(np.asarray(log_w, np.float64)), num_samples=log_w.shape[1], estimator=estimator)
+
+
+def _summary(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(values, standard errors, effective samples, k-hat), per datum."""
+    samples = log_w.shape[1]
+    value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
+    relative = np.exp(log_w - value[:, None])  # w / mean(w)
+    return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1), pareto_k(log_w)
 
 
 def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:

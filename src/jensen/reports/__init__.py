@@ -79,3 +79,45 @@ def draw_image_grid(images: "np.ndarray", *, columns: int | None = None, value_r
     from jensen.reports._mosaic import image_grid
 
     return image_grid(images, columns=columns, value_range=value_range)
+
+
+def draw_published(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Our test log-likelihoods against the published ones, as {file name: bytes} of a PNG and an SVG file.
+
+    Args:
+        rows: each with 'recipe', 'seed', 'log_p', 'standard_error', 'shortened', 'at_most_epochs' and 'published', mappings of 'source', 'value', 'spread' and
+            'basis'.
+
+    Raises:
+        ValueError: no rows.
+
+        draw_published(rows)["published.png"]
+    """
+    from jensen.reports import _published
+    from jensen.reports._style import line_art, styled
+
+    if not rows:
+        raise ValueError("a picture of published figures wants at least one row; got none.")
+    with styled():
+        return line_art("published", _published.describe(rows), lambda layout: _published.draw_comparison(rows, layout)).files
+
+
+def draw_ladder(rungs: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Marginal KL, ELBO and evidence against the number of mixture components, as {file name: bytes} of a PNG and an SVG file.
+
+    Args:
+        rungs: each with 'kind', 'components' (None for a prior that is no rung: a baseline) and, for 'train' and 'test', a mapping of 'marginal_kl', 'elbo' and
+            'evidence' to mappings of 'value' and 'standard_error', nats per datum.
+
+    Raises:
+        ValueError: no rungs.
+
+        draw_ladder(rungs)["ladder.png"]
+    """
+    from jensen.reports import _ladder
+    from jensen.reports._style import line_art, styled
+
+    if not any(rung["components"] for rung in rungs):
+        raise ValueError("a picture of a ladder wants at least one rung; got none.")
+    with styled():
+        return line_art("ladder", _ladder.describe(rungs), lambda layout: _ladder.draw_ladder(rungs, layout)).files

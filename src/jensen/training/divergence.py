@@ -1,5 +1,7 @@
 """Where a training went wrong: the slow, exact replay of an epoch that gave NaN or inf."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,14 +37,26 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
             broken = [path for path, leaf in name_leaves(parameters).items() if not bool(jnp.isfinite(leaf).all())]
             if broken:
                 return f"The gradient in epoch {epoch}, batch {t + 1} of {len(index)}, was not finite for {_worst(objective, before, data, batch, beta)}."
+            frozen = [path for path, leaf in name_leaves(optimiser_state).items() if not bool(jnp.isfinite(leaf).all())]
+            if frozen:
+                return (
+                    f"Adam's moments of {_listed([re.sub(r'^.*?[.](mu|nu)', '', path) for path in frozen])} overflowed in epoch {epoch}, batch {t + 1} of "
+                    f"{len(index)}: the gradient there was finite but its square was not, and parameters would have stood still from then on."
+                )
     if len(bad):
         values = measured["steps"][bad[0]]
         names = [name for name, value in zip(NAMES[1:], values[1:], strict=True) if not np.isfinite(value)] or [NAMES[0]]
         return f"The {' and the '.join(names)} in epoch {epoch}, batch {last + 1} of {len(index)}, was not finite."
+    if np.isfinite(measured["validation"]).all():
+        return f"The parameters or the optimiser's moments after epoch {epoch} were not finite although every training step was."
     return f"The validation bound after epoch {epoch} was not finite although every training step was."
 
 
 def _worst(objective: Objective, parameters, data: Array, batch: Batch, beta) -> str:
     gradient = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(parameters)[0]
     names = [path for path, leaf in name_leaves(gradient).items() if not bool(jnp.isfinite(leaf).all())]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "the optimiser's update"
+    return _listed(names) if names else "the optimiser's update"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

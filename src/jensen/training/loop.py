@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jensen._types import Key
 from jensen.bounds import AbstractBound
@@ -17,6 +16,7 @@ from jensen.gradients import AbstractGradientEstimator
 from jensen.model import Model
 from jensen.training.checkpoints import Checkpoints
 from jensen.training.divergence import locate_divergence
+from jensen.training.optimisers import make_optimiser
 from jensen.training.options import TrainingOptions
 from jensen.training.program import Objective, compile_epoch
 from jensen.training.state import TrainingState, initial_state
@@ -74,7 +74,7 @@ def train(
         checkpoints: where states are kept; None keeps none.
         start: a state to go on from.
         on_epoch: called with each epoch's record (nats per datum); on_compile: with the seconds that compiling took.
-        stop_requested: asked after every epoch; true ends the training as 'interrupted'.
+        stop_requested: asked after every epoch; true ends the training as 'interrupted', unless that epoch was its last anyway.
 
     Returns:
         A `Trained` record; a training that diverges returns too, with the last good state.
@@ -85,7 +85,7 @@ def train(
         train(model, x, x_validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(), key=key).outcome
     """
     gradient.check(bound, model, options.num_samples)
-    optimiser = optax.adam(options.learning_rate)
+    optimiser = make_optimiser(options.optimiser, options.learning_rate)
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
     del parameters
     objective = Objective(static, bound, gradient, optimiser, options, levels)
@@ -96,6 +96,7 @@ def train(
     on_compile(time.monotonic() - began)
     history: list[dict[str, Any]] = []
     saved_at = time.monotonic()
+    stopping = False
 
     def finish(status, message: str) -> Trained:
         if checkpoints is not None:
@@ -111,6 +112,8 @@ def train(
     while int(state.epoch) < options.epochs:
         if options.patience and int(state.stale) >= options.patience:
             return finish("stopped_early", f"no better validation bound for {options.patience} epochs; the best was epoch {int(state.best_epoch)}.")
+        if stopping:
+            return finish("interrupted", f"stopped on request after epoch {int(state.epoch)}.")
         epoch_began = time.monotonic()
         # The state before the epoch is not donated: it is the last good one if the epoch diverges.
         after, measured = program(state, *arrays, key)
@@ -129,9 +132,8 @@ def train(
         }
         history.append(record)
         on_epoch(record)
-        if stop_requested():
-            return finish("interrupted", f"stopped on request after epoch {record['epoch']}.")
-        if checkpoints is not None and time.monotonic() - saved_at >= options.checkpoint_seconds:
+        stopping = stop_requested()
+        if checkpoints is not None and not stopping and time.monotonic() - saved_at >= options.checkpoint_seconds:
             checkpoints.save(state)
             saved_at = time.monotonic()
     return finish("completed", f"all {options.epochs} epochs done; the best was epoch {int(state.best_epoch)}.")

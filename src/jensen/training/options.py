@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+from jensen._rooms import nearest
 from jensen._types import Array
+from jensen.training.optimisers import OPTIMISERS
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class TrainingOptions:
         epochs: at most this many passes over the training data.
         batch_size: data per step; the last batch of an epoch may be smaller.
         num_samples: posterior samples per datum and step.
+        optimiser: 'adam', or 'adam_norm_grad', which divides each parameter tensor's gradient by its norm first (see `optimisers`).
         learning_rate: of Adam (Kingma & Ba 2015).
         beta: the weight of the KL term that training uses. Evaluation is always at beta = 1.
         warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta; without it, codes are easily switched off before the decoder has
@@ -38,6 +41,7 @@ class TrainingOptions:
     warm_up: int | None = None
     patience: int = 50
     checkpoint_seconds: float = 10.0
+    optimiser: str = "adam"
 
     def __post_init__(self):
         if self.warm_up is None:
@@ -45,6 +49,8 @@ class TrainingOptions:
         for name, least in [("epochs", 1), ("batch_size", 1), ("num_samples", 1), ("warm_up", 0), ("patience", 0), ("checkpoint_seconds", 0), ("beta", 0)]:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
 

@@ -127,7 +127,9 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         rows = jnp.full(index.shape[0], 1.0) if weight is None else weight.sum(1)
         measured = {"steps": steps, "train": rows @ steps / rows.sum(), "beta": beta}
         # The last step's gradient shows in no step's terms, and without validation data in no number at all.
-        measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()
+        # A second moment that overflowed freezes its parameter, and every number stays finite.
+        kept = jax.tree.leaves((parameters, optimiser_state))
+        measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
         measured["validation"] = _validate(objective, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
         bound = measured["validation"][0]
         better = bound > state.best_bound

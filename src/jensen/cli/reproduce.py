@@ -1,0 +1,88 @@
+"""`jensen reproduce`: published figures made again."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jensen.cli.options import DataDir, Json, TrustCode, names, print_json
+
+HELP = """Make published figures again, and see them beside ours; without a NAME, list what there is.
+
+vampprior: the VampPrior paper's table, each row a recipe that `jensen fit --config` runs alone. Rows take hours on CPUs; --epochs shortens the schedule, and
+the row says so. prior-ladder: priors in the order in which they look at the data, from N(0, I) to the aggregated posterior, on one frozen encoder.
+
+Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
+Exit code 1 when a row has no figure (it diverged, or its data are missing).
+
+Example: jensen reproduce vampprior --only mnist-vae-vamp --out runs/vampprior
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("reproduce", help=HELP)(reproduce)
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of: {names('reproductions').replace('_', '-')}.", show_default=False)] = None,
+    out: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where runs and results go; runs/NAME by default.", show_default=False)] = None,
+    only: Annotated[list[str] | None, typer.Option(help="vampprior: a recipe; may be repeated. All by default.", show_default=False)] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what would be run and what is done; run nothing.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="At most this many epochs of each training.", show_default="the recipe's")] = None,
+    num_samples: Annotated[int | None, typer.Option(help="Importance samples per datum.", show_default="5000; prior-ladder: 500")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,
+    data: Annotated[str | None, typer.Option(help="prior-ladder, without --run: digits or mnist.", show_default="digits")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of NAME; may be repeated.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    data_dir: DataDir = None,
+    trust_code: TrustCode = False,
+    json: Json = False,
+) -> None:
+    """See HELP."""
+    from jensen.config import assignments
+    from jensen.reproductions import build, reproductions
+
+    if name is None:
+        _list_names(json)
+        return
+    flags: dict[str, Any] = {"only": only, "epochs": epochs, "num_samples": num_samples, "run": run, "data": data, "trust_code": trust_code or None}
+    options = {k: v for k, v in flags.items() if v is not None} | assignments(set_ or [])
+    folder = Path(out) if out else Path("runs") / name.replace("_", "-")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --out wants a folder.")
+    chosen = build(_room_name(name, reproductions), options, {"out": folder, "seed": seed, "data_dir": data_dir})
+    try:
+        found = chosen.planned() if list_ else chosen.run()
+    except KeyboardInterrupt:
+        print(f"\nStopped; what is done is kept in {folder}. The same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if json:
+        print_json(found.to_json())
+    else:
+        print("\n".join([found.text(), *([""] if found.files else []), *found.files]))
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _room_name(name: str, room: Any) -> str:
+    """The member that NAME names; on the command line its words are joined by '-'."""
+    from jensen._rooms import nearest
+
+    known = {member.replace("_", "-"): member for member in room.names()}
+    if name not in known and name not in room.names():
+        raise ValueError(f"unknown reproduction {name!r}{nearest(name, tuple(known))}; known: {', '.join(known)}.")
+    return known.get(name, name)
+
+
+def _list_names(json: bool) -> None:
+    from jensen.reproductions import reproductions
+
+    found: list[dict[str, str]] = [{"name": n.replace("_", "-"), "summary": reproductions.find(n).summary} for n in reproductions.names()]
+    if json:
+        print_json({"reproductions": found})
+        return
+    for entry in found:
+        print(f"{entry['name']}\n  {entry['summary']}\n")
+    print("Run one with: jensen reproduce NAME")

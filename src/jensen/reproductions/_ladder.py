@@ -1,0 +1,123 @@
+"""The measurements of the ladder of priors: the draws of a frozen encoder are made once, and only log p(z) is evaluated again for each prior.
+
+    ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     log p(x) = log mean_s p(x|z_s) p(z_s) / q(z_s|x)
+
+Reconstruction and I(n; z) do not know the prior. All priors see the same draws, so that differences between them are those of the priors. As everywhere (see
+`anatomy.account`), q(z) of a split is the exact mixture over that split's own data.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._numerics import diagonal_normal_log_density, mixture_log_density
+from jensen._types import Distribution, Key
+from jensen.anatomy import Surgery, surgery
+from jensen.anatomy.surgery import posterior_draws
+from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
+from jensen.evidence import evidence_of_log_weights
+from jensen.model import Model
+from jensen.progress import CountProgress
+
+LINES = ("marginal_kl", "index_information", "elbo", "evidence")
+PAIRS_AT_A_TIME = 16384  # (datum, draw) pairs decoded at a time
+
+
+@dataclass(frozen=True)
+class SplitDraws:
+    """What the priors are measured on: the surgery's draws of all N data, and the importance samples of the first M.
+
+    Attributes:
+        cut: the surgery; its log_prior is that of the frozen model's own prior.
+        z: importance samples [M, S, D], float32.
+        rest: log p(x|z) - log q(z|x) of each [M, S], float64, nats; of several levels, all but the top's log p(z).
+    """
+
+    cut: Surgery
+    z: np.ndarray
+    rest: np.ndarray
+
+
+def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, rows: int, what: str, progress: bool = True) -> SplitDraws:
+    """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows`."""
+    key_surgery, key_evidence = jr.split(key)
+    with CountProgress(shown=progress) as bar:
+        cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))
+    some = data[:rows]
+    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples))
+    below = (log_priors - log_posteriors)[..., :-1].sum(axis=-1)
+    rest = log_likelihood + below - diagonal_normal_log_density(z, loc[:, None], scale[:, None])
+    return SplitDraws(cut, z.astype(np.float32), rest)
+
+
+def log_density(prior: Distribution, z: np.ndarray) -> np.ndarray:
+    """log p(z) [...] of points z [..., D]; in float64 and in bounded memory for mixtures of diagonal normals of any size.
+
+    log_density(model.prior(model.encoder), z)
+    """
+    flat = z.reshape(-1, z.shape[-1])
+    single = diagonal_normal_parameters(prior)
+    if isinstance(prior, DiagonalNormalMixture):
+        found = mixture_log_density(flat, np.asarray(prior.loc), np.asarray(prior.scale), log_weights=np.asarray(prior.log_weights, np.float64))
+    elif single is not None:
+        found = mixture_log_density(flat, *(np.asarray(p)[None] for p in single))
+    else:
+        evaluate = jax.jit(jax.vmap(prior.log_prob))
+        parts = [np.asarray(evaluate(jnp.asarray(part)), np.float64) for part in np.array_split(flat, max(1, -(-len(flat) // PAIRS_AT_A_TIME)))]
+        found = np.concatenate(parts)
+    return found.reshape(z.shape[:-1])
+
+
+def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
+    """The lines of one prior on one split: value, Monte Carlo standard error and data error, nats per datum, and the values per datum.
+
+    Raises:
+        ValueError: a log p(z) that is not finite.
+
+        measure(prior, draws)["marginal_kl"]["value"]
+    """
+    cut = draws.cut
+    log_prior = log_density(prior, cut.z)
+    weights = draws.rest + log_density(prior, draws.z)
+    if not (np.isfinite(log_prior).all() and np.isfinite(weights).all()):
+        raise ValueError("log p(z) is not finite at some draws of q(z|x): this prior gives them no density.")
+    evidence = evidence_of_log_weights(weights)
+    lines = {
+        "marginal_kl": _line(cut.log_aggregated - log_prior),
+        "index_information": _line(cut.level_log_posteriors[-1] - cut.log_aggregated),
+        "elbo": _line(cut.log_likelihood + cut.level_log_priors[:-1].sum(axis=0) + log_prior - cut.log_posterior),
+        "evidence": _errors(evidence.values, evidence.standard_errors),
+    }
+    return {**lines, "k_hat_too_high": evidence.untrusted}
+
+
+def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    """The mean difference per datum, and its standard error over the data: would it be there on other data?
+
+    paired(np.ones(4), np.zeros(4))  # {'value': 1.0, 'standard_error': 0.0}
+    """
+    difference = ours - theirs
+    return {"value": float(difference.mean()), "standard_error": float(difference.std(ddof=1) / math.sqrt(len(difference)))}
+
+
+def _line(draws: np.ndarray) -> dict[str, Any]:
+    per_datum = draws.mean(axis=1)
+    if draws.shape[1] > 1:
+        return _errors(per_datum, draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1]))
+    # One draw says nothing of the spread within a datum; the spread over data contains it.
+    return _errors(per_datum, np.full(len(per_datum), per_datum.std(ddof=1)))
+
+
+def _errors(per_datum: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
+    n = len(per_datum)
+    return {
+        "value": float(per_datum.mean()),
+        "standard_error": float(np.sqrt(np.sum(errors**2)) / n),
+        "data_error": float(per_datum.std(ddof=1) / math.sqrt(n)),
+        "per_datum": per_datum,
+    }

@@ -1,0 +1,67 @@
+"""The optimisers against steps computed by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jensen.training import TrainingOptions
+from jensen.training.optimisers import make_optimiser, normalise_each
+
+RATE = 5e-4
+RNG = np.random.default_rng(0)
+GRADIENTS = [{"w": RNG.normal(size=(3, 4)) * 10.0**k, "b": RNG.normal(size=4), "held": np.zeros(2)} for k in (-3, 5, 0, 2)]
+
+
+def by_hand(gradients, normalise):
+    """The steps of Kingma & Ba 2015, algorithm 1, in NumPy, each tensor's gradient divided by its norm + 1e-7 first if `normalise`."""
+    m, v, steps = 0.0, 0.0, []
+    for t, g in enumerate(gradients, start=1):
+        g = g / (np.sqrt(np.sum(g * g)) + 1e-7) if normalise else g
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        steps.append(-RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8))
+    return steps
+
+
+@pytest.mark.parametrize("name", ["adam", "adam_norm_grad"])
+def test_steps_are_those_computed_by_hand(x64, name):
+    optimiser = make_optimiser(name, RATE)
+    state = optimiser.init(jax.tree.map(jnp.zeros_like, GRADIENTS[0]))
+    expected = {leaf: by_hand([g[leaf] for g in GRADIENTS], name == "adam_norm_grad") for leaf in GRADIENTS[0]}
+    for t, gradient in enumerate(GRADIENTS):
+        updates, state = optimiser.update(jax.tree.map(jnp.asarray, gradient), state)
+        for leaf, update in updates.items():
+            np.testing.assert_allclose(update, expected[leaf][t], rtol=1e-10, atol=1e-18)
+
+
+def test_the_norm_is_right_where_squares_overflow_or_vanish():
+    for size in (1e25, 1e-25):
+        found = normalise_each().update({"w": jnp.asarray([3 * size, 4 * size], jnp.float32)}, None)[0]["w"]
+        np.testing.assert_allclose(found, np.array([3, 4]) * size / (5 * size + 1e-7), rtol=1e-6)
+
+
+def test_what_is_trained_with_is_what_the_options_say(x64):
+    """One batch, one epoch: the parameters have moved by the hand-computed step of the gradient there."""
+    import equinox as eqx
+
+    from jensen.bounds import ELBO
+    from jensen.gradients import Pathwise
+    from jensen.training import train
+    from jensen.training.program import Objective, batch_loss, batch_of, batches, epoch_keys
+    from linear_gaussian import make
+
+    world = make(dimension=3, latent=2, shift=0.3, stretch=1.3)
+    data, key = np.asarray(world.data(7, seed=1)), jax.random.key(3)
+    moved = {}
+    for name in ("adam", "adam_norm_grad"):
+        options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name)
+        trained = train(world.model, data, data[:0], bound=ELBO(), gradient=Pathwise(), options=options, key=key)
+        before, static = eqx.partition(world.model, eqx.is_inexact_array)
+        objective = Objective(static, ELBO(), Pathwise(), make_optimiser(name, RATE), options, None)
+        order, draws = epoch_keys(jax.random.split(key)[0], jnp.asarray(1))
+        batch = jax.tree.map(lambda leaf: leaf[0], batch_of(*batches(options, 7, order), draws))
+        gradient = jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0])(before)  # noqa: B023
+        moved[name] = trained.state.parameters.encoder.weight - before.encoder.weight
+        g = np.asarray(gradient.encoder.weight)
+        np.testing.assert_allclose(moved[name], by_hand([g], name == "adam_norm_grad")[0], rtol=1e-9)
+    assert not np.array_equal(moved["adam"], moved["adam_norm_grad"])  # the floors 1e-7 and 1e-8 tell them apart in the first step
