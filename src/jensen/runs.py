@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -84,9 +83,7 @@ class Run:
             CheckpointError: no checkpoint, or a damaged one.
             RunError: the model needs code from outside jensen that is not trusted.
         """
-        blank = self.blank_model()
-        parameters, static = eqx.partition(blank, eqx.is_inexact_array)
-        return eqx.combine(self.checkpoints.restore_best(parameters, epoch=self._checkpoint), static)
+        return self.checkpoints.restore_best(self.blank_model(), epoch=self._checkpoint)
 
     def blank_model(self) -> Model:
         """A model of the run's structure, with meaningless parameters."""
