@@ -31,7 +31,10 @@ class Model(eqx.Module):
 
 
 class Recipe:
-    """How a model was built: the arguments of `vae` with every option filled in, as plain values (`values`). Equal recipes compare equal."""
+    """How a model was built: the arguments of `vae` with every option filled in, as plain values (`values`). Equal recipes compare equal.
+
+    Of the data only the facts are kept that decide the model's structure (`DataSummary.facts`).
+    """
 
     def __init__(self, values: dict[str, Any]):
         self.values = values
@@ -55,7 +58,7 @@ def vae(
     encoder: Choice = "diagonal_normal",
     decoder: Choice = "feedforward",
     network: Choice = "dense",
-    data: Dataset | np.ndarray | DataSummary | None = None,
+    data: Dataset | np.ndarray | DataSummary | Mapping[str, Any] | None = None,
     key: Key,
 ) -> Model:
     """A variational auto-encoder from names (Kingma & Welling 2013).
@@ -64,7 +67,8 @@ def vae(
         event_shape: the shape of one datum.
         latent_dim: the number of latent dimensions.
         likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
-        data: the training data, if at hand: they set initial biases, units and data-initialised pseudo-inputs. Not kept.
+        data: the training data, if at hand: they set initial biases, units and pseudo-inputs. Only the priors vamp_data and aggregated keep rows of them. From
+            the facts in a recipe the same structure is built again, its values meaningless.
         key: a JAX random key.
 
     Returns:
@@ -84,6 +88,8 @@ def vae(
         data = summarise(data.train, levels=data.levels)
     elif isinstance(data, np.ndarray):
         data = summarise(data)
+    elif isinstance(data, Mapping):
+        data = DataSummary.from_facts(event_shape, data)
     if data is not None and data.event_shape != event_shape:
         raise ValueError(f"event_shape {event_shape} disagrees with the data's {data.event_shape}.")
     key_prior, key_encoder, key_decoder = jr.split(key, 3)
@@ -110,7 +116,7 @@ def vae(
     model_encoder = build(encoders, "encoder", key=key_encoder)
     model_decoder = build(decoders, "decoder", likelihood=head, key=key_decoder)
     model_prior = build(priors, "prior", likelihood=head, key=key_prior)
-    recipe = {"event_shape": list(event_shape), "latent_dim": latent_dim}
+    recipe = {"event_shape": list(event_shape), "latent_dim": latent_dim, "data": None if data is None else data.facts}
     recipe |= {noun: {"name": name, **options} for noun, (name, options) in parts.items()}
     return Model(model_prior, model_encoder, model_decoder, Recipe(recipe))
 

@@ -29,7 +29,6 @@ from jensen._rooms import file_digest
 from jensen.anatomy import Account
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, load_dataset
-from jensen.likelihoods import DataSummary
 from jensen.model import Model, vae
 from jensen.training import Checkpoints, Outcome
 
@@ -94,9 +93,9 @@ class Run:
             )
         self._check_code(recipe)
         shape = tuple(recipe["event_shape"])
-        rows = np.broadcast_to(np.zeros((), np.uint8), (self.record["data"]["rows"]["train"], *shape))
-        blank = DataSummary(shape, np.zeros(shape, np.float32), np.ones(shape, np.float32), 0.0, 1.0, rows)
-        return vae(shape, **{k: v for k, v in recipe.items() if k != "event_shape"}, data=blank, key=jr.key(0))
+        # Records made before recipes had facts of the data.
+        facts = {"rows": self.record["data"]["rows"]["train"], "dtype": "uint8", "lower": 0.0, "upper": 1.0, "levels": None}
+        return vae(shape, **({"data": facts} | {k: v for k, v in recipe.items() if k != "event_shape"}), key=jr.key(0))
 
     @cached_property
     def dataset(self) -> Dataset:
