@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jensen.fitting import fit as fit
     from jensen.model import Model as Model
     from jensen.model import vae as vae
+    from jensen.refitting import refit_prior as refit_prior
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.weights import LogWeights as LogWeights
@@ -47,6 +48,7 @@ _PUBLIC = {
     "fit": "jensen.fitting",
     "Model": "jensen.model",
     "vae": "jensen.model",
+    "refit_prior": "jensen.refitting",
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "LogWeights": "jensen.weights",

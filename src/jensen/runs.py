@@ -94,8 +94,9 @@ class Run:
         self._check_code(recipe)
         shape = tuple(recipe["event_shape"])
         # Records made before recipes had facts of the data.
-        facts = {"rows": self.record["data"]["rows"]["train"], "dtype": "uint8", "lower": 0.0, "upper": 1.0, "levels": None}
-        return vae(shape, **({"data": facts} | {k: v for k, v in recipe.items() if k != "event_shape"}), key=jr.key(0))
+        facts: dict[str, Any] = {"rows": self.record["data"]["rows"]["train"], "dtype": "uint8", "lower": 0.0, "upper": 1.0, "levels": None}
+        arguments: dict[str, Any] = {"data": facts} | recipe | {"event_shape": shape, "key": jr.key(0)}
+        return vae(**arguments)
 
     @cached_property
     def dataset(self) -> Dataset:

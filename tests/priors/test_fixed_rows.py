@@ -14,7 +14,7 @@ from scipy.stats import norm
 import jensen
 from jensen._numerics import mixture_log_density
 from jensen._parameters import partition
-from jensen.likelihoods import DataSummary, summarise
+from jensen.likelihoods import summarise
 from jensen.model import Model
 from jensen.priors import _pseudo_inputs, priors
 from linear_gaussian import LinearEncoder, make

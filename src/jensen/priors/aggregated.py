@@ -27,8 +27,8 @@ class Aggregated(AbstractPrior):
         Aggregated(summary)(encoder).log_prob(z)
     """
 
-    rows: Array = constant()
     levels: int | None = eqx.field(static=True)
+    rows: Array = constant()
 
     def __init__(self, data: DataSummary | None):
         if data is None or len(data.rows) == 0:

@@ -24,9 +24,9 @@ class VampData(AbstractPrior):
         VampData(summary, key=jr.key(0), num_components=500)(encoder).log_prob(z)
     """
 
-    rows: Array = constant()
     logits: Float[Array, " components"] | None
     levels: int | None = eqx.field(static=True)
+    rows: Array = constant()
 
     def __init__(self, data: DataSummary | None, key: Key, *, num_components: int = 500, learn_weights: bool = False):
         data, index = chosen_rows("vamp_data", data, num_components, key)

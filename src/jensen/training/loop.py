@@ -106,8 +106,8 @@ def train(
             warnings = (f"the KL warm-up had not finished when training ended: the last epoch trained at beta = {reached:.3g}, not {options.beta:.3g}.",)
         outcome = Outcome(status, message, int(state.epoch), warnings)
         best = state.best if int(state.best_epoch) else state.parameters
-        models = (eqx.combine(parameters, state.constants, static) for parameters in (best, state.parameters))
-        return Trained(*models, history, outcome, time.monotonic() - began, state)
+        model, last = (eqx.combine(parameters, state.constants, static) for parameters in (best, state.parameters))
+        return Trained(model, last, history, outcome, time.monotonic() - began, state)
 
     while int(state.epoch) < options.epochs:
         if options.patience and int(state.stale) >= options.patience:
