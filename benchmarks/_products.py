@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 
+from jensen._parameters import partition
 from jensen.bounds import ELBO
 from jensen.gradients import Pathwise
 from jensen.model import Model
@@ -19,12 +19,12 @@ from jensen.training.state import initial_state
 
 def epoch_of(model: Model, data: np.ndarray, batch: int = 100) -> tuple[Callable[[], None], Callable[[], None], float]:
     """(run one epoch of this model, run its matrix products alone, the floating-point operations of these); both compiled."""
-    parameters, static = eqx.partition(model, eqx.is_inexact_array)
+    parameters, constants, static = partition(model)
     objective = Objective(static, ELBO(), Pathwise(), optax.adam(1e-3), TrainingOptions(epochs=1, batch_size=batch), None)
     state, train, none, key = initial_state(model, objective.optimiser), jnp.asarray(data), jnp.asarray(data[:0]), jr.key(0)
     epoch = compile_epoch(objective, state, train, none, key)
     rows = batch_of(jnp.arange(batch), None, key)
-    traced = jax.make_jaxpr(lambda p, o: step(objective, p, o, train, rows, jnp.asarray(1.0)))(parameters, state.optimiser)
+    traced = jax.make_jaxpr(lambda p, o: step(objective.with_constants(constants), p, o, train, rows, jnp.asarray(1.0)))(parameters, state.optimiser)
     products = _dots(traced.jaxpr)
     steps = len(data) // batch
     alone = _products_program(products, steps)

@@ -9,7 +9,12 @@ from jensen.config import Config, assignments, merge, read_toml
 
 def test_every_default_is_filled_in_and_survives_toml():
     config = Config.read({"prior": {"name": "vamp", "num_components": 20}, "training": {"epochs": 50}})
-    assert config.prior == {"name": "vamp", "num_components": 20, "initialise": "random", "learn_weights": False}
+    assert config.prior == {"name": "vamp", "num_components": 20, "learn_weights": False} | {
+        "initialise": "random",
+        "initial_mean": None,
+        "initial_spread": None,
+        "onto_range": "sigmoid",
+    }
     assert config.training.warm_up == 10  # a fifth of the epochs
     assert config.network["hidden"] == [300, 300]
     assert Config.read(tomllib.loads(config.to_toml())) == config
@@ -21,7 +26,7 @@ def test_every_default_is_filled_in_and_survives_toml():
         ({"prior": {"name": "vampp"}}, r"unknown prior 'vampp' \(did you mean 'vamp'\?\)"),
         ({"prior": {"name": "vamp", "num_component": 5}}, r"prior.num_component does not exist.*did you mean 'num_components'"),
         ({"prior": {"name": "vamp", "num_components": "many"}}, r"prior.num_components: .*valid integer.*got 'many'"),
-        ({"prior": {"name": "vamp", "initialise": "zeros"}}, r"prior.initialise: .*'random' or 'data'.*got 'zeros'"),
+        ({"prior": {"name": "vamp", "onto_range": "hard"}}, r"prior.onto_range: .*'sigmoid' or 'clip'.*got 'hard'"),
         ({"trainning": {}}, r"key 'trainning' does not exist \(did you mean 'training'\?\)"),
         ({"training": {"epoch": 5}}, r"key 'training.epoch' does not exist \(did you mean 'epochs'\?\)"),
         ({"training": {"epochs": 0}}, r"epochs must be at least 1; got 0"),

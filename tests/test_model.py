@@ -29,7 +29,7 @@ SMALL = {"latent_dim": 2, "network": {"name": "dense", "hidden": (4,)}}
         ({"likelihood": "bernouli"}, r"unknown likelihood 'bernouli' \(did you mean 'bernoulli'\?\)"),
         ({"encoder": "convolutional"}, "unknown encoder 'convolutional'.*known: diagonal_normal"),
         ({"prior": {"name": "vamp", "components": 3}}, r"prior 'vamp' has no option 'components' \(did you mean 'num_components'\?\)"),
-        ({"prior": {"num_components": 3}}, "a prior given as a mapping needs a 'name'.*Known: mixture, "),
+        ({"prior": {"num_components": 3}}, "a prior given as a mapping needs a 'name'.*Known: aggregated, flow, mixture, "),
         ({"prior": {"name": "mixture", "num_components": 0}}, "num_components must be at least 1; got 0"),
         ({"likelihood": {"name": "normal", "scale": "shard"}}, r"scale must be one of shared, element, datum; got 'shard' \(did you mean 'shared'\?\)"),
         ({"network": {"name": "dense", "activation": "rel"}}, r"activation must be one of relu, .*; got 'rel' \(did you mean 'relu'\?\)"),
@@ -60,7 +60,8 @@ def test_the_recipe_builds_the_same_model_again(prior, likelihood, network):
 
 def test_the_recipe_holds_every_option_as_plain_values():
     values = vae((4,), **SMALL, prior="vamp", key=jr.key(0)).recipe.values
-    assert values["prior"] == {"name": "vamp", "num_components": 500, "initialise": "random", "learn_weights": False}
+    start = {"initialise": "random", "initial_mean": None, "initial_spread": None, "onto_range": "sigmoid"}
+    assert values["prior"] == {"name": "vamp", "num_components": 500, "learn_weights": False} | start
     assert values["network"] == {"name": "dense", "hidden": [4], "activation": "relu"}
     assert (values["event_shape"], values["latent_dim"]) == ([4], 2)
     assert Recipe(values) != values

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jensen.model import Model as Model
     from jensen.models.hvae import hvae as hvae
     from jensen.models.vae import vae as vae
+    from jensen.refitting import refit_prior as refit_prior
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.weights import LogWeights as LogWeights
@@ -49,6 +50,7 @@ _PUBLIC = {
     "Model": "jensen.model",
     "hvae": "jensen.models.hvae",
     "vae": "jensen.models.vae",
+    "refit_prior": "jensen.refitting",
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "LogWeights": "jensen.weights",

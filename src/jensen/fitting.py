@@ -89,7 +89,7 @@ def fit(
     run = None
     if out is not None:
         prepare_folder(Path(out), overwrite=overwrite)
-        recipe = {} if model.recipe is None else {k: v for k, v in model.recipe.values.items() if k not in ("event_shape", "latent_dim", "model")}
+        recipe = {} if model.recipe is None else {k: v for k, v in model.recipe.values.items() if k not in ("event_shape", "latent_dim", "model", "data")}
         latent = {} if model.recipe is None else {"model": {"name": model.recipe.values["model"], "latent_dim": model.recipe.values["latent_dim"]}}
         strategies = {section: _record_of(member) for section, member in [("bound", bound), ("gradient", gradient)]}
         training = {name: getattr(settings, name) for name in known}

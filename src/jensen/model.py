@@ -22,7 +22,10 @@ class Model(eqx.Module):
 
 
 class Recipe:
-    """How a model was built: its architecture's name and arguments with every option filled in, as plain values (`values`). Equal recipes compare equal."""
+    """How a model was built: its architecture's name and arguments with every option filled in, as plain values (`values`). Equal recipes compare equal.
+
+    Of the data only the facts are kept that decide the model's structure (`DataSummary.facts`).
+    """
 
     def __init__(self, values: dict[str, Any]):
         self.values = values

@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -30,7 +29,6 @@ from jensen._rooms import file_digest
 from jensen.anatomy import Account
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, load_dataset
-from jensen.likelihoods import DataSummary
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.training import Checkpoints, Outcome
@@ -85,9 +83,7 @@ class Run:
             CheckpointError: no checkpoint, or a damaged one.
             RunError: the model needs code from outside jensen that is not trusted.
         """
-        blank = self.blank_model()
-        parameters, static = eqx.partition(blank, eqx.is_inexact_array)
-        return eqx.combine(self.checkpoints.restore_best(parameters, epoch=self._checkpoint), static)
+        return self.checkpoints.restore_best(self.blank_model(), epoch=self._checkpoint)
 
     def blank_model(self) -> Model:
         """A model of the run's structure, with meaningless parameters."""
@@ -97,10 +93,9 @@ class Run:
                 f"{self.path} was fitted from a model put together by hand; jensen cannot rebuild it. Restore its arrays into your own model instead."
             )
         self._check_code(recipe)
-        shape = tuple(recipe["event_shape"])
-        rows = np.broadcast_to(np.zeros((), np.uint8), (self.record["data"]["rows"]["train"], *shape))
-        blank = DataSummary(shape, np.zeros(shape, np.float32), np.ones(shape, np.float32), 0.0, 1.0, rows)
-        return build_model(recipe, data=blank, key=jr.key(0))
+        # Records made before recipes had facts of the data.
+        facts: dict[str, Any] = {"rows": self.record["data"]["rows"]["train"], "dtype": "uint8", "lower": 0.0, "upper": 1.0, "levels": None}
+        return build_model({"data": facts} | recipe, key=jr.key(0))
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -1,5 +1,7 @@
 """The VampPrior: a mixture of the encoder's posteriors at pseudo-inputs in the data's range, encoded once per step."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,11 +12,12 @@ from jax import random as jr
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+import jensen
 from jensen._types import Array, Distribution
 from jensen.bounds import bounds
 from jensen.encoders import AbstractEncoder
 from jensen.gradients import gradients
-from jensen.likelihoods import likelihoods, summarise
+from jensen.likelihoods import AbstractLikelihood, likelihoods, summarise
 from jensen.model import Model
 from jensen.priors import priors
 from jensen.training.options import TrainingOptions
@@ -112,3 +115,97 @@ def test_an_encoder_without_a_diagonal_normal_is_refused_with_the_remedy():
 
     with pytest.raises(ValueError, match="diagonal normal; use --prior mixture"):
         vamp("normal", REAL)(Other())
+
+
+class Bounded(AbstractLikelihood):
+    """Anything between 10 and 50."""
+
+    support: ClassVar[str] = "10 to 50"
+    event_shape: tuple[int, ...] = (4,)
+    num_outputs: int = 4
+
+    def __call__(self, outputs):
+        raise NotImplementedError
+
+    def initial_bias(self, data):
+        raise NotImplementedError
+
+    @classmethod
+    def outside(cls, values):
+        return (values < 10) | (values > 50)
+
+
+RANGED = RNG.uniform(10, 50, (30, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("onto_range", ["sigmoid", "clip"])
+def test_pseudo_inputs_of_bounded_data_keep_the_datas_range_whatever_is_learned(onto_range):
+    context = {"event_shape": (4,), "data": summarise(RANGED), "likelihood": Bounded(), "key": jr.key(1)}
+    at_data = priors.build("vamp", {"num_components": 20, "initialise": "data", "initial_spread": 0.0, "onto_range": onto_range}, context)
+    lower, upper = RANGED.min(), RANGED.max()
+    distance = np.abs(np.asarray(at_data.pseudo_inputs)[:, None] - RANGED).max(-1)
+    assert distance.min(1).max() < (0.0101 * (upper - lower) if onto_range == "sigmoid" else 1e-4)
+    assert len(set(distance.argmin(1))) == 20
+    far = eqx.tree_at(lambda p: p.raw, at_data, at_data.raw + 30 * jr.normal(jr.key(2), at_data.raw.shape))
+    assert lower - 1e-4 <= float(far.pseudo_inputs.min()) < lower + 1 < upper - 1 < float(far.pseudo_inputs.max()) <= upper + 1e-4
+
+
+def test_the_published_start_is_a_clipped_normal():
+    found = vamp("bernoulli", BINARY, num_components=4000, onto_range="clip", initial_mean=0.02, initial_spread=0.02)
+    raw, u = np.asarray(found.raw), np.asarray(found.pseudo_inputs)
+    assert abs(raw.mean() - 0.02) < 5 * 0.02 / np.sqrt(raw.size) and abs(raw.std() - 0.02) < 5 * 0.02 / np.sqrt(2 * raw.size)
+    np.testing.assert_array_equal(u, np.clip(raw, 0, 1))
+    assert abs((u == 0).mean() - norm.cdf(-1)) < 5 * np.sqrt(0.16 * 0.84 / u.size)
+    slope = np.asarray(jax.grad(lambda p: p.pseudo_inputs.sum())(found).raw)
+    np.testing.assert_array_equal(slope, (raw > 0) & (raw < 1))
+
+
+def test_random_pseudo_inputs_start_where_asked_in_the_datas_units():
+    found = np.asarray(vamp("normal", REAL, num_components=400, initial_mean=7.0, initial_spread=0.5).pseudo_inputs)
+    unit = REAL.std(0)
+    assert (np.abs(found.mean(0) - 7) < 5 * 0.5 * unit / np.sqrt(400)).all()
+    assert abs(((found - 7) / unit).std() - 0.5) < 5 * 0.5 / np.sqrt(2 * found.size)
+    binary = np.asarray(vamp("bernoulli", BINARY, num_components=400, initial_mean=0.3, initial_spread=0.0).pseudo_inputs)
+    np.testing.assert_allclose(binary, 0.3, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("likelihood", "rows"), [("bernoulli", np.clip(BINARY[:6], 0.05, 0.9)), ("normal", REAL[:6].astype(np.float64))])
+def test_pseudo_inputs_from_a_file_are_these_in_the_datas_units(tmp_path, likelihood, rows):
+    np.save(tmp_path / "u.npy", rows)
+    found = vamp(likelihood, BINARY if likelihood == "bernoulli" else REAL, initialise=str(tmp_path / "u.npy")).pseudo_inputs
+    np.testing.assert_allclose(found, rows, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((5, 4)), r"have shape \(5, 4\), but num_components=6 of data of shape \(4,\) need \(6, 4\).*set num_components"),
+        (np.zeros((6, 2, 2)), r"have shape \(6, 2, 2\)"),
+        (np.full((6, 4), np.nan), "must be finite real numbers; got float64 with NaN"),
+        (np.zeros((6, 4), complex), "must be finite real numbers; got complex128"),
+        (np.full((6, 4), 255.0), "24 of the pseudo-inputs .* outside the data's range 0 to 1; the first is 255"),
+        (np.array([{}] * 6), "cannot be read .*numpy.save"),
+        (None, "cannot be read .*No such file"),
+    ],
+)
+def test_a_pseudo_input_file_that_will_not_do_is_refused_by_name(tmp_path, array, message):
+    if array is not None:
+        np.save(tmp_path / "u.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=message) as error:
+        vamp("bernoulli", BINARY, initialise=str(tmp_path / "u.npy"))
+    assert "u.npy" in str(error.value)
+
+
+def test_a_run_is_loaded_without_the_file_that_its_pseudo_inputs_came_from(tmp_path):
+    np.save(tmp_path / "u.npy", np.clip(BINARY[:6], 0.1, 0.8))
+    model = jensen.vae(
+        (4,),
+        latent_dim=2,
+        network={"name": "dense", "hidden": (3,)},
+        prior={"name": "vamp", "num_components": 6, "initialise": str(tmp_path / "u.npy")},
+        data=BINARY,
+        key=jr.key(3),
+    )
+    fit = jensen.fit(model, BINARY, epochs=1, key=jr.key(4), out=tmp_path / "run", progress=False)
+    (tmp_path / "u.npy").unlink()
+    np.testing.assert_array_equal(jensen.load(tmp_path / "run").model.prior.raw, fit.model.prior.raw)

@@ -21,7 +21,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._numerics import diagonal_normal_log_density, mixture_log_density
-from jensen._types import Array, Key
+from jensen._types import Array, Distribution, Key
 from jensen.distributions import diagonal_normal_parameters, level_log_probs, top_code, top_of
 from jensen.model import Model
 
@@ -122,18 +122,18 @@ def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, blo
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
     """
     block = min(block, len(data))
+    prior = model.prior(model.encoder)  # once for all blocks: a prior may encode thousands of rows
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = _densities(model, jnp.asarray(data[index]), jnp.asarray(index), key, draws)
+        found = _densities(model, prior, jnp.asarray(data[index]), jnp.asarray(index), key, draws)
         parts.append([np.asarray(a, np.float64)[: len(data) - start] for a in found])
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 @eqx.filter_jit
-def _densities(model: Model, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
+def _densities(model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
     """(z, log p(x|z), log p and log q level by level, posterior mean, posterior scale) of a block of data; z, mean and scale are those of the top level."""
-    prior = model.prior(model.encoder)
 
     def one(x, n):
         posterior = model.encoder(x)

@@ -1,7 +1,8 @@
 """A mixture of diagonal normals, sum_k w_k N(z; m_k, diag(s_k^2)): the learned mixture prior, the VampPrior and the aggregated posterior are all of this class.
 
-The log-sum-exp runs over components of whole vectors (never per dimension). The exact difference form is used here, for the few components of a training
-step; for very many components on the host see `jensen._numerics.mixture_log_density`.
+The log-sum-exp runs over components of whole vectors (never per dimension). The exact difference form is used here, in the graph of a training step; beyond
+`component_block` components it streams over blocks of them, and the gradient computes each block again instead of keeping it. For float64 on the host see
+`jensen._numerics.mixture_log_density`.
 """
 
 import jax
@@ -12,6 +13,8 @@ from numpyro.distributions import Distribution, constraints
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
 
+COMPONENT_BLOCK = 4096
+
 
 class DiagonalNormalMixture(Distribution):
     """sum_k softmax(log_weights)_k N(loc_k, diag(scale_k^2)) over vectors; log_prob in nats.
@@ -19,15 +22,30 @@ class DiagonalNormalMixture(Distribution):
     Args:
         loc, scale: [components, dim].
         log_weights: [components], need not be normalised; uniform when absent.
+        component_block: how many components are in memory at a time, for each point; the density depends on it by rounding only.
+
+    Raises:
+        ValueError: component_block below 1.
 
         DiagonalNormalMixture(jnp.zeros((3, 2)), jnp.ones((3, 2))).log_prob(jnp.zeros(2))  # -1.8379
     """
 
     arg_constraints = {"loc": constraints.real_matrix, "scale": constraints.positive, "log_weights": constraints.real_vector}  # noqa: RUF012
     pytree_data_fields = ("loc", "scale", "log_weights")
+    pytree_aux_fields = ("component_block",)
     reparametrized_params = []  # noqa: RUF012
 
-    def __init__(self, loc: Float[Array, "components dim"], scale: Float[Array, "components dim"], log_weights: Float[Array, " components"] | None = None):
+    def __init__(
+        self,
+        loc: Float[Array, "components dim"],
+        scale: Float[Array, "components dim"],
+        log_weights: Float[Array, " components"] | None = None,
+        *,
+        component_block: int = COMPONENT_BLOCK,
+    ):
+        if component_block < 1:
+            raise ValueError(f"component_block must be at least 1; got {component_block}.")
+        self.component_block = component_block
         self.loc = loc
         self.scale = scale
         self.log_weights = jax.nn.log_softmax(jnp.zeros(loc.shape[0], loc.dtype) if log_weights is None else log_weights)
@@ -43,14 +61,44 @@ class DiagonalNormalMixture(Distribution):
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         key_component, key_noise = jr.split(key)
-        k = jr.categorical(key_component, self.log_weights, shape=sample_shape)
+        k = self._component(key_component, sample_shape)
         return self.loc[k] + self.scale[k] * jr.normal(key_noise, sample_shape + self.event_shape, self.loc.dtype)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        parameters = self.loc, self.scale, self.log_weights
+        if len(self.loc) <= self.component_block:
+            return jnp.vectorize(lambda z: _log_sum(z, *parameters), signature="(d)->()")(value)
+        blocks = _blocks(*parameters, self.component_block)
+
         def one(z: Array) -> Array:
-            return jax.nn.logsumexp(self.log_weights + _component_log_densities(z, self.loc, self.scale))
+            # Checkpointed: the gradient keeps one number per block and point, never the densities of all components.
+            add = jax.checkpoint(lambda total, block: (jnp.logaddexp(total, _log_sum(z, *block)), None))
+            return jax.lax.scan(add, jnp.asarray(-jnp.inf, self.log_weights.dtype), blocks)[0]
 
         return jnp.vectorize(one, signature="(d)->()")(value)
+
+    def _component(self, key: Key, sample_shape: tuple[int, ...]) -> Array:
+        if len(self.loc) <= self.component_block:
+            return jr.categorical(key, self.log_weights, shape=sample_shape)
+        # categorical would draw a number for each pair of sample and component.
+        cumulative = jnp.cumsum(jnp.exp(self.log_weights))
+        return jnp.searchsorted(cumulative, cumulative[-1] * jr.uniform(key, sample_shape, cumulative.dtype), side="right")
+
+
+def _log_sum(z: Array, loc: Array, scale: Array, log_weights: Array) -> Array:
+    return jax.nn.logsumexp(log_weights + _component_log_densities(z, loc, scale))
+
+
+def _blocks(loc: Array, scale: Array, log_weights: Array, size: int) -> tuple[Array, Array, Array]:
+    """The same in blocks [blocks, size, ...], the last filled up with components of weight zero."""
+    fill = -len(loc) % size
+    padded = (
+        jnp.pad(loc, ((0, fill), (0, 0))),
+        jnp.pad(scale, ((0, fill), (0, 0)), constant_values=1),
+        jnp.pad(log_weights, (0, fill), constant_values=-jnp.inf),
+    )
+    loc, scale, log_weights = (a.reshape(-1, size, *a.shape[1:]) for a in padded)
+    return loc, scale, log_weights
 
 
 @jax.custom_jvp

@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 from scipy.special import logsumexp
 
-from jensen._types import Array, Key
+from jensen._types import Array, Distribution, Key
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.model import Model
 
@@ -159,17 +159,17 @@ def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray
     groups = max(1, ROWS_PER_CALL // (group * samples))
     group = min(group, len(data))
     groups = min(groups, -(-len(data) // group))
+    prior = model.prior(model.encoder)  # once for all calls: a prior may encode thousands of rows
     for start in range(0, len(data), group * groups):
         index = np.minimum(np.arange(start, start + group * groups), len(data) - 1)
         x = jnp.asarray(data[index]).reshape(groups, group, *data.shape[1:])
-        log_w = _log_weights(estimator, model, x, jnp.asarray(index).reshape(groups, group), key, block)
+        log_w = _log_weights(estimator, model, prior, x, jnp.asarray(index).reshape(groups, group), key, block)
         yield np.asarray(log_w, np.float64)[: len(data) - start]
 
 
 @eqx.filter_jit  # compiled once for a model's structure and these shapes, not once per call
-def _log_weights(estimator: AbstractEvidenceEstimator, model: Model, x: Array, index: Array, key: Key, block: int) -> Array:
+def _log_weights(estimator: AbstractEvidenceEstimator, model: Model, prior: Distribution, x: Array, index: Array, key: Key, block: int) -> Array:
     """Log-weights [groups * group, S] of data [groups, group, *event], `block` samples of one group at a time."""
-    prior = model.prior(model.encoder)
 
     def some_data(part):
         return jax.vmap(lambda x, n: estimator.log_weights(model, prior, x, jr.fold_in(key, n), block=block))(*part)

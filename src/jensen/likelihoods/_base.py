@@ -3,8 +3,9 @@
 import abc
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -22,6 +23,7 @@ class DataSummary:
         lower, upper: the smallest and largest value.
         rows: the training rows as they are stored, for data initialisation of pseudo-inputs (see `take`); may be empty.
         levels: grey levels if a value v means a Bernoulli mean v / levels; the moments are then those of v / levels.
+        placeholder: the values mean nothing: a model's structure is being rebuilt, and its arrays come from elsewhere.
     """
 
     event_shape: tuple[int, ...]
@@ -31,6 +33,19 @@ class DataSummary:
     upper: float
     rows: np.ndarray
     levels: int | None = None
+    placeholder: bool = False
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What of the data decides the structure of a model, as plain values: `from_facts` makes a summary of them that builds the same structure."""
+        return {"rows": len(self.rows), "dtype": str(self.rows.dtype), "lower": self.lower, "upper": self.upper, "levels": self.levels}
+
+    @staticmethod
+    def from_facts(event_shape: tuple[int, ...], facts: Mapping[str, Any]) -> "DataSummary":
+        """The placeholder of data with these facts; its rows take no memory."""
+        rows = np.broadcast_to(np.zeros((), facts["dtype"]), (facts["rows"], *event_shape))
+        mean, scale = np.zeros(event_shape, np.float32), np.ones(event_shape, np.float32)
+        return DataSummary(event_shape, mean, scale, facts["lower"], facts["upper"], rows, facts["levels"], placeholder=True)
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """The rows of these indices, float32, in the units of `mean`."""

@@ -14,17 +14,20 @@ from jensen.models._parts import resolve_choice as resolve_choice
 models = Room(__name__, "model")
 
 
-def build_model(recipe: Mapping[str, Any], *, data: Data, key: Key) -> Model:
+def build_model(recipe: Mapping[str, Any], *, data: Data = None, key: Key) -> Model:
     """The model that a recipe describes: {"model": name, "event_shape": ..., and the arguments of that architecture}.
+
+    Without `data`, the facts of them in the recipe give the same structure, its values meaningless.
 
     Raises:
         ValueError: an unknown architecture, and whatever the architecture refuses.
 
-        build_model({"model": "hvae", "event_shape": (8, 8), "latent_dim": 16}, data=None, key=jax.random.key(0))
+        build_model({"model": "hvae", "event_shape": (8, 8), "latent_dim": 16}, key=jax.random.key(0))
     """
     arguments = dict(recipe)
     name = arguments.pop("model", "vae")
     if name not in models.names():
         raise ValueError(f"unknown model {name!r}{nearest(name, models.names())}; known: {', '.join(models.names())}.")
     architecture = getattr(importlib.import_module(f"{__name__}.{name}"), name)
-    return architecture(arguments.pop("event_shape"), **arguments, data=data, key=key)
+    facts = arguments.pop("data", None)
+    return architecture(arguments.pop("event_shape"), **arguments, data=facts if data is None else data, key=key)

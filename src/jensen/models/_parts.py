@@ -15,7 +15,7 @@ from jensen.networks import AbstractNetwork, Joined, networks
 from jensen.priors import priors
 
 Choice = str | Mapping[str, Any]  # a name, or {"name": ..., option: value}
-Data = Dataset | np.ndarray | DataSummary | None
+Data = Dataset | np.ndarray | DataSummary | Mapping[str, Any] | None
 ROOMS = {"likelihood": likelihoods, "prior": priors, "encoder": encoders, "decoder": decoders, "network": networks}
 
 
@@ -25,7 +25,7 @@ class Parts:
     Args:
         event_shape: the shape of one datum.
         choices: {noun: Choice} for the nouns of ROOMS.
-        data: the training data, if at hand.
+        data: the training data, if at hand, or the facts of them that a recipe holds.
 
     Raises:
         ValueError: an unknown name or option, or an event shape that is empty or that the data contradict.
@@ -41,6 +41,8 @@ class Parts:
             data = summarise(data.train, levels=data.levels)
         elif isinstance(data, np.ndarray):
             data = summarise(data)
+        elif isinstance(data, Mapping):
+            data = DataSummary.from_facts(self.event_shape, data)
         if data is not None and data.event_shape != self.event_shape:
             raise ValueError(f"event_shape {self.event_shape} disagrees with the data's {data.event_shape}.")
         self.data = data
@@ -74,7 +76,8 @@ class Parts:
         """What `Recipe` records: with it and the rows of the training data, a model of the same structure can be built."""
         size = latent_dim if isinstance(latent_dim, int) else list(latent_dim)
         parts = {noun: {"name": name, **options} for noun, (name, options) in self.resolved.items()}
-        return {"model": model, "event_shape": list(self.event_shape), "latent_dim": size, **parts}
+        facts = None if self.data is None else self.data.facts
+        return {"model": model, "event_shape": list(self.event_shape), "latent_dim": size, "data": facts, **parts}
 
 
 def check_latent_dim(latent_dim: int) -> int:

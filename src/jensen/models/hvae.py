@@ -4,6 +4,7 @@ q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1}),    p(x, z_1 .. z_L) =
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -67,6 +68,14 @@ class HierarchicalPrior(AbstractPrior):
         # A prior on the top sees q(z_L | x) only: its pseudo-inputs are those of the top level.
         top = encoder.top if isinstance(encoder, HierarchicalEncoder) else lambda x: encoder(x).top  # pyright: ignore[reportAttributeAccessIssue]
         return Joint(self.top(top), self.below)
+
+
+def top_level(part: Any) -> Any:
+    """The top level of an encoder or a prior; a part that is not hierarchical is its own.
+
+    top_level(model.prior)
+    """
+    return part.top if isinstance(part, HierarchicalEncoder | HierarchicalPrior) else part
 
 
 def hvae(

@@ -27,7 +27,8 @@ def vae(
         event_shape: the shape of one datum.
         latent_dim: the number of latent dimensions.
         likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
-        data: the training data, if at hand: they set initial biases, units and data-initialised pseudo-inputs. Not kept.
+        data: the training data, if at hand: they set initial biases, units and pseudo-inputs. Only the priors vamp_data and aggregated keep rows of them. From
+            the facts in a recipe the same structure is built again, its values meaningless.
         key: a JAX random key.
 
     Returns:

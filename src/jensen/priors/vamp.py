@@ -1,7 +1,7 @@
 """The variational mixture of posteriors, p(z) = sum_k w_k q(z | u_k) (Tomczak & Welling 2018, equation 9).
 
-The pseudo-inputs u_k are parameters. They live in the data's range: bounded data map an unconstrained parameter through a sigmoid onto [lower, upper]; data
-without bounds use it directly, in units of the data's standard deviation.
+The pseudo-inputs u_k are parameters. They live in the data's range: for data that the likelihood bounds on both sides an unconstrained parameter is mapped
+onto [lower, upper]; other data use it directly, in units of the data's standard deviation.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,27 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from jensen._rooms import nearest
 from jensen._types import Array, Distribution, Float, Key
-from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
 from jensen.likelihoods import AbstractLikelihood, DataSummary
 from jensen.priors._base import AbstractPrior
+from jensen.priors._pseudo_inputs import check_components, chosen_rows, mixture_of_posteriors
 
 
 class Vamp(AbstractPrior):
     """A mixture of the encoder's posteriors at `num_components` learned pseudo-inputs, each encoded once per call.
 
-    `initialise='random'` starts near the data's mean, `'data'` at training rows plus noise. `learn_weights` also learns the mixture weights (equal otherwise).
+    `initialise`: 'random' starts near the data's mean (or near `initial_mean`, one number in the data's units), 'data' at different training rows, a path that
+    ends in .npy at your own pseudo-inputs, an array [num_components, *event] in the data's units. `initial_spread` is the standard deviation of the normal
+    noise added to the parameter: by default 0.1 with 'random' (0.01 if clipped), 0.01 with 'data', none with a file.
+
+    `onto_range` keeps bounded data in range: by a 'sigmoid', or by a 'clip', where the parameter is the pseudo-input itself and has no gradient beyond the
+    range. The published form for static MNIST is onto_range='clip', initial_mean=0.05, initial_spread=0.01.
+
+    `learn_weights` also learns the mixture weights (equal otherwise).
+
+    Raises:
+        ValueError: too few training rows, a value out of range, or a file that is unreadable, of the wrong shape or out of the data's range.
 
         Vamp((8, 8), likelihood, data=summary, key=jr.key(0), num_components=500)(encoder).log_prob(z)
     """
@@ -32,6 +43,7 @@ class Vamp(AbstractPrior):
     centre: Float[Array, "*event"]
     spread: Float[Array, "*event"]
     bounded: bool = eqx.field(static=True)
+    onto_range: Literal["sigmoid", "clip"] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -41,54 +53,91 @@ class Vamp(AbstractPrior):
         key: Key,
         *,
         num_components: int = 500,
-        initialise: Literal["random", "data"] = "random",
+        initialise: str = "random",
+        initial_mean: float | None = None,
+        initial_spread: float | None = None,
+        onto_range: Literal["sigmoid", "clip"] = "sigmoid",
         learn_weights: bool = False,
     ):
-        if num_components < 1:
-            raise ValueError(f"prior vamp: num_components must be at least 1; got {num_components}.")
+        check_components("vamp", num_components)
+        _check_start(initialise, initial_mean, initial_spread)
         zeros = np.zeros(event_shape, np.float32)
-        mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
-        # Half-bounded or unbounded data: a sigmoid onto the observed range would forbid what the likelihood allows, so it is used for binary data only.
-        self.bounded = bool(likelihood.outside(np.asarray([-0.5, 0.5])).all())
+        mean, scale, lower, upper = (zeros, zeros + 1, 0.0, 1.0) if data is None else (data.mean, data.scale, data.lower, data.upper)
+        upper = upper if upper > lower else lower + 1
+        # Half-bounded or unbounded data: a map onto the observed range would forbid what the likelihood allows.
+        self.bounded = bool(likelihood.outside(np.asarray([2 * lower - upper, 2 * upper - lower])).all())
+        self.onto_range = onto_range
+        if onto_range == "clip" and not self.bounded:
+            raise ValueError("prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range.")
         if self.bounded:
-            self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
-            mean = zeros + 0.5 if data is None else np.clip(mean, 0.01, 0.99)
+            self.centre, self.spread = jnp.asarray(zeros + lower), jnp.asarray(zeros + (upper - lower))
+            mean = zeros + 0.5 if data is None else mean
         else:
             self.centre, self.spread = jnp.asarray(mean), jnp.asarray(scale)
         key_choice, key_noise = jr.split(key)
+        shape = (num_components, *event_shape)
         if initialise == "random":
-            start, noise = np.broadcast_to(mean, (num_components, *event_shape)), 0.1
+            start, noise = np.broadcast_to(mean if initial_mean is None else zeros + initial_mean, shape), 0.01 if onto_range == "clip" else 0.1
+        elif initialise == "data":
+            data, index = chosen_rows("vamp with initialise='data'", data, num_components, key_choice)
+            start, noise = data.take(index), 0.01
         else:
-            start, noise = _data_rows(data, num_components, key_choice), 0.01
-        self.raw = self._to_raw(jnp.asarray(start)) + noise * jr.normal(key_noise, (num_components, *event_shape))
+            # A placeholder stands for a model whose arrays are restored: its own file need not exist any more.
+            known = data is not None and data.placeholder
+            start, noise = np.broadcast_to(mean, shape) if known else _read(initialise, shape, (lower, upper) if self.bounded else (-np.inf, np.inf)), 0.0
+        self.raw = self._to_raw(jnp.asarray(start)) + (noise if initial_spread is None else initial_spread) * jr.normal(key_noise, shape)
         self.logits = jnp.zeros(num_components) if learn_weights else None
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
-        parameters = diagonal_normal_parameters(jax.vmap(encoder)(self.pseudo_inputs))
-        if parameters is None:
-            raise ValueError("prior vamp needs an encoder whose posterior is a diagonal normal; use --prior mixture with this one.")
-        return DiagonalNormalMixture(*parameters, self.logits)
+        return mixture_of_posteriors("vamp", encoder, self.pseudo_inputs, self.logits)
 
     @property
     def pseudo_inputs(self) -> Float[Array, "components *event"]:
         """u_1 ... u_K in the data's own units."""
-        if self.bounded:
-            return jax.nn.sigmoid(self.raw)
         centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
-        return centre + spread * self.raw
+        match self.bounded, self.onto_range:
+            case True, "sigmoid":
+                return centre + spread * jax.nn.sigmoid(self.raw)
+            case True, "clip":
+                return centre + spread * jnp.clip(self.raw, 0, 1)
+            case _:
+                return centre + spread * self.raw
 
     def _to_raw(self, pseudo_inputs: Array) -> Array:
-        if not self.bounded:
-            return (pseudo_inputs - self.centre) / self.spread
-        clipped = jnp.clip(pseudo_inputs, 0.01, 0.99)
+        relative = (pseudo_inputs - self.centre) / self.spread
+        if not self.bounded or self.onto_range == "clip":
+            return relative
+        clipped = jnp.clip(relative, 0.01, 0.99)
         return jnp.log(clipped) - jnp.log1p(-clipped)
 
 
-def _data_rows(data: DataSummary | None, num_components: int, key: Key) -> np.ndarray:
-    rows = 0 if data is None else len(data.rows)
-    if data is None or rows < num_components:
+def _check_start(initialise: str, initial_mean: float | None, initial_spread: float | None) -> None:
+    known = ("random", "data")
+    if initialise not in known and not initialise.endswith(".npy"):
+        raise ValueError(f"prior vamp: initialise must be one of random, data, or a path to a .npy file; got {initialise!r}{nearest(initialise, known)}.")
+    if initial_mean is not None and not (initialise == "random" and np.isfinite(initial_mean)):
+        raise ValueError(f"prior vamp: initial_mean={initial_mean} wants initialise='random' and a finite number; initialise is {initialise!r}.")
+    if initial_spread is not None and not 0 <= initial_spread < np.inf:
+        raise ValueError(f"prior vamp: initial_spread must be finite and not negative; got {initial_spread}.")
+
+
+def _read(path: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> np.ndarray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with numpy.save, as numbers {list(shape)}.") from error
+    if found.shape != shape:
         raise ValueError(
-            f"prior vamp: initialise='data' needs at least num_components={num_components} training rows; {rows} are at hand. "
-            "Pass data=..., use fewer components, or initialise='random'."
+            f"prior vamp: the pseudo-inputs {path} have shape {found.shape}, but num_components={shape[0]} of data of shape {shape[1:]} need {shape}. "
+            "Reshape the array, or set num_components to its length."
         )
-    return data.take(np.asarray(jr.permutation(key, rows))[:num_components])
+    if found.dtype.kind not in "buif" or not np.isfinite(found).all():
+        what = f"{found.dtype} with NaN or inf" if found.dtype.kind == "f" else found.dtype
+        raise ValueError(f"prior vamp: the pseudo-inputs {path} must be finite real numbers; got {what}. Write them as float32.")
+    bad = (found < bounds[0]) | (found > bounds[1])
+    if bad.any():
+        raise ValueError(
+            f"prior vamp: {int(bad.sum())} of the pseudo-inputs {path} lie outside the data's range {bounds[0]:g} to {bounds[1]:g}; "
+            f"the first is {found[bad][0]:g}. Give them in the data's own units."
+        )
+    return found.astype(np.float32)

@@ -49,7 +49,9 @@ def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, r
     with CountProgress(shown=progress) as bar:
         cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))
     some = data[:rows]
-    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples))
+    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(
+        model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples)
+    )
     below = (log_priors - log_posteriors)[..., :-1].sum(axis=-1)
     rest = log_likelihood + below - diagonal_normal_log_density(z, loc[:, None], scale[:, None])
     return SplitDraws(cut, z.astype(np.float32), rest)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GROUP = "prior_ladder"
 COMPONENTS = (1, 10, 100, 500, 1000, 5000, 20_000)
-STEPS, BATCH = 1500, 100  # of re-fitting, unless `epochs` says otherwise
+STEPS, BATCH, LEARNING_RATE = 1500, 100, 3e-2  # of re-fitting, unless `epochs` says otherwise
 MOST_LEARNED = 1000  # pseudo-inputs beyond which each step of re-fitting takes seconds on CPUs
 
 
@@ -140,18 +140,19 @@ class PriorLadder(AbstractReproduction):
         import jax.random as jr
         import numpy as np
 
-        from jensen.distributions import DiagonalNormalMixture, diagonal_normal
-        from jensen.reproductions._refit import refit_prior
+        from jensen.distributions import DiagonalNormalMixture, diagonal_normal, top_of
+        from jensen.refitting import refit_prior
 
         loc, scale = train.cut.posterior_means, train.cut.posterior_scales
         if kind == "own":
-            return model.prior(model.encoder)
+            return top_of(model.prior(model.encoder))
         if k is None:
             return diagonal_normal(jnp.zeros(loc.shape[1]), jnp.ones(loc.shape[1]))
         if kind == "learned":
             choice = {"name": "vamp", "num_components": k, "initialise": "data"}
-            fitted = refit_prior(model, choice, dataset, epochs=epochs, key=keys[1])
-            return fitted.prior(fitted.encoder)
+            options = {"epochs": epochs, "learning_rate": LEARNING_RATE, "patience": 0}
+            fitted = refit_prior(model, choice, dataset, progress=False, key=keys[1], **options).model
+            return top_of(fitted.prior(fitted.encoder))
         # One order for all K: the rows of a rung are among those of the next.
         rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], len(loc)))[:k]
         return DiagonalNormalMixture(jnp.asarray(loc[rows], jnp.float32), jnp.asarray(scale[rows], jnp.float32))

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from jensen._files import write_atomically
+from jensen._parameters import partition
 from jensen._rooms import file_digest
 from jensen.model import Model
-from jensen.training.state import TrainingState, name_leaves, set_leaves
+from jensen.training.state import TrainingState, name_leaves, named_constants, set_leaves
 
 
 class CheckpointError(RuntimeError):
@@ -75,12 +77,17 @@ class Checkpoints:
         return self._read(like.named, like.with_named, epoch)
 
     def restore_best(self, like: Model, *, epoch: int | None = None) -> Model:
-        """The best parameters of the newest checkpoint (or of `epoch`), verified; `like` gives the structure.
+        """The best model of the newest checkpoint (or of `epoch`), verified; `like` gives the structure.
 
         Raises:
             CheckpointError: as `restore`.
         """
-        return self._read({"best": name_leaves(like)}, lambda named: set_leaves(like, named["best"]), epoch)
+        parameters, constants, static = partition(like)
+
+        def rebuild(named: dict[str, dict[str, Any]]) -> Model:
+            return eqx.combine(set_leaves(parameters, named["best"]), set_leaves(constants, named.get("constants", {})), static)
+
+        return self._read({"best": name_leaves(parameters)} | named_constants(constants), rebuild, epoch)
 
     def _read(self, named: dict[str, dict[str, Any]], rebuild: Callable[[dict[str, dict[str, Any]]], Any], epoch: int | None) -> Any:
         import orbax.checkpoint as ocp

@@ -20,6 +20,7 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
     Args:
         state: before the epoch. The others as the epoch program had them; `measured` is what it returned.
     """
+    objective = objective.with_constants(state.constants)
     epoch = int(state.epoch) + 1
     bad = np.flatnonzero(~np.isfinite(measured["steps"]).all(axis=1))
     key_order, key_draws = epoch_keys(jr.split(key)[0], state.epoch + 1)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jensen._parameters import partition
 from jensen._types import Key
 from jensen.bounds import AbstractBound
 from jensen.gradients import AbstractGradientEstimator
@@ -86,8 +87,7 @@ def train(
     """
     gradient.check(bound, model, options.num_samples)
     optimiser = make_optimiser(options.optimiser, options.learning_rate)
-    parameters, static = eqx.partition(model, eqx.is_inexact_array)
-    del parameters
+    static = partition(model).static
     objective = Objective(static, bound, gradient, optimiser, options, levels)
     state = initial_state(model, optimiser) if start is None else start
     arrays = jnp.asarray(data), jnp.asarray(validation)
@@ -107,7 +107,8 @@ def train(
             warnings = (f"the KL warm-up had not finished when training ended: the last epoch trained at beta = {reached:.3g}, not {options.beta:.3g}.",)
         outcome = Outcome(status, message, int(state.epoch), warnings)
         best = state.best if int(state.best_epoch) else state.parameters
-        return Trained(eqx.combine(best, static), eqx.combine(state.parameters, static), history, outcome, time.monotonic() - began, state)
+        model, last = (eqx.combine(parameters, state.constants, static) for parameters in (best, state.parameters))
+        return Trained(model, last, history, outcome, time.monotonic() - began, state)
 
     while int(state.epoch) < options.epochs:
         if options.patience and int(state.stale) >= options.patience:

@@ -4,7 +4,7 @@ Keys are folded from (epoch, datum index), so what is drawn for a datum does not
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -28,7 +28,7 @@ COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_an
 
 @dataclass(frozen=True)
 class Objective:
-    """What is trained: the model's static part, the bound, the gradient estimator, the optimiser and the settings."""
+    """What is trained: the part of the model that is not, the bound, the gradient estimator, the optimiser and the settings."""
 
     static: Model
     bound: AbstractBound
@@ -36,6 +36,10 @@ class Objective:
     optimiser: optax.GradientTransformation
     options: TrainingOptions
     levels: int | None
+
+    def with_constants(self, constants: Model) -> "Objective":
+        """The same with the model's arrays that are not trained in their places."""
+        return replace(self, static=eqx.combine(constants, self.static))
 
 
 def draw_binary(key: Key, grey: Array, levels: int) -> Array:
@@ -113,6 +117,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
     options = objective.options
 
     def run(state: TrainingState, train: Array, validation: Array, key: Key):
+        complete = objective.with_constants(state.constants)
         key_train, key_validation = jr.split(key)
         epoch = state.epoch + 1
         beta = options.beta_at(epoch)
@@ -120,7 +125,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         index, weight = batches(options, train.shape[0], key_order)
 
         def body(carry, batch):
-            parameters, optimiser_state, means = step(objective, carry[0], carry[1], train, batch, beta)
+            parameters, optimiser_state, means = step(complete, carry[0], carry[1], train, batch, beta)
             return (parameters, optimiser_state), means
 
         (parameters, optimiser_state), steps = jax.lax.scan(body, (state.parameters, state.optimiser), batch_of(index, weight, key_draws))
@@ -130,13 +135,13 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         # A second moment that overflowed freezes its parameter, and every number stays finite.
         kept = jax.tree.leaves((parameters, optimiser_state))
         measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
-        measured["validation"] = _validate(objective, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
+        measured["validation"] = _validate(complete, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
         bound = measured["validation"][0]
         better = bound > state.best_bound
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
         stale = jnp.where(better | (epoch <= (options.warm_up or 0)), 0, state.stale + 1)
         best_bound, best_epoch = jnp.where(better, bound, state.best_bound), jnp.where(better, epoch, state.best_epoch)
-        return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale), measured
+        return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale, state.constants), measured
 
     return run
 

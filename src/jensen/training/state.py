@@ -9,39 +9,49 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jensen._parameters import partition
 from jensen._types import Array
 from jensen.model import Model
 
 
 class TrainingState(eqx.Module):
-    """Current parameters and optimiser; best parameters so far (by validation bound); counters."""
+    """Current parameters and optimiser; best parameters so far (by validation bound); counters; the arrays that are not trained."""
 
-    parameters: Model  # the inexact arrays of the model, None elsewhere
+    parameters: Model  # what is trained of the model, None elsewhere
     optimiser: optax.OptState
     best: Model
     best_bound: Array
     best_epoch: Array
     epoch: Array  # epochs done
     stale: Array  # epochs since the best, counted after the warm-up
+    constants: Model  # the model's other arrays
 
     @property
     def named(self) -> dict[str, dict[str, Array]]:
-        """Two flat {path: array} trees, 'current' and 'best', as checkpoints store them."""
-        current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
-        return {"current": name_leaves(current), "best": name_leaves(self.best)}
+        """Flat {path: array} trees 'current' and 'best', and 'constants' if there are any, as checkpoints store them."""
+        return {"current": name_leaves(self._current), "best": name_leaves(self.best)} | named_constants(self.constants)
 
     def with_named(self, named: dict[str, dict[str, Array | np.ndarray]]) -> "TrainingState":
         """This state's structure with the arrays of `named`."""
-        best = set_leaves(self.best, named["best"])
-        current = eqx.tree_at(lambda s: s.best, self, None, is_leaf=lambda x: x is None)
-        return eqx.tree_at(lambda s: s.best, set_leaves(current, named["current"]), best, is_leaf=lambda x: x is None)
+        kept = set_leaves(self.best, named["best"]), set_leaves(self.constants, named.get("constants", {}))
+        return eqx.tree_at(lambda s: (s.best, s.constants), set_leaves(self._current, named["current"]), kept, is_leaf=lambda x: x is None)
+
+    @property
+    def _current(self) -> "TrainingState":
+        return eqx.tree_at(lambda s: (s.best, s.constants), self, (None, None), is_leaf=lambda x: x is None)
 
 
 def initial_state(model: Model, optimiser: optax.GradientTransformation) -> TrainingState:
     """The state before the first epoch."""
-    parameters = eqx.filter(model, eqx.is_inexact_array)
+    parameters, constants, _ = partition(model)
     zero = jnp.zeros((), jnp.int32)
-    return TrainingState(parameters, optimiser.init(parameters), parameters, jnp.asarray(-jnp.inf), zero, zero, zero)
+    return TrainingState(parameters, optimiser.init(parameters), parameters, jnp.asarray(-jnp.inf), zero, zero, zero, constants)
+
+
+def named_constants(constants: Model) -> dict[str, dict[str, Array]]:
+    """{'constants': {path: array}}, or nothing when there are none."""
+    named = name_leaves(constants)
+    return {"constants": named} if named else {}
 
 
 def name_leaves(tree) -> dict[str, Array]:

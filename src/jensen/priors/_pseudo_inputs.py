@@ -1,0 +1,75 @@
+"""What the priors share whose components are the encoder's posteriors at given inputs: p(z) = sum_k w_k q(z | u_k)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Array, Distribution, Float, Key
+from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
+from jensen.likelihoods import DataSummary
+
+ENCODE_BLOCK = 2048
+
+
+def mixture_of_posteriors(
+    name: str,
+    encoder: Callable[[Array], Distribution],
+    pseudo_inputs: Array,
+    log_weights: Float[Array, " components"] | None = None,
+    *,
+    levels: int | None = None,
+) -> Distribution:
+    """sum_k w_k q(z | u_k), each u_k encoded once; beyond ENCODE_BLOCK of them in blocks, whose gradient encodes again instead of keeping every layer.
+
+    Args:
+        name: of the prior, for messages.
+        encoder: one datum -> q(z|x).
+        pseudo_inputs: [K, *event], of any dtype.
+        log_weights: [K], need not be normalised; uniform when absent.
+        levels: a value v stands for v / levels.
+
+    Raises:
+        ValueError: a posterior that is not a diagonal normal.
+
+        mixture_of_posteriors("vamp", encoder, pseudo_inputs).log_prob(z)
+    """
+
+    def one(u: Array) -> tuple[Array, Array]:
+        u = u if jnp.issubdtype(u.dtype, jnp.inexact) else u.astype(float)
+        parameters = diagonal_normal_parameters(encoder(u / levels if levels else u))
+        if parameters is None:
+            raise ValueError(f"prior {name} needs an encoder whose posterior is a diagonal normal; use --prior mixture with this one.")
+        return parameters
+
+    if len(pseudo_inputs) <= ENCODE_BLOCK:
+        loc, scale = jax.vmap(one)(pseudo_inputs)
+    else:
+        loc, scale = jax.lax.map(jax.checkpoint(one), pseudo_inputs, batch_size=ENCODE_BLOCK)
+    return DiagonalNormalMixture(loc, scale, log_weights)
+
+
+def chosen_rows(name: str, data: DataSummary | None, num_components: int, key: Key) -> tuple[DataSummary, np.ndarray]:
+    """The data, and the indices of `num_components` different training rows, chosen by the key.
+
+    Raises:
+        ValueError: fewer rows than that are at hand.
+
+        data, index = chosen_rows("vamp_data", data, 500, jr.key(0))
+    """
+    check_components(name, num_components)
+    rows = 0 if data is None else len(data.rows)
+    if data is None or rows < num_components:
+        raise ValueError(
+            f"prior {name} needs at least num_components={num_components} training rows; {rows} are at hand. "
+            "Pass data=... to jensen.vae, or use fewer components."
+        )
+    return data, np.asarray(jr.permutation(key, rows))[:num_components]
+
+
+def check_components(name: str, num_components: int) -> None:
+    """Raises ValueError when there is no component."""
+    if num_components < 1:
+        raise ValueError(f"prior {name}: num_components must be at least 1; got {num_components}.")

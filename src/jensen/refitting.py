@@ -1,0 +1,156 @@
+"""`jensen.refit_prior`: a new prior for a trained model, whose encoder and decoder stay as they are.
+
+With these frozen, the ELBO depends on the prior through mean_n E_q(z|x_n) log p(z) alone, whose optimum is the aggregated posterior: what is won is marginal
+KL, nat by nat. It is the ordinary training of a model whose likelihood is 1, so that no decoder runs; data that are used as they are are encoded once in all.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._parameters import constant, partition
+from jensen._types import Array, Distribution, Key
+from jensen.bounds.elbo import ELBO
+from jensen.datasets import Dataset, load_dataset
+from jensen.decoders import AbstractDecoder
+from jensen.distributions import diagonal_normal
+from jensen.encoders import AbstractEncoder
+from jensen.fitting import Fit, check_data, stop_on_signals
+from jensen.generation import posterior_codes
+from jensen.gradients.pathwise import Pathwise
+from jensen.model import Model
+from jensen.models import Choice, build_model
+from jensen.models.hvae import HierarchicalPrior, top_level
+from jensen.priors import AbstractPrior
+from jensen.progress import FitProgress
+from jensen.training import Outcome, TrainingOptions, train
+
+
+def refit_prior(
+    model: Model,
+    prior: Choice | AbstractPrior,
+    data: Dataset | np.ndarray,
+    *,
+    key: Key,
+    progress: bool = True,
+    **options: Any,
+) -> Fit:
+    """Trains a new prior alone, by the single-sample ELBO, on the encoder of a trained model.
+
+    Args:
+        model: encoder and decoder are taken from it and do not change, bit for bit.
+        prior: a member of the priors room as for `jensen.vae`, or a prior of your own; of the top level in a model of several.
+        data: as for `jensen.fit`. Train values that are drawn afresh at every use (grey levels) are, and encoded again in every epoch.
+        key: a JAX random key.
+        progress: show a progress line on stderr.
+        options: epochs, batch_size, num_samples, learning_rate, patience: see `TrainingOptions`. There is no warm-up and beta is 1.
+
+    Returns:
+        A `Fit`: `fit.model` is the model with the prior that is best by validation data; its recipe records that prior. The bounds in `fit.history` are
+        -KL(q(z|x) || p(z)), without the reconstruction, nats per datum; of the top level in a model of several.
+
+    Raises:
+        ValueError: data that do not fit the model, an option that does not exist, a posterior that is not a diagonal normal, or a prior named for a model that
+            was put together by hand (give such a model the prior itself).
+
+        jensen.refit_prior(fit.model, "vamp", data, epochs=50, key=jax.random.key(3)).model
+    """
+    known = [f.name for f in fields(TrainingOptions) if f.name not in ("beta", "warm_up", "checkpoint_seconds")]
+    for name in options:
+        if name not in known:
+            raise ValueError(f"refit_prior has no option {name!r}; its training options: {', '.join(known)}.")
+    settings = TrainingOptions(**options, warm_up=0)
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    check_data(model, dataset)
+    key_prior, key_training = jr.split(key)
+    fresh = _with_prior(model, prior, dataset, key_prior)
+    prior_of_top, encoder_of_top = top_level(fresh.prior), top_level(model.encoder)
+    if not jax.tree.leaves(partition(prior_of_top).parameters):
+        return Fit(fresh, fresh, [], Outcome("completed", "the new prior has nothing to train.", 0), 0.0)
+    encoder, rows, validation = _Frozen(encoder_of_top), dataset.train, dataset.validation
+    if dataset.levels is None:
+        encoder, rows = _Known(), _moments(model, rows)
+        validation = _moments(model, validation) if len(validation) else rows[:0]
+    world = Model(_Around(prior_of_top, encoder_of_top), encoder, _One())
+    with stop_on_signals() as stop_requested, FitProgress(settings, shown=progress) as line:
+        trained = train(
+            world,
+            rows,
+            validation,
+            bound=ELBO(),
+            gradient=Pathwise(),
+            options=settings,
+            key=key_training,
+            levels=dataset.levels,
+            on_epoch=line.epoch,
+            on_compile=line.compiled,
+            stop_requested=stop_requested,
+        )
+    priors: list[Any] = [trained.model.prior, trained.last.prior]
+    best, last = (Model(_over(model, around.prior), model.encoder, model.decoder, fresh.recipe) for around in priors)
+    return Fit(best, last, trained.history, trained.outcome, trained.seconds)
+
+
+def _with_prior(model: Model, prior: Choice | AbstractPrior, dataset: Dataset, key: Key) -> Model:
+    if isinstance(prior, AbstractPrior):
+        return Model(_over(model, prior), model.encoder, model.decoder)
+    if model.recipe is None:
+        raise ValueError(f"the model was put together by hand, so that no prior {prior!r} can be built for it; give refit_prior the prior itself.")
+    fresh = build_model(model.recipe.values | {"prior": prior}, data=dataset, key=key)
+    return Model(_over(model, top_level(fresh.prior)), model.encoder, model.decoder, fresh.recipe)
+
+
+def _over(model: Model, top: AbstractPrior) -> AbstractPrior:
+    """The model's prior with another top level."""
+    return HierarchicalPrior(top, model.prior.below) if isinstance(model.prior, HierarchicalPrior) else top
+
+
+class _Around(AbstractPrior):
+    """The new prior as the frozen encoder shows it, whatever encoder it is called with."""
+
+    prior: AbstractPrior
+    encoder: AbstractEncoder = constant()
+
+    def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
+        del encoder
+        return self.prior(self.encoder)
+
+
+class _Frozen(AbstractEncoder):
+    encoder: AbstractEncoder = constant()
+
+    def __call__(self, x: Array) -> Distribution:
+        return self.encoder(x)
+
+
+class _Known(AbstractEncoder):
+    """The posterior of a datum given as its mean and scale, [2, D]."""
+
+    def __call__(self, x: Array) -> Distribution:
+        return diagonal_normal(x[0], x[1])
+
+
+class _One(AbstractDecoder):
+    """A likelihood of 1."""
+
+    def __call__(self, z: Array) -> Distribution:
+        return _Sure()
+
+
+class _Sure:
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        return jnp.zeros(sample_shape)
+
+    def log_prob(self, value: Any) -> Array:
+        return jnp.zeros(())
+
+
+def _moments(model: Model, rows: np.ndarray) -> np.ndarray:
+    """Mean and scale of every row's posterior, [N, 2, D]."""
+    codes = posterior_codes(model, rows)
+    return np.stack([codes["mean"], codes["scale"]], axis=1)
