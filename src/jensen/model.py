@@ -1,5 +1,6 @@
 """A latent-variable model is a prior, an encoder and a decoder, and nothing else; `vae` builds one from names."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,8 @@ def vae(
     encoder: Choice = "diagonal_normal",
     decoder: Choice = "feedforward",
     network: Choice = "dense",
+    encoder_network: Choice | None = None,
+    decoder_network: Choice | None = None,
     data: Dataset | np.ndarray | DataSummary | None = None,
     key: Key,
 ) -> Model:
@@ -64,6 +67,7 @@ def vae(
         event_shape: the shape of one datum.
         latent_dim: the number of latent dimensions.
         likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
+        encoder_network, decoder_network: the encoder's or the decoder's own network, where `network` is not to serve both.
         data: the training data, if at hand: they set initial biases, units and data-initialised pseudo-inputs. Not kept.
         key: a JAX random key.
 
@@ -71,7 +75,7 @@ def vae(
         A `Model`.
 
     Raises:
-        ValueError: an unknown name or option, latent_dim below 1, or an event shape that the data contradict.
+        ValueError: an unknown name or option, latent_dim below 1, an event shape that the data contradict, or a network for a part that has none.
 
         model = jensen.vae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
     """
@@ -95,16 +99,21 @@ def vae(
             ("encoder", encoders, encoder),
             ("decoder", decoders, decoder),
             ("network", networks, network),
+            ("encoder_network", networks, encoder_network),
+            ("decoder_network", networks, decoder_network),
         ]
+        if choice is not None
     }
 
-    def make_network(in_size: int, *, key: Key):
-        name, options = parts["network"]
-        return networks.build(name, options, {"in_size": in_size, "key": key})
+    def network_of(noun: str):
+        name, options = parts.get(f"{noun}_network", parts["network"])
+        return lambda in_size, *, key: networks.build(name, options, {"in_size": in_size, "event_shape": event_shape, "key": key})
 
     def build(room, noun: str, **context):
         name, options = parts[noun]
-        return room.build(name, options, {"event_shape": event_shape, "latent_dim": latent_dim, "data": data, "network": make_network, **context})
+        if f"{noun}_network" in parts and "network" not in inspect.signature(room.find(name)).parameters:
+            raise ValueError(f"{noun}_network has nothing to do: the {noun} {name!r} takes no network, it builds its own. Leave {noun}_network out.")
+        return room.build(name, options, {"event_shape": event_shape, "latent_dim": latent_dim, "data": data, "network": network_of(noun), **context})
 
     head: AbstractLikelihood = build(likelihoods, "likelihood")
     model_encoder = build(encoders, "encoder", key=key_encoder)

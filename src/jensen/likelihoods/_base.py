@@ -32,6 +32,14 @@ class DataSummary:
     rows: np.ndarray
     levels: int | None = None
 
+    @property
+    def input_scale(self) -> float:
+        """What networks divide centred data by: one number, for a scale per element would blow up pixels that are almost always 0; 1 for data within [0, 1]."""
+        # Grey levels are drawn as 0/1 before they reach a network: their units are already right.
+        if self.levels or (self.lower >= 0 and self.upper <= 1):
+            return 1.0
+        return float((self.scale.astype(np.float64) ** 2).mean() ** 0.5)
+
     def take(self, index: np.ndarray) -> np.ndarray:
         """The rows of these indices, float32, in the units of `mean`."""
         return (np.asarray(self.rows[index], np.float64) / (self.levels or 1)).astype(np.float32)

@@ -10,7 +10,10 @@ from jensen._types import Array, Float, Key
 
 
 class AbstractNetwork(eqx.Module):
-    """A vector of `in_size` numbers -> a vector of `out_size` features, for one datum; constructed with (in_size, *, key, options)."""
+    """A vector of `in_size` numbers -> a vector of `out_size` features, for one datum.
+
+    Constructed from context by name: in_size, key, event_shape (that of the data, whatever the network is to read).
+    """
 
     out_size: eqx.AbstractVar[int]
 
