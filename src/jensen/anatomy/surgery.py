@@ -22,6 +22,7 @@ from jensen._numerics import diagonal_normal_log_density, mixture_log_density
 from jensen._types import Array, Key
 from jensen.distributions import diagonal_normal_parameters
 from jensen.model import Model
+from jensen.weights import pairs_at_a_time
 
 BLOCK = 512
 PAIRS = 1_000_000_000
@@ -98,7 +99,7 @@ def surgery(
 
 
 def _draw(model: Model, data: np.ndarray, key: Key, draws: int) -> tuple[np.ndarray, ...]:
-    block = min(BLOCK, len(data))
+    block = min(max(1, pairs_at_a_time(model, data[0], BLOCK * draws) // draws), len(data))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)

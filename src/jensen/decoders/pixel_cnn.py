@@ -59,8 +59,8 @@ class PixelCNN(AbstractDecoder):
     ):
         if kernel < 3 or kernel % 2 == 0:
             raise ValueError(
-                f"decoder pixel_cnn: kernel must be odd and at least 3; got {kernel}. An even one has no middle tap, so that no mask can tell the pixels before "
-                "from a pixel itself; one of 1 sees no pixel before. Take 3 or 5."
+                f"decoder pixel_cnn: kernel must be odd and at least 3; got {kernel}. An even one has no middle tap, so that no mask can tell a pixel from "
+                "those before it; one of 1 sees no pixel before. Take 3 or 5."
             )
         if min(num_layers, channels) < 1:
             raise ValueError(f"decoder pixel_cnn: num_layers and channels must be at least 1; got {num_layers} and {channels}.")

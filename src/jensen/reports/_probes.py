@@ -1,4 +1,4 @@
-"""What the report asks of the model: codes of data, means of p(x|z), samples from the prior, and walks along single latent dimensions."""
+"""What the report asks of the model: codes of data, means of p(x|z), and walks along single latent dimensions."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._types import Key
+from jensen.generation import mean_along
 from jensen.model import Model
 
 BLOCK = 512
@@ -45,20 +45,21 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def decode(model: Model, codes: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at codes [M, D], [M, *event]."""
-    call = eqx.filter_jit(lambda model, z: jax.vmap(lambda z: model.decoder(z).mean)(z))
-    return np.asarray(call(model, jnp.asarray(codes, jnp.float32)))
+def decode(model: Model, codes: np.ndarray, data: np.ndarray | None = None) -> np.ndarray:
+    """The means of p(x|z) at codes [M, D], [M, *event].
 
-
-def sample_prior(model: Model, key: Key, count: int) -> np.ndarray:
-    """Codes z ~ p(z) [count, D], from the model's own prior as its encoder shows it."""
+    For an autoregressive decoder these are means of p(x_i | x_<i, z), along `data` [M, *event], or else along draws, with the same noise for all codes.
+    """
 
     @eqx.filter_jit
-    def call(model, keys):
-        return jax.vmap(model.prior(model.encoder).sample)(keys)
+    def call(model, z, x):
+        def one(z, x):
+            p = model.decoder(z)
+            return mean_along(model, p, p.sample(jr.key(0)) if x is None else x)
 
-    return np.asarray(call(model, jr.split(key, count)), np.float64)
+        return jax.vmap(one)(z, x)
+
+    return np.asarray(call(model, jnp.asarray(codes, jnp.float32), None if data is None else jnp.asarray(data)))
 
 
 def traverse(model: Model, codes: np.ndarray, datum: int) -> Traversal:
