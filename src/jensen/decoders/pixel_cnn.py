@@ -143,14 +143,14 @@ class _Pixels(eqx.Module):
             features = self.from_z[row, column]
             for layer, (weight, bias) in enumerate(zip(weights, decoder.biases, strict=True)):
                 if layer:
-                    inputs[layer] = jax.lax.dynamic_update_slice(inputs[layer], features[None, None], (row + middle, column + middle, 0))
+                    inputs[layer] = _put(inputs[layer], features, row + middle, column + middle)
                 patch = jax.lax.dynamic_slice(inputs[layer], (row, column, 0), weight.shape[:3])
                 features = jax.nn.relu(patch.ravel() @ weight.reshape(-1, weight.shape[3]) + bias + (0 if layer else features))
             outputs = outputs.at[:, row, column].add((features @ decoder.head.weight).reshape(outputs.shape[0], -1))
             drawn = likelihood(outputs.ravel()).sample(key).reshape(x.shape)
             x = x.at[row, column].set(drawn[row, column])
             seen = decoder.standardise(x)[row, column]
-            inputs[0] = jax.lax.dynamic_update_slice(inputs[0], seen[None, None], (row + middle, column + middle, 0))
+            inputs[0] = _put(inputs[0], seen, row + middle, column + middle)
             return x, outputs, inputs
 
         dtype = jax.eval_shape(lambda k: likelihood(decoder.head.bias.ravel()).sample(k), key).dtype
@@ -158,6 +158,10 @@ class _Pixels(eqx.Module):
         inputs = [jnp.zeros((height + 2 * middle, width + 2 * middle, w.shape[2]), w.dtype) for w in weights]
         x, *_ = jax.lax.fori_loop(0, height * width, pixel, (x, decoder.head.bias, inputs))
         return x.reshape(likelihood.event_shape)
+
+
+def _put(image: Array, pixel: Array, row: Array, column: Array) -> Array:
+    return jax.lax.dynamic_update_slice(image, pixel[None, None].astype(image.dtype), (row, column, 0))
 
 
 def _mask(kernel: int, *, own: bool) -> Array:

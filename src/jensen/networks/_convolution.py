@@ -33,6 +33,8 @@ def convolve(image: Float[Array, "height width in"], weight: Float[Array, "rows 
 
         convolve(jnp.ones((28, 28, 1)), jnp.ones((3, 3, 1, 8)), 2)  # [14, 14, 8]
     """
+    dtype = jnp.result_type(image, weight)
+    image, weight = image.astype(dtype), weight.astype(dtype)
     rows, columns = weight.shape[:2]
     if (rows, columns, stride) == (1, 1, 1):  # XLA's weight gradient of a 1x1 convolution takes many times that of the same product on a CPU
         return image @ weight[0, 0]
