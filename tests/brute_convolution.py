@@ -21,3 +21,13 @@ def gated(layers, image):
         value, gate = np.split(convolution(image, layer.weight, layer.stride) + np.asarray(layer.bias), 2, axis=-1)
         image = value / (1 + np.exp(-gate))
     return image
+
+
+def convolutions_in(program):
+    """The convolutions of a traced program, those of programs within it included."""
+    found = []
+    for equation in program.jaxpr.eqns:
+        found += [equation] if equation.primitive.name == "conv_general_dilated" else []
+        for inner in equation.params.values():
+            found += convolutions_in(inner) if hasattr(inner, "jaxpr") and hasattr(inner.jaxpr, "eqns") else []
+    return found

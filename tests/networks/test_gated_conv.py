@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import random as jr
 
-from brute_convolution import convolution, gated
+from brute_convolution import convolution, convolutions_in, gated
 from jensen.likelihoods import summarise
 from jensen.model import vae
 from jensen.networks import Convolution, networks
@@ -36,6 +36,13 @@ def test_a_convolution_is_its_sum_and_so_are_its_gradients(x64, kernel, stride):
     total = np.sum(np.asarray(g) * expected)
     assert float(jnp.sum(of_image * image)) == pytest.approx(total, abs=1e-11)
     assert float(jnp.sum(of_weight * weight)) == pytest.approx(total, abs=1e-11)
+    # Forward derivatives, derivatives of each datum within a batch, and second derivatives are those of the sum as well.
+    _, out_dot = jax.jvp(lambda x, w: convolve(x, w, stride), (image, weight), (image, weight))
+    np.testing.assert_allclose(out_dot, 2 * expected, atol=1e-12)
+    per_datum = jax.vmap(jax.grad(lambda w, x: jnp.sum(g * convolve(x, w, stride))), (None, 0))(weight, jnp.stack([image, 2 * image]))
+    np.testing.assert_allclose(per_datum, [of_weight, 2 * of_weight], atol=1e-11)
+    mixed = jax.jacfwd(lambda c: jax.grad(lambda w: jnp.sum(g * convolve(c * image, w, stride)))(weight))(2.0)
+    np.testing.assert_allclose(mixed, of_weight, atol=1e-11)
 
 
 @pytest.mark.parametrize("event_shape", [(6, 5), (6, 5, 1), (5, 6, 3)])
@@ -69,18 +76,15 @@ def test_data_and_samples_merge_into_one_convolution_per_layer_and_one_for_each_
     def loss(network):
         return jax.vmap(jax.vmap(network))(x).sum()
 
-    def convolutions(jaxpr):
-        for equation in jaxpr.eqns:
-            if equation.primitive.name == "conv_general_dilated":
-                yield equation
-            for inner in equation.params.values():
-                yield from convolutions(getattr(inner, "jaxpr", inner)) if hasattr(getattr(inner, "jaxpr", inner), "eqns") else ()
-
-    forward = list(convolutions(jax.make_jaxpr(loss)(network).jaxpr))
+    forward = convolutions_in(jax.make_jaxpr(loss)(network))
     assert [e.invars[0].aval.shape[0] for e in forward] == [35, 35]  # the third layer's kernel is 1: a plain product
-    both = list(convolutions(jax.make_jaxpr(jax.grad(loss))(network).jaxpr))
+    both = convolutions_in(jax.make_jaxpr(jax.grad(loss))(network))
     assert len(both) == 2 + 2 + 1  # forward, weights, and the input of the second layer
-    assert all(e.params["batch_group_count"] == e.params["feature_group_count"] == 1 for e in both)
+    # In the layout for which XLA has a fast path in loops on CPUs: images NHWC, kernels HWIO.
+    for e in both:
+        d = e.params["dimension_numbers"]
+        assert (d.lhs_spec, d.rhs_spec, d.out_spec) == ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+        assert e.params["batch_group_count"] == e.params["feature_group_count"] == 1
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,9 @@ def test_refusals_name_the_value_and_the_remedy(event_shape, options, message):
 
 def test_a_latent_code_is_no_image_and_the_refusal_says_where_the_network_goes():
     options = {"event_shape": (8, 8), "latent_dim": 3, "key": jr.key(0)}
-    with pytest.raises(ValueError, match=r"images of 64 numbers, and was asked to read 3 .*--set encoder_network.name=gated_conv.*--set decoder.name=gated_conv"):
+    with pytest.raises(
+        ValueError, match=r"images of 64 numbers, and was asked to read 3 .*--set encoder_network.name=gated_conv.*--set decoder.name=gated_conv"
+    ):
         vae(**options, network="gated_conv")
     model = vae(**options, encoder_network={"name": "gated_conv", **SMALL})
     assert model.encoder.network.out_size == 4 * 4 * 2

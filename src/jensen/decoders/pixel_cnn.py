@@ -116,14 +116,18 @@ class _Pixels(eqx.Module):
         samples = jax.vmap(self._one_sample)(jr.split(key, int(np.prod(sample_shape))))
         return samples.reshape(*sample_shape, *self.decoder.likelihood.event_shape)
 
-    def _conditionals(self, x: Array) -> Distribution:
+    def outputs(self, x: Array) -> Float[Array, " outputs"]:
+        """What the likelihood is given for every pixel, when the pixels before it are those of x."""
         decoder = self.decoder
         first, *others = zip(decoder.masked_weights, decoder.biases, strict=True)
         # The convolution of x has a place of its own: for many codes of one datum it is done once.
         features = jax.nn.relu(convolve(decoder.standardise(x), first[0]) + first[1] + self.from_z)
         for weight, bias in others:
             features = jax.nn.relu(convolve(features, weight) + bias)
-        return decoder.likelihood(decoder.head(features))
+        return decoder.head(features)
+
+    def _conditionals(self, x: Array) -> Distribution:
+        return self.decoder.likelihood(self.outputs(x))
 
     def _one_sample(self, key: Key) -> Array:
         """One pass over the pixels. What a layer found at the pixels before is kept, so that a pixel costs one patch per layer: all of them one forward pass.
