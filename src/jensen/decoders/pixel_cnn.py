@@ -93,7 +93,7 @@ class PixelCNN(AbstractDecoder):
     def standardise(self, x: Array) -> Array:
         """An image as the first layer sees it, [H, W, C]: (x - mean) / scale with fixed moments of the training data."""
         mean, scale = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        return (x.reshape(mean.shape).astype(mean.dtype) - mean) / scale
+        return (x.reshape(mean.shape) - mean) / scale
 
 
 class _Pixels(eqx.Module):
