@@ -20,6 +20,19 @@ def test_every_default_is_filled_in_and_survives_toml():
     assert Config.read(tomllib.loads(config.to_toml())) == config
 
 
+def test_a_part_s_own_network_takes_what_it_does_not_say_from_the_one_of_both():
+    config = Config.read({"network": {"hidden": [40]}, "decoder_network": {"activation": "tanh"}})
+    assert config.decoder_network == {"name": "dense", "hidden": [40], "activation": "tanh"}
+    assert config.encoder_network is None
+    assert "encoder_network" not in tomllib.loads(config.to_toml())
+    assert Config.read(tomllib.loads(config.to_toml())) == config
+    other = Config.read(assignments(["encoder_network.name=gated_conv", "encoder_network.channels=[4, 2]", "network.hidden=[40]"]))
+    assert other.encoder_network == {"name": "gated_conv", "channels": [4, 2], "kernels": [7, 3, 5, 3, 3], "strides": [1, 2, 1, 2, 1]}
+    assert other.network["hidden"] == [40]
+    with pytest.raises(ValueError, match=r"encoder_network.hidden does not exist for the network 'gated_conv'; it has: channels, kernels, strides"):
+        Config.read({"encoder_network": {"name": "gated_conv", "hidden": [3]}})
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

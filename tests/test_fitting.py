@@ -216,6 +216,52 @@ def test_code_from_outside_runs_only_when_trusted(fitted, tmp_path, monkeypatch)
         _ = jensen.load("run", trust_code=True).model
 
 
+def test_a_parts_own_network_from_outside_needs_the_same_trust(fitted, tmp_path, monkeypatch):
+    _, data = fitted
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from jensen.networks import AbstractNetwork\nclass Same(AbstractNetwork):\n    out_size: int\n"
+        "    def __init__(self, in_size: int):\n        self.out_size = in_size\n    def __call__(self, x):\n        return x\n"
+    )
+    model = jensen.vae(data.event_shape, latent_dim=2, network=SMALL, encoder_network="./net.py", data=data, key=KEY)
+    jensen.fit(model, data, epochs=1, key=KEY, out="run", progress=False)
+    with pytest.raises(RunError, match=r"uses a encoder_network from outside jensen, ./net.py; loading a run executes nothing"):
+        _ = jensen.load("run").model
+    assert jensen.load("run", trust_code=True).model.encoder.network.out_size == 9
+    Path("net.py").write_text(Path("net.py").read_text() + "# changed")
+    with pytest.raises(RunError, match="not the file that"):
+        _ = jensen.load("run", trust_code=True).model
+
+
+def test_a_run_with_convolutions_resumes_loads_and_is_reported(tmp_path):
+    from jensen.config import Config
+    from jensen.evaluation import account_of, report_of, start_run
+
+    np.save(tmp_path / "x.npy", binary(60))
+    values = {
+        "data": {"source": str(tmp_path / "x.npy")},
+        "model": {"latent_dim": 2},
+        "encoder_network": {"name": "gated_conv", "channels": [3, 2], "kernels": [3, 3], "strides": [1, 2]},
+        "decoder": {"name": "pixel_cnn", "num_layers": 2, "channels": 4},
+        "training": {"epochs": 1, "batch_size": 20},
+        "account": {"num_samples": 30, "num_draws": 2},
+    }
+    start_run(Config.read(values), tmp_path / "run", overwrite=False, progress=False)
+    on, data = resume_run(jensen.load(tmp_path / "run"), epochs=2, progress=False)
+    run = jensen.load(tmp_path / "run")
+    assert run.config["encoder_network"] == {"name": "gated_conv", "channels": [3, 2], "kernels": [3, 3], "strides": [1, 2]}
+    assert run.config["network"]["name"] == "dense"
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(run.model), leaves(on.model), strict=True))
+    values["training"] |= {"epochs": 2, "warm_up": 0}
+    straight, _ = start_run(Config.read(values), tmp_path / "straight", overwrite=False, progress=False)
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(on.last), leaves(straight.last), strict=True))
+    account = account_of(run, "test", dataset=data)
+    assert account.elbo.value == pytest.approx(account.reconstruction.value - account.average_kl.value, abs=1e-9)
+    page = report_of(run, dataset=data).read_text()
+    assert "autoregressive" in page
+    assert "pixels drawn before it" in page
+
+
 def test_other_data_than_the_runs_are_refused(copied):
     with pytest.raises(RunError, match=r"passed from Python; name the data with --data"):
         _ = jensen.load(copied).dataset

@@ -36,6 +36,8 @@ SMALL = {"latent_dim": 2, "network": {"name": "dense", "hidden": (4,)}}
         ({"network": {"name": "dense", "hidden": (5, 0)}}, "every layer needs a width of at least 1; got 5 -> 0"),
         ({"network": {"name": "gated_dense", "hidden": (0,)}}, "every layer needs a width of at least 1"),
         ({"encoder": {"name": "diagonal_normal", "max_log_scale": -1.0}}, "max_log_scale must be positive; got -1.0"),
+        ({"decoder": "pixel_cnn", "event_shape": (4, 4), "decoder_network": "dense"}, "decoder_network has nothing to do: the decoder 'pixel_cnn' takes no"),
+        ({"decoder_network": "dens"}, r"unknown network 'dens' \(did you mean 'dense'\?\)"),
         ({"data": np.zeros((7, 3), np.uint8)}, r"event_shape \(4,\) disagrees with the data's \(3,\)"),
     ],
 )
@@ -56,6 +58,18 @@ def test_the_recipe_builds_the_same_model_again(prior, likelihood, network):
     other = build_model(model.recipe.values | {"latent_dim": 4}, data=None, key=jr.key(1))
     assert model.recipe == again.recipe != other.recipe
     assert hash(model.recipe) == hash(again.recipe)
+
+
+def test_encoder_and_decoder_may_have_networks_of_their_own():
+    own = {"encoder_network": {"name": "gated_dense", "hidden": (3,)}, "decoder_network": {"name": "dense", "hidden": (6, 7)}}
+    for names in (("encoder_network",), ("decoder_network",), ("encoder_network", "decoder_network")):
+        model = vae((4,), **SMALL, **{n: own[n] for n in names}, key=jr.key(1))
+        assert model.encoder.network.out_size == (3 if "encoder_network" in names else 4)
+        assert model.decoder.network.out_size == (7 if "decoder_network" in names else 4)
+        assert {n for n in model.recipe.values if n.endswith("_network")} == set(names)
+        again = vae(**model.recipe.values, key=jr.key(1))
+        assert jax.tree.structure(model) == jax.tree.structure(again)
+        assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(model), jax.tree.leaves(again), strict=True))
 
 
 def test_the_recipe_holds_every_option_as_plain_values():

@@ -8,7 +8,7 @@ import pytest
 from jax import random as jr
 
 from jensen.models.vae import vae
-from jensen.weights import datum_log_weights, log_weights
+from jensen.weights import LARGEST, datum_log_weights, log_weights, pairs_at_a_time
 from linear_gaussian import make
 
 compiled = eqx.filter_jit(log_weights)
@@ -99,3 +99,16 @@ def test_the_exact_number_of_samples_is_drawn_whatever_the_batch_size(small_vae)
     assert len(np.unique(log_w)) == log_w.size
     with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
         log_weights(model, x, jr.key(6), 0)
+
+
+def test_fewer_pairs_are_decoded_at_a_time_where_a_decoder_makes_large_arrays():
+    x = np.zeros((28, 28), np.uint8)
+    wide = {"name": "gated_conv", "hidden": (3,), "channels": (32, 32), "kernels": (3, 3)}
+    dense, convolutional, autoregressive = (
+        vae((28, 28), latent_dim=2, network={"name": "dense", "hidden": (5,)}, decoder=d, key=jr.key(0))
+        for d in ("feedforward", wide, {"name": "pixel_cnn", "num_layers": 2, "channels": 32})
+    )
+    assert pairs_at_a_time(dense, x, 2048) == 2048
+    assert pairs_at_a_time(convolutional, x, 2048) == LARGEST["cpu"] // (28 * 28 * 64)  # values and gates
+    assert pairs_at_a_time(autoregressive, x, 2048) == LARGEST["cpu"] // (28 * 28 * 32)
+    assert pairs_at_a_time(convolutional, x, 7) == 7

@@ -21,6 +21,8 @@ ROOMS = {
     "encoder": Room("jensen.encoders", "encoder"),
     "decoder": Room("jensen.decoders", "decoder"),
     "network": Room("jensen.networks", "network"),
+    "encoder_network": Room("jensen.networks", "network"),
+    "decoder_network": Room("jensen.networks", "network"),
     "bound": Room("jensen.bounds", "bound"),
     "gradient": Room("jensen.gradients", "gradient estimator"),
 }
@@ -100,6 +102,8 @@ class Config(_Section):
     encoder: dict[str, Any] = {"name": "diagonal_normal"}
     decoder: dict[str, Any] = {"name": "feedforward"}
     network: dict[str, Any] = {"name": "dense"}
+    encoder_network: dict[str, Any] | None = None  # where `network` is not to serve both; what is not said is taken from `network`
+    decoder_network: dict[str, Any] | None = None
     bound: dict[str, Any] = {"name": "elbo"}
     gradient: dict[str, Any] = {"name": "pathwise"}
     training: TrainingOptions = TrainingOptions()
@@ -109,7 +113,9 @@ class Config(_Section):
     @model_validator(mode="after")
     def _resolve_rooms(self) -> "Config":
         for section, room in ROOMS.items():
-            setattr(self, section, _resolve(section, room, getattr(self, section), type(self).model_fields[section].default))
+            given, default = getattr(self, section), type(self).model_fields[section].default
+            if given is not None:
+                setattr(self, section, _resolve(section, room, given, self.network if default is None else default))
         return self
 
     @staticmethod

@@ -19,7 +19,7 @@ from jensen.runs import Run, create
 if TYPE_CHECKING:
     from numpy import ndarray
 
-MODEL_PARTS = ("prior", "likelihood", "encoder", "decoder", "network")
+MODEL_PARTS = ("prior", "likelihood", "encoder", "decoder", "network", "encoder_network", "decoder_network")
 # Independent streams for everything that is drawn with one seed.
 STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4}
 

@@ -4,6 +4,7 @@ Everything either makes log-weights (an encoder's samples, annealing, somebody e
 Random keys are folded from (key, datum index, sample index), so no result depends on how data and samples are grouped into batches and chunks.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from jaxtyping import Shaped
 
 from jensen._types import Array, Distribution, Float, Int, Key
 from jensen.model import Model
+
+LARGEST, LARGEST_ELSEWHERE = {"cpu": 2**24}, 2**28  # numbers in one array while many samples are decoded: 64 MB, or 1 GB
 
 
 class LogWeights(eqx.Module):
@@ -51,6 +54,31 @@ def over_samples(function: Callable[[Array], Any], num_samples: int, block: int 
     if num_samples == 1:  # under the batch's vmap, a second one of length 1 makes XLA transpose the operands of every weight gradient
         return jax.tree.map(lambda leaf: leaf[None], function(samples[0]))
     return jax.vmap(function)(samples) if block is None or block >= num_samples else jax.lax.map(function, samples, batch_size=block)
+
+
+def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
+    """How many (datum, sample) pairs to decode at a time, at most `most`: as many as keep the largest array that decoding makes within LARGEST numbers.
+
+    For a dense decoder that is `most`; the feature images of a convolutional one are a hundred times as large.
+
+        pairs_at_a_time(model, data[0], 2048)
+    """
+
+    def decode(x, key):
+        return model.decoder(model.encoder(x).sample(key)).log_prob(x)
+
+    largest = _largest_array(jax.make_jaxpr(decode)(x, jr.key(0)).jaxpr)
+    return max(1, min(most, LARGEST.get(jax.default_backend(), LARGEST_ELSEWHERE) // largest))
+
+
+def _largest_array(jaxpr) -> int:
+    """The most numbers that one operation of a program gives, programs within it included."""
+    largest = 1
+    for equation in jaxpr.eqns:
+        inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
+        sizes = [_largest_array(p) for p in inner if hasattr(p, "eqns")] + [math.prod(getattr(v.aval, "shape", ())) for v in equation.outvars]
+        largest = max(largest, *sizes)
+    return largest
 
 
 def log_weights(

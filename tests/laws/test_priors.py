@@ -13,7 +13,7 @@ from jensen._parameters import partition
 from jensen.bounds import ELBO
 from jensen.gradients import ClosedFormKL
 from jensen.likelihoods import likelihoods, summarise
-from jensen.model import vae
+from jensen.models.vae import vae
 from jensen.priors import priors
 from linear_gaussian import LinearEncoder
 

@@ -4,7 +4,8 @@ import pytest
 from _worlds import account_of, echo_data, echo_model, inputs_of
 
 import jensen.reports._report as report
-from jensen.reports._probes import STEPS, decode, encode, sample_prior, traverse
+from jensen.generation import prior_samples
+from jensen.reports._probes import STEPS, decode, encode, traverse
 from jensen.reports._rows import median_datum
 from jensen.reports._style import styled
 from jensen.reports._vectors import Vectors
@@ -32,7 +33,7 @@ def test_a_traversal_walks_between_the_quantiles_of_the_most_active_dimensions()
 
 def test_samples_come_from_the_model_s_own_prior(monkeypatch):
     model, seen = echo_model((3,), prior_centre=100.0), {}
-    z = sample_prior(model, jax.random.key(0), 200)
+    z = prior_samples(model, 200, jax.random.key(0))["z"]
     assert np.abs(z.mean(axis=0) - 100).max() < 5 / np.sqrt(200)
     assert np.allclose(decode(model, z), z)
     draw = Vectors.samples

@@ -24,6 +24,7 @@ from jensen._numerics import diagonal_normal_log_density, mixture_log_density
 from jensen._types import Array, Distribution, Key
 from jensen.distributions import diagonal_normal_parameters, level_log_probs, top_code, top_of
 from jensen.model import Model
+from jensen.weights import pairs_at_a_time
 
 BLOCK = 512
 PAIRS = 1_000_000_000
@@ -115,12 +116,14 @@ def surgery(
     return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated.reshape(n, draws), loc, scale, z)
 
 
-def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int = BLOCK) -> tuple[np.ndarray, ...]:
+def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int | None = None) -> tuple[np.ndarray, ...]:
     """(z [N, draws, D], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels], posterior means and scales [N, D]), float64 arrays, `block`
     data at a time; z, means and scales are those of the top level.
 
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
     """
+    if block is None:
+        block = max(1, pairs_at_a_time(model, data[0], BLOCK * draws) // draws)
     block = min(block, len(data))
     prior = model.prior(model.encoder)  # once for all blocks: a prior may encode thousands of rows
     parts = []

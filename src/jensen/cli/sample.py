@@ -7,7 +7,8 @@ import typer
 
 from jensen.cli.options import Checkpoint, Json, RunArgument, Seed, TrustCode, open_run, print_json, run_seed
 
-HELP = """Draw z from the run's prior and x from p(x|z); write them as .npz (z, mean, x), and as a picture if they are images.
+HELP = """Draw z from the run's prior and x from p(x|z); write them as .npz (z, mean, x), and as a picture if they are images. From an
+autoregressive decoder, mean is for each pixel that of its distribution given z and the pixels of x before it.
 
 Example: jensen sample runs/digits --num-samples 64 --out samples.npz
 """
@@ -33,11 +34,14 @@ def sample(
     from jensen.cli.output import write_arrays
     from jensen.evaluation import stream_key
     from jensen.generation import prior_samples
+    from jensen.progress import CountProgress
 
     target = Path(out) if out else opened.path / "samples.npz"
     if target.suffix not in (".npz", ".csv"):
         raise ValueError(f"--out wants a file that ends in .npz or .csv; got {out!r}.")
-    arrays = prior_samples(opened.model, num_samples, stream_key(run_seed(opened, seed), "sample"))
+    with CountProgress() as bar:
+        key = stream_key(run_seed(opened, seed), "sample")
+        arrays = prior_samples(opened.model, num_samples, key, on_progress=lambda *a: bar.advance("samples", *a))
     write_arrays(str(target), arrays)
     written = [str(target)]
     if arrays["mean"].ndim == 3:

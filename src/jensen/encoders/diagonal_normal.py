@@ -45,9 +45,8 @@ class DiagonalNormal(AbstractEncoder):
         size = event_size(event_shape)
         self.network = network(size, key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        # One scale for all elements: a per-element one would blow up pixels that are almost always 0.
         self.data_mean = jnp.zeros(size) if data is None else jnp.asarray(data.mean.ravel())
-        self.data_scale = jnp.ones(()) if data is None else jnp.asarray(_overall_scale(data))
+        self.data_scale = jnp.ones(()) if data is None else jnp.asarray(data.input_scale)
         self.max_log_scale = max_log_scale
 
     def standardise(self, x: Array) -> Float[Array, " size"]:
@@ -57,10 +56,3 @@ class DiagonalNormal(AbstractEncoder):
     def __call__(self, x: Array) -> Distribution:
         loc, log_scale = self.head(self.network(self.standardise(x))).reshape(2, -1)
         return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -self.max_log_scale, self.max_log_scale)))
-
-
-def _overall_scale(data: DataSummary) -> float:
-    # Grey levels are drawn as 0/1 before they reach the encoder: their units are already right.
-    if data.levels or (data.lower >= 0 and data.upper <= 1):
-        return 1.0
-    return float((data.scale.astype("float64") ** 2).mean() ** 0.5)

@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 from jensen._types import Array, Distribution, Key
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.model import Model
+from jensen.weights import pairs_at_a_time
 
 ROWS_PER_CALL = 16384
 DEFAULT_CHUNK = {"cpu": 2048}
@@ -102,7 +103,7 @@ def estimate_evidence(
         model: the model.
         data: [N, *event].
         key: with it, a datum's index and a sample's number everything random is determined.
-        chunk: how many (datum, sample) pairs are decoded at a time; bounds the memory, not the result.
+        chunk: how many (datum, sample) pairs are decoded at a time; bounds the memory, not the result. By default by the size of the decoder's arrays.
         on_progress: called with the number of data done and N.
 
     Returns:
@@ -151,7 +152,8 @@ def _summary(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
 def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
     """float64 log-weights [some data, S], in the order of the data."""
     samples = estimator.num_samples
-    chunk = chunk or DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK)
+    if chunk is None:
+        chunk = pairs_at_a_time(model, data[0], DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK))
     if chunk < 1:
         raise ValueError(f"chunk must be at least 1; got {chunk}.")
     block = min(samples, max(1, chunk // 4)) if samples * 2 > chunk else samples

@@ -47,6 +47,14 @@ class DataSummary:
         mean, scale = np.zeros(event_shape, np.float32), np.ones(event_shape, np.float32)
         return DataSummary(event_shape, mean, scale, facts["lower"], facts["upper"], rows, facts["levels"], placeholder=True)
 
+    @property
+    def input_scale(self) -> float:
+        """What networks divide centred data by: one number, for a scale per element would blow up pixels that are almost always 0; 1 for data within [0, 1]."""
+        # Grey levels are drawn as 0/1 before they reach a network: their units are already right.
+        if self.levels or (self.lower >= 0 and self.upper <= 1):
+            return 1.0
+        return float((self.scale.astype(np.float64) ** 2).mean() ** 0.5)
+
     def take(self, index: np.ndarray) -> np.ndarray:
         """The rows of these indices, float32, in the units of `mean`."""
         return (np.asarray(self.rows[index], np.float64) / (self.levels or 1)).astype(np.float32)

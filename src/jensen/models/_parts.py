@@ -1,7 +1,10 @@
 """What every architecture needs to turn names into parts: the rooms, the data's summary, the context that constructors ask for."""
 
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,7 +19,15 @@ from jensen.priors import priors
 
 Choice = str | Mapping[str, Any]  # a name, or {"name": ..., option: value}
 Data = Dataset | np.ndarray | DataSummary | Mapping[str, Any] | None
-ROOMS = {"likelihood": likelihoods, "prior": priors, "encoder": encoders, "decoder": decoders, "network": networks}
+ROOMS = {
+    "likelihood": likelihoods,
+    "prior": priors,
+    "encoder": encoders,
+    "decoder": decoders,
+    "network": networks,
+    "encoder_network": networks,
+    "decoder_network": networks,
+}
 
 
 class Parts:
@@ -24,7 +35,7 @@ class Parts:
 
     Args:
         event_shape: the shape of one datum.
-        choices: {noun: Choice} for the nouns of ROOMS.
+        choices: {noun: Choice} for the nouns of ROOMS; those of encoder_network and decoder_network may be None.
         data: the training data, if at hand, or the facts of them that a recipe holds.
 
     Raises:
@@ -33,7 +44,7 @@ class Parts:
         Parts((8, 8), {"prior": "vamp", ...}, data).build("prior", latent_dim=16, key=key)
     """
 
-    def __init__(self, event_shape: Sequence[int], choices: Mapping[str, Choice], data: Data):
+    def __init__(self, event_shape: Sequence[int], choices: Mapping[str, Choice | None], data: Data):
         self.event_shape = tuple(int(n) for n in event_shape)
         if not self.event_shape or min(self.event_shape) < 1:
             raise ValueError(f"event_shape must name at least one axis, each of length 1 or more; got {self.event_shape}. For single numbers use (1,).")
@@ -46,31 +57,36 @@ class Parts:
         if data is not None and data.event_shape != self.event_shape:
             raise ValueError(f"event_shape {self.event_shape} disagrees with the data's {data.event_shape}.")
         self.data = data
-        self.resolved = {noun: resolve_choice(room, choices[noun]) for noun, room in ROOMS.items()}
+        self.resolved = {noun: resolve_choice(room, choice) for noun, room in ROOMS.items() if (choice := choices.get(noun)) is not None}
         self.likelihood: AbstractLikelihood = self.build("likelihood")
 
     def build(self, noun: str, **context: Any) -> Any:
         """The part called `noun`; `context` is what its constructor may ask for beside event_shape, data, network and likelihood."""
         name, options = self.resolved[noun]
-        shared = {"event_shape": self.event_shape, "data": self.data, "network": self.network}
+        if f"{noun}_network" in self.resolved and "network" not in inspect.signature(ROOMS[noun].find(name)).parameters:
+            raise ValueError(f"{noun}_network has nothing to do: the {noun} {name!r} takes no network, it builds its own. Leave {noun}_network out.")
+        shared = {"event_shape": self.event_shape, "data": self.data, "network": partial(self.network, of=noun)}
         head = {} if noun == "likelihood" else {"likelihood": self.likelihood}
         return ROOMS[noun].build(name, options, {**shared, **head, **context})
 
-    def network(self, in_size: LatentDim, *, key: Key) -> AbstractNetwork | Joined:
-        """The chosen network for `in_size` inputs; for several inputs (a tuple of sizes) a network that joins them."""
-        name, options = self.resolved["network"]
+    def network(self, in_size: LatentDim, *, key: Key, of: str = "") -> AbstractNetwork | Joined:
+        """The network of a part for `in_size` inputs; for several inputs (a tuple of sizes) a network that joins them.
 
-        def make(part: str | None) -> Callable[..., AbstractNetwork]:
-            chosen = {"name": name, **(options if part is None else networks.find(name).part(options, part))}
+        A part's own network (encoder_network) reads data; what else there is to read, codes and features, `network` reads.
+        """
+        if isinstance(in_size, int):
+            return self._network(f"{of}_network", None)(in_size, key=key)
+        size = math.prod(self.event_shape)
 
-            def build(size: int, *, key: Key) -> AbstractNetwork:
-                return networks.build(chosen["name"], {k: v for k, v in chosen.items() if k != "name"}, {"in_size": size, "key": key})
+        def stem(inputs: int, *, key: Key) -> AbstractNetwork:
+            return self._network(f"{of}_network" if inputs == size else "network", "stem")(inputs, key=key)
 
-            return build
+        return Joined(in_size, stem, self._network("network", "trunk"), key)
 
-        if isinstance(in_size, tuple):
-            return Joined(in_size, make("stem"), make("trunk"), key)
-        return make(None)(in_size, key=key)
+    def _network(self, noun: str, part: Literal["stem", "trunk"] | None) -> Callable[..., AbstractNetwork]:
+        name, options = self.resolved.get(noun, self.resolved["network"])
+        chosen = options if part is None else networks.find(name).part(options, part)
+        return lambda size, *, key: networks.build(name, chosen, {"in_size": size, "event_shape": self.event_shape, "key": key})
 
     def recipe(self, model: str, latent_dim: int | Sequence[int]) -> dict[str, Any]:
         """What `Recipe` records: with it and the rows of the training data, a model of the same structure can be built."""

@@ -4,6 +4,7 @@ q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1}),    p(x, z_1 .. z_L) =
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -87,6 +88,8 @@ def hvae(
     encoder: Choice = "diagonal_normal",
     decoder: Choice = "feedforward",
     network: Choice = "dense",
+    encoder_network: Choice | None = None,
+    decoder_network: Choice | None = None,
     data: Data = None,
     key: Key,
 ) -> Model:
@@ -99,7 +102,8 @@ def hvae(
         event_shape: the shape of one datum.
         latent_dim: the latent dimensions of z1, z2, ...; one number means two levels of that size.
         prior: of the top level.
-        likelihood, encoder, decoder, network, data, key: see `vae`; the encoder is q(z_L|x), the decoder's input is the whole code.
+        likelihood, encoder, decoder, network, encoder_network, decoder_network, data, key: see `vae`; the encoder is q(z_L|x), the decoder's input is the
+            whole code.
 
     Returns:
         A `Model`.
@@ -115,6 +119,7 @@ def hvae(
     for size in sizes:
         check_latent_dim(size)
     choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder, key_below_prior, key_below_encoder = jr.split(key, 5)
     data_size = 1
@@ -122,14 +127,14 @@ def hvae(
         data_size *= n
     pairs = list(zip(sizes[-2::-1], sizes[:0:-1], strict=True))  # (this level, the one above), from under the top down
 
-    def conditionals(key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
+    def conditionals(of: str, key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
         keys = jr.split(key, len(pairs))
-        return tuple(ConditionalNormal(inputs(above), size, parts.network, k) for (size, above), k in zip(pairs, keys, strict=True))
+        return tuple(ConditionalNormal(inputs(above), size, partial(parts.network, of=of), k) for (size, above), k in zip(pairs, keys, strict=True))
 
     return Model(
-        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals(key_below_prior, lambda above: above)),
+        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals("prior", key_below_prior, lambda above: above)),
         encoder=HierarchicalEncoder(
-            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder), conditionals(key_below_encoder, lambda above: (data_size, above))
+            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder), conditionals("encoder", key_below_encoder, lambda above: (data_size, above))
         ),
         decoder=parts.build("decoder", latent_dim=sizes, key=key_decoder),
         recipe=Recipe(parts.recipe("hvae", sizes)),

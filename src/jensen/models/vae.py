@@ -18,6 +18,8 @@ def vae(
     encoder: Choice = "diagonal_normal",
     decoder: Choice = "feedforward",
     network: Choice = "dense",
+    encoder_network: Choice | None = None,
+    decoder_network: Choice | None = None,
     data: Data = None,
     key: Key,
 ) -> Model:
@@ -27,6 +29,7 @@ def vae(
         event_shape: the shape of one datum.
         latent_dim: the number of latent dimensions.
         likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
+        encoder_network, decoder_network: the encoder's or the decoder's own network, where `network` is not to serve both.
         data: the training data, if at hand: they set initial biases, units and pseudo-inputs. Only the priors vamp_data and aggregated keep rows of them. From
             the facts in a recipe the same structure is built again, its values meaningless.
         key: a JAX random key.
@@ -35,12 +38,13 @@ def vae(
         A `Model`.
 
     Raises:
-        ValueError: an unknown name or option, latent_dim below 1, or an event shape that the data contradict.
+        ValueError: an unknown name or option, latent_dim below 1, an event shape that the data contradict, or a network for a part that has none.
 
         model = jensen.vae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
     """
     check_latent_dim(latent_dim)
     choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder = jr.split(key, 3)
     return Model(

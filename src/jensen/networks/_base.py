@@ -12,7 +12,10 @@ from jensen._types import Array, Float, Key
 
 
 class AbstractNetwork(eqx.Module):
-    """A vector of `in_size` numbers -> a vector of `out_size` features, for one datum; constructed with (in_size, *, key, options)."""
+    """A vector of `in_size` numbers -> a vector of `out_size` features, for one datum.
+
+    Constructed from context by name: in_size, key, event_shape (that of the data, whatever the network is to read).
+    """
 
     out_size: eqx.AbstractVar[int]
 
@@ -22,7 +25,10 @@ class AbstractNetwork(eqx.Module):
 
     @classmethod
     def part(cls, options: Mapping[str, Any], which: Literal["stem", "trunk"]) -> dict[str, Any]:
-        """The options of the two parts of a network of several inputs: its last hidden layer is the trunk, those before are each input's stem."""
+        """The options of the two parts of a network of several inputs: its last hidden layer is the trunk, those before are each input's stem. A
+        network without `hidden` is the same in either place."""
+        if "hidden" not in options:
+            return dict(options)
         hidden = list(options["hidden"])
         return {**options, "hidden": (hidden[:-1] or hidden) if which == "stem" else hidden[-1:]}
 

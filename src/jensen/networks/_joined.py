@@ -1,13 +1,26 @@
 """A network of several inputs: a stem for each, their features concatenated, a trunk on top (the HVAE of Tomczak & Welling 2018)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 
-from jensen._types import Array, Float, Key
+from jensen._types import Array, Float, Key, LatentDim
 from jensen.networks._base import AbstractNetwork
+from jensen.networks.gated_dense import GatedDense
+
+
+def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
+    """Gated dense layers of these widths on a code; on the levels of a code, joined.
+
+    gated_dense((40, 40), [300, 784], key)((z1, z2))
+    """
+    if isinstance(in_size, int):
+        return GatedDense(in_size, key=key, hidden=hidden)
+    stem, trunk = (partial(GatedDense, **GatedDense.part({"hidden": hidden}, part)) for part in ("stem", "trunk"))
+    return Joined(in_size, stem, trunk, key)
 
 
 class Joined(eqx.Module):

@@ -1,4 +1,4 @@
-"""What the report asks of the model: codes of data, means of p(x|z), samples from the prior, and walks along single latent dimensions."""
+"""What the report asks of the model: codes of data, means of p(x|z), and walks along single latent dimensions."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._types import Key
 from jensen.distributions import complete, top_of
+from jensen.generation import mean_along
 from jensen.model import Model
 
 BLOCK = 512
@@ -47,38 +47,36 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
 
 
 def decode(model: Model, codes: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior."""
+    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior.
+
+    For an autoregressive decoder these are means of p(x_i | x_<i, z) along draws, with the same noise for all codes.
+    """
 
     @eqx.filter_jit
     def call(model, codes):
         prior = model.prior(model.encoder)
-        return jax.vmap(lambda z: model.decoder(complete(prior, z)).mean)(codes)
+
+        def one(z):
+            p = model.decoder(complete(prior, z))
+            return mean_along(model, p, p.sample(jr.key(0)) if model.decoder.autoregressive else None)
+
+        return jax.vmap(one)(codes)
 
     return np.asarray(call(model, jnp.asarray(codes, jnp.float32)))
 
 
 def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at the posterior mean of each datum's code, level after level from the top, [M, *event]."""
+    """The means of p(x|z) at the posterior mean of each datum's code, level after level from the top, [M, *event]; along the datum itself (`mean_along`)."""
 
     @eqx.filter_jit
     def call(model, data):
         def one(x):
             posterior = model.encoder(x)
-            return model.decoder(complete(posterior, top_of(posterior).mean)).mean
+            return mean_along(model, model.decoder(complete(posterior, top_of(posterior).mean)), x)
 
         return jax.vmap(one)(data)
 
     return np.asarray(call(model, jnp.asarray(data)))
-
-
-def sample_prior(model: Model, key: Key, count: int) -> np.ndarray:
-    """Codes z ~ p(z) [count, D], from the model's own prior as its encoder shows it; of the top level in a model of several."""
-
-    @eqx.filter_jit
-    def call(model, keys):
-        return jax.vmap(top_of(model.prior(model.encoder)).sample)(keys)
-
-    return np.asarray(call(model, jr.split(key, count)), np.float64)
 
 
 def traverse(model: Model, codes: np.ndarray, datum: int) -> Traversal:

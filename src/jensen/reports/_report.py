@@ -11,12 +11,13 @@ import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
 from jensen.anatomy import Account
 from jensen.anatomy.units import ACTIVE_VARIANCE
+from jensen.generation import prior_samples
 from jensen.reports import ReportInputs
 from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pareto_k
 from jensen.reports._html import configuration_groups, render
 from jensen.reports._mosaic import is_image, thumbnail, value_range_of
 from jensen.reports._pictures import Pictures
-from jensen.reports._probes import QUANTILES, decode, encode, reconstruct, sample_prior, traverse
+from jensen.reports._probes import QUANTILES, encode, reconstruct, traverse
 from jensen.reports._rows import Datum, account_rows, median_datum, tail_shape, values_text, worst_data
 from jensen.reports._style import Drawing, line_art, picture, styled
 from jensen.reports._vectors import Vectors
@@ -72,6 +73,7 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "warm_up": curves.warm_up_epochs(inputs.history) if inputs.history else 0,
         "best_epoch": curves.best_epoch(inputs.history) if inputs.history else 0,
         "is_image": pictures is not None,
+        "autoregressive": inputs.model.decoder.autoregressive,
         "ink": pictures is not None and pictures.ink,
         "quantiles": QUANTILES,
         "start": start,
@@ -91,7 +93,7 @@ def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pic
     show = picture if pictures else line_art
     chosen = np.unique(np.linspace(0, len(data) - 1, min(artist.reconstruction_count, len(data))).round().astype(int))
     shown, reconstructed = data[chosen], reconstruct(inputs.model, data[chosen])
-    samples = decode(inputs.model, sample_prior(inputs.model, jr.key(inputs.seed), artist.sample_count))
+    samples = prior_samples(inputs.model, artist.sample_count, jr.key(inputs.seed))["mean"]
     walk = traverse(inputs.model, codes, start)
     named = ", ".join(f"z{i}" for i in walk.dimensions)
     drawn = {

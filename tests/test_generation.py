@@ -1,0 +1,46 @@
+"""Samples from a model: of an autoregressive decoder, the means along the samples, in blocks that change nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jensen
+import jensen.generation as generation
+from jensen.generation import mean_along, prior_samples
+from jensen.reports._probes import decode
+
+PIXEL = {"name": "pixel_cnn", "num_layers": 2, "channels": 4}
+DENSE = {"name": "dense", "hidden": (5,)}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return jensen.vae((2, 3), latent_dim=2, decoder=PIXEL, network=DENSE, key=jax.random.key(0))
+
+
+def test_means_are_those_of_each_pixel_given_z_and_the_sample_before_it(model, monkeypatch):
+    done = []
+    found = prior_samples(model, 50, jax.random.key(1), on_progress=lambda *a: done.append(a))
+    assert done == [(50, 50)]
+    again = jax.vmap(lambda z, x: mean_along(model, model.decoder(z), x))(jnp.asarray(found["z"]), jnp.asarray(found["x"]))
+    np.testing.assert_allclose(found["mean"], again, atol=1e-6)
+    # x_i is 1 with the probability that the mean says: the sum of x - mean over 300 pixels is a martingale of this variance.
+    error = np.sqrt((found["mean"] * (1 - found["mean"])).sum())
+    assert abs((found["x"] - found["mean"]).sum()) < 5 * error
+    monkeypatch.setattr(generation, "AUTOREGRESSIVE_BLOCK", 16)
+    done.clear()
+    blocks = prior_samples(model, 50, jax.random.key(1), on_progress=lambda *a: done.append(a))
+    assert done == [(16, 50), (32, 50), (48, 50), (50, 50)]
+    np.testing.assert_array_equal(blocks["x"], found["x"])
+
+
+def test_the_report_decodes_along_the_data_or_along_draws_with_common_noise(model):
+    codes = np.asarray([[0.3, -0.2], [0.3, -0.2], [1.5, 0.4]])
+    x = np.random.default_rng(0).integers(0, 2, (3, 2, 3)).astype(np.uint8)
+    expected = [model.decoder(jnp.asarray(z, jnp.float32)).conditional_mean(jnp.asarray(row)) for z, row in zip(codes, x, strict=True)]
+    np.testing.assert_allclose(decode(model, codes, x), expected, atol=1e-6)
+    drawn = decode(model, codes)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    plain = jensen.vae((2, 3), latent_dim=2, network=DENSE, key=jax.random.key(0))
+    np.testing.assert_allclose(decode(plain, codes, x)[2], plain.decoder(jnp.asarray(codes[2], jnp.float32)).mean, atol=1e-6)
