@@ -67,7 +67,7 @@ def test_encoder_and_decoder_may_have_networks_of_their_own():
         assert model.encoder.network.out_size == (3 if "encoder_network" in names else 4)
         assert model.decoder.network.out_size == (7 if "decoder_network" in names else 4)
         assert {n for n in model.recipe.values if n.endswith("_network")} == set(names)
-        again = vae(**model.recipe.values, key=jr.key(1))
+        again = build_model(model.recipe.values, key=jr.key(1))
         assert jax.tree.structure(model) == jax.tree.structure(again)
         assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(model), jax.tree.leaves(again), strict=True))
 
