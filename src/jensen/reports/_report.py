@@ -96,11 +96,12 @@ def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pic
     samples = prior_samples(inputs.model, artist.sample_count, jr.key(inputs.seed))["mean"]
     walk = traverse(inputs.model, codes, start)
     named = ", ".join(f"z{i}" for i in walk.dimensions)
+    means = "Means, given the pixels drawn before each," if inputs.model.decoder.autoregressive else "Means"
     drawn = {
         "reconstructions": (f"{len(chosen)} data beside their reconstructions.", lambda at: artist.reconstructions(shown, reconstructed, at)),
-        "samples": (f"Means of p(x|z) for {len(samples)} codes drawn from the prior.", lambda at: artist.samples(samples, at)),
+        "samples": (f"{means} of p(x|z) for {len(samples)} codes drawn from the prior.", lambda at: artist.samples(samples, at)),
         "traversals": (
-            f"Mean of p(x|z) as one latent coordinate moves from low to high, for {named}; start: datum {start}.",
+            f"{means} of p(x|z) as one latent coordinate moves from low to high, for {named}; start: datum {start}.",
             lambda at: artist.traversals(walk, at),
         ),
     }
