@@ -232,6 +232,7 @@ def test_without_a_run_one_is_trained_first_and_shortened_on_request(tmp_path, c
     out = capsys.readouterr().out
     assert "The ladder of priors on digits: nats per datum" in out
     assert "At K = N = 1257 the marginal KL on train is 0.000" in out
+    assert "log p(x) is that of the first 20 of 1257 train data and of the first 20 of 360 test data." in out
     run = jensen.load("runs/prior-ladder/digits-epochs2")
     assert (run.status, run.config["prior"]["name"], run.config["training"]["warm_up"]) == ("completed", "standard_normal", 0)
     found = json.loads((tmp_path / "runs" / "prior-ladder" / "results.json").read_text())

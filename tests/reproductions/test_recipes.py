@@ -56,7 +56,7 @@ def test_recipes_have_the_authors_settings_and_published_figures(recipe):
     assert recipe.figures[-1].source == "original"
     assert len(recipe.figures) == (2 if data == "mnist" else 1)
     # A figure from memory is never the one to compare with where another was read.
-    assert [f.basis for f in recipe.figures][0] == ("read" if data == "mnist" else recipe.figures[-1].basis)
+    assert recipe.figures[0].basis == ("read" if data == "mnist" else recipe.figures[-1].basis)
 
 
 def test_every_combination_is_there_and_the_vampprior_is_published_as_the_better_one():

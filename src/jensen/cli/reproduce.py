@@ -13,9 +13,9 @@ HELP = """Make published figures again, and see them beside ours; without a NAME
 vampprior: the VampPrior paper's table, each row a recipe that `jensen fit --config` runs alone. Rows take hours on CPUs; --epochs shortens the schedule, and
 the row says so.
 
-prior-ladder: priors in the order in which they look at the data, from N(0, I) to the aggregated posterior, on one frozen encoder; minutes for digits, far longer
-for mnist. By --set: components=[1,10,100] (the K to measure; K = N is always there), rows=1500 (data of each split whose evidence is estimated), base_epochs=100 (of
-the first training).
+prior-ladder: priors in the order in which they look at the data, from N(0, I) to the aggregated posterior, on one frozen encoder; minutes for digits, far
+longer for mnist. By --set: components=[1,10,100] (the K to measure; K = N is always there), rows=1500 (data of each split whose evidence is estimated),
+base_epochs=100 (of the first training).
 
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
 Exit code 1 when a row has no figure (it diverged, or its data are missing).
