@@ -359,6 +359,25 @@ def test_a_full_disk_is_named(runs, capsys, monkeypatch):
     assert "Traceback" not in err
 
 
+def test_ctrl_c_in_the_last_epoch_leaves_a_complete_run_and_says_what_is_missing(tmp_path, capsys, monkeypatch):
+    from jensen.progress import FitProgress
+
+    shown = FitProgress.epoch
+
+    def stop(self, record):
+        shown(self, record)
+        if record["epoch"] == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(FitProgress, "epoch", stop)
+    run = tmp_path / "run"
+    code, _, err = call(capsys, "fit", "digits", "--out", str(run), *QUICK)
+    assert code == 130
+    assert f"The training is complete; its account was not made. Make it with: jensen account {run}" in err
+    assert jensen.load(run).status == "completed"
+    assert call(capsys, "account", str(run), "--num-samples", "5", "--num-draws", "1")[0] == 0
+
+
 @pytest.mark.timeout(180)
 def test_ctrl_c_saves_says_how_to_resume_and_exits_with_130(tmp_path, capsys):
     run = tmp_path / "run"

@@ -108,6 +108,9 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(shelf, capsys
     assert len({r["log_p"] for r in (again, other, seeded)}) == 3
     runs = [row["run"] for row in json.loads((tmp_path / "out" / "results.json").read_text())["rows"]]
     assert runs == ["out/digits-vae-vamp", "out/digits-vae-vamp-epochs5", "out/digits-vae-vamp-seed3"]
+    call(capsys, "--only", "digits-vae-vamp", "--out", str(tmp_path / "out"))  # the same folder by another name
+    again = [row["run"].replace(str(tmp_path) + "/", "") for row in json.loads((tmp_path / "out" / "results.json").read_text())["rows"]]
+    assert again == runs
     _, out, _ = call(capsys, "--only", "digits-vae-vamp", "--epochs", "5")
     assert "shortened: 5 of 6 epochs, warm-up 1; 60 importance samples, not 5000" in out
 
@@ -147,6 +150,19 @@ def test_a_run_killed_before_its_first_checkpoint_or_its_last_record_goes_on(she
     for path in run.checkpoints.folder.glob("*.sha256"):
         path.unlink()
     assert rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])["digits-vae-vamp"]["log_p"] == first["log_p"]
+
+
+def test_a_damaged_checkpoint_is_the_fault_of_its_row_alone(shelf, capsys):
+    assert call(capsys, "--json", "--only", "digits-vae-vamp")[0] == 0
+    run = jensen.load("out/digits-vae-vamp")
+    victim = max((p for p in (run.checkpoints.folder / "6").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    victim.write_bytes(victim.read_bytes()[:-1])
+    (run.path / "evidence" / "test-60.npz").unlink()
+    code, out, _ = call(capsys, "--json")
+    rows = rows_of(out)
+    assert code == 1
+    assert re.search(r"checkpoint of epoch 6 .* is damaged", rows["digits-vae-vamp"]["message"])
+    assert rows["digits-vae-standard_normal"]["status"] == "done"
 
 
 def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypatch):

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jensen.reports._style import BLUE, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import BLUE, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, quiet_axis
 
 COLOURS = {"rerun": ORANGE, "original": PURPLE}
 ROW, HEAD, FOOT = 0.55, 0.36, 0.42
@@ -56,7 +56,8 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
             )
         marker = {"fmt": "o", "markersize": 6, "color": BLUE, "capsize": 3, "linewidth": 1.4}
         axes.errorbar(row["log_p"], at + 0.13, xerr=2 * row["standard_error"], markerfacecolor="white" if row["shortened"] else BLUE, **marker)
-        axes.annotate(plain(round(row["log_p"], 2)), (row["log_p"], at + 0.13), (0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=INK)
+        label = f"{row['log_p']:.2f}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(label, (row["log_p"], at + 0.13), (0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=INK)
     axes.set_yticks(range(len(rows)), [row["recipe"].split("-", 1)[1].replace("-", ", ").replace("_", " ") + _schedule(row) for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.margins(x=0.12)

@@ -15,17 +15,19 @@ KINDS = {
 }
 
 
-def notes(rows: list[dict[str, Any]], n: int) -> tuple[str, ...]:
-    """What the rows say, in sentences; the first is N(0, I), the last the aggregated posterior, K = N = `n`."""
+def notes(rows: list[dict[str, Any]], sizes: dict[str, int], evidence_rows: dict[str, int]) -> tuple[str, ...]:
+    """What the rows say, in sentences; the first is N(0, I), the last the aggregated posterior, K = N. `sizes` and `evidence_rows`: data by split."""
     near, far = rows[0], rows[-1]
     information = [plus_minus(*(far[s]["index_information"][k] for k in ("value", "standard_error"))) for s in SPLITS]
     gap = [number(row["train"]["elbo"]["value"] - row["test"]["elbo"]["value"]) for row in (near, far)]
+    part = [f"the first {evidence_rows[s]} of {sizes[s]} {s} data" for s in SPLITS if evidence_rows[s] < sizes[s]]
     return (
         f"I(n; z) is {information[0]} on train and {information[1]} on test for every prior: the encoder is frozen. "
         "q(z) of a split is the mixture over its own data.",
-        f"At K = N = {n} the marginal KL on train is {number(far['train']['marginal_kl']['value'], 3)}: the prior regularises the codes no more. "
+        f"At K = N = {sizes['train']} the marginal KL on train is {number(far['train']['marginal_kl']['value'], 3)}: the prior regularises the codes no more. "
         f"From N(0, I) to there, train ELBO less test ELBO goes from {gap[0]} to {gap[1]}.",
         *(_best(rows, line) for line in ("elbo", "evidence")),
+        *([f"log p(x) is that of {' and of '.join(part)}."] if part else []),
         "+- is the Monte Carlo standard error; all priors see the same draws. gain: test log p(x) less that under N(0, I), paired, +- over the data.",
     )
 

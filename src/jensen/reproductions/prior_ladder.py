@@ -204,7 +204,6 @@ class PriorLadder(AbstractReproduction):
             for name, other in (("gain", rungs[0]), ("over_aggregated", rungs[-1])):
                 row[name] = {s: {m: paired(rung[s][m]["per_datum"], other[s][m]["per_datum"]) for m in ("elbo", "evidence")} for s in SPLITS}
             plain.append(row)
-        n = len(dataset.train)
         details = {"unit": "nats per datum", "run": str(base.path), "data": dataset.name, "n": {s: len(dataset.split(s)) for s in SPLITS}}
         details |= {
             "num_samples": self.num_samples,
@@ -212,7 +211,15 @@ class PriorLadder(AbstractReproduction):
             "epochs": epochs,
             "seed": self.seed,
         }
-        results = Results(f"The ladder of priors on {dataset.name}: nats per datum", COLUMNS, tuple(plain), notes(plain, n), details, 0, tuple(files))
+        results = Results(
+            f"The ladder of priors on {dataset.name}: nats per datum",
+            COLUMNS,
+            tuple(plain),
+            notes(plain, details["n"], details["evidence_rows"]),
+            details,
+            0,
+            tuple(files),
+        )
         results.write(self.out)
         return results
 

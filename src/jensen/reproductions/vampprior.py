@@ -76,13 +76,14 @@ class VampPrior(AbstractReproduction):
 
     def _row(self, recipe: Recipe, *, progress: bool) -> dict[str, Any]:
         from jensen.runs import RunError
+        from jensen.training import CheckpointError
 
         row: dict[str, Any] = {"recipe": recipe.name, "seed": self.seed, "num_samples": self.num_samples, "published": _published(recipe)}
         try:
             config = self._config(recipe)
             row |= {"run": str(self._folder(recipe, config)), **self._schedule(recipe, config)}
             return row | self._trained(config, Path(row["run"]), progress=progress)
-        except (ValueError, OSError, RunError) as error:  # the other rows go on
+        except (ValueError, OSError, RunError, CheckpointError) as error:  # the other rows go on
             return row | {"status": "failed", "message": str(error)}
 
     def _trained(self, config: "Config", path: Path, *, progress: bool) -> dict[str, Any]:
@@ -157,10 +158,11 @@ class VampPrior(AbstractReproduction):
     def _earlier(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         import json
 
-        key = lambda r: (r.get("run"), r["recipe"], r["num_samples"])  # noqa: E731
+        # By the run folder's name: the folder it lies in may be named in more than one way.
+        key = lambda r: (Path(r.get("run", "")).name, r["recipe"], r["num_samples"])  # noqa: E731
         try:
             before = json.loads((self.out / "results.json").read_text())["rows"]
-            return [row for row in before if row["status"] == "done" and Path(row["run"]).is_dir() and key(row) not in {key(r) for r in rows}]
+            return [row for row in before if row["status"] == "done" and (self.out / Path(row["run"]).name).is_dir() and key(row) not in {key(r) for r in rows}]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
