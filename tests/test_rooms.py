@@ -31,15 +31,15 @@ def test_the_package_gives_every_class_by_its_name_and_lists_them():
 
 
 def test_options_are_those_with_a_default():
-    assert {k: p.default for k, p in priors.options("vamp").items()} == {"num_components": 500, "initialise": "random", "learn_weights": False}
+    assert {k: p.default for k, p in priors.options("vamp_data").items()} == {"num_components": 500, "learn_weights": False}
     assert priors.options("standard_normal") == {}
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vmap", r"unknown prior 'vmap' \(did you mean 'vamp'\?\); known: mixture, "),
-        ("qqqq", r"unknown prior 'qqqq'; known: mixture"),
+        ("vmap", r"unknown prior 'vmap' \(did you mean 'vamp'\?\); known: aggregated, flow, mixture, "),
+        ("qqqq", r"unknown prior 'qqqq'; known: aggregated, flow, mixture"),
         ("missing.py", r"no such file: missing.py. A name ending in .py is read as a path"),
     ],
 )
@@ -58,7 +58,7 @@ def test_nearest_offers_only_what_is_close():
     [
         ({"num_component": 3}, r"prior 'vamp' has no option 'num_component' \(did you mean 'num_components'\?\); its options: num_components, initialise"),
         ({"latent_dim": 3}, "has no option 'latent_dim'"),
-        ({"initialise": "rand"}, r"initialise must be one of random, data; got 'rand' \(did you mean 'random'\?\)"),
+        ({"onto_range": "clipp"}, r"onto_range must be one of sigmoid, clip; got 'clipp' \(did you mean 'clip'\?\)"),
     ],
 )
 def test_a_wrong_option_is_refused_with_those_there_are(options, message):

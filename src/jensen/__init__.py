@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jensen import gradients as gradients
     from jensen import likelihoods as likelihoods
     from jensen import priors as priors
+    from jensen._parameters import constant as constant
     from jensen.anatomy import Account as Account
     from jensen.anatomy import account as account
     from jensen.anatomy import compare as compare
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Account": "jensen.anatomy",
     "account": "jensen.anatomy",
     "compare": "jensen.anatomy",
+    "constant": "jensen._parameters",
     "surgery": "jensen.anatomy",
     "Dataset": "jensen.datasets",
     "load_dataset": "jensen.datasets",

@@ -51,8 +51,9 @@ def refit_prior(
         options: epochs, batch_size, num_samples, learning_rate, patience: see `TrainingOptions`. There is no warm-up and beta is 1.
 
     Returns:
-        A `Fit`: `fit.model` is the model with the prior that is best by validation data; its recipe records that prior. The bounds in `fit.history` are
-        -KL(q(z|x) || p(z)), without the reconstruction, nats per datum; of the top level in a model of several.
+        A `Fit`: `fit.model` is the model with the prior that is best by validation data; its recipe records that prior (there is none with a
+        prior of your own). The bounds in `fit.history` are -KL(q(z|x) || p(z)), without the reconstruction, nats per datum; of the top level in a
+        model of several. Nothing is written.
 
     Raises:
         ValueError: data that do not fit the model, an option that does not exist, a posterior that is not a diagonal normal, or a prior named for a model that

@@ -47,6 +47,14 @@ def test_every_dimension_depends_on_others_and_the_density_is_exact_where_it_was
     assert np.abs(jacobian - np.eye(latent_dim)).max() > 0.05
 
 
+def test_samples_in_single_precision_are_finite_even_of_a_wild_spline():
+    prior = build(16)
+    leaves, structure = jax.tree.flatten(partition(prior).parameters)
+    moved = [0.2 * jr.normal(key, leaf.shape) for key, leaf in zip(jr.split(jr.key(1), len(leaves)), leaves, strict=True)]
+    flow = eqx.apply_updates(prior, jax.tree.unflatten(structure, moved)).flow
+    assert np.isfinite(flow.sample(jr.key(2), (20_000,))).all()
+
+
 def test_trained_on_two_clusters_it_finds_them(x64):
     target = DiagonalNormalMixture(jnp.array([[-2.0, 0.0], [2.0, 1.0]]), jnp.full((2, 2), 0.5))
     prior = build(num_layers=4, hidden=16)

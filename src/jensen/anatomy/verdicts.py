@@ -16,7 +16,10 @@ BARELY_USED, SATURATED, UNTRUSTED = 0.05, 0.95, 0.05
 # What to try for the prior line, by the prior that is there already.
 BETTER_PRIOR = {
     "vamp": "more components: --set prior.num_components=1000; or learned weights: --set prior.learn_weights=true",
+    "vamp_data": "pseudo-inputs that learn: --prior vamp; or more components: --set prior.num_components=1000",
+    "aggregated": "one that knows less of the training data: --prior vamp",
     "mixture": "more components: --set prior.num_components=500; or --prior vamp",
+    "flow": "more layers: --set prior.num_layers=16; or --prior vamp",
 }
 
 
