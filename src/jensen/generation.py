@@ -33,6 +33,15 @@ def prior_samples(model: Model, num_samples: int, key: Key) -> dict[str, np.ndar
     return _in_blocks(jax.vmap(one), np.arange(num_samples))
 
 
+def likelihood_range(model: Model) -> tuple[float, float] | None:
+    """The interval that the model's data lie in, if its likelihood has both ends: what pictures of them should be drawn over.
+
+    likelihood_range(jensen.vae((8, 8), key=key))  # (0.0, 1.0)
+    """
+    interval = getattr(getattr(model.decoder, "likelihood", None), "interval", None)
+    return interval if interval is not None and np.isfinite(interval).all() else None
+
+
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """The mean and scale of q(z|x) for every row, arrays [N, D].
 

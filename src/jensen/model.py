@@ -112,6 +112,8 @@ def vae(
     model_prior = build(priors, "prior", likelihood=head, key=key_prior)
     recipe = {"event_shape": list(event_shape), "latent_dim": latent_dim}
     recipe |= {noun: {"name": name, **options} for noun, (name, options) in parts.items()}
+    # What the data decided is part of the recipe: a run is loaded again without them.
+    recipe["likelihood"] |= {k: getattr(head, k, None) for k, v in parts["likelihood"][1].items() if v is None}
     return Model(model_prior, model_encoder, model_decoder, Recipe(recipe))
 
 

@@ -3,6 +3,7 @@
 a and b are the training data's mean and standard deviation per element, fixed, so that a network near its initialisation already fits the data's range.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import equinox as eqx
@@ -61,6 +62,10 @@ class Normal(AbstractLikelihood):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         del data  # the units already hold it
         return jnp.zeros(self.num_outputs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return -math.inf, math.inf
 
     @classmethod
     def outside(cls, values: np.ndarray) -> np.ndarray:

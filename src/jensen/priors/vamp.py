@@ -1,7 +1,7 @@
 """The variational mixture of posteriors, p(z) = sum_k w_k q(z | u_k) (Tomczak & Welling 2018, equation 9).
 
-The pseudo-inputs u_k are parameters. They live in the data's range: bounded data map an unconstrained parameter through a sigmoid onto [lower, upper]; data
-without bounds use it directly, in units of the data's standard deviation.
+The pseudo-inputs u_k are parameters. They live in the data's range: bounded data map an unconstrained parameter through a sigmoid onto the
+likelihood's interval; data without bounds (or with one, such as counts) use it directly, in units of the data's standard deviation.
 """
 
 from collections.abc import Callable
@@ -48,11 +48,12 @@ class Vamp(AbstractPrior):
             raise ValueError(f"prior vamp: num_components must be at least 1; got {num_components}.")
         zeros = np.zeros(event_shape, np.float32)
         mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
-        # Half-bounded or unbounded data: a sigmoid onto the observed range would forbid what the likelihood allows, so it is used for binary data only.
-        self.bounded = bool(likelihood.outside(np.asarray([-0.5, 0.5])).all())
+        # Half-bounded or unbounded data: a sigmoid onto the observed range would forbid what the likelihood allows.
+        lower, upper = likelihood.interval
+        self.bounded = bool(np.isfinite([lower, upper]).all())
         if self.bounded:
-            self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
-            mean = zeros + 0.5 if data is None else np.clip(mean, 0.01, 0.99)
+            mean = np.full(event_shape, (lower + upper) / 2, np.float32) if data is None else mean
+            self.centre, self.spread = jnp.asarray(zeros + lower), jnp.asarray(zeros + (upper - lower))
         else:
             self.centre, self.spread = jnp.asarray(mean), jnp.asarray(scale)
         key_choice, key_noise = jr.split(key)
@@ -72,15 +73,14 @@ class Vamp(AbstractPrior):
     @property
     def pseudo_inputs(self) -> Float[Array, "components *event"]:
         """u_1 ... u_K in the data's own units."""
-        if self.bounded:
-            return jax.nn.sigmoid(self.raw)
         centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
-        return centre + spread * self.raw
+        return centre + spread * (jax.nn.sigmoid(self.raw) if self.bounded else self.raw)
 
     def _to_raw(self, pseudo_inputs: Array) -> Array:
+        standardised = (pseudo_inputs - self.centre) / self.spread
         if not self.bounded:
-            return (pseudo_inputs - self.centre) / self.spread
-        clipped = jnp.clip(pseudo_inputs, 0.01, 0.99)
+            return standardised
+        clipped = jnp.clip(standardised, 0.01, 0.99)
         return jnp.log(clipped) - jnp.log1p(-clipped)
 
 
