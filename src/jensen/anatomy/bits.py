@@ -16,7 +16,7 @@ def dimensions_in_bits(model: Model) -> int | None:
     """
     if model.recipe is None:
         head = getattr(model.decoder, "likelihood", None)
-        return math.prod(head.event_shape) if getattr(head, "bits_per_dimension", False) else None
+        return math.prod(head.event_shape) if head is not None and head.bits_per_dimension else None
     cls = likelihoods.find(model.recipe.values["likelihood"]["name"])
     return math.prod(model.recipe.values["event_shape"]) if cls.bits_per_dimension else None
 

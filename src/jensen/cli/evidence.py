@@ -59,8 +59,7 @@ def evidence(
         return
     print(f"log p(x) = {found.value:.3f} +- {found.standard_error:.3f} nats per datum ({estimator}, {num_samples} samples, {len(rows)} {split} data)")
     if bits is not None:
-        print(
-            f"         = {bits['evidence']['value']:.4f} +- {bits['evidence']['standard_error']:.4f} bits per dimension ({dimensions} dimensions; lower is better)"
-        )
+        value, error = bits["evidence"]["value"], bits["evidence"]["standard_error"]
+        print(f"         = {value:.4f} +- {error:.4f} bits per dimension ({dimensions} dimensions; lower is better)")
     print(f"k-hat is above {pareto_k_threshold(num_samples):.2f} for {found.untrusted:.1%} of the data", end="")
     print(": there the value is likely too low and its standard error too small." if found.untrusted > 0.05 else ".")

@@ -1,4 +1,4 @@
-"""The continuous Bernoulli over a whole event: a density on [0, 1] (Loaiza-Ganem & Cunningham 2019, equations 4 and 6), by its logits l = log(lambda / (1 - lambda)).
+"""The continuous Bernoulli over a whole event, a density on [0, 1] (Loaiza-Ganem & Cunningham 2019), by its logits l = log(lambda / (1 - lambda)).
 
     p(x) = C(lambda) lambda^x (1 - lambda)^(1 - x) = exp(l x - A(l)),        A(l) = log((e^l - 1) / l) = l/2 + log(sinh(u) / u),   u = |l| / 2
 

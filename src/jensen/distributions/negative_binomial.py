@@ -1,4 +1,4 @@
-"""Independent negative binomial counts over a whole event, by mean m and inverse dispersion r, variance m + m^2 / r (the convention of scVI, Lopez et al. 2018).
+"""Independent negative binomial counts over a whole event, by mean m and inverse dispersion r, variance m + m^2 / r (as in scVI, Lopez et al. 2018).
 
     log p(x) = log Gamma(x + r) - log Gamma(r) - log x! + r log(r / (r + m)) + x log(m / (r + m))
 

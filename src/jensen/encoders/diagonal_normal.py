@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import diagonal_normal
@@ -19,8 +20,8 @@ from jensen.networks import AbstractNetwork, Linear
 class DiagonalNormal(AbstractEncoder):
     """A network and a linear head for mean and log scale. Inputs are centred and scaled by the training data's moments where they are known.
 
-    `input_transform='log1p'` shows the network log(1 + x), centred and scaled as such: for heavy-tailed counts (scVI, Lopez et al. 2018), which as they are would
-    be one large number beside many near 0. It changes the encoder's input alone: the data and their likelihood stay as they are.
+    `input_transform='log1p'` shows the network log(1 + x), centred and scaled as such: for heavy-tailed counts (scVI, Lopez et al. 2018), which are
+    otherwise one large number beside many near 0. It changes the encoder's input alone: the data and their likelihood stay as they are.
     `max_log_scale` bounds |log s|, which keeps exp finite; at its default of 10 it binds for scales under 5e-5 or over 2e4 only.
 
         DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)

@@ -35,8 +35,8 @@ class Categorical(AbstractLikelihood):
                 raise ValueError("likelihood categorical: num_classes must be given when no data are: --set likelihood.num_classes=10, or data=... in Python.")
             if data.upper >= MOST_CLASSES:
                 raise ValueError(
-                    f"likelihood categorical: the data's largest value is {data.upper:.6g}, and one block of outputs for each class would be very many. Counts are "
-                    "for poisson or negative_binomial; or say how many classes there are: --set likelihood.num_classes=..."
+                    f"likelihood categorical: the data's largest value is {data.upper:.6g}, and each class takes a block of outputs. Counts are for "
+                    "poisson or negative_binomial; or say how many classes there are: --set likelihood.num_classes=..."
                 )
             num_classes = max(2, int(data.upper) + 1)
         if num_classes < 2:

@@ -21,8 +21,8 @@ class DiscretizedLogistic(AbstractLikelihood):
 
     Data come as levels 0 .. num_bins - 1 (bytes), or as bin centres (v + 1/2) / num_bins; `units` says which, and by default the data do. The probabilities are
     the same either way. `scale`: 'shared' is one for all elements, 'element' one for each, 'datum' is given by the decoder for each element of each datum (the
-    paper's). `mean_margin` (default: half a bin) keeps locations off 0 and 1; `min_log_scale` and `max_log_scale` clip the log scale. Locations and scales start
-    at the training data's moments, just inside those bounds: at one, no gradient would move them.
+    paper's). `mean_margin` (default: half a bin) keeps locations off 0 and 1; `min_log_scale` and `max_log_scale` clip the log scale. Locations and scales
+    start at the training data's moments, just inside those bounds: at one, no gradient would move them.
 
         DiscretizedLogistic((28, 28), data=None)(outputs).log_prob(x)
     """
