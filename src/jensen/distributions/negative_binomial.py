@@ -6,7 +6,7 @@ With n = x + r and the saddle-point form of Loader (2000), d the Stirling error 
 
     log p(x) = 1/2 log(r / (2 pi n x)) + d(n) - d(r) - d(x) - r h((x - m) / (r + m)) - x h(r (m - x) / (x (r + m)))
 
-in which nothing large cancels: the Poisson limit of large r is kept in float32, where the first form is off by more than a nat beyond r = 1e6.
+in which nothing large cancels: the Poisson limit of large r is kept in float32, where numpyro's form is off by .03 nats per element at r = 1e6 and .27 at 1e7.
 """
 
 import jax

@@ -3,7 +3,7 @@
     log p(x) = x log r - r - log x!                           (x = 0: -r)
              = -1/2 log(2 pi x) - d(x) - x h((r - x) / x),    d the Stirling error, h(t) = t - log(1 + t)   (Loader 2000)
 
-The first form, numpyro's, loses digits as x grows: 0.1 nats per element at x = 1e5 in float32. The derivative by log r is x - r.
+The first form, numpyro's, loses digits as x grows: .005 nats per element at 1e4 and .06 at 1e5, in float32. The derivative by log r is x - r.
 """
 
 import jax

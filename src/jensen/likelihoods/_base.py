@@ -152,9 +152,3 @@ def whole(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "biu":
         return np.ones(values.shape, bool)
     return np.isfinite(values) & (values == np.floor(values))
-
-
-def log_mean(data: DataSummary) -> np.ndarray:
-    """The logarithms of a count's element means, [size]; elements that are always 0 are taken to be rarer than one count in all rows."""
-    floor = 0.5 / max(1, len(data.rows))
-    return np.log(np.maximum(data.mean.astype(np.float64).ravel(), floor)).astype(np.float32)

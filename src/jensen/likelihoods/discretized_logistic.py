@@ -38,7 +38,7 @@ class DiscretizedLogistic(AbstractLikelihood):
     mean_margin: float = eqx.field(static=True)
     min_log_scale: float = eqx.field(static=True)
     max_log_scale: float = eqx.field(static=True)
-    log_scale: Float[Array, " scales"]
+    log_scale: Float[Array, " scales"] | None
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class DiscretizedLogistic(AbstractLikelihood):
         self.mean_margin, self.min_log_scale, self.max_log_scale = mean_margin, min_log_scale, max_log_scale
         self.num_outputs = 2 * size if scale == "datum" else size
         start = self._moments(data)[1]
-        self.log_scale = jnp.asarray({"shared": start.mean(keepdims=True), "element": start, "datum": start[:0]}[scale])
+        self.log_scale = None if scale == "datum" else jnp.asarray(start.mean(keepdims=True) if scale == "shared" else start)
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> DiscretizedLogisticDistribution:
         size = event_size(self.event_shape)
-        log_scale = outputs[size : 2 * size] if self.scale == "datum" else self.log_scale
+        log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
         loc = jnp.clip(jax.nn.sigmoid(outputs[:size]), self.mean_margin, 1 - self.mean_margin)
         scale = jnp.broadcast_to(jnp.exp(jnp.clip(log_scale, self.min_log_scale, self.max_log_scale)), (size,))
         return DiscretizedLogisticDistribution(loc.reshape(self.event_shape), scale.reshape(self.event_shape), num_bins=self.num_bins, units=self.units)

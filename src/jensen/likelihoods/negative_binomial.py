@@ -1,4 +1,7 @@
-"""Overdispersed counts: p(x|z) = prod_i NB(x_i; m_i, r_i), mean m and variance m + m^2 / r (the convention of scVI, Lopez et al. 2018)."""
+"""Overdispersed counts: p(x|z) = prod_i NB(x_i; m_i, r_i), mean m and variance m + m^2 / r (the convention of scVI, Lopez et al. 2018).
+
+m_i = exp(f_i) up to the largest training count, linear in f_i beyond.
+"""
 
 import math
 from typing import ClassVar, Literal
@@ -9,7 +12,8 @@ import numpy as np
 
 from jensen._types import Array, Float
 from jensen.distributions import NegativeBinomial as NegativeBinomialDistribution
-from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size, log_mean, whole
+from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size, whole
+from jensen.likelihoods._counts import log_largest, log_mean, tamed
 
 # Beyond these the distribution is a Poisson, or all but a point at 0, whatever r is.
 MAX_LOG_DISPERSION = 20.0
@@ -29,21 +33,23 @@ class NegativeBinomial(AbstractLikelihood):
     event_shape: tuple[int, ...] = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
     dispersion: Literal["shared", "element", "datum"] = eqx.field(static=True)
-    log_dispersion: Float[Array, " dispersions"]
+    ceiling: Float[Array, ""]
+    log_dispersion: Float[Array, " dispersions"] | None
 
     def __init__(self, event_shape: tuple[int, ...], data: DataSummary | None, *, dispersion: Literal["shared", "element", "datum"] = "element"):
         size = event_size(event_shape)
         self.event_shape = event_shape
         self.dispersion = dispersion
         self.num_outputs = 2 * size if dispersion == "datum" else size
+        self.ceiling = log_largest(data)
         start = _log_dispersion(data, size)
-        self.log_dispersion = jnp.asarray({"shared": np.median(start, keepdims=True), "element": start, "datum": start[:0]}[dispersion])
+        self.log_dispersion = None if dispersion == "datum" else jnp.asarray(np.median(start, keepdims=True) if dispersion == "shared" else start)
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> NegativeBinomialDistribution:
         size = event_size(self.event_shape)
-        log_r = outputs[size : 2 * size] if self.dispersion == "datum" else self.log_dispersion
+        log_r = outputs[size : 2 * size] if self.log_dispersion is None else self.log_dispersion
         log_r = jnp.broadcast_to(jnp.clip(log_r, -MAX_LOG_DISPERSION, MAX_LOG_DISPERSION), (size,))
-        return NegativeBinomialDistribution(outputs[:size].reshape(self.event_shape), log_r.reshape(self.event_shape))
+        return NegativeBinomialDistribution(tamed(outputs[:size], self.ceiling).reshape(self.event_shape), log_r.reshape(self.event_shape))
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         if data is None:

@@ -1,4 +1,4 @@
-"""Counts: p(x|z) = prod_i Poisson(x_i; exp(l_i))."""
+"""Counts: p(x|z) = prod_i Poisson(x_i; r_i), r_i = exp(f_i) up to the largest training count, linear in f_i beyond."""
 
 import math
 from typing import ClassVar
@@ -9,7 +9,8 @@ import numpy as np
 
 from jensen._types import Array, Float
 from jensen.distributions import Poisson as PoissonDistribution
-from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size, log_mean, whole
+from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size, whole
+from jensen.likelihoods._counts import log_largest, log_mean, tamed
 
 
 class Poisson(AbstractLikelihood):
@@ -25,14 +26,15 @@ class Poisson(AbstractLikelihood):
     remedy: ClassVar[str] = "Give the counts themselves: neither normalised nor as logarithms."
     event_shape: tuple[int, ...] = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
+    ceiling: Float[Array, ""]
 
     def __init__(self, event_shape: tuple[int, ...], data: DataSummary | None):
-        del data  # only the initial biases depend on it
+        self.ceiling = log_largest(data)
         self.event_shape = event_shape
         self.num_outputs = event_size(event_shape)
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> PoissonDistribution:
-        return PoissonDistribution(outputs.reshape(self.event_shape))
+        return PoissonDistribution(tamed(outputs, self.ceiling).reshape(self.event_shape))
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         return jnp.zeros(self.num_outputs) if data is None else jnp.asarray(log_mean(data))

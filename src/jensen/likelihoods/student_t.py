@@ -30,8 +30,8 @@ class StudentT(AbstractLikelihood):
     scale: Literal["shared", "element", "datum"] = eqx.field(static=True)
     min_scale: float = eqx.field(static=True)
     df: float | None = eqx.field(static=True)
-    log_scale: Float[Array, " scales"]
-    log_df: Float[Array, " dfs"]  # of df - 1; empty when df is fixed
+    log_scale: Float[Array, " scales"] | None
+    log_df: Float[Array, " dfs"] | None  # of df - 1; None when df is fixed
     data_mean: Float[Array, " size"]
     data_scale: Float[Array, " size"]
 
@@ -54,17 +54,17 @@ class StudentT(AbstractLikelihood):
         self.min_scale = min_scale
         self.df = df
         self.num_outputs = 2 * size if scale == "datum" else size
-        self.log_scale = jnp.zeros({"shared": 1, "element": size, "datum": 0}[scale])
-        self.log_df = jnp.full(0 if df is not None else 1 if scale == "shared" else size, math.log(4.0))
+        self.log_scale = None if scale == "datum" else jnp.zeros(1 if scale == "shared" else size)
+        self.log_df = None if df is not None else jnp.full(1 if scale == "shared" else size, math.log(4.0))
         self.data_mean = jnp.zeros(size) if data is None else jnp.asarray(data.mean.ravel())
         self.data_scale = jnp.ones(size) if data is None else jnp.asarray(data.scale.ravel())
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> StudentTDistribution:
         size = event_size(self.event_shape)
-        log_scale = outputs[size : 2 * size] if self.scale == "datum" else self.log_scale
+        log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
         # The units are data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        df = jnp.asarray(self.df, mean.dtype) if self.df is not None else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
+        df = jnp.asarray(self.df, mean.dtype) if self.log_df is None else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
         loc = mean + unit * outputs[:size]
         scale = jnp.broadcast_to(unit * (self.min_scale + jnp.exp(log_scale)), (size,))
         return StudentTDistribution(*(a.reshape(self.event_shape) for a in (jnp.broadcast_to(df, (size,)), loc, scale)))
