@@ -44,4 +44,5 @@ class Categorical(Distribution):
         log_p = jax.nn.log_softmax(self.logits, axis=0).reshape(len(self.logits), -1)
         leading = value.shape[: value.ndim - self.event_dim]
         classes = value.reshape(*leading, -1).astype(jnp.int32)
-        return jnp.sum(log_p[classes, jnp.arange(log_p.shape[1])], axis=-1)
+        # NaN for a class that does not exist, where plain indexing would take the last one.
+        return jnp.sum(log_p.at[classes, jnp.arange(log_p.shape[1])].get(mode="fill", fill_value=jnp.nan), axis=-1)

@@ -66,8 +66,10 @@ def _log_prob(log_mean: Array, log_dispersion: Array, x: Array) -> Array:
     positive = jnp.where(x > 0, x, 1.0)
     n, total = positive + r, mean + r
     log_n, log_total, log_x = jnp.log(n), jnp.log(total), jnp.log(positive)
-    first = r * excess((positive - mean) / total, log_n - log_total)
-    second = positive * excess((r / total) * ((mean - positive) / positive), log_n + log_mean - log_total - log_x)
+    t = (positive - mean) / total
+    log_ratio = jnp.where(jnp.abs(t) < 0.5, jnp.log1p(jnp.maximum(t, -0.5)), log_n - log_total)  # log(n / total)
+    first = r * excess(t, log_ratio)
+    second = positive * excess((r / total) * ((mean - positive) / positive), log_ratio + log_mean - log_x)
     errors = stirling_error(n) - stirling_error(r) - stirling_error(positive)
     return jnp.where(x > 0, 0.5 * (log_dispersion - log_n - log_x - LOG_2PI) + errors - first - second, -r * jnp.log1p(mean / r))
 

@@ -53,7 +53,7 @@ class DiagonalNormal(AbstractEncoder):
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
         # One scale for all elements: a per-element one would blow up pixels that are almost always 0.
         mean, scale = (np.zeros(size), 1.0) if data is None else _log1p_moments(data) if input_transform == "log1p" else (data.mean, _overall_scale(data))
-        self.data_mean, self.data_scale = jnp.asarray(mean.ravel(), jnp.float32), jnp.asarray(scale, jnp.float32)
+        self.data_mean, self.data_scale = jnp.asarray(mean.ravel()), jnp.asarray(scale)
         self.max_log_scale = max_log_scale
         self.input_transform = input_transform
 

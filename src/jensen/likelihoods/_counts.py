@@ -11,12 +11,12 @@ from jensen.likelihoods._base import DataSummary
 def log_mean(data: DataSummary) -> np.ndarray:
     """The logarithms of a count's element means, [size]; elements that are always 0 are taken to be rarer than one count in all rows."""
     floor = 0.5 / max(1, len(data.rows))
-    return np.log(np.maximum(data.mean.astype(np.float64).ravel(), floor)).astype(np.float32)
+    return np.log(np.maximum(data.mean.astype(np.float64).ravel(), floor))
 
 
 def log_largest(data: DataSummary | None) -> Float[Array, ""]:
     """The logarithm of the largest training count, 0 where there is none: the `ceiling` of `tamed`."""
-    return jnp.log(jnp.asarray(1.0 if data is None else max(1.0, data.upper), jnp.float32))
+    return jnp.log(jnp.asarray(1.0 if data is None else max(1.0, data.upper)))
 
 
 def tamed(outputs: Float[Array, " size"], ceiling: Float[Array, ""]) -> Float[Array, " size"]:

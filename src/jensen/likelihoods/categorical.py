@@ -51,7 +51,7 @@ class Categorical(AbstractLikelihood):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         if data is None or not len(data.rows):
             return jnp.zeros(self.num_outputs)
-        return jnp.asarray(np.log(0.999 * _frequencies(data, self.num_classes) + 0.001 / self.num_classes).astype(np.float32).ravel())
+        return jnp.asarray(np.log(0.999 * _frequencies(data, self.num_classes) + 0.001 / self.num_classes).ravel())
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -35,7 +35,7 @@ class ContinuousBernoulli(AbstractLikelihood):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         if data is None:
             return jnp.zeros(self.num_outputs)
-        return jnp.asarray(_logits_of(np.clip(data.mean.astype(np.float64), 0.01, 0.99).ravel()).astype(np.float32))
+        return jnp.asarray(_logits_of(np.clip(data.mean.astype(np.float64), 0.01, 0.99).ravel()))
 
     @property
     def interval(self) -> tuple[float, float]:

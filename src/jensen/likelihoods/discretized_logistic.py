@@ -27,7 +27,7 @@ class DiscretizedLogistic(AbstractLikelihood):
         DiscretizedLogistic((28, 28), data=None)(outputs).log_prob(x)
     """
 
-    support: ClassVar[str] = "whole numbers 0 to num_bins - 1, or all of them as (v + .5) / num_bins"
+    support: ClassVar[str] = "levels v = 0 to num_bins - 1, or (v + .5) / num_bins"
     remedy: ClassVar[str] = "Give grey levels as bytes 0..255, or as (v + .5) / 256; for another number of levels: --set likelihood.num_bins=16."
     bits_per_dimension: ClassVar[bool] = True
     event_shape: tuple[int, ...] = eqx.field(static=True)
@@ -54,8 +54,6 @@ class DiscretizedLogistic(AbstractLikelihood):
     ):
         if num_bins < 2:
             raise ValueError(f"likelihood discretized_logistic: num_bins must be at least 2; got {num_bins}.")
-        if units not in (None, "levels", "centres"):
-            raise ValueError(f"likelihood discretized_logistic: units must be levels or centres; got {units!r}. Leave it out to take the data's.")
         mean_margin = 0.5 / num_bins if mean_margin is None else mean_margin
         if not 0 <= mean_margin < 0.5:
             raise ValueError(f"likelihood discretized_logistic: mean_margin must lie in [0, 0.5); got {mean_margin}.")
@@ -94,9 +92,9 @@ class DiscretizedLogistic(AbstractLikelihood):
         not_level = ~whole(values) | (values < 0) | (values > num_bins - 1)
         if units == "levels" or values.dtype.kind in "biu":
             return np.ones(values.shape, bool) if units == "centres" else not_level
-        level = values * np.float64(num_bins) - 0.5
-        nearest = np.round(level)
-        not_centre = ~(np.isfinite(level) & (np.abs(level - nearest) <= 1e-3) & (nearest >= 0) & (nearest <= num_bins - 1))
+        inside = (values > 0) & (values < 1)
+        level = np.where(inside, values, 0) * np.float64(num_bins) - 0.5
+        not_centre = ~(inside & (np.abs(level - np.round(level)) <= 1e-3))
         # A mixture of the two is neither: the fewer are outside.
         return not_centre if units == "centres" or not_centre.sum() < not_level.sum() else not_level
 
@@ -112,7 +110,7 @@ class DiscretizedLogistic(AbstractLikelihood):
         mean = np.clip(mean, margin, 1 - margin)
         inset = 0.05 * (self.max_log_scale - self.min_log_scale)
         log_scale = np.clip(np.log(deviation * np.sqrt(3) / np.pi), self.min_log_scale + inset, self.max_log_scale - inset)
-        return np.log(mean / (1 - mean)).astype(np.float32), log_scale.astype(np.float32)
+        return np.log(mean / (1 - mean)), log_scale
 
 
 def _units_of(data: DataSummary | None) -> Literal["levels", "centres"]:

@@ -69,7 +69,7 @@ class NegativeBinomial(AbstractLikelihood):
 def _log_dispersion(data: DataSummary | None, size: int) -> np.ndarray:
     """log r by moments, variance = m + m^2 / r, within [.01, 100]: the training's own variance holds what z will explain, so it errs on the small side."""
     if data is None:
-        return np.zeros(size, np.float32)
+        return np.zeros(size)
     mean, variance = (a.astype(np.float64).ravel() for a in (data.mean, data.scale**2))
     r = mean**2 / np.maximum(variance - mean, 1e-4 * np.maximum(mean, 1e-4) ** 2)
-    return np.log(np.clip(r, 0.01, 100)).astype(np.float32)
+    return np.log(np.clip(r, 0.01, 100))

@@ -64,7 +64,7 @@ class StudentT(AbstractLikelihood):
         log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
         # The units are data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        df = jnp.asarray(self.df, mean.dtype) if self.log_df is None else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
+        df = jnp.asarray(self.df, outputs.dtype) if self.log_df is None else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
         loc = mean + unit * outputs[:size]
         scale = jnp.broadcast_to(unit * (self.min_scale + jnp.exp(log_scale)), (size,))
         return StudentTDistribution(*(a.reshape(self.event_shape) for a in (jnp.broadcast_to(df, (size,)), loc, scale)))
