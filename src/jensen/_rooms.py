@@ -13,7 +13,8 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
@@ -69,7 +70,7 @@ class Room:
             if option not in known:
                 listed = ", ".join(known) or "none"
                 raise ValueError(f"{self.noun} {name!r} has no option {option!r}{nearest(option, tuple(known))}; its options: {listed}.")
-            choices = get_args(known[option].annotation) if get_origin(known[option].annotation) is Literal else (value,)
+            choices = _choices(known[option].annotation) or (value,)
             if value not in choices:
                 listed = ", ".join(map(str, choices))
                 raise ValueError(f"{self.noun} {name!r}: {option} must be one of {listed}; got {value!r}{nearest(str(value), tuple(map(str, choices)))}.")
@@ -108,6 +109,15 @@ class Room:
                 f"{name}: a {self.noun} file must hold exactly one public class derived from {abstract[0].__name__} of {self.package}; found: {found}."
             )
         return classes[0]
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """What a Literal, or a union of one with None, allows; empty when the annotation is anything else."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    literal = [choice for part in parts for choice in _choices(part)]
+    return (*literal, None) if literal else ()
 
 
 def file_digest(path: Path) -> str:

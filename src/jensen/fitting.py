@@ -185,7 +185,7 @@ def check_data(model: Model, dataset: Dataset) -> None:
     expected = tuple(model.recipe.values["event_shape"])
     if dataset.event_shape != expected:
         raise ValueError(f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}.")
-    likelihood = model.recipe.values["likelihood"]["name"]
+    likelihood = model.recipe.values["likelihood"]
     for split in ("train", "validation", "test"):
         if split == "train" and dataset.levels is not None:
             continue  # drawn as 0 and 1 before the likelihood sees them

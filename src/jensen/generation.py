@@ -49,6 +49,15 @@ def mean_along(model: Model, p: Any, x: Array | None) -> Array:
     return p.conditional_mean(x) if model.decoder.autoregressive else p.mean
 
 
+def likelihood_range(model: Model) -> tuple[float, float] | None:
+    """The interval that the model's data lie in, if its likelihood has both ends: what pictures of them should be drawn over.
+
+    likelihood_range(jensen.vae((8, 8), key=key))  # (0.0, 1.0)
+    """
+    interval = getattr(getattr(model.decoder, "likelihood", None), "interval", None)
+    return interval if interval is not None and np.isfinite(interval).all() else None
+
+
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """The mean and scale of q(z|x) for every row, arrays [N, D]; of the top level in a model of several.
 

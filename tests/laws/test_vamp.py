@@ -83,6 +83,18 @@ def test_random_pseudo_inputs_start_at_the_datas_mean_in_its_units():
     assert abs(standardised.std() - 0.1) < 5 * 0.1 / np.sqrt(2 * standardised.size)
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "rows", "upper"), [("poisson", 9 * BINARY, np.inf), ("discretized_logistic", 80 * BINARY, 255), ("categorical", 4 * BINARY, 4)]
+)
+def test_pseudo_inputs_of_counts_and_levels_are_in_their_units_not_in_those_of_bits(likelihood, rows, upper):
+    prior = vamp(likelihood, rows, num_components=400)
+    found = np.asarray(prior.pseudo_inputs, np.float64)
+    # The noise of 0.1 is in standard deviations, or in front of a sigmoid, whose mean it moves by less than 0.1^2 / 8 of the interval.
+    assert (np.abs(found.mean(0) - rows.mean(0)) < 5 * found.std(0) / 20 + 0.0013 * min(upper, 0.1 * rows.max()) + 1e-3).all()
+    far = np.asarray(eqx.tree_at(lambda p: p.raw, prior, prior.raw + 30 * jr.normal(jr.key(2), prior.raw.shape)).pseudo_inputs)
+    assert far.max() > 0.5 * rows.max() and far.max() <= upper
+
+
 class CountingEncoder(AbstractEncoder):
     inner: LinearEncoder
     calls: list = eqx.field(static=True)

@@ -11,7 +11,7 @@ from jensen.reports import draw_image_grid
 from jensen.reports._curves import best_epoch, visible_range, warm_up_epochs
 from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pareto_k, shown_from
 from jensen.reports._html import configuration_groups, lead, nats, options
-from jensen.reports._mosaic import is_image, tile, to_colours
+from jensen.reports._mosaic import is_image, tile, to_colours, value_range_of
 from jensen.reports._rows import tail_shape
 from jensen.reports._style import WIDE, styled
 
@@ -29,6 +29,21 @@ def test_a_grid_shows_the_images_at_their_places():
     block = shown[cell + 1 : cell + 1 + 2 * scale, cell + 1 : cell + 1 + 2 * scale]  # row 1, column 1: image 4
     assert np.array_equal(block[::scale, ::scale, 0], [[0, 255], [255, 0]])
     assert np.array_equal(block, block[::scale, ::scale].repeat(scale, 0).repeat(scale, 1))
+
+
+def test_images_are_drawn_over_their_range_but_a_few_huge_counts_do_not_darken_all_others():
+    assert value_range_of(np.array([[[0.1, 0.9]]])) == (0, 1)
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    assert value_range_of(levels) == (0, 255)
+    counts = np.random.default_rng(0).poisson(10, (50, 8, 8))
+    assert value_range_of(counts) == (counts.min(), counts.max())
+    counts[3, 2, 1] = 4000
+    low, high = value_range_of(counts)
+    assert (low, high) == tuple(np.quantile(counts, (0.005, 0.995)))
+    assert high < 25
+    rare = np.zeros((50, 8, 8))
+    rare[0, 0, 0] = 7  # quantiles say nothing here
+    assert value_range_of(rare) == (0, 7)
 
 
 def test_a_grid_of_colours_keeps_them():

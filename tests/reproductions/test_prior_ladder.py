@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jensen.reproductions._refit import refit_prior
 from scipy.special import logsumexp
 
 import jensen
@@ -21,7 +22,6 @@ from jensen.generation import posterior_codes
 from jensen.priors import AbstractPrior, StandardNormal
 from jensen.reproductions._ladder import log_density, measure, split_draws
 from jensen.reproductions._ladder_table import in_words
-from jensen.reproductions._refit import refit_prior
 from jensen.reproductions.prior_ladder import PriorLadder
 
 SAMPLES = 40

@@ -18,6 +18,7 @@ import numpy as np
 
 from jensen._types import Key
 from jensen.anatomy._lines import LINES, MEANING, Line, check_closure, level_names, line_from_data, line_from_draws
+from jensen.anatomy.bits import bits_record, dimensions_in_bits
 from jensen.anatomy.joint_information import JointInformation, joint_information
 from jensen.anatomy.surgery import log_n, surgery
 from jensen.anatomy.units import active_units
@@ -44,6 +45,7 @@ class Account:
         num_draws: posterior draws per datum behind the other lines.
         verdicts: what the numbers say, in plain words.
         fingerprint: of the data, so that two accounts can be compared datum by datum; empty when unknown.
+        dimensions: the numbers in one datum if its likelihood is customarily reported in bits per dimension, otherwise None.
     """
 
     split: str
@@ -65,6 +67,15 @@ class Account:
     fingerprint: str = ""
     levels: dict[str, Line] = field(default_factory=dict)
     joint_information: JointInformation | None = None
+    dimensions: int | None = None
+
+    @property
+    def bits_per_dimension(self) -> dict[str, Any] | None:
+        """Evidence and ELBO with their errors in bits per dimension (lower is better), or None where that is not the custom."""
+        if self.dimensions is None:
+            return None
+        lines = {name: {k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")} for name in ("evidence", "elbo")}
+        return bits_record(lines, self.dimensions)
 
     @property
     def log_n(self) -> float:
@@ -102,6 +113,7 @@ class Account:
             "n": self.n,
             "log_n": self.log_n,
             **lines,  # pyright: ignore[reportArgumentType]
+            **({} if self.dimensions is None else {"bits_per_dimension": self.bits_per_dimension}),
             "active_units": self.active_units,
             "latent_dim": self.latent_dim,
             "pareto_k": self.pareto_k,
@@ -140,6 +152,7 @@ class Account:
             num_draws=values["num_draws"],
             verdicts=tuple(values["verdicts"]),
             fingerprint=values["fingerprint"],
+            dimensions=values.get("bits_per_dimension", {}).get("dimensions"),
         )
 
     def to_dataset(self) -> "xarray.Dataset":
@@ -232,6 +245,7 @@ def account(
         fingerprint=fingerprint,
         levels=levels,
         joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
+        dimensions=dimensions_in_bits(model),
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior)))
 
@@ -244,4 +258,4 @@ def _check_data(model: Model, data: np.ndarray) -> None:
     expected = tuple(model.recipe.values["event_shape"])
     if data.shape[1:] != expected:
         raise ValueError(f"the model describes data of shape {expected}; got rows of shape {data.shape[1:]}.")
-    check_support(model.recipe.values["likelihood"]["name"], data)
+    check_support(model.recipe.values["likelihood"], data)

@@ -56,6 +56,10 @@ def table(account: "Account") -> str:
         if name == "index_information":
             meaning += f" (at most log N = {account.log_n:.2f})"
         out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+    bits = account.bits_per_dimension
+    if bits is not None:
+        out += ["", f"  in bits per dimension ({bits['dimensions']} dimensions; lower is better):"]
+        out += [f"  {label:<22}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}" for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))]
     trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
     level = f" of z{len(account.levels)}" if account.levels else ""
     joint = account.joint_information

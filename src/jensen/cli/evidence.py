@@ -35,6 +35,7 @@ def evidence(
 ) -> None:
     """See HELP."""
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    from jensen.anatomy.bits import bits_record, dimensions_in_bits
     from jensen.cli.output import write_arrays
     from jensen.evaluation import split_data, stream_key
     from jensen.evidence import estimate_evidence, pareto_k_threshold
@@ -49,10 +50,16 @@ def evidence(
     if out:
         per_datum = {"value": found.values, "standard_error": found.standard_errors, "effective_samples": found.effective_samples}
         write_arrays(out, per_datum | {"pareto_k": found.pareto_k})
+    dimensions = dimensions_in_bits(opened.model)
+    bits = None if dimensions is None else bits_record({"evidence": {"value": found.value, "standard_error": found.standard_error}}, dimensions)
     if json:
         values = {"value": found.value, "standard_error": found.standard_error, "num_samples": num_samples, "n": len(rows), "pareto_k": found.untrusted}
+        values |= {} if bits is None else {"bits_per_dimension": bits}
         print_json({**values, "pareto_k_threshold": pareto_k_threshold(num_samples), "estimator": estimator, "split": split, "unit": "nats per datum"})
         return
     print(f"log p(x) = {found.value:.3f} +- {found.standard_error:.3f} nats per datum ({estimator}, {num_samples} samples, {len(rows)} {split} data)")
+    if bits is not None:
+        value, error = bits["evidence"]["value"], bits["evidence"]["standard_error"]
+        print(f"         = {value:.4f} +- {error:.4f} bits per dimension ({dimensions} dimensions; lower is better)")
     print(f"k-hat is above {pareto_k_threshold(num_samples):.2f} for {found.untrusted:.1%} of the data", end="")
     print(": there the value is likely too low and its standard error too small." if found.untrusted > 0.05 else ".")

@@ -33,7 +33,7 @@ def sample(
     from jensen._files import write_atomically
     from jensen.cli.output import write_arrays
     from jensen.evaluation import stream_key
-    from jensen.generation import prior_samples
+    from jensen.generation import likelihood_range, prior_samples
     from jensen.progress import CountProgress
 
     target = Path(out) if out else opened.path / "samples.npz"
@@ -48,7 +48,7 @@ def sample(
         from jensen.reports import draw_image_grid
 
         picture = target.with_suffix(".png")
-        write_atomically(picture, draw_image_grid(arrays["mean"]))
+        write_atomically(picture, draw_image_grid(arrays["mean"], value_range=likelihood_range(opened.model)))
         written.append(str(picture))
     if json:
         print_json({"num_samples": num_samples, "written": written})

@@ -1,7 +1,7 @@
 """What a likelihood is, and what it may know of the data before training."""
 
 import abc
-import importlib
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +59,10 @@ class DataSummary:
         """The rows of these indices, float32, in the units of `mean`."""
         return (np.asarray(self.rows[index], np.float64) / (self.levels or 1)).astype(np.float32)
 
+    def spread_rows(self, most: int = 10_000) -> np.ndarray:
+        """At most so many rows, evenly spaced over all: for statistics that need no more."""
+        return self.take(np.linspace(0, len(self.rows) - 1, min(most, len(self.rows))).astype(int))
+
 
 def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
     """The summary of a training array [rows, *event].
@@ -78,10 +82,15 @@ def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
 class AbstractLikelihood(eqx.Module):
     """The outputs of a decoder -> p(x|z) of one datum, in the data's own units.
 
-    Constructed with (event_shape, data: DataSummary | None, *, options); `num_outputs` says how many numbers the decoder must give.
+    Constructed with (event_shape, data: DataSummary | None, *, options); `num_outputs` says how many numbers the decoder must give, in contiguous blocks of
+    the event's size. An option whose default is None means "as the data say"; what it became is the attribute of that name, and is recorded with the model.
+
+    Class attributes: `support` in words; `remedy`, what to do with data outside it; `bits_per_dimension`, whether results are customarily given in that unit.
     """
 
     support: ClassVar[str]
+    remedy: ClassVar[str] = ""
+    bits_per_dimension: ClassVar[bool] = False
     event_shape: eqx.AbstractVar[tuple[int, ...]]
     num_outputs: eqx.AbstractVar[int]
 
@@ -93,17 +102,22 @@ class AbstractLikelihood(eqx.Module):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         """Where the decoder's last biases start: the best constant guess, as far as the data are known."""
 
+    @property
+    @abc.abstractmethod
+    def interval(self) -> tuple[float, float]:
+        """The smallest interval that holds the support, in the data's units; infinite where there is no end."""
+
     @classmethod
     @abc.abstractmethod
     def outside(cls, values: np.ndarray) -> np.ndarray:
-        """Which values lie outside the support: a boolean array of the same shape."""
+        """Which values lie outside the support: a boolean array of the same shape. Options that the support depends on are keyword-only arguments."""
 
 
-def check_support(name: str, values: np.ndarray, *, where: str = "the data") -> None:
-    """Raises if some values lie outside the support of the likelihood called `name`, naming them and the likelihoods that would fit.
+def check_support(choice: str | Mapping[str, Any], values: np.ndarray, *, where: str = "the data") -> None:
+    """Raises if some values lie outside the support of a likelihood, naming them and the likelihoods that would fit.
 
     Args:
-        name: a member of the likelihoods room, or a path.
+        choice: a member of the likelihoods room, or a path; or {"name": ..., option: value}.
         values: the data [rows, *event].
         where: how the message calls the data.
 
@@ -112,23 +126,51 @@ def check_support(name: str, values: np.ndarray, *, where: str = "the data") -> 
 
         check_support("bernoulli", np.array([[0, 1]]))
     """
+    options = {} if isinstance(choice, str) else dict(choice)
+    name = choice if isinstance(choice, str) else options.pop("name")
     room = Room("jensen.likelihoods", "likelihood")
     cls = room.find(name)
-    bad = cls.outside(values)
+    known = {k: v for k, v in options.items() if v is not None and k in inspect.signature(cls.outside).parameters}
+    bad = cls.outside(values, **known)
     if not bad.any():
         return
     index = tuple(int(i) for i in np.argwhere(bad)[0])
-    fitting = [other for other in room.names() if not room.find(other).outside(values).any()]
-    remedy = f"Likelihoods that fit: {', '.join(fitting)} (--likelihood {fitting[0]})." if fitting else "No likelihood here fits them; check for NaN or inf."
-    if importlib.import_module("jensen.likelihoods.bernoulli").grey(values):
-        remedy += " Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic)"
-        remedy += ", or threshold them (--set data.binarise=threshold)."
+    set_to = "".join(f", {k}={v}" for k, v in known.items())
     raise ValueError(
-        f"{int(bad.sum())} of {values.size} values of {where} lie outside the support of the {name} likelihood ({cls.support}); "
-        f"the first is {values[index]:.6g} at {list(index)}; the range is {values.min():.6g} to {values.max():.6g}. {remedy}"
+        f"{int(bad.sum())} of {values.size} values of {where} lie outside the support of the {name} likelihood ({cls.support}{set_to}); "
+        f"the first is {values[index]:.6g} at {list(index)}; the range is {values.min():.6g} to {values.max():.6g}. {_remedy(room, name, cls, values)}"
     )
+
+
+def _remedy(room: Room, name: str, cls: type[AbstractLikelihood], values: np.ndarray) -> str:
+    others = {other: room.find(other) for other in room.names() if other != name}
+    fitting = [f"{other} ({found.support})" for other, found in others.items() if not found.outside(values).any()]
+    said = [cls.remedy] if cls.remedy else []
+    if fitting:
+        said.append(f"Likelihoods that fit: {', '.join(fitting)}; choose one with --likelihood NAME.")
+    elif not np.isfinite(values).all():
+        said = ["No likelihood here fits them; check for NaN or inf."]
+    if name == "bernoulli" and grey(values):
+        said.append(
+            "For grey levels, continuous_bernoulli is a density on [0, 1] (divide bytes by 255), and discretized_logistic gives bits per dimension (bytes, or "
+            "(v + .5) / 256). Or read the values as Bernoulli means, drawn afresh at every use (--set data.binarise=dynamic), or threshold them "
+            "(--set data.binarise=threshold)."
+        )
+    return " ".join(said)
+
+
+def grey(values: np.ndarray) -> bool:
+    """Whether the values look like grey levels: in [0, 1], or unsigned bytes."""
+    return bool(values.dtype == np.uint8 or (values.min() >= 0 and values.max() <= 1))
 
 
 def event_size(event_shape: tuple[int, ...]) -> int:
     """How many numbers one datum has."""
     return math.prod(event_shape)
+
+
+def whole(values: np.ndarray) -> np.ndarray:
+    """Which values are whole numbers: a boolean array of the same shape."""
+    if values.dtype.kind in "biu":
+        return np.ones(values.shape, bool)
+    return np.isfinite(values) & (values == np.floor(values))

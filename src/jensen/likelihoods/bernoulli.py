@@ -37,11 +37,10 @@ class Bernoulli(AbstractLikelihood):
         mean = np.clip(data.mean, 0.001, 0.999).ravel()
         return jnp.asarray(np.log(mean / (1 - mean)))
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
     @classmethod
     def outside(cls, values: np.ndarray) -> np.ndarray:
         return (values != 0) & (values != 1)
-
-
-def grey(values: np.ndarray) -> bool:
-    """Whether the values look like grey levels: in [0, 1] but not binary, or unsigned bytes."""
-    return bool(values.dtype == np.uint8 or (values.min() >= 0 and values.max() <= 1))

@@ -3,6 +3,7 @@
 a and b are the training data's mean and standard deviation per element, fixed, so that a network near its initialisation already fits the data's range.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import equinox as eqx
@@ -30,7 +31,7 @@ class Normal(AbstractLikelihood):
     num_outputs: int = eqx.field(static=True)
     scale: Literal["shared", "element", "datum"] = eqx.field(static=True)
     min_scale: float = eqx.field(static=True)
-    log_scale: Float[Array, " scales"]
+    log_scale: Float[Array, " scales"] | None
     data_mean: Float[Array, " size"]
     data_scale: Float[Array, " size"]
 
@@ -44,13 +45,13 @@ class Normal(AbstractLikelihood):
         self.scale = scale
         self.min_scale = min_scale
         self.num_outputs = 2 * size if scale == "datum" else size
-        self.log_scale = jnp.zeros({"shared": 1, "element": size, "datum": 0}[scale])
+        self.log_scale = None if scale == "datum" else jnp.zeros(1 if scale == "shared" else size)
         self.data_mean = jnp.zeros(size) if data is None else jnp.asarray(data.mean.ravel())
         self.data_scale = jnp.ones(size) if data is None else jnp.asarray(data.scale.ravel())
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> Distribution:
         size = event_size(self.event_shape)
-        log_scale = outputs[size:] if self.scale == "datum" else self.log_scale
+        log_scale = outputs[size:] if self.log_scale is None else self.log_scale
         # The units are data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
         loc = mean + unit * outputs[:size]
@@ -61,6 +62,10 @@ class Normal(AbstractLikelihood):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         del data  # the units already hold it
         return jnp.zeros(self.num_outputs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return -math.inf, math.inf
 
     @classmethod
     def outside(cls, values: np.ndarray) -> np.ndarray:

@@ -92,6 +92,8 @@ class Parts:
         """What `Recipe` records: with it and the rows of the training data, a model of the same structure can be built."""
         size = latent_dim if isinstance(latent_dim, int) else list(latent_dim)
         parts = {noun: {"name": name, **options} for noun, (name, options) in self.resolved.items()}
+        # What the data decided is part of the recipe: a run is loaded again without them.
+        parts["likelihood"] |= {k: getattr(self.likelihood, k, None) for k, v in parts["likelihood"].items() if v is None}
         facts = None if self.data is None else self.data.facts
         return {"model": model, "event_shape": list(self.event_shape), "latent_dim": size, "data": facts, **parts}
 

@@ -1,7 +1,7 @@
 """The variational mixture of posteriors, p(z) = sum_k w_k q(z | u_k) (Tomczak & Welling 2018, equation 9).
 
 The pseudo-inputs u_k are parameters. They live in the data's range: for data that the likelihood bounds on both sides an unconstrained parameter is mapped
-onto [lower, upper]; other data use it directly, in units of the data's standard deviation.
+onto the likelihood's interval; other data use it directly, in units of the data's standard deviation.
 """
 
 from collections.abc import Callable
@@ -62,16 +62,16 @@ class Vamp(AbstractPrior):
         check_components("vamp", num_components)
         _check_start(initialise, initial_mean, initial_spread)
         zeros = np.zeros(event_shape, np.float32)
-        mean, scale, lower, upper = (zeros, zeros + 1, 0.0, 1.0) if data is None else (data.mean, data.scale, data.lower, data.upper)
-        upper = upper if upper > lower else lower + 1
+        mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
         # Half-bounded or unbounded data: a map onto the observed range would forbid what the likelihood allows.
-        self.bounded = bool(likelihood.outside(np.asarray([2 * lower - upper, 2 * upper - lower])).all())
+        lower, upper = likelihood.interval
+        self.bounded = bool(np.isfinite([lower, upper]).all())
         self.onto_range = onto_range
         if onto_range == "clip" and not self.bounded:
             raise ValueError("prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range.")
         if self.bounded:
             self.centre, self.spread = jnp.asarray(zeros + lower), jnp.asarray(zeros + (upper - lower))
-            mean = zeros + 0.5 if data is None else mean
+            mean = np.full(event_shape, (lower + upper) / 2, np.float32) if data is None else mean
         else:
             self.centre, self.spread = jnp.asarray(mean), jnp.asarray(scale)
         key_choice, key_noise = jr.split(key)

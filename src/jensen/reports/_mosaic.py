@@ -19,11 +19,14 @@ def is_image(event_shape: tuple[int, ...]) -> bool:
 
 
 def value_range_of(images: np.ndarray) -> tuple[float, float]:
-    """(0, 1) when all values lie within, else the smallest and the largest finite value."""
+    """(0, 1) when all values lie within, else the smallest and the largest value; with far outliers, as counts have, the .5% and 99.5% quantiles."""
     finite = images[np.isfinite(images)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         return 0.0, 1.0
-    return float(finite.min()), float(finite.max())
+    low, high = float(finite.min()), float(finite.max())
+    inner = [float(q) for q in np.quantile(finite[:: 1 + finite.size // 1_000_000], (0.005, 0.995))]
+    # Drawn over the whole range, one bright pixel would leave all others black.
+    return (inner[0], inner[1]) if high - low > 3 * (inner[1] - inner[0]) > 0 else (low, high)
 
 
 def to_colours(images: np.ndarray, value_range: tuple[float, float], *, ink: bool = False) -> np.ndarray:

@@ -1,0 +1,38 @@
+"""Bits per dimension: the unit in which discrete data such as grey images are customarily reported, -log2 p(x) / D. Lower is better, in this unit alone."""
+
+import math
+from typing import Any
+
+from jensen.likelihoods import likelihoods
+from jensen.model import Model
+
+UNIT = "bits per dimension, lower is better"
+
+
+def dimensions_in_bits(model: Model) -> int | None:
+    """D, the numbers in one datum, if the model's likelihood is customarily reported in bits per dimension; otherwise None.
+
+    dimensions_in_bits(jensen.vae((28, 28), likelihood="discretized_logistic", key=key))  # 784
+    """
+    if model.recipe is None:
+        head = getattr(model.decoder, "likelihood", None)
+        return math.prod(head.event_shape) if head is not None and head.bits_per_dimension else None
+    cls = likelihoods.find(model.recipe.values["likelihood"]["name"])
+    return math.prod(model.recipe.values["event_shape"]) if cls.bits_per_dimension else None
+
+
+def in_bits(nats: float, dimensions: int) -> float:
+    """-log2 p(x) / D from log p(x) in nats per datum; of a standard error, take the absolute value.
+
+    in_bits(-math.log(256), 1)  # 8.0
+    """
+    return -nats / (dimensions * math.log(2))
+
+
+def bits_record(lines: dict[str, dict[str, float]], dimensions: int) -> dict[str, Any]:
+    """Lines {name: {'value': nats, 'standard_error': nats, ...}} in bits per dimension, as plain values with their unit.
+
+    bits_record({"elbo": {"value": -100.0, "standard_error": 0.1}}, 784)
+    """
+    converted = {name: {k: in_bits(v, dimensions) if k == "value" else abs(in_bits(v, dimensions)) for k, v in line.items()} for name, line in lines.items()}
+    return {"dimensions": dimensions, "unit": UNIT, **converted}

@@ -1,0 +1,48 @@
+"""Independent categorical variables over a whole event: whole numbers 0 .. K-1, the classes on the first axis of the logits.
+
+    log p(x) = sum_i l[x_i, i] - log sum_k exp(l[k, i])
+
+numpyro has the classes on the last axis, as separate variables; a decoder's contiguous blocks put them first. The mean is that of the class numbers.
+"""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from numpyro.distributions import Distribution, constraints
+
+from jensen._types import Array, Float, Key
+
+
+class Categorical(Distribution):
+    """Categorical(softmax(logits) over the first axis), independent over the other axes; log_prob sums over them, in nats.
+
+    Values are whole numbers 0 .. K-1 of any dtype, of shape logits.shape[1:]; leading axes are kept. Draws are uint8 up to 256 classes, int32 beyond.
+
+        Categorical(jnp.zeros((4, 3))).log_prob(jnp.array([0, 3, 1]))  # -4.1589 = 3 log(1/4)
+    """
+
+    arg_constraints = {"logits": constraints.real}  # noqa: RUF012 (numpyro's own form)
+    pytree_data_fields = ("logits",)
+
+    def __init__(self, logits: Float[Array, "classes *event"]):
+        self.logits = logits
+        super().__init__(batch_shape=(), event_shape=jnp.shape(logits)[1:], validate_args=False)
+
+    @property
+    def support(self):
+        return constraints.independent(constraints.integer_interval(0, len(self.logits) - 1), self.event_dim)
+
+    @property
+    def mean(self):
+        return jnp.tensordot(jnp.arange(len(self.logits), dtype=self.logits.dtype), jax.nn.softmax(self.logits, axis=0), axes=1)
+
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
+        draws = jr.categorical(key, self.logits, axis=0, shape=sample_shape + self.event_shape)
+        return draws.astype(jnp.uint8 if len(self.logits) <= 256 else jnp.int32)
+
+    def log_prob(self, value: Array) -> Array:
+        log_p = jax.nn.log_softmax(self.logits, axis=0).reshape(len(self.logits), -1)
+        leading = value.shape[: value.ndim - self.event_dim]
+        classes = value.reshape(*leading, -1).astype(jnp.int32)
+        # NaN for a class that does not exist, where plain indexing would take the last one.
+        return jnp.sum(log_p.at[classes, jnp.arange(log_p.shape[1])].get(mode="fill", fill_value=jnp.nan), axis=-1)

@@ -1,0 +1,53 @@
+"""Independent Student's t variables over a whole event, right also when the degrees of freedom are many.
+
+    log p(x) = log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(pi v) - log s - (v + 1) / 2 log(1 + ((x - m) / s)^2 / v)
+
+numpyro's form takes the difference of the two log-gammas: in float32 it is off by .08 nats per element at v = 1e6 and .9 at 1e7, where t is all but normal.
+"""
+
+import jax.numpy as jnp
+import jax.random as jr
+from numpyro.distributions import Distribution, constraints
+
+from jensen._numerics import LOG_2PI
+from jensen._types import Array, Float, Key
+from jensen.distributions._stirling import log_gamma_half_step
+
+
+class StudentT(Distribution):
+    """Student's t with `df` degrees of freedom, location `loc` and scale `scale`, independent over all axes; log_prob sums over them, in nats.
+
+    The mean is `loc` for df > 1, and does not exist below.
+
+        StudentT(jnp.full(1, 3.0), jnp.zeros(1), jnp.ones(1)).log_prob(jnp.zeros(1))  # -1.0009
+    """
+
+    arg_constraints = {"df": constraints.positive, "loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro's own form)
+    pytree_data_fields = ("df", "loc", "scale")
+
+    def __init__(self, df: Float[Array, "*event"], loc: Float[Array, "*event"], scale: Float[Array, "*event"]):
+        self.df = df
+        self.loc = loc
+        self.scale = scale
+        super().__init__(batch_shape=(), event_shape=jnp.shape(loc), validate_args=False)
+
+    @property
+    def support(self):
+        return constraints.independent(constraints.real, self.event_dim)
+
+    @property
+    def mean(self):
+        return jnp.where(self.df > 1, self.loc, jnp.nan)
+
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
+        key_normal, key_gamma = jr.split(key)
+        shape = sample_shape + self.event_shape
+        chi_square_mean = jr.gamma(key_gamma, jnp.broadcast_to(self.df / 2, shape)) / (self.df / 2)
+        return self.loc + self.scale * jr.normal(key_normal, shape, self.loc.dtype) / jnp.sqrt(chi_square_mean)
+
+    def log_prob(self, value: Array) -> Array:
+        # log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(v / 2) goes to 0 at large v.
+        constant = log_gamma_half_step(self.df / 2) - 0.5 * LOG_2PI - jnp.log(self.scale)
+        y = (value - self.loc) / self.scale
+        each = constant - 0.5 * (self.df + 1) * jnp.log1p(jnp.square(y) / self.df)
+        return jnp.sum(each, axis=tuple(range(-self.event_dim, 0)))
