@@ -11,7 +11,7 @@ from jensen.datasets._dataset import SPLITS
 from jensen.datasets._load import find_source
 
 DATA = Path(os.environ.get("JENSEN_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
-LISTED = {entry.name: entry for entry in available(DATA if DATA.is_dir() else None)}
+LISTED = {entry.name: entry for entry in available(DATA if DATA.is_dir() else Path(__file__).parent)}
 every_data_set = pytest.mark.parametrize("name", dataset_names())
 
 
