@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from jensen.reproductions._refit import refit_prior
 from scipy.special import logsumexp
 
 import jensen
@@ -18,7 +17,6 @@ from jensen import cli
 from jensen.config import Config
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal
 from jensen.evaluation import start_run, stream_key
-from jensen.generation import posterior_codes
 from jensen.priors import AbstractPrior, StandardNormal
 from jensen.reproductions._ladder import log_density, measure, split_draws
 from jensen.reproductions._ladder_table import in_words
@@ -150,40 +148,6 @@ def test_log_densities_are_the_brute_force_ones(x64):
             return mixture.log_prob(value - 1.0)
 
     np.testing.assert_allclose(log_density(Shifted(), z + 1), log_density(mixture, z), rtol=1e-6)
-
-
-def test_a_re_fitted_single_normal_is_the_moment_match_and_the_rest_stands_still(run):
-    # argmax_p E_q(z) log p(z) over diagonal normals has the mean and the variance of q(z).
-    model, data = run.model, dataclasses.replace(run.dataset, validation=run.dataset.train[:0])
-    codes = {k: np.asarray(v, np.float64) for k, v in posterior_codes(model, data.train).items()}
-    mean = codes["mean"].mean(0)
-    variance = codes["mean"].var(0) + (codes["scale"] ** 2).mean(0)
-    lost = {}
-    for epochs in (1, 400):
-        fitted = refit_prior(model, {"name": "mixture", "num_components": 1, "initial_spread": 3.0}, data, epochs=epochs, key=jr.key(0))
-        loc, scale = (np.asarray(a, np.float64)[0] for a in (fitted.prior.loc, jnp.exp(fitted.prior.log_scale)))
-        # KL(N(mean, variance) || fitted): what the fit falls short of the optimum.
-        lost[epochs] = np.sum(np.log(scale) - 0.5 * np.log(variance) + 0.5 * (variance + (mean - loc) ** 2) / scale**2 - 0.5)
-    assert 0 <= lost[400] < 0.02
-    assert lost[1] > 0.5  # there was a way to go
-    for part in ("encoder", "decoder"):
-        before, after = (jax.tree.leaves(getattr(m, part)) for m in (model, fitted))
-        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert fitted.recipe.values["prior"]["name"] == "mixture"
-    assert {k: v for k, v in fitted.recipe.values.items() if k != "prior"} == {k: v for k, v in model.recipe.values.items() if k != "prior"}
-
-
-def test_re_fitting_keeps_the_best_by_validation(run):
-    """However long it is fitted, the prior kept is no worse on the validation data than where it started."""
-    model, data, key = run.model, run.dataset, jr.key(2)
-    choice = {"name": "vamp", "num_components": 5, "initialise": "data"}
-    codes = posterior_codes(model, data.validation)
-    z = codes["mean"] + codes["scale"] * np.asarray(jr.normal(jr.split(key, 3)[2], codes["mean"].shape))
-    value = {}
-    for epochs in (1, 60):
-        fitted = refit_prior(model, choice, data, epochs=epochs, key=key)
-        value[epochs] = float(fitted.prior(fitted.encoder).log_prob(jnp.asarray(z)).mean())
-    assert value[60] >= value[1]
 
 
 def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_path, capsys):

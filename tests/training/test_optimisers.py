@@ -53,15 +53,24 @@ def test_what_is_trained_with_is_what_the_options_say(x64):
     world = make(dimension=3, latent=2, shift=0.3, stretch=1.3)
     data, key = np.asarray(world.data(7, seed=1)), jax.random.key(3)
     moved = {}
-    for name in ("adam", "adam_norm_grad"):
-        options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name)
+    for name, cool_down in (("adam", 0), ("adam_norm_grad", 0), ("adam", 1)):
+        options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name, cool_down=cool_down)
         trained = train(world.model, data, data[:0], bound=ELBO(), gradient=Pathwise(), options=options, key=key)
         before, static = eqx.partition(world.model, eqx.is_inexact_array)
         objective = Objective(static, ELBO(), Pathwise(), make_optimiser(name, RATE), options, None)
         order, draws = epoch_keys(jax.random.split(key)[0], jnp.asarray(1))
         batch = jax.tree.map(lambda leaf: leaf[0], batch_of(*batches(options, 7, order), draws))
         gradient = jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0])(before)  # noqa: B023
+        share = 0.5 if cool_down else 1.0  # the last epoch of a cool-down of one
         moved[name] = trained.state.parameters.encoder.weight - before.encoder.weight
         g = np.asarray(gradient.encoder.weight)
-        np.testing.assert_allclose(moved[name], by_hand([g], name == "adam_norm_grad")[0], rtol=1e-9)
+        np.testing.assert_allclose(moved[name], share * by_hand([g], name == "adam_norm_grad")[0], rtol=1e-9)
     assert not np.array_equal(moved["adam"], moved["adam_norm_grad"])  # the floors 1e-7 and 1e-8 tell them apart in the first step
+
+
+def test_the_learning_rate_falls_over_the_last_epochs():
+    options = TrainingOptions(epochs=10, cool_down=3)
+    np.testing.assert_allclose([options.rate_at(e) for e in range(6, 11)], [1, 1, 0.75, 0.5, 0.25])
+    np.testing.assert_array_equal([TrainingOptions(epochs=10).rate_at(e) for e in range(1, 11)], 1)
+    with pytest.raises(ValueError, match="cool_down must be at least 0; got -1"):
+        TrainingOptions(cool_down=-1)

@@ -27,7 +27,7 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
     index, weight = batches(objective.options, data.shape[0], key_order)
     beta = objective.options.beta_at(state.epoch + 1)
     plan = batch_of(index, weight, key_draws)
-    advance = jax.jit(lambda p, o, batch: step(objective, p, o, data, batch, beta)[:2])
+    advance = jax.jit(lambda p, o, batch: step(objective, p, o, data, batch, state.epoch + 1)[:2])
     parameters, optimiser_state = state.parameters, state.optimiser
     last = int(bad[0]) if len(bad) else len(index) - 1
     for t in range(last + 1):

@@ -22,6 +22,8 @@ class TrainingOptions:
         beta: the weight of the KL term that training uses. Evaluation is always at beta = 1.
         warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta; without it, codes are easily switched off before the decoder has
             learned to use them. By default a fifth of `epochs`, at most 20.
+        cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
+            stops early never reaches it.
         patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
@@ -42,11 +44,21 @@ class TrainingOptions:
     patience: int = 50
     checkpoint_seconds: float = 10.0
     optimiser: str = "adam"
+    cool_down: int = 0
 
     def __post_init__(self):
         if self.warm_up is None:
             object.__setattr__(self, "warm_up", min(20, self.epochs // 5))
-        for name, least in [("epochs", 1), ("batch_size", 1), ("num_samples", 1), ("warm_up", 0), ("patience", 0), ("checkpoint_seconds", 0), ("beta", 0)]:
+        for name, least in [
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("num_samples", 1),
+            ("warm_up", 0),
+            ("cool_down", 0),
+            ("patience", 0),
+            ("checkpoint_seconds", 0),
+            ("beta", 0),
+        ]:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
         if self.optimiser not in OPTIMISERS:
@@ -57,6 +69,10 @@ class TrainingOptions:
     def beta_at(self, epoch: int | Array) -> Array:
         """The KL weight in epoch 1, 2, ...: beta * min(1, epoch / warm_up)."""
         return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up or 0, 1))
+
+    def rate_at(self, epoch: int | Array) -> Array:
+        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1))."""
+        return jnp.minimum(1.0, (self.epochs - epoch + 1) / (self.cool_down + 1))
 
     @property
     def warm_up_unfinished(self) -> bool:

@@ -105,10 +105,13 @@ def batches(options: TrainingOptions, n: int, key: Key) -> tuple[Array, Array | 
     return jnp.pad(order, (0, steps * size - n)).reshape(steps, size), weight
 
 
-def step(objective: Objective, parameters: Model, optimiser_state, data: Array, batch: Batch, beta: Array):
-    """(parameters, optimiser state, means) after one step of Adam on the rows of data that `batch` names."""
+def step(objective: Objective, parameters: Model, optimiser_state, data: Array, batch: Batch, epoch: Array):
+    """(parameters, optimiser state, means) after one step of Adam on the rows of data that `batch` names, in epoch 1, 2, ..."""
+    beta = objective.options.beta_at(epoch)
     gradient, means = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(parameters)
     updates, optimiser_state = objective.optimiser.update(gradient, optimiser_state)
+    if objective.options.cool_down:
+        updates = jax.tree.map(lambda u: objective.options.rate_at(epoch).astype(u.dtype) * u, updates)
     return eqx.apply_updates(parameters, updates), optimiser_state, means
 
 
@@ -125,7 +128,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         index, weight = batches(options, train.shape[0], key_order)
 
         def body(carry, batch):
-            parameters, optimiser_state, means = step(complete, carry[0], carry[1], train, batch, beta)
+            parameters, optimiser_state, means = step(complete, carry[0], carry[1], train, batch, epoch)
             return (parameters, optimiser_state), means
 
         (parameters, optimiser_state), steps = jax.lax.scan(body, (state.parameters, state.optimiser), batch_of(index, weight, key_draws))
