@@ -7,6 +7,7 @@ reconstruction and I(n; z) stay where they are, and marginal KL and ELBO change 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -142,6 +143,7 @@ class PriorLadder(AbstractReproduction):
 
         from jensen.distributions import DiagonalNormalMixture, diagonal_normal, top_of
         from jensen.refitting import refit_prior
+        from jensen.runs import RunError
 
         loc, scale = train.cut.posterior_means, train.cut.posterior_scales
         if kind == "own":
@@ -151,7 +153,12 @@ class PriorLadder(AbstractReproduction):
         if kind == "learned":
             choice = {"name": "vamp", "num_components": k, "initialise": "data"}
             options = {"epochs": epochs, "learning_rate": LEARNING_RATE, "patience": 0}
-            fitted = refit_prior(model, choice, dataset, progress=False, key=keys[1], **options).model
+            # The rows that the ladder measures on: grey levels as they are drawn there, not afresh.
+            frozen = replace(dataset, train=dataset.split("train"), levels=None)
+            refitted = refit_prior(model, choice, frozen, progress=False, key=keys[1], **options)
+            if refitted.outcome.status != "completed":
+                raise RunError(f"re-fitting {k} pseudo-inputs ended as {refitted.outcome.status}: {refitted.outcome.message}")
+            fitted = refitted.model
             return top_of(fitted.prior(fitted.encoder))
         # One order for all K: the rows of a rung are among those of the next.
         rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], len(loc)))[:k]
