@@ -11,6 +11,7 @@ from scipy import integrate, stats
 import jensen
 from jensen.anatomy.joint_information import joint_information
 from jensen.distributions import Joint, complete, diagonal_normal, level_log_probs
+from jensen.models import build_model
 from jensen.models.hvae import hvae
 from jensen.weights import log_weights
 
@@ -170,3 +171,28 @@ def test_a_vamp_prior_sits_on_the_top_level():
 def test_wrong_levels_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         hvae((6,), **arguments, key=jr.key(0))
+
+
+@pytest.mark.parametrize(
+    "decoder", [{"name": "gated_conv", "hidden": (5,), "channels": (2,), "kernels": (3,)}, {"name": "pixel_cnn", "num_layers": 2, "channels": 3}]
+)
+def test_a_convolutional_hierarchy_is_the_sum_of_its_conditionals(x64, decoder):
+    """The convHVAE and the PixelHVAE: the encoder's network reads the data, `network` reads codes; log p(x|z1, z2) depends on both levels."""
+    x = np.random.default_rng(0).integers(0, 2, (6, 4, 4)).astype(np.uint8)
+    network = {
+        "network": {"name": "gated_dense", "hidden": (5, 4)},
+        "encoder_network": {"name": "gated_conv", "channels": (2, 3), "kernels": (3, 3), "strides": (1, 2)},
+    }
+    model = hvae((4, 4), latent_dim=(3, 2), prior={"name": "vamp", "num_components": 3}, decoder=decoder, **network, data=x, key=jr.key(1))
+    q, p = model.encoder(jnp.asarray(x[0])), model.prior(model.encoder)
+    z1, z2 = q.sample(jr.key(2))
+    above = (model.encoder.top.standardise(jnp.asarray(x[0])), z2)
+    np.testing.assert_allclose(q.log_prob((z1, z2)), model.encoder.below[0](above).log_prob(z1) + model.encoder.top(jnp.asarray(x[0])).log_prob(z2), atol=1e-12)
+    np.testing.assert_allclose(p.log_prob((z1, z2)), model.prior.below[0](z2).log_prob(z1) + p.top.log_prob(z2), atol=1e-12)
+    gradient = jax.grad(lambda z: model.decoder(z).log_prob(jnp.asarray(x[0])))((z1, z2))
+    assert all(np.abs(g).min() > 0 for g in gradient)
+    together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
+    alone = eqx.filter_jit(log_weights)(model, x[4:5], jr.key(2), 3, index=np.array([4]))
+    np.testing.assert_allclose(together.tempered()[:, 4], alone.tempered()[:, 0], atol=1e-9)
+    again = build_model(model.recipe.values, key=jr.key(1))
+    assert jax.tree.structure(again) == jax.tree.structure(model)
