@@ -31,7 +31,7 @@ class Vamp(AbstractPrior):
     logits: Float[Array, " components"] | None
     centre: Float[Array, "*event"]
     spread: Float[Array, "*event"]
-    bounded: bool = eqx.field(static=True)
+    interval: tuple[float, float] | None = eqx.field(static=True)  # None: unbounded
 
     def __init__(
         self,
@@ -49,11 +49,10 @@ class Vamp(AbstractPrior):
         zeros = np.zeros(event_shape, np.float32)
         mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
         # Half-bounded or unbounded data: a sigmoid onto the observed range would forbid what the likelihood allows.
-        lower, upper = likelihood.interval
-        self.bounded = bool(np.isfinite([lower, upper]).all())
-        if self.bounded:
-            mean = np.full(event_shape, (lower + upper) / 2, np.float32) if data is None else mean
-            self.centre, self.spread = jnp.asarray(zeros + lower), jnp.asarray(zeros + (upper - lower))
+        self.interval = likelihood.interval if np.isfinite(likelihood.interval).all() else None
+        if self.interval:
+            mean = zeros + np.float32(sum(self.interval) / 2) if data is None else mean
+            self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
         else:
             self.centre, self.spread = jnp.asarray(mean), jnp.asarray(scale)
         key_choice, key_noise = jr.split(key)
@@ -73,14 +72,17 @@ class Vamp(AbstractPrior):
     @property
     def pseudo_inputs(self) -> Float[Array, "components *event"]:
         """u_1 ... u_K in the data's own units."""
+        if self.interval:
+            lower, upper = self.interval
+            return lower + (upper - lower) * jax.nn.sigmoid(self.raw)
         centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
-        return centre + spread * (jax.nn.sigmoid(self.raw) if self.bounded else self.raw)
+        return centre + spread * self.raw
 
     def _to_raw(self, pseudo_inputs: Array) -> Array:
-        standardised = (pseudo_inputs - self.centre) / self.spread
-        if not self.bounded:
-            return standardised
-        clipped = jnp.clip(standardised, 0.01, 0.99)
+        if not self.interval:
+            return (pseudo_inputs - self.centre) / self.spread
+        lower, upper = self.interval
+        clipped = jnp.clip((pseudo_inputs - lower) / (upper - lower), 0.01, 0.99)
         return jnp.log(clipped) - jnp.log1p(-clipped)
 
 
