@@ -12,7 +12,8 @@ from scipy.stats import logistic, nbinom, norm
 from scipy.stats import t as student
 
 import jensen
-from jensen.likelihoods import DataSummary, check_support, likelihoods, summarise
+from jensen.likelihoods import check_support, likelihoods, summarise
+from jensen.models import build_model
 
 RNG = np.random.default_rng(0)
 LEVELS = np.clip(np.round(np.array([10.0, 128.0, 200.0]) + np.array([4.0, 30.0, 60.0]) * RNG.normal(size=(50, 3))), 0, 255).astype(np.uint8)
@@ -151,9 +152,7 @@ def test_what_the_data_decided_is_recorded_so_that_the_model_is_built_again_with
     rows = rows_of(name, options)
     arguments = {"latent_dim": 2, "network": {"name": "dense", "hidden": [4]}, "key": jr.key(0)}
     model = jensen.vae((3,), likelihood={"name": name, **options}, data=np.asarray(rows), **arguments)
-    recipe = {k: v for k, v in model.recipe.values.items() if k != "event_shape"}
-    empty = DataSummary((3,), np.zeros(3, np.float32), np.ones(3, np.float32), 0.0, 1.0, np.zeros((50, 3), np.uint8))
-    again = jensen.vae((3,), **recipe, data=empty, key=jr.key(1))
+    again = build_model(model.recipe.values, key=jr.key(1))
     assert jax.tree.structure(again) == jax.tree.structure(model)
     assert all(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array)))  # checkpoints store no empty arrays
     check_support(again.recipe.values["likelihood"], np.asarray(rows))

@@ -231,7 +231,7 @@ def test_without_a_name_the_reproductions_are_listed(capsys):
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["reproductions"]] == ["prior-ladder", "vampprior"]
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert len(rows) == 16 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
+    assert len(rows) == 18 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
 
 
 def test_a_killed_folder_of_somebody_else_is_left_alone(shelf, capsys, tmp_path):

@@ -42,7 +42,7 @@ class Vamp(AbstractPrior):
     logits: Float[Array, " components"] | None
     centre: Float[Array, "*event"]
     spread: Float[Array, "*event"]
-    bounded: bool = eqx.field(static=True)
+    interval: tuple[float, float] | None = eqx.field(static=True)  # None: unbounded
     onto_range: Literal["sigmoid", "clip"] = eqx.field(static=True)
 
     def __init__(
@@ -64,14 +64,13 @@ class Vamp(AbstractPrior):
         zeros = np.zeros(event_shape, np.float32)
         mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
         # Half-bounded or unbounded data: a map onto the observed range would forbid what the likelihood allows.
-        lower, upper = likelihood.interval
-        self.bounded = bool(np.isfinite([lower, upper]).all())
+        self.interval = likelihood.interval if np.isfinite(likelihood.interval).all() else None
         self.onto_range = onto_range
-        if onto_range == "clip" and not self.bounded:
+        if onto_range == "clip" and self.interval is None:
             raise ValueError("prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range.")
-        if self.bounded:
-            self.centre, self.spread = jnp.asarray(zeros + lower), jnp.asarray(zeros + (upper - lower))
-            mean = np.full(event_shape, (lower + upper) / 2, np.float32) if data is None else mean
+        if self.interval is not None:
+            self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
+            mean = zeros + np.float32(sum(self.interval) / 2) if data is None else mean
         else:
             self.centre, self.spread = jnp.asarray(mean), jnp.asarray(scale)
         key_choice, key_noise = jr.split(key)
@@ -84,7 +83,7 @@ class Vamp(AbstractPrior):
         else:
             # A placeholder stands for a model whose arrays are restored: its own file need not exist any more.
             known = data is not None and data.placeholder
-            start, noise = np.broadcast_to(mean, shape) if known else _read(initialise, shape, (lower, upper) if self.bounded else (-np.inf, np.inf)), 0.0
+            start, noise = np.broadcast_to(mean, shape) if known else _read(initialise, shape, self.interval or (-np.inf, np.inf)), 0.0
         self.raw = self._to_raw(jnp.asarray(start)) + (noise if initial_spread is None else initial_spread) * jr.normal(key_noise, shape)
         self.logits = jnp.zeros(num_components) if learn_weights else None
 
@@ -94,18 +93,18 @@ class Vamp(AbstractPrior):
     @property
     def pseudo_inputs(self) -> Float[Array, "components *event"]:
         """u_1 ... u_K in the data's own units."""
-        centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
-        match self.bounded, self.onto_range:
-            case True, "sigmoid":
-                return centre + spread * jax.nn.sigmoid(self.raw)
-            case True, "clip":
-                return centre + spread * jnp.clip(self.raw, 0, 1)
-            case _:
-                return centre + spread * self.raw
+        if self.interval is None:
+            centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
+            return centre + spread * self.raw
+        lower, upper = self.interval
+        return lower + (upper - lower) * (jax.nn.sigmoid(self.raw) if self.onto_range == "sigmoid" else jnp.clip(self.raw, 0, 1))
 
     def _to_raw(self, pseudo_inputs: Array) -> Array:
-        relative = (pseudo_inputs - self.centre) / self.spread
-        if not self.bounded or self.onto_range == "clip":
+        if self.interval is None:
+            return (pseudo_inputs - self.centre) / self.spread
+        lower, upper = self.interval
+        relative = (pseudo_inputs - lower) / (upper - lower)
+        if self.onto_range == "clip":
             return relative
         clipped = jnp.clip(relative, 0.01, 0.99)
         return jnp.log(clipped) - jnp.log1p(-clipped)
