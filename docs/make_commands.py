@@ -10,7 +10,8 @@ INTRODUCTION = """# Commands
 
 Every command takes `--help`; those that print figures take `--json` (one object on stdout, nothing else there). Progress and messages go to stderr.
 Exit codes: 0 done; 1 a run failed (it diverged, or cannot be read, or the disk is full); 2 the input is wrong; 130 interrupted (saved, and can be resumed).
-Add `--debug` to any command for the traceback of an error. All figures are nats per datum, higher is better, at beta = 1; those in bits per dimension (lower is better) say so.
+Add `--debug` to any command for the traceback of an error. All figures are nats per datum, higher is better, at beta = 1; those in bits per
+dimension (lower is better) say so.
 """
 
 

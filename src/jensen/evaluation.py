@@ -47,7 +47,8 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
     bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
     gradient.check(bound, model, config.training.num_samples)
     short = source.replace("/", "-") if named else Path(source).stem
-    path = out or Path("runs") / "-".join([short, *([] if config.prior["name"] == "standard_normal" else [Path(config.prior["name"]).stem])])
+    unusual = [config.model.name if config.model.name != "vae" else "", Path(config.prior["name"]).stem if config.prior["name"] != "standard_normal" else ""]
+    path = out or Path("runs") / "-".join(part for part in [short, *unusual] if part)
     prepare_folder(path, overwrite=overwrite)
     key = stream_key(config.seed, "training")
     run = create(path, config, model, dataset, key, reloadable=True)

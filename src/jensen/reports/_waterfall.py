@@ -48,8 +48,10 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
     return _descent(account, "evidence", ("jensen_gap",)), _descent(account, "reconstruction", (*below, "index_information", "marginal_kl"))
 
 
-def label_of(name: str) -> str:
-    """What a row is called."""
+def label_of(name: str, levels: int = 0) -> str:
+    """What a row is called; the code of the top level is named where there are several."""
+    if name == "index_information" and levels:
+        return f"\N{MINUS SIGN} I(n; z{levels})"
     return LABELS.get(name, f"\N{MINUS SIGN} KL of {name.removeprefix('kl_')}")
 
 
@@ -77,7 +79,7 @@ def draw_waterfall(account: Account, layout: Layout) -> Figure:
     axes.axvline(account.elbo.value, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
     for y, segment in enumerate(rows):
         if segment is not None:
-            _draw_row(axes, y, segment, low, high, layout)
+            _draw_row(axes, y, segment, label_of(segment.name, len(account.levels)), low, high, layout)
             following = rows[y + 1] if y + 1 < len(rows) else None
             if following is not None:
                 axes.plot([segment.end] * 2, [y, y + 1], color=MUTED, linewidth=0.7, zorder=1)
@@ -104,7 +106,7 @@ def _descent(account: Account, top: str, steps: tuple[str, ...]) -> tuple[Segmen
     return (*rows, Segment("elbo", "level", elbo.value, elbo.value, elbo.value, elbo.standard_error))
 
 
-def _draw_row(axes, y: float, row: Segment, low: float, high: float, layout: Layout) -> None:
+def _draw_row(axes, y: float, row: Segment, label: str, low: float, high: float, layout: Layout) -> None:
     colour = COLOURS.get(row.name, GREEN if row.kind == "step" else INK)
     thickness = 0.42 if layout.narrow else 0.56
     offset = 0.16 if layout.narrow else 0.0
@@ -119,10 +121,10 @@ def _draw_row(axes, y: float, row: Segment, low: float, high: float, layout: Lay
     if layout.narrow:  # label and value above the bar; over white, for lines pass there
         side = {"transform": axes.get_yaxis_transform(), "va": "center", "color": colour, "weight": weight, "fontsize": 8.5, "zorder": 6}
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        axes.text(0, y - 0.41, label_of(row.name), ha="left", bbox=behind, **side)
+        axes.text(0, y - 0.41, label, ha="left", bbox=behind, **side)
         axes.text(1, y - 0.41, value_text(row), ha="right", bbox=behind, **side)
     else:
-        axes.text(-0.015, y, label_of(row.name), transform=axes.get_yaxis_transform(), va="center", ha="right", color=colour, weight=weight)
+        axes.text(-0.015, y, label, transform=axes.get_yaxis_transform(), va="center", ha="right", color=colour, weight=weight)
         edge = max(row.start, row.end) + (row.standard_error if math.isfinite(row.standard_error) else 0)
         axes.text(edge + 0.012 * (high - low), y, value_text(row), va="center", ha="left", color=colour, fontsize=9, zorder=5)
 
