@@ -162,11 +162,15 @@ def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray
     group = min(group, len(data))
     groups = min(groups, -(-len(data) // group))
     prior = model.prior(model.encoder)  # once for all calls: a prior may encode thousands of rows
+    under_way = None  # the device goes on while the host looks at what it has made
     for start in range(0, len(data), group * groups):
         index = np.minimum(np.arange(start, start + group * groups), len(data) - 1)
         x = jnp.asarray(data[index]).reshape(groups, group, *data.shape[1:])
         log_w = _log_weights(estimator, model, prior, x, jnp.asarray(index).reshape(groups, group), key, block)
-        yield np.asarray(log_w, np.float64)[: len(data) - start]
+        if under_way is not None:
+            yield np.asarray(under_way, np.float64)
+        under_way = log_w[: len(data) - start]
+    yield np.asarray(under_way, np.float64)
 
 
 @eqx.filter_jit  # compiled once for a model's structure and these shapes, not once per call
