@@ -37,7 +37,6 @@ def linear(x64):
     s2 = np.sqrt(posterior_cov[0, 0])
     slope = posterior_cov[1, 0] / posterior_cov[0, 0]
     s1 = np.sqrt(posterior_cov[1, 1] - slope * posterior_cov[1, 0])
-    zeros = np.zeros((3, 1))
 
     def head(weight_of_loc, loc, log_scale):
         w = np.asarray(weight_of_loc, float).reshape(-1, 1)
@@ -51,7 +50,6 @@ def linear(x64):
         *(m.prior.below[0].head.weight, m.prior.below[0].head.bias, m.decoder.head.weight, m.decoder.head.bias, m.decoder.likelihood.log_scale),
     )
     values = (*q2, *q1, *p1, jnp.asarray(np.vstack([B1, B2])), jnp.zeros(3), jnp.log(jnp.asarray([S])))
-    del zeros
     return eqx.tree_at(where, model, values), mean, cov
 
 

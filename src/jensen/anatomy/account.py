@@ -144,7 +144,7 @@ class Account:
             split=values["split"],
             n=values["n"],
             **{name: lines[name] for name in LINES},  # pyright: ignore[reportArgumentType]
-            levels={name: lines[name] for name in sorted(lines) if name not in LINES},
+            levels={name: line for name, line in lines.items() if name not in LINES},
             joint_information=None if joint is None else JointInformation(joint["value"], joint["standard_error"], joint["n"]),
             active_units=values["active_units"],
             latent_dim=values["latent_dim"],

@@ -3,6 +3,7 @@
 q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1}),    p(x, z_1 .. z_L) = p(x | z_1 .. z_L) p(z_L) prod_l p(z_l | z_{l+1})
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -122,9 +123,7 @@ def hvae(
     choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder, key_below_prior, key_below_encoder = jr.split(key, 5)
-    data_size = 1
-    for n in parts.event_shape:
-        data_size *= n
+    data_size = math.prod(parts.event_shape)
     pairs = list(zip(sizes[-2::-1], sizes[:0:-1], strict=True))  # (this level, the one above), from under the top down
 
     def conditionals(of: str, key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
@@ -134,7 +133,8 @@ def hvae(
     return Model(
         prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals("prior", key_below_prior, lambda above: above)),
         encoder=HierarchicalEncoder(
-            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder), conditionals("encoder", key_below_encoder, lambda above: (data_size, above))
+            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder),
+            conditionals("encoder", key_below_encoder, lambda above: (data_size, above)),
         ),
         decoder=parts.build("decoder", latent_dim=sizes, key=key_decoder),
         recipe=Recipe(parts.recipe("hvae", sizes)),

@@ -18,6 +18,7 @@ import numpy as np
 from jensen._numerics import diagonal_normal_log_density, mixture_log_density
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
+from jensen.anatomy._lines import Line, line_from_data, line_from_draws
 from jensen.anatomy.surgery import posterior_draws
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
 from jensen.evidence import evidence_of_log_weights
@@ -90,12 +91,12 @@ def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
         raise ValueError("log p(z) is not finite at some draws of q(z|x): this prior gives them no density.")
     evidence = evidence_of_log_weights(weights)
     lines = {
-        "marginal_kl": _line(cut.log_aggregated - log_prior),
-        "index_information": _line(cut.level_log_posteriors[-1] - cut.log_aggregated),
-        "elbo": _line(cut.log_likelihood + cut.level_log_priors[:-1].sum(axis=0) + log_prior - cut.log_posterior),
-        "evidence": _errors(evidence.values, evidence.standard_errors),
+        "marginal_kl": line_from_draws(cut.log_aggregated - log_prior),
+        "index_information": line_from_draws(cut.level_log_posteriors[-1] - cut.log_aggregated),
+        "elbo": line_from_draws(cut.log_likelihood + cut.level_log_priors[:-1].sum(axis=0) + log_prior - cut.log_posterior),
+        "evidence": line_from_data(evidence.values, evidence.standard_errors),
     }
-    return {**lines, "k_hat_too_high": evidence.untrusted}
+    return {**{name: _record(line) for name, line in lines.items()}, "k_hat_too_high": evidence.untrusted}
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
@@ -107,19 +108,5 @@ def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     return {"value": float(difference.mean()), "standard_error": float(difference.std(ddof=1) / math.sqrt(len(difference)))}
 
 
-def _line(draws: np.ndarray) -> dict[str, Any]:
-    per_datum = draws.mean(axis=1)
-    if draws.shape[1] > 1:
-        return _errors(per_datum, draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1]))
-    # One draw says nothing of the spread within a datum; the spread over data contains it.
-    return _errors(per_datum, np.full(len(per_datum), per_datum.std(ddof=1)))
-
-
-def _errors(per_datum: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
-    n = len(per_datum)
-    return {
-        "value": float(per_datum.mean()),
-        "standard_error": float(np.sqrt(np.sum(errors**2)) / n),
-        "data_error": float(per_datum.std(ddof=1) / math.sqrt(n)),
-        "per_datum": per_datum,
-    }
+def _record(line: Line) -> dict[str, Any]:
+    return {name: getattr(line, name) for name in ("value", "standard_error", "data_error", "per_datum")}
