@@ -30,6 +30,7 @@ hidden = [12]
 epochs = 6
 learning_rate = {rate}
 warm_up = 3
+cool_down = 4
 patience = 0
 optimiser = "adam_norm_grad"
 """
@@ -102,7 +103,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(shelf, capsys
     assert again["log_p"] == first["digits-vae-vamp"]["log_p"]
     # Other sample counts, seeds and schedules are other rows, and never taken for one another.
     other = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp", "--epochs", "5")[1])["digits-vae-vamp"]
-    assert (other["run"], other["shortened"], other["warm_up"]) == ("out/digits-vae-vamp-epochs5", True, 1)
+    assert (other["run"], other["shortened"], other["warm_up"]) == ("out/digits-vae-vamp-epochs5", True, 2)
     seeded = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp", "--seed", "3")[1])["digits-vae-vamp"]
     assert seeded["run"] == "out/digits-vae-vamp-seed3"
     assert len({r["log_p"] for r in (again, other, seeded)}) == 3
@@ -112,7 +113,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(shelf, capsys
     again = [row["run"].replace(str(tmp_path) + "/", "") for row in json.loads((tmp_path / "out" / "results.json").read_text())["rows"]]
     assert again == runs
     _, out, _ = call(capsys, "--only", "digits-vae-vamp", "--epochs", "5")
-    assert "shortened: 5 of 6 epochs, warm-up 1; 60 importance samples, not 5000" in out
+    assert "shortened: 5 of 6 epochs, warm-up 2; 60 importance samples, not 5000" in out
 
 
 @pytest.mark.parametrize("at", [3, 6])

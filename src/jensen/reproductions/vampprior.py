@@ -1,6 +1,7 @@
 """The table of the VampPrior paper (Tomczak & Welling 2018): test log-likelihoods of data set x model x prior.
 
-Each row is a recipe, with the settings of the authors' code. What is not theirs: weights start Glorot-uniform (theirs: N(0, 2/fan_in)); pseudo-inputs are a
+Each row is a recipe, with models and data as in the authors' code. What is not theirs: the schedule (Adam with a learning rate that falls linearly to 0, a
+fifth of their epochs; each recipe names theirs); weights start Glorot-uniform (theirs: N(0, 2/fan_in)); pseudo-inputs are a
 sigmoid of their parameters and start near the training mean (theirs: a hard tanh of N(.05, .01) or N(.5, .02)); posterior scales and Bernoulli means are not
 clipped at theirs; the validation bound, which stops the training, uses the same draws in every epoch.
 """
@@ -24,7 +25,7 @@ SAMPLES = 5000
 class VampPrior(AbstractReproduction):
     """The VampPrior paper's table: our test log-likelihood beside the published one.
 
-    `only` names recipes (all by default), `epochs` shortens the schedule (and the warm-up to a fifth of it), `num_samples` are importance samples per datum.
+    `only` names recipes (all by default), `epochs` shortens the schedule (warm-up and cool-down in proportion), `num_samples` are importance samples per datum.
 
         VampPrior(Path("runs/vampprior"), 0, None, only=("mnist-vae-vamp",), epochs=100).run()
     """
@@ -115,9 +116,10 @@ class VampPrior(AbstractReproduction):
 
         values = merge(recipe.values(), {"seed": self.seed, "data": {"data_dir": self.data_dir}})
         if self.epochs is not None:
-            # A warm-up longer than the training would leave a model of a smaller KL weight.
-            warm_up = min(values["training"]["warm_up"], self.epochs // 5)
-            values = merge(values, {"training": {"epochs": self.epochs, "warm_up": warm_up}})
+            # A warm-up longer than the training would leave a model of a smaller KL weight; a cool-down as long, no training at the full rate.
+            theirs = values["training"]
+            shorter = {key: theirs.get(key, 0) * self.epochs // theirs["epochs"] for key in ("warm_up", "cool_down") if self.epochs < theirs["epochs"]}
+            values = merge(values, {"training": {"epochs": self.epochs, **shorter}})
         return Config.read(values)
 
     def _folder(self, recipe: Recipe, config: "Config") -> Path:
