@@ -29,9 +29,16 @@ def test_recipes_have_the_authors_models_our_schedule_and_published_figures(reci
     values = recipe.values()
     assert (values["data"]["source"], values["model"].get("name", "vae"), values["prior"]["name"]) == (data, "vae" if model == "vae" else "hvae", prior)
     # The schedule is ours, and each file names theirs.
-    training = {"epochs": 600, "batch_size": 100, "warm_up": 100, "cool_down": 400} if data == "caltech101" else {"epochs": 400, "batch_size": 200, "warm_up": 50, "cool_down": 300}
+    training = (
+        {"epochs": 600, "batch_size": 100, "warm_up": 100, "cool_down": 400}
+        if data == "caltech101"
+        else {"epochs": 400, "batch_size": 200, "warm_up": 50, "cool_down": 300}
+    )
     assert values["training"] == training | {"learning_rate": 1e-3, "patience": 0}
-    assert '# The schedule is ours. The authors\' is epochs = 2000, batch_size = 100, learning_rate = 5e-4, optimiser = "adam_norm_grad"' in recipe.path.read_text()
+    assert (
+        '# The schedule is ours. The authors\' is epochs = 2000, batch_size = 100, learning_rate = 5e-4, optimiser = "adam_norm_grad"'
+        in recipe.path.read_text()
+    )
     assert values["network"] == {"name": "gated_dense", "hidden": [300, 300]}
     assert values["model"]["latent_dim"] == (40 if model == "vae" else [40, 40])
     assert ("encoder_network" in values) == (model == "convhvae")
@@ -57,7 +64,11 @@ def test_a_recipe_whose_parts_do_not_exist_fails_as_any_configuration_does(tmp_p
     for old, new, message in [
         ('source = "mnist"', 'source = "mnits"', "unknown data set 'mnits' (did you mean 'mnist'?)"),
         ('name = "vamp"', 'name = "vmap"', "unknown prior 'vmap' (did you mean 'vamp'?)"),
-        ('"adam_norm_grad"', '"adam_norm_grda"', "unknown optimiser 'adam_norm_grda' (did you mean 'adam_norm_grad'?); known: adam, adam_norm_grad"),
+        (
+            "learning_rate = 1e-3",
+            'optimiser = "adam_norm_grda"',
+            "unknown optimiser 'adam_norm_grda' (did you mean 'adam_norm_grad'?); known: adam, adam_norm_grad",
+        ),
     ]:
         assert old in text
         path.write_text(text.replace(old, new))
