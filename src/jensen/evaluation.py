@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MODEL_PARTS = ("prior", "likelihood", "encoder", "decoder", "network", "encoder_network", "decoder_network")
 # Independent streams for everything that is drawn with one seed.
-STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4}
+STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4, "gradients": 5}
 
 
 def stream_key(seed: int, stream: str):

@@ -10,14 +10,15 @@ import pytest
 from jax import random as jr
 
 from jensen._types import Array, Distribution
-from jensen.bounds import ELBO
+from jensen.bounds import ELBO, bounds
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import diagonal_normal
 from jensen.gradients import Pathwise
 from jensen.model import Model
 from jensen.priors import StandardNormal
 from jensen.training import TrainingOptions, train
-from jensen.training.program import batches, epoch_keys
+from jensen.training.optimisers import make_optimiser
+from jensen.training.program import Objective, batches, epoch_keys
 from linear_gaussian import LinearEncoder
 
 LIMIT = 100.0
@@ -63,7 +64,7 @@ def batch_of(datum, epoch):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("value", "The reconstruction in epoch {epoch}, batch {t} of {of}, was not finite"),
+        ("value", "The reconstruction in epoch {epoch}, batch {t} of {of}, was not finite: log p(x|z) of training datum 11 is nan."),
         ("gradient", "The gradient in epoch {epoch}, batch {t} of {of}, was not finite for .encoder.weight, .encoder.bias, .encoder.log_scale"),
     ],
 )
@@ -84,6 +85,17 @@ def test_a_validation_bound_that_is_not_finite_is_told_from_training():
     trained = go(fragile("value"), GOOD, BAD)
     assert trained.outcome.status == "diverged"
     assert "The validation bound after epoch 1 was not finite although every training step was" in trained.outcome.message
+
+
+def test_the_best_epoch_goes_by_the_bound_or_by_the_elbo_and_never_by_a_bound_from_above():
+    means = jnp.array([-3.0, -5.0, 2.0])
+    model, adam = fragile("value"), make_optimiser("adam", 1e-3)
+    objective = lambda name, by: Objective(model, bounds.build(name, {}, {}), Pathwise(), adam, TrainingOptions(select_by=by), None)  # noqa: E731
+    assert float(objective("iwae", "bound").criterion(means)) == -3
+    assert float(objective("iwae", "elbo").criterion(means)) == -7
+    assert float(objective("cubo", "bound").criterion(means)) == -7
+    with pytest.raises(ValueError, match="select_by must be 'bound' or 'elbo'; got 'loss'"):
+        TrainingOptions(select_by="loss")
 
 
 def test_without_a_bad_datum_the_same_training_completes():

@@ -30,7 +30,7 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     pass
 
 
-from jensen.cli import account, compare, datasets, encode, evidence, fit, report, reproduce, sample  # noqa: E402
+from jensen.cli import account, bounds, compare, datasets, encode, evidence, fit, gradients, report, reproduce, sample  # noqa: E402
 
-for _module in (fit, account, evidence, compare, sample, encode, report, reproduce, datasets):
+for _module in (fit, account, evidence, bounds, gradients, compare, sample, encode, report, reproduce, datasets):
     _module.register(app)

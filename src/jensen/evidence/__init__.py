@@ -2,6 +2,8 @@
 
 from jensen._rooms import Room
 from jensen.evidence._base import AbstractEvidenceEstimator as AbstractEvidenceEstimator
+from jensen.evidence._bounds import BoundValue as BoundValue
+from jensen.evidence._bounds import evaluate_bounds as evaluate_bounds
 from jensen.evidence._estimate import Evidence as Evidence
 from jensen.evidence._estimate import estimate_evidence as estimate_evidence
 from jensen.evidence._estimate import evidence_of_log_weights as evidence_of_log_weights

@@ -116,15 +116,9 @@ def estimate_evidence(
     """
     if estimator.num_samples < 2:
         raise ValueError(f"num_samples must be at least 2, or there is no standard error; got {estimator.num_samples}.")
-    if len(data) == 0:
-        raise ValueError("no data: the evidence of an empty split is undefined.")
     values, errors, effective, k = [], [], [], []
     done = 0
-    for log_w in _stream(estimator, model, data, key, chunk):
-        bad = np.isnan(log_w) | (log_w == np.inf)
-        if bad.any():
-            n, s = (int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(f"the log-weight of datum {done + n}, sample {s}, is {log_w[n, s]}: the model gives no finite density there.")
+    for log_w in stream_log_weights(estimator, model, data, key, chunk):
         for column, part in zip((values, errors, effective, k), _summary(log_w), strict=True):
             column.append(part)
         done += len(log_w)
@@ -147,6 +141,24 @@ def _summary(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
     value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
     relative = np.exp(log_w - value[:, None])  # w / mean(w)
     return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1), pareto_k(log_w)
+
+
+def stream_log_weights(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
+    """float64 log-weights [some data, S], in the order of the data, `chunk` pairs of datum and sample at a time.
+
+    Raises:
+        ValueError: no data, or a log-weight that is NaN or +inf (the datum and the sample are named).
+    """
+    if len(data) == 0:
+        raise ValueError("no data: the evidence of an empty split is undefined.")
+    done = 0
+    for log_w in _stream(estimator, model, data, key, chunk):
+        bad = np.isnan(log_w) | (log_w == np.inf)
+        if bad.any():
+            n, s = (int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(f"the log-weight of datum {done + n}, sample {s}, is {log_w[n, s]}: the model gives no finite density there.")
+        done += len(log_w)
+        yield log_w
 
 
 def _stream(estimator: AbstractEvidenceEstimator, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:

@@ -121,3 +121,23 @@ def draw_ladder(rungs: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         raise ValueError("a picture of a ladder wants at least one rung; got none.")
     with styled():
         return line_art("ladder", _ladder.describe(rungs), lambda layout: _ladder.draw_ladder(rungs, layout)).files
+
+
+def draw_signal(lines: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Signal-to-noise ratios of gradient estimators against the number of samples, as {file name: bytes} of a PNG and an SVG file.
+
+    Args:
+        lines: each with 'gradient', 'num_samples', 'part', 'ratio' and 'standard_error'.
+
+    Raises:
+        ValueError: no lines.
+
+        draw_signal(lines)["gradients.png"]
+    """
+    from jensen.reports import _signal
+    from jensen.reports._style import line_art, styled
+
+    if not lines:
+        raise ValueError("a picture of signal and noise wants at least one line; got none.")
+    with styled():
+        return line_art("gradients", _signal.describe(lines), lambda layout: _signal.draw_signal(lines, layout)).files

@@ -2,14 +2,16 @@
 
 import re
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import random as jr
 
 from jensen._types import Array, Key
-from jensen.training.program import Batch, Objective, batch_loss, batch_of, batches, epoch_keys, step
+from jensen.training.program import Batch, Objective, batch_loss, batch_of, batches, draw_binary, epoch_keys, step
 from jensen.training.state import TrainingState, name_leaves
+from jensen.weights import datum_log_weights
 
 NAMES = ("bound", "reconstruction", "average KL")
 
@@ -47,10 +49,30 @@ def locate_divergence(objective: Objective, state: TrainingState, data: Array, v
     if len(bad):
         values = measured["steps"][bad[0]]
         names = [name for name, value in zip(NAMES[1:], values[1:], strict=True) if not np.isfinite(value)] or [NAMES[0]]
-        return f"The {' and the '.join(names)} in epoch {epoch}, batch {last + 1} of {len(index)}, was not finite."
+        whose = _datum(objective, parameters, data, jax.tree.map(lambda leaf: leaf[last], plan))
+        return f"The {' and the '.join(names)} in epoch {epoch}, batch {last + 1} of {len(index)}, was not finite{whose}."
     if np.isfinite(measured["validation"]).all():
         return f"The parameters or the optimiser's moments after epoch {epoch} were not finite although every training step was."
     return f"The validation bound after epoch {epoch} was not finite although every training step was."
+
+
+def _datum(objective: Objective, parameters, data: Array, batch: Batch) -> str:
+    """`: log p(x|z) of training datum 17 is nan` for the first datum of the batch, and the first term of its log-weights, that is not finite."""
+    model = eqx.combine(parameters, objective.static)
+    prior = model.prior(model.encoder)
+
+    def one(n, key_data, key_samples):
+        x = data[n] if objective.levels is None else draw_binary(key_data, data[n], objective.levels)
+        return datum_log_weights(model, prior, x, key_samples, objective.options.num_samples)
+
+    weights = jax.jit(jax.vmap(one))(batch.index, batch.key_data, batch.key_samples)
+    bad = jnp.stack([~jnp.isfinite(leaf).all(axis=1) for leaf in (weights.log_likelihood, weights.log_prior, weights.log_posterior)])
+    found = np.argwhere(np.asarray(bad if batch.weight is None else bad & (batch.weight > 0)).T)
+    if not len(found):
+        return ""
+    row, term = (int(i) for i in found[0])
+    values = np.asarray((weights.log_likelihood, weights.log_prior, weights.log_posterior)[term][row])
+    return f": {('log p(x|z)', 'log p(z)', 'log q(z|x)')[term]} of training datum {int(batch.index[row])} is {values[~np.isfinite(values)][0]}"
 
 
 def _worst(objective: Objective, parameters, data: Array, batch: Batch, beta) -> str:

@@ -1,0 +1,124 @@
+"""`jensen gradients`: signal and noise of the gradient estimators at a run's parameters."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, names, open_run_with_data, print_json, run_seed
+
+HELP = """Signal and noise of gradient estimators at a run's parameters, for encoder, decoder and prior, against the number of samples K.
+
+signal is the length of the expected gradient of one step, noise the length of its standard deviation over posterior draws, s/n their ratio with a standard
+error. For iwae the encoder's ratio falls with K under pathwise and rises under doubly_reparameterised (Rainforth et al. 2018; Tucker et al. 2019). A picture
+of the ratios is written to the run's figures.
+
+Example: jensen gradients runs/digits --bound iwae --num-samples 1,8,64 --gradient pathwise --gradient doubly_reparameterised
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("gradients", help=HELP)(gradients)
+
+
+def gradients(
+    run: RunArgument,
+    bound: Annotated[str | None, typer.Option(help=f"One of: {names('bounds')}, or a .py file.", show_default="the run's")] = None,
+    gradient: Annotated[list[str] | None, typer.Option(help=f"One of: {names('gradients')}; may be repeated.", show_default="all valid ones")] = None,
+    num_samples: Annotated[str, typer.Option(help="Numbers K of samples per datum, separated by commas.")] = "1,8,64",
+    draws: Annotated[int, typer.Option(help="Independent gradients whose mean and variance are taken; at least 20.")] = 100,
+    rows: Annotated[int, typer.Option(min=1, help="Data in the step: the first so many of the split.")] = 20,
+    beta: Annotated[float, typer.Option(min=0, help="The weight of the KL term.")] = 1.0,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="bound.alpha=0.2, gradient.floor=0.5 ...", show_default=False)] = None,
+    split: Split = "test",
+    data: OtherData = None,
+    data_dir: DataDir = None,
+    seed: Seed = None,
+    checkpoint: Checkpoint = None,
+    trust_code: TrustCode = False,
+    json: Json = False,
+) -> None:
+    """See HELP."""
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    from jensen._files import write_atomically
+    from jensen.config import assignments
+    from jensen.evaluation import split_data, stream_key
+    from jensen.reports import draw_signal
+
+    counts = _counts(num_samples)
+    options: dict[str, Any] = assignments(set_ or [])
+    kept = opened.config["bound"]
+    name = bound or kept["name"]
+    chosen_bound = _build("bounds", name, (kept if name == kept["name"] else {}) | options.get("bound", {}))
+    data_rows = split_data(dataset, split)[:rows]
+    key = stream_key(run_seed(opened, seed), "gradients")
+    found, refused = _measure(opened.model, chosen_bound, gradient, options.get("gradient", {}), data_rows, counts, draws, beta, key)
+    picture = None
+    if found:
+        for file, content in draw_signal(found).items():
+            picture = Path(opened.path) / "figures" / file if file.endswith(".png") else picture
+            (Path(opened.path) / "figures").mkdir(exist_ok=True)
+            write_atomically(Path(opened.path) / "figures" / file, content)
+    if json:
+        record = {"bound": name, "lines": found, "refused": refused, "n": len(data_rows), "draws": draws, "beta": beta, "split": split}
+        print_json(record | {"picture": None if picture is None else str(picture)})
+        return
+    print(f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {split} data, {draws} draws of each")
+    print(f"  {'estimator':<24}{'K':>6}  {'part':<8}{'signal':>11}{'noise':>11}{'s/n':>9}")
+    for line in found:
+        ratio = f"{line['ratio']:9.3f} +- {line['standard_error']:.3f}"
+        print(f"  {line['gradient']:<24}{line['num_samples']:>6}  {line['part']:<8}{line['signal']:11.4g}{line['deviation']:11.4g}{ratio}")
+    for reason in refused:
+        print(f"  not measured: {reason}")
+    if picture is not None:
+        print(f"picture: {picture}")
+
+
+def _measure(model, bound, wanted, options, data, counts, draws, beta, key) -> tuple[list[dict[str, Any]], list[str]]:
+    from dataclasses import asdict
+
+    from jensen.gradients import gradient_noise, gradients
+    from jensen.progress import CountProgress
+
+    lines, refused = [], []
+    for name in wanted or gradients.names():
+        estimator = _build("gradients", name, options)
+        for count in counts:
+            try:
+                estimator.check(bound, model, count)
+            except ValueError as error:
+                if wanted and len(counts) == 1:
+                    raise
+                if wanted:
+                    refused.append(f"K = {count}: {error}")
+                continue
+            with CountProgress() as bar:
+                advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(what, done, total)  # noqa: E731
+                found = gradient_noise(bound, estimator, model, data, key, num_samples=count, draws=draws, beta=beta, on_progress=advance)
+            lines += [{"gradient": name, "num_samples": count, "part": part, **asdict(noise)} for part, noise in found.items()]
+    if not lines and not refused:
+        print("no estimator is valid for this bound with these numbers of samples.", file=sys.stderr)
+    return lines, refused
+
+
+def _build(package: str, name: str, options: dict[str, Any]) -> Any:
+    from jensen._rooms import Room
+
+    room = Room(f"jensen.{package}", "bound" if package == "bounds" else "gradient estimator")
+    known = room.options(name)
+    given = {key: value for key, value in options.items() if key != "name"}
+    if package == "gradients":  # one set of options for several estimators
+        given = {key: value for key, value in given.items() if key in known}
+    return room.build(name, given, {})
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ValueError(f"--num-samples wants numbers of 1 or more, separated by commas, for instance 1,8,64; got {text!r}.")
+    return counts
