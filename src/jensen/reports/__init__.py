@@ -28,6 +28,7 @@ class ReportInputs:
         config: the resolved configuration, nested plain values.
         version: of jensen.
         seed: of the run; the report's own draws are made with it too.
+        objective: what was trained where it was not the bound, in words.
     """
 
     title: str
@@ -40,6 +41,7 @@ class ReportInputs:
     config: Mapping[str, Any]
     version: str
     seed: int
+    objective: str = ""
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
