@@ -32,7 +32,7 @@ def test_the_package_gives_every_class_by_its_name_and_lists_them():
 
 def test_options_are_those_with_a_default():
     assert {k: p.default for k, p in priors.options("vamp_data").items()} == {"num_components": 500, "learn_weights": False}
-    assert priors.options("standard_normal") == {}
+    assert {k: p.default for k, p in priors.options("standard_normal").items()} == {"scale": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,11 @@ def test_priors_without_a_kl_by_dimension_are_refused(prior, message):
 
 
 def test_posteriors_without_one_several_levels_and_other_bounds_are_refused():
-    with pytest.raises(ValueError, match="in a model of several levels the KLs of the lower levels depend on the draws above them. Use --model vae"):
+    with pytest.raises(ValueError, match=r"in a model of several levels the KLs of the lower levels depend on the draws above them. Use --model vae"):
         FreeBits().check(ELBO(), hvae((3,), latent_dim=(2, 2), network={"name": "dense", "hidden": (4, 4)}, key=jr.key(0)), 1)
     made = make(dimension=4, latent=2).model
     by_hand = Model(made.prior, FullCovariance(2), made.decoder)
-    with pytest.raises(ValueError, match="the posterior of the FullCovariance encoder is no product over dimensions. Use --set encoder.name=diagonal_normal"):
+    with pytest.raises(ValueError, match=r"the posterior of the FullCovariance encoder is no product over dimensions. Use --set encoder.name=diagonal_normal"):
         surrogate(by_hand, 0.1, np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="valid for the elbo only: the IWAE bound is not an average of log w"):
         FreeBits().check(jensen.bounds.IWAE(), made, 1)

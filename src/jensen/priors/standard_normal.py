@@ -14,8 +14,8 @@ from jensen.priors._base import AbstractPrior
 class StandardNormal(AbstractPrior):
     """The standard normal over `latent_dim` dimensions; it knows nothing of the data.
 
-    `scale` is its standard deviation in every dimension, not trained. Encoder and decoder absorb it by a change of z's unit (docs/temperature.md), so it is there
-    to show just that, and for models whose decoder is fixed.
+    `scale` is its standard deviation in every dimension, not trained. Encoder and decoder absorb it by a change of z's unit (docs/temperature.md), so it is
+    there to show just that, and for models whose decoder is fixed.
 
         StandardNormal(2)(encoder).log_prob(jnp.zeros(2))  # -1.8379
     """

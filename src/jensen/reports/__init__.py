@@ -126,11 +126,11 @@ def draw_ladder(rungs: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
 
 
 def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Rate and distortion, the parts of the average KL, the bounds at beta = 1 and the prior variance against beta, as {file name: bytes} of a PNG and an SVG file.
+    """Rate and distortion, the parts of the average KL, the bounds at beta = 1 and the fitted prior variance, as {file name: bytes} of a PNG and an SVG file.
 
     Args:
-        rows: of a kind 'beta' (trained at that 'beta') or 'variance' (trained at beta = 1 under N(0, variance I)), each with 'log_n' and 'test', a mapping of the
-            account's lines to mappings of 'value', nats per datum; those of kind 'beta' with 'fitted_variance', a mapping of 'value' and 'gain'.
+        rows: of a kind 'beta' (trained at that 'beta') or 'variance' (trained at beta = 1 under N(0, variance I)), each with 'log_n' and 'test', a mapping of
+            the account's lines to mappings of 'value', nats per datum; those of kind 'beta' with 'fitted_variance', a mapping of 'value' and 'gain'.
 
     Raises:
         ValueError: no row of the kind 'beta'.

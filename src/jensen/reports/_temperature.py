@@ -45,9 +45,9 @@ def describe(rows: Rows) -> str:
     along, priors = trained_at(rows), trained_under(rows)
     rates = [sorted(r["test"]["average_kl"]["value"] for _, r in found) for found in (along, priors)]
     return (
-        f"Against beta from {along[0][0]:g} to {along[-1][0]:g}: reconstruction against average KL, I(n; z) and marginal KL, ELBO and log p(x) at beta = 1, and the "
-        f"prior variance that suits the codes best. The average KL goes from {rates[0][-1]:.2f} to {rates[0][0]:.2f} nats with beta; trained at beta = 1 under "
-        f"prior variances 1 / beta it lies within {rates[1][0]:.2f} and {rates[1][-1]:.2f}."
+        f"Against beta from {along[0][0]:g} to {along[-1][0]:g}: reconstruction against average KL, I(n; z) and marginal KL, ELBO and log p(x) at beta = 1, "
+        f"and the prior variance that suits the codes best. The average KL goes from {rates[0][-1]:.2f} to {rates[0][0]:.2f} nats with beta; trained at "
+        f"beta = 1 under prior variances 1 / beta it lies within {rates[1][0]:.2f} and {rates[1][-1]:.2f}."
     )
 
 

@@ -1,6 +1,7 @@
 """The measurements of the KL weight's reproduction: the account of a run's last epoch, and which prior variance would suit it."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def exchange_rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     found = sorted((r for r in rows if r["kind"] == "beta"), key=lambda r: r["beta"])
     out = []
-    for low, high in zip(found, found[1:], strict=False):
+    for low, high in pairwise(found):
         given, saved = (low["train"][name] - high["train"][name] for name in ("reconstruction", "average_kl"))
         rate = given / saved if saved else math.nan
         out.append({"between": [low["beta"], high["beta"]], "rate": rate, "inside": bool(low["beta"] <= rate <= high["beta"])})

@@ -1,5 +1,6 @@
 """The KL weight's reproduction as a table, with what its figures say of the claim."""
 
+from itertools import pairwise
 from typing import Any
 
 from jensen.reproductions._base import Column, Row, number, plus_minus
@@ -17,9 +18,9 @@ def notes(rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, ...
         _as_prior_variance(along, priors, details),
         _frozen(along),
         _best(along),
-        f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; {rows[0]['n']} test data, I(n; z) is at most {number(rows[0]['log_n'])}. "
-        "+- is the Monte Carlo standard error. Fitted variance: of N(0, c I), best for the training data with encoder and decoder frozen; beside it the test ELBO "
-        "that it gives.",
+        f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; {rows[0]['n']} test data, I(n; z) at most {number(rows[0]['log_n'])}. "
+        "+- is the Monte Carlo standard error. Fitted variance: of N(0, c I), best for the training data with encoder and decoder frozen; beside it the test "
+        "ELBO that it gives.",
     )
 
 
@@ -39,13 +40,13 @@ def _as_temperature(along: list[dict[str, Any]], details: dict[str, Any]) -> str
     first, last = along[0], along[-1]
     rates = details["exchange_rates"]
     inside = sum(r["inside"] for r in rates)
-    falls = all(a["test"]["average_kl"]["value"] > b["test"]["average_kl"]["value"] for a, b in zip(along, along[1:], strict=False))
+    falls = all(a["test"]["average_kl"]["value"] > b["test"]["average_kl"]["value"] for a, b in pairwise(along))
     return (
-        f"A temperature, yes: from beta = {first['beta']:g} to {last['beta']:g} the average KL goes from {_of(first, 'average_kl')} to {_of(last, 'average_kl')} nats"
-        f"{', falling all the way,' if falls else ', not falling all the way,'} and the reconstruction from {_of(first, 'reconstruction')} to "
-        f"{_of(last, 'reconstruction')}; on the training data the price in reconstruction of a nat of KL lies between the neighbours' betas for {inside} of "
-        f"{len(rates)} pairs. With linear-Gaussian decoder and noise fixed, the best q at beta is exactly the posterior under the noise variance beta s2 "
-        "(docs/temperature.md): beta heats the likelihood."
+        f"A temperature, {'yes' if falls else 'not by these figures alone'}: from beta = {first['beta']:g} to {last['beta']:g} the average KL "
+        f"{'falls' if falls else 'goes, up and down,'} from {_of(first, 'average_kl')} to {_of(last, 'average_kl')} nats and the reconstruction goes from "
+        f"{_of(first, 'reconstruction')} to {_of(last, 'reconstruction')}; on the training data the price in reconstruction of a nat of KL lies between the "
+        f"neighbours' betas for {inside} of {len(rates)} pairs. With a linear-Gaussian decoder and fixed noise s2 the best q at beta is the posterior under "
+        "the noise variance beta s2 (docs/temperature.md): beta heats the likelihood."
     )
 
 
@@ -56,7 +57,7 @@ def _as_prior_variance(along: list[dict[str, Any]], priors: list[dict[str, Any]]
     return (
         f"A prior's variance, {'no' if still else 'not by these figures alone'}: trained at beta = 1 under N(0, I / beta) instead, the average KL lies within "
         f"{number(spans[1][0])} and {number(spans[1][-1])} nats, where beta takes it from {number(spans[0][-1])} to {number(spans[0][0])}"
-        f"{'; encoder and decoder absorb the variance by a change of the unit of z' if still else ''}. With linear-Gaussian decoder and noise fixed, the prior "
+        f"{'; encoder and decoder absorb the variance by a change of the unit of z' if still else ''}. With a linear-Gaussian decoder and fixed noise the prior "
         f"variance 1/beta gives the posterior means of beta exactly (they differ by {beyond['mean_difference']:.0e}) and 1/beta of its covariance (ratio "
         f"{beyond['variance_ratio']:g} at beta = {beyond['beta']:g}): the claim holds for the energy term E log p(z), not for the entropy."
     )

@@ -98,8 +98,8 @@ def mean_entropy(scales: np.ndarray) -> float:
 
 
 def linear_example(betas: tuple[float, ...], *, seed: int = 0) -> list[dict[str, float]]:
-    """An exactly solvable case (8 observed, 2 latent dimensions, noise .5) at each beta: the mean posterior variance of the optimum at beta and of the posterior
-    under the prior variance 1/beta, the greatest difference between their means, and what the second falls short of the first in F_beta, nats per datum.
+    """An exactly solvable case (8 observed, 2 latent dimensions, noise .5) at each beta: the mean posterior variance of the optimum at beta and of the
+    posterior under the prior variance 1/beta, the greatest difference between their means, and what the second falls short of the first in F_beta, nats.
 
         linear_example((4.0,))[0]["variance_ratio"]  # 4.0
     """

@@ -1,7 +1,7 @@
 """What the KL weight beta does, and what of "beta is a temperature" and "beta is a change of the prior's variance" holds.
 
-One VAE is trained for each beta and accounted for at beta = 1; beside each the prior variance that would suit it best with encoder and decoder frozen, and a VAE
-trained at beta = 1 under N(0, I / beta), which is the claim taken at its word. docs/temperature.md has the derivations, and the case that is solved exactly.
+One VAE is trained for each beta and accounted for at beta = 1; beside each the prior variance that would suit it best with encoder and decoder frozen, and a
+VAE trained at beta = 1 under N(0, I / beta), which is the claim taken at its word. docs/temperature.md has the derivations, and the case solved exactly.
 """
 
 import json
@@ -28,8 +28,8 @@ Setting = tuple[str, float]  # ("beta", 4.0): trained at it; ("variance", 0.25):
 class Temperature(AbstractReproduction):
     """Rate and distortion, I(n; z), marginal KL, ELBO, evidence and active units against beta, with the prior variances that are claimed to do the same.
 
-    `betas` are the KL weights; 1 is always among them. Each training is that of the recipe of `data`, for `epochs` if given; its last epoch is accounted for, on
-    the first `rows` test data, with `num_samples` importance samples for the evidence.
+    `betas` are the KL weights; 1 is always among them. Each training is that of the recipe of `data`, for `epochs` if given; its last epoch is accounted for,
+    on the first `rows` test data, with `num_samples` importance samples for the evidence.
 
         Temperature(Path("runs/temperature"), 0, None, betas=(0.5, 1.0, 2.0)).run()
     """
