@@ -18,7 +18,7 @@ DASHED = (0, (4, 1.5))
 
 
 def draw_temperature(rows: Rows, layout: Layout) -> Figure:
-    """Four panels: blue or solid, trained at beta; orange or dashed, trained at beta = 1 under the prior N(0, I / beta)."""
+    """Four panels: circles, trained at beta; squares, trained at beta = 1 under the prior N(0, I / beta)."""
     columns = 1 if layout.narrow else 2
     count = 4 // columns
     left, gap, height, space, legend = 0.66, 0.85, 2.3, 0.92, 0.72 if layout.narrow else 0.4
@@ -33,8 +33,8 @@ def draw_temperature(rows: Rows, layout: Layout) -> Figure:
         draw(axes, along, priors)
         axes.grid(axis="y")
     handles = [
-        Line2D([], [], color=BLUE, marker="o", markersize=4, label="trained at beta"),
-        Line2D([], [], color=ORANGE, linestyle=DASHED, marker="s", markersize=4, markerfacecolor="white", label="trained at beta = 1, prior N(0, I / beta)"),
+        Line2D([], [], color=INK, marker="o", markersize=4, label="trained at beta"),
+        Line2D([], [], color=INK, linestyle=DASHED, marker="s", markersize=4, markerfacecolor="white", label="trained at beta = 1, prior N(0, I / beta)"),
     ]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=1 if layout.narrow else 2, columnspacing=1.6, handlelength=2.4)
     return figure
@@ -71,8 +71,9 @@ def _plane(axes: Axes, along: list, priors: list) -> None:
     others = [pair for pair in priors if pair[0] != 1]
     rate, distortion = _values(along, "average_kl")[1], _values(along, "reconstruction")[1]
     axes.plot(rate, distortion, color=BLUE, marker="o", markersize=4, linewidth=1.4)
-    for (beta, _), x, y in zip(along, rate, distortion, strict=True):
-        axes.annotate(f"{'beta = ' if beta == along[0][0] else ''}{beta:g}", (x, y), (6, -9), textcoords="offset points", fontsize=8, color=BLUE)
+    for x, y, label in _labels(along, rate, distortion):
+        steep = x < 0.25 * rate.max()  # there the free side of the curve is the right one
+        axes.annotate(label, (x, y), (6, -9) if steep else (-5, 5), textcoords="offset points", fontsize=8, color=BLUE, ha="left" if steep else "right")
     rate, distortion = _values(others, "average_kl")[1], _values(others, "reconstruction")[1]
     axes.plot(rate, distortion, color=ORANGE, linestyle="", marker="s", markersize=5.5, markerfacecolor="none")
     axes.set_xlabel("average KL, nats (rate)")
@@ -82,21 +83,32 @@ def _plane(axes: Axes, along: list, priors: list) -> None:
     quiet_axis(axes.yaxis)
 
 
+def _labels(along: list, rate: np.ndarray, distortion: np.ndarray) -> list[tuple[float, float, str]]:
+    """Where to write which betas; those of runs that fall on one point are written together."""
+    near, out = 0.03 * max(np.ptp(rate), 1e-9), []
+    for (beta, _), x, y in zip(along, rate, distortion, strict=True):
+        if out and abs(out[-1][0] - x) < near and abs(out[-1][1] - y) < 0.03 * max(np.ptp(distortion), 1e-9):
+            out[-1] = (*out[-1][:2], f"{out[-1][2]}, {beta:g}")
+        else:
+            out.append((x, y, f"{'' if out else 'beta = '}{beta:g}"))
+    return out
+
+
 def _split(axes: Axes, along: list, priors: list) -> None:
     _lines(axes, along, priors, SPLIT)
     ceiling = along[0][1]["log_n"]
     axes.axhline(ceiling, color=MUTED, linewidth=0.9, linestyle=":")
     axes.annotate("log N", (along[-1][0], ceiling), (0, 2), textcoords="offset points", fontsize=8, color=MUTED, ha="right", va="bottom")
     axes.set_ylim(bottom=0)
-    axes.legend(handles=_handles(SPLIT), loc="upper right")
+    axes.legend(handles=_handles(SPLIT), loc="best")
 
 
 def _bounds(axes: Axes, along: list, priors: list) -> None:
     _lines(axes, along, priors, BOUNDS)
     fitted = [row["test"]["elbo"]["value"] + row["fitted_variance"]["gain"] for _, row in along]
-    axes.plot([beta for beta, _ in along], fitted, color=INK, linewidth=0.9, linestyle=":", marker="+", markersize=5)
-    handles = [*_handles(BOUNDS), Line2D([], [], color=INK, linestyle=":", linewidth=0.9, marker="+", markersize=5, label="ELBO, fitted prior variance")]
-    axes.legend(handles=handles, loc="lower left")
+    axes.plot([beta for beta, _ in along], fitted, color=INK, linestyle="", marker="+", markersize=8, zorder=5)
+    handles = [*_handles(BOUNDS), Line2D([], [], color=INK, linestyle="", marker="+", markersize=8, label="ELBO, fitted prior variance")]
+    axes.legend(handles=handles, loc="best")
 
 
 def _variance(axes: Axes, along: list, priors: list) -> None:
@@ -111,7 +123,7 @@ def _variance(axes: Axes, along: list, priors: list) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
     axes.yaxis.set_minor_locator(NullLocator())
     _beta_axis(axes, along)
-    axes.legend(loc="lower left")
+    axes.legend(loc="best")
 
 
 def _lines(axes: Axes, along: list, priors: list, lines: Mapping[str, tuple[str, str]]) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 
 from jensen.anatomy import account
 from jensen.anatomy.surgery import posterior_draws
+from jensen.anatomy.units import active_units
 from jensen.datasets import Dataset
 from jensen.evaluation import split_data, stream_key
 from jensen.generation import posterior_codes
 from jensen.progress import CountProgress
 from jensen.reproductions._runs import last_model
+from jensen.reproductions._temperature_table import SWITCHED_OFF
 from jensen.reproductions._tempering import best_prior_variance, gain_of_prior_variance
 from jensen.runs import Run
 
@@ -35,7 +37,8 @@ def measure(run: Run, dataset: Dataset, *, seed: int, num_samples: int, rows: in
         "log_n": found.log_n,
         "test": lines,
         "train": {"reconstruction": float(log_likelihood.mean()), "average_kl": float((log_posteriors - log_priors).sum(axis=-1).mean())},
-        "active_units": found.active_units,
+        # In units of the prior: the threshold of activity is one of N(0, I).
+        "active_units": active_units(posterior_codes(model, test)["mean"] / run.config["prior"].get("scale", 1.0)),
         "latent_dim": found.latent_dim,
         "k_hat_too_high": found.pareto_k,
         "fitted_variance": None,
@@ -63,12 +66,13 @@ def paired_with_one(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str
 def exchange_rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Between neighbouring betas a < b: nats of reconstruction given up for one of average KL, on the training data.
 
-    Were each model the best there is for its objective, then a <= rate <= b: neither could gain by becoming the other.
+    Were each model the best there is for its objective, then a <= rate <= b: neither could gain by becoming the other. Where no KL is saved there is no rate.
     """
     found = sorted((r for r in rows if r["kind"] == "beta"), key=lambda r: r["beta"])
     out = []
     for low, high in pairwise(found):
         given, saved = (low["train"][name] - high["train"][name] for name in ("reconstruction", "average_kl"))
-        rate = given / saved if saved else math.nan
-        out.append({"between": [low["beta"], high["beta"]], "rate": rate, "inside": bool(low["beta"] <= rate <= high["beta"])})
+        rate = given / saved if abs(saved) > SWITCHED_OFF else None
+        inside = None if rate is None else bool(low["beta"] <= rate <= high["beta"])
+        out.append({"between": [low["beta"], high["beta"]], "rate": rate, "inside": inside})
     return out

@@ -6,6 +6,7 @@ from typing import Any
 from jensen.reproductions._base import Column, Row, number, plus_minus
 
 LABELS = {"reconstruction": "reconstruction", "average_kl": "average KL", "index_information": "I(n; z)", "marginal_kl": "marginal KL", "elbo": "ELBO"}
+SWITCHED_OFF = 0.01  # nats of average KL below which there is no code to speak of
 STILL = 0.1  # of the span that beta covers; a prior's variance that moves less is said to leave a line where it is
 
 
@@ -38,28 +39,33 @@ def in_words(row: Row) -> str:
 
 def _as_temperature(along: list[dict[str, Any]], details: dict[str, Any]) -> str:
     first, last = along[0], along[-1]
-    rates = details["exchange_rates"]
-    inside = sum(r["inside"] for r in rates)
-    falls = all(a["test"]["average_kl"]["value"] > b["test"]["average_kl"]["value"] for a, b in pairwise(along))
+    inside = [r["inside"] for r in details["exchange_rates"] if r["inside"] is not None]
+    rates = [r["test"]["average_kl"]["value"] for r in along]
+    falls = rates[0] > rates[-1] and all(a > b - SWITCHED_OFF for a, b in pairwise(rates))
+    off = [r["beta"] for r, rate in zip(along, rates, strict=True) if rate < SWITCHED_OFF]
     return (
         f"A temperature, {'yes' if falls else 'not by these figures alone'}: from beta = {first['beta']:g} to {last['beta']:g} the average KL "
-        f"{'falls' if falls else 'goes, up and down,'} from {_of(first, 'average_kl')} to {_of(last, 'average_kl')} nats and the reconstruction goes from "
-        f"{_of(first, 'reconstruction')} to {_of(last, 'reconstruction')}; on the training data the price in reconstruction of a nat of KL lies between the "
-        f"neighbours' betas for {inside} of {len(rates)} pairs. With a linear-Gaussian decoder and fixed noise s2 the best q at beta is the posterior under "
-        "the noise variance beta s2 (docs/temperature.md): beta heats the likelihood."
+        f"{'falls' if falls else 'goes, up and down,'} from {number(rates[0])} to {number(rates[-1])} nats and the reconstruction goes from "
+        f"{_of(first, 'reconstruction')} to {_of(last, 'reconstruction')}{f' (at beta = {off[0]:g} the code is switched off)' if off else ''}; on the training "
+        f"data the price in reconstruction of a nat of KL lies between the neighbours' betas for {sum(inside)} of the {len(inside)} pairs that differ in KL. "
+        "With a linear-Gaussian decoder and fixed noise s2 the best q at beta is the posterior under the noise variance beta s2 (docs/temperature.md): beta "
+        "heats the likelihood."
     )
 
 
 def _as_prior_variance(along: list[dict[str, Any]], priors: list[dict[str, Any]], details: dict[str, Any]) -> str:
-    spans = [sorted(r["test"]["average_kl"]["value"] for r in found) for found in (along, [*priors, *(r for r in along if r["beta"] == 1)])]
-    still = spans[1][-1] - spans[1][0] < STILL * (spans[0][-1] - spans[0][0])
-    beyond = max(details["linear_gaussian"], key=lambda r: abs(r["beta"] - 1))
+    ours, theirs = (sorted(r["test"]["average_kl"]["value"] for r in found) for found in (along, [*priors, *(r for r in along if r["beta"] == 1)]))
+    still = theirs[-1] - theirs[0] < STILL * (ours[-1] - ours[0])
+    elbos = [sorted(r["test"]["elbo"]["value"] for r in found) for found in (along, [*priors, along[[r["beta"] for r in along].index(1)]])]
+    exact = max(details["linear_gaussian"], key=lambda r: abs(r["beta"] - 1))
+    means = max(r["mean_difference"] for r in details["linear_gaussian"])
     return (
         f"A prior's variance, {'no' if still else 'not by these figures alone'}: trained at beta = 1 under N(0, I / beta) instead, the average KL lies within "
-        f"{number(spans[1][0])} and {number(spans[1][-1])} nats, where beta takes it from {number(spans[0][-1])} to {number(spans[0][0])}"
-        f"{'; encoder and decoder absorb the variance by a change of the unit of z' if still else ''}. With a linear-Gaussian decoder and fixed noise the prior "
-        f"variance 1/beta gives the posterior means of beta exactly (they differ by {beyond['mean_difference']:.0e}) and 1/beta of its covariance (ratio "
-        f"{beyond['variance_ratio']:g} at beta = {beyond['beta']:g}): the claim holds for the energy term E log p(z), not for the entropy."
+        f"{number(theirs[0])} and {number(theirs[-1])} nats, where beta takes it from {number(ours[-1])} to {number(ours[0])}, and the "
+        f"ELBO within {number(elbos[1][0])} and {number(elbos[1][-1])}, where beta takes it down to {number(elbos[0][0])}"
+        f"{'; encoder and decoder absorb the variance by a change of the unit of z' if still else ''}. With a linear-Gaussian decoder and fixed noise the "
+        f"prior variance 1/beta gives the posterior means of beta (largest difference {means:.0e}) and 1/beta of its covariance (ratio "
+        f"{exact['variance_ratio']:g} at beta = {exact['beta']:g}): the claim holds for the energy term E log p(z), not for the entropy."
     )
 
 
@@ -67,7 +73,8 @@ def _frozen(along: list[dict[str, Any]]) -> str:
     said = ", ".join(f"{r['fitted_variance']['value']:.3g} at beta = {r['beta']:g}" for r in along)
     gain = max(along, key=lambda r: r["fitted_variance"]["gain"])
     return (
-        f"The prior variance that fits the frozen codes best is {said}; the claim would have it 1/beta. The most that it wins on test data is "
+        f"The prior variance that fits the frozen codes best is {said}; the claim would have it 1/beta, and at an optimum it is 1 at every beta, since "
+        f"a change of the unit of z is open to the training. The most that it wins on test data is "
         f"{number(gain['fitted_variance']['gain'])} nats, at beta = {gain['beta']:g}."
     )
 
