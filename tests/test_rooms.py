@@ -32,7 +32,8 @@ def test_the_package_gives_every_class_by_its_name_and_lists_them():
 
 def test_options_are_those_with_a_default():
     assert {k: p.default for k, p in priors.options("vamp_data").items()} == {"num_components": 500, "learn_weights": False}
-    assert priors.options("standard_normal") == {}
+    assert {k: p.default for k, p in priors.options("standard_normal").items()} == {"scale": 1.0}
+    assert priors.options("aggregated") == {}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +70,8 @@ def test_a_wrong_option_is_refused_with_those_there_are(options, message):
 def test_context_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="asks for likelihood, data, which is not to be had here; available: event_shape, key"):
         priors.build("vamp", {}, {"event_shape": (3,), "key": None})
-    with pytest.raises(ValueError, match="prior 'standard_normal' has no option 'num_components'; its options: none"):
-        priors.build("standard_normal", {"num_components": 3}, {"latent_dim": 2})
+    with pytest.raises(ValueError, match="prior 'aggregated' has no option 'num_components'; its options: none"):
+        priors.build("aggregated", {"num_components": 3}, {"latent_dim": 2})
 
 
 def test_a_users_file_is_a_member_with_options(tmp_path):

@@ -83,7 +83,7 @@ def account_of(
             num_samples=num_samples or settings.get("num_samples", 1000),
             num_draws=num_draws or settings.get("num_draws"),
             fingerprint=dataset.fingerprint(split),
-            remarks=tuple(f"Training: {w}" for w in run.outcome.warnings),
+            remarks=tuple(f"Training: {w}" for w in ([f"the objective was {run.objective}."] if run.objective else []) + list(run.outcome.warnings)),
             on_progress=bar.advance,
         )
     if store:
@@ -114,6 +114,7 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
         accounts=accounts,
         history=run.history,
         outcome=run.outcome.message,
+        objective=run.objective,
         warnings=run.outcome.warnings,
         config=run.config,
         version=jensen.__version__,

@@ -66,7 +66,7 @@ def fit(
         out: a run folder to write; nothing is written without one.
         overwrite: replace `out` if it exists.
         progress: show a progress line on stderr.
-        options: epochs, batch_size, num_samples, learning_rate, beta, warm_up, patience, checkpoint_seconds, optimiser: see `TrainingOptions`.
+        options: epochs, batch_size, num_samples, learning_rate, beta, beta_schedule, warm_up, patience ...: see `TrainingOptions`.
 
     Returns:
         A `Fit`; a training that diverges returns too, and says where (`fit.outcome`).
@@ -122,7 +122,7 @@ def fit_run(
         run.update(status="running")
     with contextlib.ExitStack() as stack:
         stop_requested = stack.enter_context(stop_on_signals())
-        line = stack.enter_context(FitProgress(options, shown=progress, first_epoch=len(before)))
+        line = stack.enter_context(FitProgress(options, shown=progress, first_epoch=len(before), objective=gradient.objective))
         sinks: list[Callable[[dict[str, Any]], None]] = [line.epoch]
         if run is not None:
             sinks.append(stack.enter_context(_metrics_file(run.path)))

@@ -11,13 +11,14 @@ PLAIN_SECONDS = 10.0
 
 
 class FitProgress(AbstractContextManager):
-    """The progress of a training: epoch, train and validation bound, beta, best epoch, time left.
+    """The progress of a training: epoch, train and validation bound, beta, best epoch, time left; first of all the objective, where it is not the bound.
 
     with FitProgress(options) as line: line.epoch(record)
     """
 
-    def __init__(self, options: TrainingOptions, *, shown: bool = True, first_epoch: int = 0):
+    def __init__(self, options: TrainingOptions, *, shown: bool = True, first_epoch: int = 0, objective: str = ""):
         self._options = options
+        self._objective = objective
         self._shown = shown
         self._first = first_epoch
         self._began = self._plain_at = time.monotonic()
@@ -29,6 +30,8 @@ class FitProgress(AbstractContextManager):
             from rich.live import Live
             from rich.text import Text
 
+            if self._objective:
+                print(f"training {self._objective}", file=sys.stderr)
             console = Console(stderr=True)
             if console.is_terminal:
                 self._live = Live(Text("compiling ..."), console=console, refresh_per_second=4, transient=False)

@@ -61,7 +61,7 @@ def refit_prior(
 
         jensen.refit_prior(fit.model, "vamp", data, epochs=50, key=jax.random.key(3)).model
     """
-    known = [f.name for f in fields(TrainingOptions) if f.name not in ("beta", "warm_up", "checkpoint_seconds")]
+    known = [f.name for f in fields(TrainingOptions) if not f.name.startswith("beta") and f.name not in ("warm_up", "checkpoint_seconds")]
     for name in options:
         if name not in known:
             raise ValueError(f"refit_prior has no option {name!r}; its training options: {', '.join(known)}.")

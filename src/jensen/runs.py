@@ -66,6 +66,11 @@ class Run:
         return Outcome(values["status"], values["message"], values["epoch"], tuple(values["warnings"]))
 
     @property
+    def objective(self) -> str:
+        """What was trained where it was not the bound, in words; otherwise empty."""
+        return self.record.get("objective", "")
+
+    @property
     def checkpoints(self) -> Checkpoints:
         """The run's checkpoints."""
         return Checkpoints(self.path / "checkpoints")
@@ -215,12 +220,14 @@ def create(path: Path, config: Config, model: Model, dataset: Dataset, key, *, r
     from jensen.datasets._dataset import SPLITS
 
     recipe = None if model.recipe is None else model.recipe.values
+    gradient = dict(config.gradient)
     code = {v["name"]: file_digest(Path(v["name"])) for v in (recipe or {}).values() if isinstance(v, dict) and v.get("name", "").endswith(".py")}
     record = {
         "format": FORMAT,
         "jensen": jensen.__version__,
         "status": "running",
         "outcome": None,
+        "objective": ROOMS["gradient"].build(gradient.pop("name"), gradient, {}).objective,
         "recipe": recipe,
         "code": code,
         "key": np.asarray(jr.key_data(key)).tolist(),

@@ -13,13 +13,22 @@ SIZE = ["--hidden", "8", "--latent-dim", "2", "--set", "account.num_samples=30",
 
 
 def test_flags_of_fit_are_in_the_resolved_configuration(tmp_path, capsys):
-    flags = {"--bound": "iwae", "--gradient": "pathwise", "--num-samples": "3", "--beta": "2.5", "--warm-up": "1", "--patience": "9", "--batch-size": "64"}
+    flags = {
+        "--bound": "iwae",
+        "--gradient": "pathwise",
+        "--num-samples": "3",
+        "--beta": "2.5",
+        "--warm-up": "1",
+        "--beta-schedule": "cosine",
+        "--patience": "9",
+        "--batch-size": "64",
+    }
     arguments = [part for flag in flags.items() for part in flag]
     run = tmp_path / "run"
     assert cli.run(["fit", "digits", "--epochs", "2", "--learning-rate", "0.01", "--seed", "5", "--out", str(run), *SIZE, *arguments]) == 0
     capsys.readouterr()
     config = jensen.load(run).config
-    training = {"epochs": 2, "num_samples": 3, "beta": 2.5, "warm_up": 1, "patience": 9, "batch_size": 64, "learning_rate": 0.01}
+    training = {"epochs": 2, "num_samples": 3, "beta": 2.5, "warm_up": 1, "beta_schedule": "cosine", "patience": 9, "batch_size": 64, "learning_rate": 0.01}
     assert {k: config["training"][k] for k in training} == training
     assert (config["bound"]["name"], config["gradient"]["name"], config["seed"]) == ("iwae", "pathwise", 5)
     record = jensen.load(run).history[-1]

@@ -8,7 +8,7 @@ from _worlds import account_of, history_of
 from PIL import Image
 
 from jensen.reports import draw_image_grid
-from jensen.reports._curves import best_epoch, visible_range, warm_up_epochs
+from jensen.reports._curves import best_epoch, draw_curves, visible_range, warm_up_epochs, warm_up_spans
 from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pareto_k, shown_from
 from jensen.reports._html import configuration_groups, lead, nats, options
 from jensen.reports._mosaic import is_image, tile, to_colours, value_range_of
@@ -83,6 +83,19 @@ def test_best_epoch_and_warm_up():
     assert best_epoch(history) == 17
     assert warm_up_epochs(history) == 4  # the fifth is trained at the full weight
     assert warm_up_epochs(history_of(20, warm_up=0)) == 0
+
+
+def test_every_stretch_at_a_smaller_weight_is_found_and_shaded():
+    history = history_of(16, warm_up=0)
+    for record, beta in zip(history, [0.5, 1, 2, 2] * 4, strict=True):
+        record["beta"] = beta
+    assert warm_up_spans(history) == [(1, 2), (5, 6), (9, 10), (13, 14)]
+    assert warm_up_epochs(history) == 14
+    with styled():
+        panel = draw_curves(history, WIDE).axes[0]
+    assert [(p.get_x(), p.get_x() + p.get_width()) for p in panel.patches] == [(0.5, 2.5), (4.5, 6.5), (8.5, 10.5), (12.5, 14.5)]
+    # A run that ended within a cycle was at the full weight before.
+    assert warm_up_spans(history[:6]) == [(1, 2), (5, 6)]
 
 
 def test_steep_first_epochs_do_not_flatten_the_rest():

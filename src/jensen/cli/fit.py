@@ -13,6 +13,8 @@ DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. E
 no flag of its own. Flags win over the file, --set wins over both.
 
 Example: jensen fit digits --prior vamp --set prior.num_components=200 --out runs/digits-vamp
+Example: jensen fit digits --beta 4 --beta-schedule cyclical --set training.beta_cycles=5 --warm-up 100 --patience 0
+Example: jensen fit digits --gradient free_bits --set gradient.floor=0.25
 """
 
 
@@ -36,8 +38,13 @@ def fit(
     batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", show_default="0.001")] = None,
     beta: Annotated[float | None, typer.Option(help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0")] = None,
-    warm_up: Annotated[int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="a fifth of the epochs, at most 20")] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better validation bound; 0: never.", show_default="50")] = None,
+    warm_up: Annotated[
+        int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="a fifth of the epochs, at most 20; cyclical: all of them")
+    ] = None,
+    beta_schedule: Annotated[str | None, typer.Option(help="How beta rises: linear, cosine or cyclical.", show_default="linear")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many epochs at the full beta without a better validation bound; 0: never.", show_default="50")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.", show_default="0")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False)] = None,
     checkpoint: Annotated[int | None, typer.Option(help="With --resume: the epoch to go on from; the newest by default.", show_default=False)] = None,
@@ -64,6 +71,7 @@ def fit(
             "learning_rate": learning_rate,
             "beta": beta,
             "warm_up": warm_up,
+            "beta_schedule": beta_schedule,
             "patience": patience,
         },
         "seed": seed,

@@ -17,10 +17,14 @@ prior-ladder: priors in the order in which they look at the data, from N(0, I) t
 longer for mnist. By --set: components=[1,10,100] (the K to measure; K = N is always there), rows=1500 (data of each split whose evidence is estimated),
 base_epochs=100 (of the first training).
 
+temperature: one VAE for each KL weight beta = 1/4 ... 16, accounted for at beta = 1, and one for each prior variance 1/beta at beta = 1; minutes for digits,
+hours for mnist. By --set: betas=[0.5,1,2], rows=500 (test data to account for).
+
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
 Exit code 1 when a row has no figure (it diverged, or its data are missing).
 
 Example: jensen reproduce vampprior --only mnist-vae-vamp --out runs/vampprior
+Example: jensen reproduce temperature --set betas=[0.5,1,2] --epochs 50
 """
 
 
@@ -38,9 +42,9 @@ def reproduce(
         int | None,
         typer.Option(help="Of each training, at most; prior-ladder: of each re-fitting.", show_default="the recipe's; prior-ladder: about 1500 steps"),
     ] = None,
-    num_samples: Annotated[int | None, typer.Option(help="Importance samples per datum.", show_default="5000; prior-ladder: 500")] = None,
+    num_samples: Annotated[int | None, typer.Option(help="Importance samples per datum.", show_default="5000; prior-ladder, temperature: 500")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,
-    data: Annotated[str | None, typer.Option(help="prior-ladder, without --run: digits or mnist.", show_default="digits")] = None,
+    data: Annotated[str | None, typer.Option(help="temperature, and prior-ladder without --run: digits or mnist.", show_default="digits")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of NAME; may be repeated.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     data_dir: DataDir = None,

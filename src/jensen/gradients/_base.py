@@ -39,6 +39,11 @@ class AbstractGradientEstimator(eqx.Module):
         """In the room: pathwise, score_function ..."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def objective(self) -> str:
+        """What is trained if it is not the bound, in words; empty if it is."""
+        return ""
+
     def check(self, bound: AbstractBound, model: Model, num_samples: int) -> None:
         """Raises ValueError, with the reason and the estimators that would do, when bound, estimator, model and number of samples do not go together."""
         reason = bound.objection(num_samples)

@@ -1,5 +1,6 @@
-"""p(z) = N(0, I)."""
+"""p(z) = N(0, I), or N(0, scale^2 I) with a fixed scale."""
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -13,14 +14,21 @@ from jensen.priors._base import AbstractPrior
 class StandardNormal(AbstractPrior):
     """The standard normal over `latent_dim` dimensions; it knows nothing of the data.
 
-    StandardNormal(2)(encoder).log_prob(jnp.zeros(2))  # -1.8379
+    `scale` is its standard deviation in every dimension, not trained. Encoder and decoder absorb it by a change of z's unit (docs/temperature.md), so it is
+    there to show just that, and for models whose decoder is fixed.
+
+        StandardNormal(2)(encoder).log_prob(jnp.zeros(2))  # -1.8379
     """
 
     latent_dim: int = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
 
-    def __init__(self, latent_dim: int):
+    def __init__(self, latent_dim: int, *, scale: float = 1.0):
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"prior standard_normal: scale must be positive and finite; got {scale}. 1 is the standard normal.")
         self.latent_dim = latent_dim
+        self.scale = scale
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
         del encoder
-        return diagonal_normal(jnp.zeros(self.latent_dim), jnp.ones(self.latent_dim))
+        return diagonal_normal(jnp.zeros(self.latent_dim), self.scale * jnp.ones(self.latent_dim))

@@ -28,6 +28,7 @@ class ReportInputs:
         config: the resolved configuration, nested plain values.
         version: of jensen.
         seed: of the run; the report's own draws are made with it too.
+        objective: what was trained where it was not the bound, in words.
     """
 
     title: str
@@ -40,6 +41,7 @@ class ReportInputs:
     config: Mapping[str, Any]
     version: str
     seed: int
+    objective: str = ""
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
@@ -141,3 +143,24 @@ def draw_signal(lines: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         raise ValueError("a picture of signal and noise wants at least one line; got none.")
     with styled():
         return line_art("gradients", _signal.describe(lines), lambda layout: _signal.draw_signal(lines, layout)).files
+
+
+def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Rate and distortion, the parts of the average KL, the bounds at beta = 1 and the fitted prior variance, as {file name: bytes} of a PNG and an SVG file.
+
+    Args:
+        rows: of a kind 'beta' (trained at that 'beta') or 'variance' (trained at beta = 1 under N(0, variance I)), each with 'log_n' and 'test', a mapping of
+            the account's lines to mappings of 'value', nats per datum; those of kind 'beta' with 'fitted_variance', a mapping of 'value' and 'gain'.
+
+    Raises:
+        ValueError: no row of the kind 'beta'.
+
+        draw_temperature(rows)["temperature.png"]
+    """
+    from jensen.reports import _temperature
+    from jensen.reports._style import line_art, styled
+
+    if not any(row["kind"] == "beta" for row in rows):
+        raise ValueError("a picture of the KL weight wants at least one run trained at some beta; got none.")
+    with styled():
+        return line_art("temperature", _temperature.describe(rows), lambda layout: _temperature.draw_temperature(rows, layout)).files

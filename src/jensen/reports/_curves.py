@@ -16,7 +16,7 @@ PANELS = (("bound", "Bound (higher is better)"), ("reconstruction", "Reconstruct
 
 def draw_curves(history: History, layout: Layout) -> Figure:
     """One panel per term, train and validation; the KL weight too if it ever changes."""
-    titles = [*PANELS, ("beta", "KL weight (beta)")] if warm_up_epochs(history) else list(PANELS)
+    titles = [*PANELS, ("beta", "KL weight (beta)")] if warm_up_spans(history) else list(PANELS)
     columns = 1 if layout.narrow else 2 if len(titles) == 4 else 3
     rows = -(-len(titles) // columns)
     left, gap, panel_height, row_height = 0.62, 0.7, 1.65, 2.2
@@ -26,7 +26,7 @@ def draw_curves(history: History, layout: Layout) -> Figure:
         row, column = divmod(i, columns)
         axes = place(figure, left + column * (width + gap), (rows - 1 - row) * row_height + 0.5, width, panel_height)
         axes.set_title(title)
-        _draw_panel(axes, history, name, best=best_epoch(history), warm_up=warm_up_epochs(history))
+        _draw_panel(axes, history, name, best=best_epoch(history), warm_up=warm_up_spans(history))
         if i == 0:
             axes.legend(loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
         if row == rows - 1:
@@ -40,9 +40,19 @@ def best_epoch(history: History) -> int:
 
 
 def warm_up_epochs(history: History) -> int:
-    """The last epoch trained at a smaller KL weight than the final one; 0 if there is none."""
-    final = history[-1]["beta"]
-    return max((record["epoch"] for record in history if record["beta"] < final - 1e-9), default=0)
+    """The last epoch trained at a smaller KL weight than the largest one; 0 if there is none."""
+    return max((last for _, last in warm_up_spans(history)), default=0)
+
+
+def warm_up_spans(history: History) -> list[tuple[int, int]]:
+    """(first, last) of every stretch of epochs trained at a smaller KL weight than the largest one: one while it warms up, several when it rises in cycles."""
+    full = max(record["beta"] for record in history)
+    spans: list[tuple[int, int]] = []
+    for record in history:
+        if record["beta"] < full - 1e-9 * max(full, 1.0):
+            start = spans.pop()[0] if spans and spans[-1][1] == record["epoch"] - 1 else record["epoch"]
+            spans.append((start, record["epoch"]))
+    return spans
 
 
 def visible_range(values: np.ndarray) -> tuple[float, float]:
@@ -69,17 +79,17 @@ def describe(history: History) -> str:
     return said + " nats per datum."
 
 
-def _draw_panel(axes: Axes, history: History, name: str, *, best: int, warm_up: int) -> None:
+def _draw_panel(axes: Axes, history: History, name: str, *, best: int, warm_up: list[tuple[int, int]]) -> None:
     epochs = np.array([record["epoch"] for record in history])
-    if warm_up:
-        axes.axvspan(epochs[0] - 0.5, warm_up + 0.5, color=PALE, zorder=0)
+    for first, last in warm_up:
+        axes.axvspan(first - 0.5, last + 0.5, color=PALE, zorder=0, linewidth=0)
     marker = "o" if len(history) < 8 else ""
     if name == "beta":
         beta = [record["beta"] for record in history]
         axes.plot(epochs, beta, color=INK, marker=marker, markersize=3)
         axes.set_ylim(0, 1.1 * max(*beta, 1e-9))
-        if warm_up:
-            axes.text(warm_up + 1, 0.06, "shaded: warm-up", transform=axes.get_xaxis_transform(), ha="left", va="bottom", fontsize=8, color=MUTED)
+        if len(warm_up) == 1:
+            axes.text(warm_up[0][1] + 1, 0.06, "shaded: warm-up", transform=axes.get_xaxis_transform(), ha="left", va="bottom", fontsize=8, color=MUTED)
     else:
         curves = np.array([[_term(record, split, name) for split in ("train", "validation")] for record in history])
         for values, colour, style, label in zip(curves.T, (BLUE, ORANGE), ("-", (0, (4, 1.5))), ("train", "validation"), strict=True):

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from jensen._files import npz_bytes, read_npz, write_atomically
+from jensen._parameters import partition
 from jensen.config import Config
 from jensen.datasets import Dataset
 from jensen.evaluation import start_run, stream_key
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence.importance import Importance
 from jensen.fitting import resume_run
+from jensen.model import Model
 from jensen.progress import CountProgress
 from jensen.runs import Run, RunError, load, outcome_record
 from jensen.training import CheckpointError, Outcome
+from jensen.training.optimisers import make_optimiser
+from jensen.training.state import initial_state
 
 ENDED = ("completed", "stopped_early")
 # What may differ between two runs that are trained alike.
@@ -81,6 +86,17 @@ def check_same(run: Run, config: Config) -> None:
     if differ:
         what = ", ".join(f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in sorted(differ)[:3])
         raise RunError(f"{run.path} was made with other settings ({what}). Remove it, or take another --out.")
+
+
+def last_model(run: Run) -> Model:
+    """The model of a run's last epoch, which need not be the best by validation data.
+
+    last_model(load("runs/digits"))
+    """
+    options = Config.read(run.config).training
+    blank = run.blank_model()
+    state = run.checkpoints.restore(initial_state(blank, make_optimiser(options.optimiser, options.learning_rate)))
+    return eqx.combine(state.parameters, state.constants, partition(blank).static)
 
 
 def seconds_of(run: Run) -> float:

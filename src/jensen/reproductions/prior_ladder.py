@@ -232,7 +232,7 @@ class PriorLadder(AbstractReproduction):
 
 
 def _own_prior(model: "Model") -> bool:
-    return model.recipe is None or model.recipe.values["prior"]["name"] != "standard_normal"
+    return model.recipe is None or model.recipe.values["prior"].get("scale", 1.0) != 1.0 or model.recipe.values["prior"]["name"] != "standard_normal"
 
 
 def _without_arrays(lines: dict[str, Any]) -> dict[str, Any]:

@@ -101,10 +101,7 @@ def train(
     def finish(status, message: str) -> Trained:
         if checkpoints is not None:
             checkpoints.save(state)
-        warnings = ()
-        if options.warm_up_unfinished or int(state.epoch) < (options.warm_up or 0):
-            reached = float(options.beta_at(int(state.epoch)))
-            warnings = (f"the KL warm-up had not finished when training ended: the last epoch trained at beta = {reached:.3g}, not {options.beta:.3g}.",)
+        warnings = tuple(filter(None, [options.unsettled(int(state.epoch))]))
         outcome = Outcome(status, message, int(state.epoch), warnings)
         best = state.best if int(state.best_epoch) else state.parameters
         model, last = (eqx.combine(parameters, state.constants, static) for parameters in (best, state.parameters))

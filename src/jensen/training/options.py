@@ -1,4 +1,4 @@
-"""The settings of a training, and the KL warm-up that they describe."""
+"""The settings of a training, and the schedule of the KL weight that they describe."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jensen._rooms import nearest
 from jensen._types import Array
 from jensen.training.optimisers import OPTIMISERS
+from jensen.training.schedules import SCHEDULES, phase_at, settled_from, share_at
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,19 @@ class TrainingOptions:
         num_samples: posterior samples per datum and step.
         optimiser: 'adam', or 'adam_norm_grad', which divides each parameter tensor's gradient by its norm first (see `optimisers`).
         learning_rate: of Adam (Kingma & Ba 2015).
-        beta: the weight of the KL term that training uses. Evaluation is always at beta = 1.
-        warm_up: over this many epochs the weight rises linearly from beta / warm_up to beta; without it, codes are easily switched off before the decoder has
-            learned to use them. By default a fifth of `epochs`, at most 20.
+        beta: the weight of the KL term that training uses, any number from 0 up. Evaluation is always at beta = 1.
+        warm_up: over this many epochs the weight rises to beta; without it, codes are easily switched off before the decoder has learned to use them. By
+            default a fifth of `epochs`, at most 20; of a cyclical schedule all `epochs`, as in its paper.
+        beta_schedule: how it rises: 'linear', 'cosine' or 'cyclical' (see `schedules`).
+        beta_cycles: of a cyclical schedule, how often the weight starts at 0 within the warm-up.
+        beta_ramp: of a cyclical schedule, the share of a cycle in which the weight rises; it is held at beta for the rest.
         cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
             stops early never reaches it.
-        patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
         select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
             from above ranks no models, and the ELBO stands in for it.
+        patience: stop after this many epochs without a better validation bound; 0 never stops early. Counted, and the best epoch chosen, from where the weight
+            has risen to beta for good (`settled`; of a cyclical schedule the end of its last rise): what was trained at another weight is another model.
+            The validation bound is at beta = 1, so with any other beta it may fall while the objective still rises: use 0 there.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
     Raises:
@@ -49,10 +55,13 @@ class TrainingOptions:
     optimiser: str = "adam"
     cool_down: int = 0
     select_by: Literal["bound", "elbo"] = "bound"
+    beta_schedule: str = "linear"
+    beta_cycles: int = 4
+    beta_ramp: float = 0.5
 
     def __post_init__(self):
         if self.warm_up is None:
-            object.__setattr__(self, "warm_up", min(20, self.epochs // 5))
+            object.__setattr__(self, "warm_up", self.epochs if self.beta_schedule == "cyclical" else min(20, self.epochs // 5))
         for name, least in [
             ("epochs", 1),
             ("batch_size", 1),
@@ -62,9 +71,22 @@ class TrainingOptions:
             ("patience", 0),
             ("checkpoint_seconds", 0),
             ("beta", 0),
+            ("beta_cycles", 1),
         ]:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if not self.beta < float("inf"):
+            raise ValueError(f"beta must be finite; got {self.beta}.")
+        if self.beta_schedule not in SCHEDULES:
+            raise ValueError(f"unknown beta_schedule {self.beta_schedule!r}{nearest(self.beta_schedule, SCHEDULES)}; known: {', '.join(SCHEDULES)}.")
+        if not 0 < self.beta_ramp <= 1:
+            raise ValueError(f"beta_ramp must be above 0 and at most 1, a share of a cycle; got {self.beta_ramp}.")
+        rise = self.beta_ramp * (self.warm_up or 0) / self.beta_cycles
+        if self.beta_schedule == "cyclical" and rise < 2:
+            raise ValueError(
+                f"a cyclical beta_schedule needs rises of at least 2 epochs; beta_ramp {self.beta_ramp} of {self.beta_cycles} cycles in a warm-up of "
+                f"{self.warm_up} epochs are {rise:.3g}. Take fewer beta_cycles, a longer --warm-up, or --beta-schedule linear."
+            )
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
         if self.select_by not in ("bound", "elbo"):
@@ -73,14 +95,31 @@ class TrainingOptions:
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
 
     def beta_at(self, epoch: int | Array) -> Array:
-        """The KL weight in epoch 1, 2, ...: beta * min(1, epoch / warm_up)."""
-        return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up or 0, 1))
+        """The KL weight in epoch 1, 2, ...; `epoch` may be traced."""
+        return self.beta * share_at(self.beta_schedule, epoch, *self._schedule)
+
+    @property
+    def settled(self) -> int:
+        """The first epoch from which on the KL weight is beta and stays so."""
+        return settled_from(self.beta_schedule, *self._schedule)
+
+    def unsettled(self, epoch: int) -> str:
+        """What a training that ends with this epoch has to say of its KL weight: it was not yet beta for good, and the model is one of another weight. Empty
+        when there is nothing to say."""
+        phase = phase_at(self.beta_schedule, epoch, *self._schedule)
+        if not phase or epoch < 1:
+            return ""
+        reached = float(self.beta_at(epoch))
+        ended = f"the last epoch trained at beta = {reached:.3g}, not {self.beta:.3g}" if reached < self.beta else "what was to come was not run"
+        return (
+            f"the KL warm-up had not finished when training ended: {ended} ({self.beta_schedule} schedule, {phase}; it is {self.beta:.3g} for good from epoch "
+            f"{self.settled} on)."
+        )
 
     def rate_at(self, epoch: int | Array) -> Array:
         """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1))."""
         return jnp.minimum(1.0, (self.epochs - epoch + 1) / (self.cool_down + 1))
 
     @property
-    def warm_up_unfinished(self) -> bool:
-        """Whether training ends before the KL weight has reached beta: the model is then silently one of a smaller beta."""
-        return (self.warm_up or 0) > self.epochs
+    def _schedule(self) -> tuple[int, int, float]:
+        return self.warm_up or 0, self.beta_cycles, self.beta_ramp

@@ -23,7 +23,7 @@ class TrainingState(eqx.Module):
     best_bound: Array
     best_epoch: Array
     epoch: Array  # epochs done
-    stale: Array  # epochs since the best, counted after the warm-up
+    stale: Array  # epochs since the best, counted from where the KL weight has settled
     constants: Model  # the model's other arrays
 
     @property
