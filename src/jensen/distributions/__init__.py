@@ -7,10 +7,13 @@ from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_nor
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters
 from jensen.distributions.diagonal_normal_mixture import DiagonalNormalMixture as DiagonalNormalMixture
 from jensen.distributions.discretized_logistic import DiscretizedLogistic as DiscretizedLogistic
+from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.joint import Joint as Joint
 from jensen.distributions.joint import complete as complete
 from jensen.distributions.joint import level_log_probs as level_log_probs
-from jensen.distributions.joint import top_code as top_code
+from jensen.distributions.joint import levels_along as levels_along
+from jensen.distributions.joint import root_code as root_code
+from jensen.distributions.joint import root_of as root_of
 from jensen.distributions.joint import top_of as top_of
 from jensen.distributions.negative_binomial import NegativeBinomial as NegativeBinomial
 from jensen.distributions.poisson import Poisson as Poisson
