@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jensen._rooms import nearest
 from jensen._types import Array
 from jensen.training.optimisers import OPTIMISERS
+from jensen.training.rates import staged_rate
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class TrainingOptions:
             learned to use them. By default a fifth of `epochs`, at most 20.
         cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
             stops early never reaches it.
+        rate_stages: the learning rate falls tenfold in so many stages, each three times as long as the one before (see `rates`); 0 keeps it.
+        adam_epsilon: what Adam adds to the root of its second moment. Large ones slow down parameters of small gradients.
         patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
@@ -45,6 +48,8 @@ class TrainingOptions:
     checkpoint_seconds: float = 10.0
     optimiser: str = "adam"
     cool_down: int = 0
+    rate_stages: int = 0
+    adam_epsilon: float = 1e-8
 
     def __post_init__(self):
         if self.warm_up is None:
@@ -56,6 +61,7 @@ class TrainingOptions:
             ("warm_up", 0),
             ("cool_down", 0),
             ("patience", 0),
+            ("rate_stages", 0),
             ("checkpoint_seconds", 0),
             ("beta", 0),
         ]:
@@ -63,6 +69,13 @@ class TrainingOptions:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
+        if self.rate_stages == 1 or (self.rate_stages and self.cool_down):
+            raise ValueError(
+                f"rate_stages must be 0 or from 2 up, and not beside a cool_down, which is another way to lower the rate; got rate_stages={self.rate_stages}, "
+                f"cool_down={self.cool_down}."
+            )
+        if not 0 < self.adam_epsilon < float("inf"):
+            raise ValueError(f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
 
@@ -71,7 +84,9 @@ class TrainingOptions:
         return self.beta * jnp.minimum(1.0, epoch / max(self.warm_up or 0, 1))
 
     def rate_at(self, epoch: int | Array) -> Array:
-        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1))."""
+        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1)), or that of its stage."""
+        if self.rate_stages:
+            return staged_rate(epoch, self.epochs, self.rate_stages)
         return jnp.minimum(1.0, (self.epochs - epoch + 1) / (self.cool_down + 1))
 
     @property
