@@ -7,9 +7,9 @@ with q(z) evaluated as the full N-component mixture, in float64. For z_n ~ q(z|x
     I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N)
     marginal KL = E log q(z_n)     - log p(z_n)
 
-In a model of several levels the datum decides one of them by itself, the root; its q(z) is the mixture. Inferred from the top downwards, z is the top level here,
-and each level below adds its own KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels: the others know the datum
-through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1 .. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
+In a model of several levels the datum decides one of them by itself, the root; its q(z) is the mixture. Inferred from the top downwards, z is the top level
+here, and each level below adds its own KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels: the others know the
+datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1 .. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
 """
 
 import math

@@ -1,13 +1,13 @@
 """Distributions that numpyro lacks, or has in a slower or less exact form; numpyro.distributions is the vocabulary for all others."""
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
+from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.categorical import Categorical as Categorical
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters
 from jensen.distributions.diagonal_normal_mixture import DiagonalNormalMixture as DiagonalNormalMixture
 from jensen.distributions.discretized_logistic import DiscretizedLogistic as DiscretizedLogistic
-from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.joint import Joint as Joint
 from jensen.distributions.joint import complete as complete
 from jensen.distributions.joint import level_log_probs as level_log_probs

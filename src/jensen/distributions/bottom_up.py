@@ -13,8 +13,8 @@ from jensen._types import Array, Distribution, Key
 
 Codes = tuple[Array, ...]
 NO_TOP = (
-    "the top level of a Markov chain of latent variables has no q(z_L|x) in closed form, as z_L depends on the datum through the levels below; what looks at it "
-    "(the priors vamp, vamp_data and aggregated, a new prior on a frozen encoder) needs --model hvae or vae. Without it: standard_normal, mixture, flow."
+    "the top level of a Markov chain of latent variables has no q(z_L|x) in closed form, as z_L depends on the datum through the levels below; what looks at "
+    "it (the priors vamp, vamp_data and aggregated, a new prior on a frozen encoder) needs --model hvae or vae. Without it: standard_normal, mixture, flow."
 )
 
 
