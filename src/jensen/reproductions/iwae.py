@@ -119,9 +119,8 @@ def _note_cell(row: Row) -> str:
         return f"{row['status']}: {row['message']}"
     parts = []
     if not row["rate_stages"]:
-        parts = [
-            f"not the paper's schedule: {row['at_most_epochs']} epochs of its {row['recipe_epochs']}, batches of {row['batch_size']}, rate {row['learning_rate']:g} falling to 0"
-        ]
+        ours = f"{row['at_most_epochs']} epochs of its {row['recipe_epochs']}, batches of {row['batch_size']}, rate {row['learning_rate']:g} falling to 0"
+        parts = [f"not the paper's schedule: {ours}"]
     elif row["shortened"]:
         parts = [f"shortened: {row['at_most_epochs']} of {row['recipe_epochs']} epochs, {row['rate_stages']} stages of the learning rate in proportion"]
     return "; ".join([*parts, *remarks(row, SAMPLES)])
