@@ -19,7 +19,7 @@ base_epochs=100 (of the first training).
 
 iwae: the tables of importance weighted auto-encoders, 1 and 2 layers, VAE and IWAE, k = 1, 5, 50, and the doubly reparameterised gradient; the order of the
 rows is said below the table. The paper's 3280 epochs are for GPUs. By --set: share=0.01 (of the paper's epochs, their stages in proportion), schedule=short
-(4 epochs, hours less: what two CPU cores can do), seeds=3 (trainings of each row, with SEED, SEED + 1, ...).
+(4 epochs, for CPUs), seeds=3 (trainings of each row, with SEED, SEED + 1, ...).
 
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
 Exit code 1 when a row has no figure (it diverged, or its data are missing).
