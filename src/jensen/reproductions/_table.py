@@ -95,7 +95,8 @@ class Table:
             return results
 
     def _entries(self) -> list[tuple[Recipe, int]]:
-        return [(recipe, seed) for recipe in self.chosen for seed in self.seeds]
+        """In the order in which they are trained: one seed of every recipe before the next seed of any."""
+        return [(recipe, seed) for seed in self.seeds for recipe in self.chosen]
 
     def _row(self, recipe: Recipe, seed: int, *, progress: bool) -> dict[str, Any]:
         from jensen.runs import RunError
@@ -151,6 +152,7 @@ class Table:
                 figure["difference"] = row["log_p"] - figure["value"] if row["status"] == "done" else None
         everything = [*rows, *self._earlier(rows)]
         order = {recipe.name: i for i, recipe in enumerate(choose(self.group, ()))}
+        rows.sort(key=lambda r: (order[r["recipe"]], r["seed"]))
         everything.sort(key=lambda r: (order[r["recipe"]], r.get("run", "")))
         files = [str(self.out / "results.md"), str(self.out / "results.json")]
         done = [row for row in everything if row["status"] == "done"]
