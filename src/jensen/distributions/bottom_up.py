@@ -42,6 +42,11 @@ class BottomUp(eqx.Module):
         """
         raise ValueError(NO_TOP)
 
+    @property
+    def has_rsample(self) -> bool:
+        """Whether derivatives pass through the draws: those of q(z_1); the conditionals, unknown before a draw, are taken to be of its kind."""
+        return bool(getattr(self.first, "has_rsample", True))
+
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Codes:
         """A draw (z_1, ..., z_L), level after level from the data upwards; leading axes `sample_shape`."""
         if sample_shape:
