@@ -227,3 +227,25 @@ def test_the_chain_upwards_maps_levels_in_order():
     z1, z2, z3 = q.sample(jr.key(0))
     expected = stats.norm.logpdf(z1, 1) + stats.norm.logpdf(z2, 2 * z1, 0.5) + stats.norm.logpdf(z3, -z2, 0.5)
     np.testing.assert_allclose(q.log_prob((z1, z2, z3)), expected[0], rtol=1e-5)
+
+
+def test_the_doubly_reparameterised_gradient_of_a_chain_agrees_with_the_pathwise_one_in_expectation(x64):
+    model, mean, cov = linear(2, shift=0.4, stretch=0.8)
+    x = jnp.asarray(data_of(mean, cov, 1)[0])
+    parameters, static = eqx.partition(model, eqx.is_inexact_array)
+    means, errors = [], []
+    for estimator, seed in ((jensen.gradients.Pathwise(), 1), (jensen.gradients.DoublyReparameterised(), 2)):
+        estimator.check(jensen.bounds.IWAE(), model, 5)
+
+        def one(key, estimator=estimator):
+            def surrogate(p):
+                m = eqx.combine(p, static)
+                return estimator.surrogate(jensen.bounds.IWAE(), m, m.prior(m.encoder), x, key, num_samples=5, beta=1.0).surrogate
+
+            return jnp.concatenate([g.ravel() for g in jax.tree.leaves(jax.grad(surrogate)(parameters))])
+
+        found = np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(seed), 20_000)))
+        means.append(found.mean(axis=0))
+        errors.append(found.std(axis=0) / math.sqrt(20_000))
+    assert (np.abs(means[0] - means[1]) <= 5 * np.hypot(*errors)).all()
+    assert (np.abs(means[0]) > 5 * errors[0]).sum() > 10  # and they are not lost in noise

@@ -1,6 +1,7 @@
 """The settings of a training, and the KL warm-up that they describe."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax.numpy as jnp
 
@@ -28,6 +29,8 @@ class TrainingOptions:
         rate_stages: the learning rate falls tenfold in so many stages, each three times as long as the one before (see `rates`); 0 keeps it.
         adam_epsilon: what Adam adds to the root of its second moment. Large ones slow down parameters of small gradients.
         patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
+        select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
+            from above ranks no models, and the ELBO stands in for it.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
     Raises:
@@ -50,6 +53,7 @@ class TrainingOptions:
     cool_down: int = 0
     rate_stages: int = 0
     adam_epsilon: float = 1e-8
+    select_by: Literal["bound", "elbo"] = "bound"
 
     def __post_init__(self):
         if self.warm_up is None:
@@ -76,6 +80,8 @@ class TrainingOptions:
             )
         if not 0 < self.adam_epsilon < float("inf"):
             raise ValueError(f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own.")
+        if self.select_by not in ("bound", "elbo"):
+            raise ValueError(f"select_by must be 'bound' or 'elbo'; got {self.select_by!r}.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
 
