@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jensen.fitting import fit as fit
     from jensen.model import Model as Model
     from jensen.models.hvae import hvae as hvae
+    from jensen.models.markov import markov as markov
     from jensen.models.vae import vae as vae
     from jensen.refitting import refit_prior as refit_prior
     from jensen.runs import Run as Run
@@ -51,6 +52,7 @@ _PUBLIC = {
     "fit": "jensen.fitting",
     "Model": "jensen.model",
     "hvae": "jensen.models.hvae",
+    "markov": "jensen.models.markov",
     "vae": "jensen.models.vae",
     "refit_prior": "jensen.refitting",
     "Run": "jensen.runs",

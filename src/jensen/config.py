@@ -66,8 +66,8 @@ class ModelConfig(_Section):
         if self.name not in names:
             raise ValueError(f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}")
         if self.name == "vae" and not isinstance(self.latent_dim, int):
-            raise ValueError(f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' (--model hvae)")
-        if self.name == "hvae" and isinstance(self.latent_dim, int):
+            raise ValueError(f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' or 'markov' (--model hvae)")
+        if self.name != "vae" and isinstance(self.latent_dim, int):
             self.latent_dim = [self.latent_dim] * 2
         return self
 

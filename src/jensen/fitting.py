@@ -113,7 +113,8 @@ def fit_run(
     """Trains with a run folder around it; `resume` goes on from the run's newest checkpoint, exactly."""
     start, before = None, []
     if resume and run is not None:
-        start = run.checkpoints.restore(initial_state(model, make_optimiser(options.optimiser, options.learning_rate)), epoch=run._checkpoint)
+        optimiser = make_optimiser(options.optimiser, options.learning_rate, options.adam_epsilon)
+        start = run.checkpoints.restore(initial_state(model, optimiser), epoch=run._checkpoint)
         run.checkpoints.forget_after(int(start.epoch))
         before = [r for r in run.history if r["epoch"] <= int(start.epoch)]
         if int(start.epoch) >= options.epochs:

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Key
-from jensen.distributions import diagonal_normal_parameters, top_of
+from jensen.distributions import diagonal_normal_parameters, root_of
 from jensen.model import Model
 
 BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
@@ -59,7 +59,8 @@ def likelihood_range(model: Model) -> tuple[float, float] | None:
 
 
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean and scale of q(z|x) for every row, arrays [N, D]; of the top level in a model of several.
+    """The mean and scale of q(z|x) for every row, arrays [N, D]; in a model of several levels of that which the datum decides by itself: the top, or
+    z1 of a Markov chain.
 
     Raises:
         ValueError: a posterior that is not a diagonal normal.
@@ -68,7 +69,7 @@ def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """
 
     def one(x):
-        parameters = diagonal_normal_parameters(top_of(model.encoder(x)))
+        parameters = diagonal_normal_parameters(root_of(model.encoder(x)))
         if parameters is None:
             raise ValueError("only diagonal normal posteriors have a mean and a scale per dimension.")
         return {"mean": parameters[0], "scale": parameters[1]}

@@ -137,7 +137,7 @@ def test_three_levels_are_a_chain(x64):
     z1, z2, z3 = joint.sample(jr.key(0))
     expected = stats.norm.logpdf(z3) + stats.norm.logpdf(z2, 2 * z3, 0.5) + stats.norm.logpdf(z1, -z2, 0.5)
     np.testing.assert_allclose(joint.log_prob((z1, z2, z3)), expected[0], atol=1e-12)
-    np.testing.assert_allclose(joint.below_mean(jnp.ones(1)), ([-2.0], [2.0], [1.0]))
+    np.testing.assert_allclose(joint.completed(jnp.ones(1)), ([-2.0], [2.0], [1.0]))
 
 
 @pytest.mark.parametrize("prior", ["standard_normal", "mixture", "vamp"])

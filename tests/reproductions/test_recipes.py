@@ -8,7 +8,8 @@ from jensen.datasets import sources
 from jensen.reproductions._recipes import choose, recipes
 
 VAMPPRIOR = recipes("vampprior")
-ALL = [(group, recipe) for group in ("vampprior", "prior_ladder") for recipe in recipes(group)]
+IWAE = recipes("iwae")
+ALL = [(group, recipe) for group in ("iwae", "vampprior", "prior_ladder") for recipe in recipes(group)]
 
 
 @pytest.mark.parametrize(("group", "recipe"), ALL, ids=[f"{g}/{r.name}" for g, r in ALL])
@@ -56,6 +57,34 @@ def test_every_combination_is_there_and_the_vampprior_is_published_as_the_better
     assert {r.name for r in VAMPPRIOR} == names
     first = {r.name: r.figures[0].value for r in VAMPPRIOR}
     assert all(first[name] > first[name.replace("vamp", "standard_normal")] for name in names if name.endswith("-vamp"))
+
+
+@pytest.mark.parametrize("recipe", IWAE, ids=[r.name for r in IWAE])
+def test_recipes_have_the_settings_of_burda_and_others(recipe):
+    _, layers, kind, k = recipe.name.split("-")
+    config = Config.read(recipe.values())
+    widths = {"1layer": (50, [200, 200]), "2layer": ([100, 50], [100, 100])}
+    assert (config.model.latent_dim, config.network["hidden"]) == widths[layers]
+    assert (config.model.name, config.network["activation"]) == ({"1layer": "vae", "2layer": "markov"}[layers], "tanh")
+    for own in (config.encoder_network, config.decoder_network):
+        assert (own is None) == (layers == "1layer")
+        assert own is None or own == {"name": "dense", "hidden": [200, 200], "activation": "tanh"}
+    assert config.bound["name"] == ("elbo" if kind == "vae" else "iwae")
+    assert config.gradient["name"] == ("doubly_reparameterised" if kind == "dreg" else "pathwise")
+    training = config.training
+    assert (training.num_samples, training.batch_size, training.epochs, training.warm_up, training.patience) == (int(k[1:]), 20, 3280, 0, 0)
+    assert (training.learning_rate, training.rate_stages, training.adam_epsilon, training.cool_down) == (1e-3, 8, 1e-4, 0)
+    assert config.account.num_samples == 5000
+
+
+def test_every_row_of_the_iwae_tables_is_there_and_published_in_the_order_that_is_claimed():
+    from jensen.reproductions.iwae import CLAIMS
+
+    figures = {r.name: r.figures[0] for r in IWAE}
+    assert len(figures) == 12 and all(f.basis == "second-hand" for f in figures.values())
+    for better, worse in CLAIMS:
+        assert figures[better].value > figures[worse].value
+    assert figures["mnist-1layer-iwae-k50"].details == {"active": "25", "active_basis": "second-hand"}
 
 
 def test_a_recipe_whose_parts_do_not_exist_fails_as_any_configuration_does(tmp_path, capsys):

@@ -3,7 +3,8 @@
     log p(x) - Jensen gap = ELBO = reconstruction - average KL             average KL = I(n; z) + marginal KL
                                  = - expected energy + entropy
 
-In a model of several levels the average KL is the sum of the KLs of its levels, and I(n; z) and the marginal KL split that of the top level.
+In a model of several levels that is inferred from the top downwards the average KL is the sum of the KLs of its levels, and I(n; z) and the marginal KL split
+that of the top level. Inferred from the data upwards (a Markov chain), they split the average KL of all levels together, exactly (see `surgery`).
 
 Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how far a re-run with other draws on the same data would fall. `data_error` is
 that of a mean over the data as a sample: how far another split of the same size would fall.
@@ -38,9 +39,10 @@ class Account:
     Attributes:
         split, n: which data, and how many.
         evidence ... entropy: the lines (see MEANING), nats per datum.
-        active_units, latent_dim: how many latent dimensions carry anything, of how many; of the top level in a model of several.
-        levels: the KL of each level, kl_z1 first; empty in a model of one level.
-        joint_information: I(n; z1, z2, ...) over a subset of the data; None in a model of one level.
+        active_units, latent_dim: how many latent dimensions carry anything, of how many; in a model of several levels of that which the
+            datum decides by itself: the top, or z1 of a Markov chain.
+        levels: the KL of each level, kl_z1 first; empty where I(n; z) and the marginal KL are those of all levels together.
+        joint_information: I(n; z1, z2, ...) over a subset of the data; None where I(n; z) is that of all levels.
         evidence_estimate: the estimate behind the evidence line, with k-hat per datum.
         num_draws: posterior draws per datum behind the other lines.
         verdicts: what the numbers say, in plain words.
@@ -219,13 +221,14 @@ def account(
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
     log_joint = cut.log_likelihood + cut.log_prior
     kls = cut.level_log_posteriors - cut.level_log_priors
-    levels = {name: line_from_draws(kl) for name, kl in zip(level_names(len(kls)), kls, strict=False)}
+    names = level_names(len(kls)) if len(cut.indexed) < len(kls) else ()
+    levels = {name: line_from_draws(kl) for name, kl in zip(names, kls, strict=False)}
     lines = {
         "elbo": line_from_draws(log_joint - cut.log_posterior),
         "reconstruction": line_from_draws(cut.log_likelihood),
         "average_kl": line_from_draws(cut.log_posterior - cut.log_prior),
-        "index_information": line_from_draws(cut.level_log_posteriors[-1] - cut.log_aggregated),
-        "marginal_kl": line_from_draws(cut.log_aggregated - cut.level_log_priors[-1]),
+        "index_information": line_from_draws(cut.index_information),
+        "marginal_kl": line_from_draws(cut.marginal_kl),
         "expected_energy": line_from_draws(-log_joint),
         "entropy": line_from_draws(-cut.log_posterior),
     }

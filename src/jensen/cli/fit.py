@@ -31,8 +31,10 @@ def fit(
     bound: Annotated[str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")] = None,
     gradient: Annotated[str | None, typer.Option(help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise")] = None,
     num_samples: Annotated[int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")] = None,
-    model: Annotated[str | None, typer.Option(help="The architecture: vae, or hvae with two levels of latent variables.", show_default="vae")] = None,
-    latent_dim: Annotated[str | None, typer.Option(help="Latent dimensions; of an hvae those of z1,z2, or one for all.", show_default="16")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).", show_default="vae")
+    ] = None,
+    latent_dim: Annotated[str | None, typer.Option(help="Latent dimensions; of several levels those of z1,z2, or one for all.", show_default="16")] = None,
     hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers, for instance 300,300.", show_default="300,300")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many passes over the data.", show_default="300")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,

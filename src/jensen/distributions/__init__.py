@@ -1,6 +1,7 @@
 """Distributions that numpyro lacks, or has in a slower or less exact form; numpyro.distributions is the vocabulary for all others."""
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
+from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.categorical import Categorical as Categorical
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
@@ -10,7 +11,9 @@ from jensen.distributions.discretized_logistic import DiscretizedLogistic as Dis
 from jensen.distributions.joint import Joint as Joint
 from jensen.distributions.joint import complete as complete
 from jensen.distributions.joint import level_log_probs as level_log_probs
-from jensen.distributions.joint import top_code as top_code
+from jensen.distributions.joint import levels_along as levels_along
+from jensen.distributions.joint import root_code as root_code
+from jensen.distributions.joint import root_of as root_of
 from jensen.distributions.joint import top_of as top_of
 from jensen.distributions.negative_binomial import NegativeBinomial as NegativeBinomial
 from jensen.distributions.poisson import Poisson as Poisson

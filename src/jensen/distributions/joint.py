@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key, Latent
+from jensen.distributions.bottom_up import BottomUp
 
 Codes = tuple[Array, ...]
 
@@ -50,12 +51,14 @@ class Joint(eqx.Module):
 
     def log_probs(self, value: Codes) -> tuple[Array, ...]:
         """Its terms, in the order of the codes: log p(z_1 | z_2), ..., log p(z_L)."""
-        terms = [self.top.log_prob(value[-1])]
-        for conditional, above, code in zip(self.below, reversed(value), reversed(value[:-1]), strict=False):
-            terms.append(conditional(above).log_prob(code))
-        return tuple(reversed(terms))
+        return tuple(level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True))
 
-    def below_mean(self, top: Array) -> Codes:
+    def levels(self, value: Codes) -> tuple[Any, ...]:
+        """p(z_1 | z_2), ..., p(z_L) along a code."""
+        below = (conditional(above) for conditional, above in zip(self.below, reversed(value[1:]), strict=True))
+        return tuple(reversed((self.top, *below)))
+
+    def completed(self, top: Array) -> Codes:
         """(z_1, ..., z_L) under a given z_L, each lower level at its conditional mean."""
         codes = [top]
         for conditional in self.below:
@@ -63,12 +66,20 @@ class Joint(eqx.Module):
         return tuple(reversed(codes))
 
 
+def levels_along(distribution: Distribution, code: Latent) -> tuple[Any, ...]:
+    """The distribution of each level given the others of a code, z_1 first; their log densities sum to log_prob.
+
+    levels_along(Joint(top, below), (z1, z2))  # (p(z1 | z2), p(z2))
+    """
+    return distribution.levels(code) if isinstance(distribution, Joint | BottomUp) else (distribution,)
+
+
 def level_log_probs(distribution: Distribution, code: Latent) -> Float[Array, " levels"]:
     """The log densities of a code level by level, the top last, nats; they sum to log_prob.
 
     level_log_probs(diagonal_normal(loc, scale), z)  # one level
     """
-    return jnp.stack(distribution.log_probs(code) if isinstance(distribution, Joint) else (distribution.log_prob(code),))
+    return jnp.stack(distribution.log_probs(code) if isinstance(distribution, Joint | BottomUp) else (distribution.log_prob(code),))
 
 
 def top_of(distribution: Distribution) -> Any:
@@ -76,20 +87,30 @@ def top_of(distribution: Distribution) -> Any:
 
     top_of(Joint(top, below))  # top
     """
-    return distribution.top if isinstance(distribution, Joint) else distribution
+    return distribution.top if isinstance(distribution, Joint | BottomUp) else distribution
 
 
-def top_code(code: Latent) -> Array:
-    """The top level of a code.
+def root_of(distribution: Distribution) -> Any:
+    """The distribution of the level that is drawn first: the top of a Joint, the first level of a BottomUp. Of a posterior it is the one of the datum alone.
 
-    top_code((z1, z2))  # z2
+    root_of(model.encoder(x)).mean
     """
-    return code[-1] if isinstance(code, tuple) else code
+    return distribution.first if isinstance(distribution, BottomUp) else top_of(distribution)
 
 
-def complete(distribution: Distribution, top: Array) -> Latent:
-    """The code under a given top level, the lower levels at their conditional means under the distribution, prior or posterior.
+def root_code(distribution: Distribution, code: Latent) -> Array:
+    """The part of a code that the distribution draws first.
+
+    root_code(Joint(top, below), (z1, z2))  # z2
+    """
+    if not isinstance(code, tuple):
+        return code
+    return code[0] if isinstance(distribution, BottomUp) else code[-1]
+
+
+def complete(distribution: Distribution, root: Array) -> Latent:
+    """The code with a given root level, the others at their conditional means under the distribution, prior or posterior.
 
     complete(prior, z2)  # (E p(z1 | z2), z2)
     """
-    return distribution.below_mean(top) if isinstance(distribution, Joint) else top
+    return distribution.completed(root) if isinstance(distribution, Joint | BottomUp) else root

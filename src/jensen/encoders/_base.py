@@ -1,6 +1,7 @@
 """What an encoder is."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,7 +10,13 @@ from jensen._types import Array, Distribution
 
 
 class AbstractEncoder(eqx.Module):
-    """x -> q(z|x) of one datum. Constructed from context by name: event_shape, latent_dim, network, data, key."""
+    """x -> q(z|x) of one datum. Constructed from context by name: event_shape, latent_dim, network, data, key.
+
+    `bottom_up` says of an encoder of several levels that the datum acts on z_1 alone, and through it on the levels above (`distributions.BottomUp`). Otherwise
+    z_L is the level that the datum decides by itself.
+    """
+
+    bottom_up: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Array) -> Distribution:

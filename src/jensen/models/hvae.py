@@ -75,8 +75,13 @@ class HierarchicalPrior(AbstractPrior):
 def top_level(part: Any) -> Any:
     """The top level of an encoder or a prior; a part that is not hierarchical is its own.
 
-    top_level(model.prior)
+    Raises:
+        ValueError: an encoder whose top level has no closed form.
+
+        top_level(model.prior)
     """
+    if getattr(part, "bottom_up", False):
+        return part.top
     return part.top if isinstance(part, HierarchicalEncoder | HierarchicalPrior) else part
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen.distributions import complete, top_of
+from jensen.distributions import complete, root_of
 from jensen.generation import mean_along
 from jensen.model import Model
 
@@ -36,9 +36,10 @@ class Traversal:
 
 
 def encode(model: Model, data: np.ndarray) -> np.ndarray:
-    """The posterior means of data [N, *event], float64 [N, D]; of the top level in a model of several."""
+    """The posterior means of data [N, *event], float64 [N, D]; in a model of several levels of that which the datum decides by itself: the top, or z1 of
+    a Markov chain."""
     block = min(BLOCK, len(data))
-    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: top_of(model.encoder(x)).mean)(x))
+    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: root_of(model.encoder(x)).mean)(x))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
@@ -47,7 +48,8 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
 
 
 def decode(model: Model, codes: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior.
+    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior (those above z1 of a
+    Markov chain have no say).
 
     For an autoregressive decoder these are means of p(x_i | x_<i, z) along draws, with the same noise for all codes.
     """
@@ -57,7 +59,7 @@ def decode(model: Model, codes: np.ndarray) -> np.ndarray:
         prior = model.prior(model.encoder)
 
         def one(z):
-            p = model.decoder(complete(prior, z))
+            p = model.decoder(z if model.encoder.bottom_up else complete(prior, z))
             return mean_along(model, p, p.sample(jr.key(0)) if model.decoder.autoregressive else None)
 
         return jax.vmap(one)(codes)
@@ -66,13 +68,13 @@ def decode(model: Model, codes: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at the posterior mean of each datum's code, level after level from the top, [M, *event]; along the datum itself (`mean_along`)."""
+    """The means of p(x|z) at the posterior mean of each datum's code, level after level, [M, *event]; along the datum itself (`mean_along`)."""
 
     @eqx.filter_jit
     def call(model, data):
         def one(x):
             posterior = model.encoder(x)
-            return mean_along(model, model.decoder(complete(posterior, top_of(posterior).mean)), x)
+            return mean_along(model, model.decoder(complete(posterior, root_of(posterior).mean)), x)
 
         return jax.vmap(one)(data)
 

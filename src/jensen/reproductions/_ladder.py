@@ -23,6 +23,7 @@ from jensen.anatomy.surgery import posterior_draws
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
+from jensen.models.hvae import top_level
 from jensen.progress import CountProgress
 
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
@@ -45,7 +46,12 @@ class SplitDraws:
 
 
 def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, rows: int, what: str, progress: bool = True) -> SplitDraws:
-    """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows`."""
+    """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows`.
+
+    Raises:
+        ValueError: a model whose top level has no q(z|x) in closed form.
+    """
+    top_level(model.encoder)  # refuses a Markov chain
     key_surgery, key_evidence = jr.split(key)
     with CountProgress(shown=progress) as bar:
         cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))
@@ -92,7 +98,7 @@ def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
     evidence = evidence_of_log_weights(weights)
     lines = {
         "marginal_kl": line_from_draws(cut.log_aggregated - log_prior),
-        "index_information": line_from_draws(cut.level_log_posteriors[-1] - cut.log_aggregated),
+        "index_information": line_from_draws(cut.index_information),
         "elbo": line_from_draws(cut.log_likelihood + cut.level_log_priors[:-1].sum(axis=0) + log_prior - cut.log_posterior),
         "evidence": line_from_data(evidence.values, evidence.standard_errors),
     }

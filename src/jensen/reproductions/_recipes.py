@@ -1,7 +1,8 @@
 """Recipes: configurations shipped with the package, each of which `jensen fit --config` runs alone, and the figures published for them."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ class Figure:
         source: whose, a short key; `citation` says it in full.
         value, spread: the figure, and its spread over the source's own trainings (None when not given).
         basis: 'read' in the source, 'second-hand' from a source that quotes it, or 'from memory'.
+        details: what else was published with it, as plain values.
     """
 
     source: str
@@ -25,6 +27,7 @@ class Figure:
     value: float
     basis: str
     spread: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,4 +73,5 @@ def choose(group: str, only: tuple[str, ...]) -> tuple[Recipe, ...]:
 
 
 def _figure(values: dict[str, Any], sources: dict[str, str]) -> Figure:
-    return Figure(values["source"], sources[values["source"]], values["value"], values["basis"], values.get("spread"))
+    details = {k: v for k, v in values.items() if k not in ("source", "value", "basis", "spread")}
+    return Figure(values["source"], sources[values["source"]], values["value"], values["basis"], values.get("spread"), details)

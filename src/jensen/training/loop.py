@@ -86,7 +86,7 @@ def train(
         train(model, x, x_validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(), key=key).outcome
     """
     gradient.check(bound, model, options.num_samples)
-    optimiser = make_optimiser(options.optimiser, options.learning_rate)
+    optimiser = make_optimiser(options.optimiser, options.learning_rate, options.adam_epsilon)
     static = partition(model).static
     objective = Objective(static, bound, gradient, optimiser, options, levels)
     state = initial_state(model, optimiser) if start is None else start

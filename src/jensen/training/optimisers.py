@@ -1,6 +1,6 @@
 """The optimisers: Adam, and the Adam on normalised gradients of the VampPrior authors' code. Built here alone, for training and for resuming.
 
-adam                 Adam(.9, .999, 1e-8) (Kingma & Ba 2015, algorithm 1)
+adam                 Adam(.9, .999, epsilon = 1e-8) (Kingma & Ba 2015, algorithm 1)
 adam_norm_grad       g <- g / (|g|_2 + 1e-7) for each parameter tensor by itself, then Adam ("AdamNormGrad", the code of Tomczak & Welling 2018)
 """
 
@@ -12,12 +12,12 @@ OPTIMISERS = ("adam", "adam_norm_grad")
 NORM_FLOOR = 1e-7
 
 
-def make_optimiser(name: str, learning_rate: float) -> optax.GradientTransformation:
+def make_optimiser(name: str, learning_rate: float, epsilon: float = 1e-8) -> optax.GradientTransformation:
     """The optimiser called `name`; `TrainingOptions` refuses other names.
 
     make_optimiser("adam_norm_grad", 5e-4).init(parameters)
     """
-    adam = optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
+    adam = optax.adam(learning_rate, b1=0.9, b2=0.999, eps=epsilon)
     return {"adam": adam, "adam_norm_grad": optax.chain(normalise_each(), adam)}[name]
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jensen._rooms import nearest
 from jensen._types import Array
 from jensen.training.optimisers import OPTIMISERS
+from jensen.training.rates import staged_rate
 from jensen.training.schedules import SCHEDULES, phase_at, settled_from, share_at
 
 
@@ -29,6 +30,8 @@ class TrainingOptions:
         beta_ramp: of a cyclical schedule, the share of a cycle in which the weight rises; it is held at beta for the rest.
         cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
             stops early never reaches it.
+        rate_stages: the learning rate falls tenfold in so many stages, each three times as long as the one before (see `rates`); 0 keeps it.
+        adam_epsilon: what Adam adds to the root of its second moment. Large ones slow down parameters of small gradients.
         select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
             from above ranks no models, and the ELBO stands in for it.
         patience: stop after this many epochs without a better validation bound; 0 never stops early. Counted, and the best epoch chosen, from where the weight
@@ -54,6 +57,8 @@ class TrainingOptions:
     checkpoint_seconds: float = 10.0
     optimiser: str = "adam"
     cool_down: int = 0
+    rate_stages: int = 0
+    adam_epsilon: float = 1e-8
     select_by: Literal["bound", "elbo"] = "bound"
     beta_schedule: str = "linear"
     beta_cycles: int = 4
@@ -69,6 +74,7 @@ class TrainingOptions:
             ("warm_up", 0),
             ("cool_down", 0),
             ("patience", 0),
+            ("rate_stages", 0),
             ("checkpoint_seconds", 0),
             ("beta", 0),
             ("beta_cycles", 1),
@@ -89,6 +95,13 @@ class TrainingOptions:
             )
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
+        if self.rate_stages == 1 or (self.rate_stages and self.cool_down):
+            raise ValueError(
+                f"rate_stages must be 0 or from 2 up, and not beside a cool_down, which is another way to lower the rate; got rate_stages={self.rate_stages}, "
+                f"cool_down={self.cool_down}."
+            )
+        if not 0 < self.adam_epsilon < float("inf"):
+            raise ValueError(f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own.")
         if self.select_by not in ("bound", "elbo"):
             raise ValueError(f"select_by must be 'bound' or 'elbo'; got {self.select_by!r}.")
         if not 0 < self.learning_rate < float("inf"):
@@ -117,7 +130,9 @@ class TrainingOptions:
         )
 
     def rate_at(self, epoch: int | Array) -> Array:
-        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1))."""
+        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1)), or that of its stage."""
+        if self.rate_stages:
+            return staged_rate(epoch, self.epochs, self.rate_stages)
         return jnp.minimum(1.0, (self.epochs - epoch + 1) / (self.cool_down + 1))
 
     @property

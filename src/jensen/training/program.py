@@ -114,7 +114,7 @@ def step(objective: Objective, parameters: Model, optimiser_state, data: Array, 
     beta = objective.options.beta_at(epoch)
     gradient, means = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(parameters)
     updates, optimiser_state = objective.optimiser.update(gradient, optimiser_state)
-    if objective.options.cool_down:
+    if objective.options.cool_down or objective.options.rate_stages:
         updates = jax.tree.map(lambda u: objective.options.rate_at(epoch).astype(u.dtype) * u, updates)
     return eqx.apply_updates(parameters, updates), optimiser_state, means
 

@@ -1,0 +1,129 @@
+"""Markov chains of latent variables (Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", section 2 and their two-layer models).
+
+q(z_1 .. z_L | x) = q(z_1 | x) prod_l q(z_{l+1} | z_l),    p(x, z_1 .. z_L) = p(z_L) prod_l p(z_l | z_{l+1}) p(x | z_1)
+
+The datum acts on z_1 alone, and z_1 alone on the datum. So I(n; z_1 .. z_L) = I(n; z_1), and q(z_1 .. z_L) = q(z_1) prod_l q(z_{l+1} | z_l) with q(z_1) an
+exact mixture: both parts of the average KL are exact, over all levels together.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.random as jr
+
+from jensen._types import Array, Distribution, Key, Latent
+from jensen.decoders import AbstractDecoder
+from jensen.distributions import BottomUp
+from jensen.distributions.bottom_up import NO_TOP
+from jensen.encoders import AbstractEncoder
+from jensen.model import Model, Recipe
+from jensen.models._parts import Choice, Data, Parts, check_latent_dim
+from jensen.models.hvae import ConditionalNormal, HierarchicalPrior
+
+
+class MarkovEncoder(AbstractEncoder):
+    """x -> the posterior of all levels; `above` are q(z_{l+1} | z_l), that of z_2 first."""
+
+    bottom_up: ClassVar[bool] = True
+    first: AbstractEncoder
+    above: tuple[ConditionalNormal, ...]
+
+    def __call__(self, x: Array) -> BottomUp:
+        return BottomUp(self.first(x), self.above)
+
+    def standardise(self, x: Array) -> Array:
+        return self.first.standardise(x)
+
+    @property
+    def top(self) -> Any:
+        """There is none (see `BottomUp.top`).
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(NO_TOP)
+
+
+class FirstLevelDecoder(AbstractDecoder):
+    """(z_1, ..., z_L), or z_1 by itself -> p(x | z_1)."""
+
+    decoder: AbstractDecoder
+
+    def __call__(self, z: Latent) -> Distribution:
+        return self.decoder(z[0] if isinstance(z, tuple) else z)
+
+    @property
+    def autoregressive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the decoder of z_1 is."""
+        return self.decoder.autoregressive
+
+    @property
+    def likelihood(self) -> Any:
+        """That of the decoder of z_1."""
+        return self.decoder.likelihood  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def markov(
+    event_shape: Sequence[int],
+    *,
+    latent_dim: int | Sequence[int] = (16, 16),
+    likelihood: Choice = "bernoulli",
+    prior: Choice = "standard_normal",
+    encoder: Choice = "diagonal_normal",
+    decoder: Choice = "feedforward",
+    network: Choice = "dense",
+    encoder_network: Choice | None = None,
+    decoder_network: Choice | None = None,
+    data: Data = None,
+    key: Key,
+) -> Model:
+    """A Markov chain of latent variables from names (Burda, Grosse & Salakhutdinov 2016): two levels or more, inferred from the data upwards.
+
+    Its latent code is the tuple (z1, z2, ...), z1 nearest to the data. `network` is that of the conditionals q(z2|z1) and p(z1|z2), and of q(z1|x) and p(x|z1)
+    where `encoder_network` and `decoder_network` do not say otherwise.
+
+    Args:
+        event_shape: the shape of one datum.
+        latent_dim: the latent dimensions of z1, z2, ...; one number means two levels of that size.
+        prior: of the top level. It cannot be one that looks at the encoder, since q(z_L|x) has no closed form.
+        likelihood, encoder, decoder, network, encoder_network, decoder_network, data, key: see `vae`; the encoder is q(z1|x), the decoder p(x|z1).
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        ValueError: fewer than two levels, a prior that looks at the encoder, and what `vae` raises.
+
+        model = jensen.markov((28, 28), latent_dim=(100, 50), key=jax.random.key(0))
+    """
+    sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
+    if len(sizes) < 2:
+        raise ValueError(f"a markov model has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae.")
+    for size in sizes:
+        check_latent_dim(size)
+    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
+    parts = Parts(event_shape, choices, data)
+    key_prior, key_encoder, key_decoder, key_below, key_above = jr.split(key, 5)
+
+    def conditionals(key: Key, chain: Sequence[int]) -> tuple[ConditionalNormal, ...]:
+        keys = jr.split(key, len(chain) - 1)
+        return tuple(ConditionalNormal(given, size, parts.network, k) for given, size, k in zip(chain, chain[1:], keys, strict=False))
+
+    model = Model(
+        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals(key_below, sizes[::-1])),
+        encoder=MarkovEncoder(parts.build("encoder", latent_dim=sizes[0], key=key_encoder), conditionals(key_above, sizes)),
+        decoder=FirstLevelDecoder(parts.build("decoder", latent_dim=sizes[0], key=key_decoder)),
+        recipe=Recipe(parts.recipe("markov", sizes)),
+    )
+    _check_prior(model, parts.resolved["prior"][0])
+    return model
+
+
+def _check_prior(model: Model, name: str) -> None:
+    """Raises ValueError when the top level's prior asks for q(z_L|x)."""
+    try:
+        eqx.filter_eval_shape(lambda prior, encoder: prior(encoder).sample(jr.key(0)), model.prior, model.encoder)
+    except ValueError as error:
+        raise ValueError(f"prior {name!r} looks at the encoder: {error}") from None
