@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen.distributions import complete, top_of
+from jensen.distributions import complete, mean_of, top_of
 from jensen.generation import mean_along
 from jensen.model import Model
 
@@ -38,7 +38,7 @@ class Traversal:
 def encode(model: Model, data: np.ndarray) -> np.ndarray:
     """The posterior means of data [N, *event], float64 [N, D]; of the top level in a model of several."""
     block = min(BLOCK, len(data))
-    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: top_of(model.encoder(x)).mean)(x))
+    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: mean_of(top_of(model.encoder(x))))(x))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
@@ -72,7 +72,7 @@ def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
     def call(model, data):
         def one(x):
             posterior = model.encoder(x)
-            return mean_along(model, model.decoder(complete(posterior, top_of(posterior).mean)), x)
+            return mean_along(model, model.decoder(complete(posterior, mean_of(top_of(posterior)))), x)
 
         return jax.vmap(one)(data)
 
