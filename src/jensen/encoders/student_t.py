@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key
-from jensen import distributions
+from jensen.distributions import StudentT as StudentTDistribution
 from jensen.encoders._network import AbstractNetworkEncoder, check_max_log_scale, input_moments
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
@@ -61,4 +61,4 @@ class StudentT(AbstractNetworkEncoder):
     def __call__(self, x: Array) -> Distribution:
         loc, log_scale = self.head(self.features(x)).reshape(2, -1)
         df = jnp.full_like(loc, self.df) if self.log_df_above_2 is None else 2 + jnp.exp(self.log_df_above_2)
-        return distributions.StudentT(df, loc, self.scale(log_scale))
+        return StudentTDistribution(df, loc, self.scale(log_scale))

@@ -48,4 +48,6 @@ def _average_kl(model: Model, posterior: Distribution, prior: Distribution) -> A
         return kl_divergence(posterior, prior)
     except NotImplementedError as error:
         name = model.recipe.values["prior"]["name"] if model.recipe else type(model.prior).__name__
-        raise ValueError(f"gradient closed_form_kl: there is no closed form of KL(q || p) for the {name} prior. Use --gradient pathwise.") from error
+        family = model.recipe.values["encoder"]["name"] if model.recipe else type(model.encoder).__name__
+        between = f"from a {family} posterior to" if name == "standard_normal" else "for"
+        raise ValueError(f"gradient closed_form_kl: there is no closed form of KL(q || p) {between} the {name} prior. Use --gradient pathwise.") from error
