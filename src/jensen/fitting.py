@@ -200,7 +200,7 @@ def check_data(model: Model, dataset: Dataset) -> None:
 
 def check_posterior(model: Model, dataset: Dataset) -> None:
     """Raises ValueError when nothing could account for the model: posteriors that cannot be stacked, or a prior that gives their draws no density."""
-    x = jnp.asarray(dataset.split("train")[:1])
+    x = jnp.asarray(dataset.train[:1])
 
     def shapes(model, x):
         posterior, prior = top_of(model.encoder(x[0])), top_of(model.prior(model.encoder))

@@ -38,8 +38,9 @@ def account(
     from jensen.cli.output import write_arrays
     from jensen.evaluation import account_of
 
-    counts = {"num_samples": num_samples, "num_draws": num_draws, "aggregated_over": aggregated_over}
-    found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, **counts)
+    found = account_of(
+        opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws, aggregated_over=aggregated_over
+    )
     if out:
         write_arrays(out, found.arrays())
     print_json(found.to_json()) if json else print(found)

@@ -33,9 +33,9 @@ def _from_a_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> 
     parameters = diagonal_normal_parameters(p)
     if parameters is None:
         raise NotImplementedError
-    loc, scale = parameters
-    rows = q.scale_tril / scale[..., None]
-    log_ratio = jnp.log(scale) - jnp.log(jnp.diagonal(q.scale_tril, axis1=-2, axis2=-1))
+    (loc, scale), scale_tril = parameters, jnp.asarray(q.scale_tril)
+    rows = scale_tril / scale[..., None]
+    log_ratio = jnp.log(scale) - jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1))
     squares = jnp.sum(jnp.square(rows), axis=-1) + jnp.square((q.loc - loc) / scale)
     return jnp.sum(0.5 * (squares - 1) + log_ratio, axis=-1)
 

@@ -53,7 +53,7 @@ def stack(function: Callable[[Array], Any], inputs: Array, *, block: int | None 
         block: with more inputs than this, so many at a time, whose gradient calls the function again instead of keeping what it computed.
 
     Raises:
-        ValueError: no inputs, or something that is not a distribution of arrays, or does not depend on its input at all.
+        ValueError: no inputs, or something that is not a distribution of arrays.
 
         stack(encoder, pseudo_inputs).one(3).sample(key)
     """
@@ -67,10 +67,10 @@ def stack(function: Callable[[Array], Any], inputs: Array, *, block: int | None 
         return jax.tree.leaves(arrays)
 
     differ = _depends(leaves, inputs[0])
-    if not any(differ):
-        raise ValueError(
-            "the posterior holds no arrays that depend on x: it must be a pytree, like numpyro's distributions and Equinox modules, and depend on the datum."
-        )
+    if not differ:
+        raise ValueError("the posterior holds no arrays: it must be a pytree of them, like numpyro's distributions and Equinox modules.")
+    if not any(differ):  # one distribution for all inputs: N copies of it
+        differ = [True] * len(differ)
     if block is None or len(inputs) <= block:
         found = jax.vmap(leaves, out_axes=[0 if d else None for d in differ])(inputs)
     else:

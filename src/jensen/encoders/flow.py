@@ -1,7 +1,7 @@
 """q(z|x): a diagonal normal pushed through coupling layers that know the datum (Rezende & Mohamed 2015; layers of Dinh et al. 2017).
 
-Coupling and not inverse autoregressive layers: log q of a given z, which doubly reparameterised gradients and the aggregated posterior need, then takes one pass
-like a sample does, where an inverse autoregressive flow needs one pass per dimension.
+Coupling and not inverse autoregressive layers: log q of a given z, which doubly reparameterised gradients and the aggregated posterior need, then takes one
+pass like a sample does, where an inverse autoregressive flow needs one pass per dimension.
 """
 
 from collections.abc import Callable
