@@ -37,7 +37,7 @@ def build(name, *, latent_dim=2, **options):
 
 
 def probabilities(q):
-    return np.exp(np.asarray(jax.jit(q.log_prob)(GRID))) * STEP**2
+    return np.exp(np.asarray(jax.jit(lambda z: q.log_prob(z))(GRID))) * STEP**2
 
 
 @every_encoder

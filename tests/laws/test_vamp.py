@@ -144,7 +144,7 @@ def test_an_encoder_whose_posteriors_cannot_be_stacked_is_refused_with_the_remed
         def __call__(self, x: Array) -> Distribution:
             return Opaque()
 
-    with pytest.raises(ValueError, match="prior vamp is a mixture of the encoder's posteriors.*must be a pytree.*Use --prior mixture"):
+    with pytest.raises(ValueError, match=r"prior vamp is a mixture of the encoder's posteriors.*must be a pytree.*Use --prior mixture"):
         vamp("normal", REAL)(Other())
 
 
