@@ -44,7 +44,7 @@ def probabilities(q):
 def test_density_integrates_to_one_and_samples_fall_where_it_is(x64, name, options):
     q = build(name, **options)(X)
     p = probabilities(q)
-    assert p.sum() == pytest.approx(1, abs=2e-5 if name == "student_t" else 1e-7)
+    assert p.sum() == pytest.approx(1, abs={"student_t": 2e-5, "flow": 5e-6}.get(name, 1e-7))
     n, per_cell = 40_000, 10
     samples = np.asarray(q.sample(jr.key(3), (n,)))
     cells = len(AXIS) // per_cell
@@ -71,7 +71,7 @@ def test_moments_are_those_of_the_density(x64, name, options):
     products = np.prod(samples - mean, axis=1)
     covariance = np.einsum("ij,ij->", p, np.prod(z - mean, axis=-1))
     assert abs(products.mean() - covariance) < 5 * products.std() / 200
-    assert (abs(covariance) > 0.05 * scale.prod()) == (name in ("full_normal", "flow"))
+    assert (abs(covariance) > 0.02 * scale.prod()) == (name in ("full_normal", "flow"))
 
 
 @every_encoder
@@ -109,7 +109,7 @@ def test_densities_in_single_precision_are_those_in_double(name, options):
     with jax.enable_x64(True):
         encoder = build(name, latent_dim=6, **options)
         z = np.asarray(encoder(X).sample(jr.key(7), (200,)))
-        exact = np.asarray(encoder(X).log_prob(z))
+        exact = np.asarray(encoder(X).log_prob(jnp.asarray(z)))
     single = jax.tree.map(lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, encoder)
     found = np.asarray(single(X.astype(jnp.float32)).log_prob(jnp.asarray(z, jnp.float32)))
     assert np.abs(found - exact).max() < 2e-4
