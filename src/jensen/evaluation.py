@@ -10,7 +10,7 @@ import jensen
 from jensen.anatomy import Account, account
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
-from jensen.fitting import Fit, check_data, fit_run, prepare_folder
+from jensen.fitting import Fit, check_data, check_posterior, fit_run, prepare_folder
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.progress import CountProgress
@@ -44,6 +44,7 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
     recipe = {"model": config.model.name, "event_shape": dataset.event_shape, "latent_dim": config.model.latent_dim, **parts}
     model = build_model(recipe, data=dataset, key=stream_key(config.seed, "model"))
     check_data(model, dataset)
+    check_posterior(model, dataset)
     bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
     gradient.check(bound, model, config.training.num_samples)
     short = source.replace("/", "-") if named else Path(source).stem
@@ -69,6 +70,7 @@ def account_of(
     store: bool = True,
     num_samples: int | None = None,
     num_draws: int | None = None,
+    aggregated_over: int | None = None,
 ) -> Account:
     """The account of a run on a split of its data (or of another data set), stored in the run folder unless `store` is false."""
     dataset = dataset or run.dataset
@@ -82,6 +84,7 @@ def account_of(
             split=split,
             num_samples=num_samples or settings.get("num_samples", 1000),
             num_draws=num_draws or settings.get("num_draws"),
+            aggregated_over=aggregated_over or _at_most(settings.get("aggregated_over"), dataset, split),
             fingerprint=dataset.fingerprint(split),
             remarks=tuple(f"Training: {w}" for w in ([f"the objective was {run.objective}."] if run.objective else []) + list(run.outcome.warnings)),
             on_progress=bar.advance,
@@ -89,6 +92,11 @@ def account_of(
     if store:
         run.store_account(found)
     return found
+
+
+def _at_most(wanted: int | None, dataset: Dataset, split: str) -> int | None:
+    """A run's setting for a split that may have fewer rows."""
+    return wanted and min(wanted, len(split_data(dataset, split)))
 
 
 def split_data(dataset: Dataset, split: str) -> "ndarray":

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from jensen._files import write_atomically
@@ -18,6 +20,7 @@ from jensen.bounds import AbstractBound
 from jensen.bounds.elbo import ELBO
 from jensen.config import Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
+from jensen.distributions import is_discrete, root_of, stack, top_of
 from jensen.gradients import AbstractGradientEstimator
 from jensen.gradients.pathwise import Pathwise
 from jensen.likelihoods import check_support
@@ -85,6 +88,7 @@ def fit(
     bound, gradient, settings = bound or ELBO(), gradient or Pathwise(), TrainingOptions(**options)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     check_data(model, dataset)
+    check_posterior(model, dataset)
     gradient.check(bound, model, settings.num_samples)
     run = None
     if out is not None:
@@ -193,6 +197,25 @@ def check_data(model: Model, dataset: Dataset) -> None:
         values = getattr(dataset, split)
         if len(values):
             check_support(likelihood, values, where=f"the {split} split of {dataset.name}")
+
+
+def check_posterior(model: Model, dataset: Dataset) -> None:
+    """Raises ValueError when nothing could account for the model: posteriors that cannot be stacked, or a prior that gives their draws no density."""
+    x = jnp.asarray(dataset.train[:1])
+
+    def shapes(model, x):
+        posterior, prior = root_of(model.encoder(x[0])), top_of(model.prior(model.encoder))
+        kinds[:] = [is_discrete(posterior), is_discrete(prior)]
+        return stack(lambda x: root_of(model.encoder(x)), x)
+
+    kinds: list[bool] = []
+    eqx.filter_eval_shape(shapes, model, x)
+    if kinds[0] != kinds[1]:
+        names = ["discrete" if kind else "continuous" for kind in kinds]
+        raise ValueError(
+            f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their draws no density. Use a {names[0]} prior, or --prior vamp, a "
+            "mixture of the encoder's own posteriors."
+        )
 
 
 def prepare_folder(path: Path, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Key
-from jensen.distributions import diagonal_normal_parameters, root_of
+from jensen.distributions import mean_of, root_of, scale_of
 from jensen.model import Model
 
 BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
@@ -59,20 +59,17 @@ def likelihood_range(model: Model) -> tuple[float, float] | None:
 
 
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean and scale of q(z|x) for every row, arrays [N, D]; in a model of several levels of that which the datum decides by itself: the top, or
-    z1 of a Markov chain.
+    """The mean and the standard deviation ("scale") of each dimension of q(z|x) for every row, arrays [N, D]; in a model of several levels of that which the
+    datum decides by itself: the top, or z1 of a Markov chain.
 
-    Raises:
-        ValueError: a posterior that is not a diagonal normal.
+    Where a family has no closed form of them they are those of draws (`distributions.mean_of`).
 
         posterior_codes(model, data.test)["mean"]
     """
 
     def one(x):
-        parameters = diagonal_normal_parameters(root_of(model.encoder(x)))
-        if parameters is None:
-            raise ValueError("only diagonal normal posteriors have a mean and a scale per dimension.")
-        return {"mean": parameters[0], "scale": parameters[1]}
+        posterior = root_of(model.encoder(x))
+        return {"mean": mean_of(posterior), "scale": scale_of(posterior)}
 
     return _in_blocks(jax.vmap(one), data, BLOCK)
 

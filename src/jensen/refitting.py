@@ -1,7 +1,8 @@
 """`jensen.refit_prior`: a new prior for a trained model, whose encoder and decoder stay as they are.
 
 With these frozen, the ELBO depends on the prior through mean_n E_q(z|x_n) log p(z) alone, whose optimum is the aggregated posterior: what is won is marginal
-KL, nat by nat. It is the ordinary training of a model whose likelihood is 1, so that no decoder runs; data that are used as they are are encoded once in all.
+KL, nat by nat. It is the ordinary training of a model whose likelihood is 1, so that no decoder runs; where posteriors are diagonal normals, data that are used
+as they are are encoded once in all.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from jensen._types import Array, Distribution, Key
 from jensen.bounds.elbo import ELBO
 from jensen.datasets import Dataset, load_dataset
 from jensen.decoders import AbstractDecoder
-from jensen.distributions import diagonal_normal
+from jensen.distributions import diagonal_normal, diagonal_normal_parameters
 from jensen.encoders import AbstractEncoder
 from jensen.fitting import Fit, check_data, stop_on_signals
 from jensen.generation import posterior_codes
@@ -56,8 +57,8 @@ def refit_prior(
         model of several. Nothing is written.
 
     Raises:
-        ValueError: data that do not fit the model, an option that does not exist, a posterior that is not a diagonal normal, or a prior named for a model that
-            was put together by hand (give such a model the prior itself).
+        ValueError: data that do not fit the model, an option that does not exist, or a prior named for a model that was put together by hand (give such a model
+            the prior itself).
 
         jensen.refit_prior(fit.model, "vamp", data, epochs=50, key=jax.random.key(3)).model
     """
@@ -74,7 +75,7 @@ def refit_prior(
     if not jax.tree.leaves(partition(prior_of_top).parameters):
         return Fit(fresh, fresh, [], Outcome("completed", "the new prior has nothing to train.", 0), 0.0)
     encoder, rows, validation = _Frozen(encoder_of_top), dataset.train, dataset.validation
-    if dataset.levels is None:
+    if dataset.levels is None and _has_diagonal_normals(encoder_of_top, rows[0]):
         encoder, rows = _Known(), _moments(model, rows)
         validation = _moments(model, validation) if len(validation) else rows[:0]
     world = Model(_Around(prior_of_top, encoder_of_top), encoder, _One())
@@ -149,6 +150,10 @@ class _Sure:
 
     def log_prob(self, value: Any) -> Array:
         return jnp.zeros(())
+
+
+def _has_diagonal_normals(encoder: AbstractEncoder, x: np.ndarray) -> bool:
+    return diagonal_normal_parameters(encoder(jnp.asarray(x))) is not None
 
 
 def _moments(model: Model, rows: np.ndarray) -> np.ndarray:

@@ -67,8 +67,16 @@ def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
     def decode(x, key):
         return model.decoder(model.encoder(x).sample(key)).log_prob(x)
 
-    largest = _largest_array(jax.make_jaxpr(decode)(x, jr.key(0)).jaxpr)
-    return max(1, min(most, LARGEST.get(jax.default_backend(), LARGEST_ELSEWHERE) // largest))
+    return max(1, min(most, LARGEST.get(jax.default_backend(), LARGEST_ELSEWHERE) // largest_array(decode, x, jr.key(0))))
+
+
+def largest_array(function: Callable[..., Any], *arguments: Any) -> int:
+    """The most numbers in any one array that a function makes.
+
+    largest_array(lambda q, z: q.log_prob(z), model.encoder(x), z)
+    """
+    arrays, rest = eqx.partition(arguments, eqx.is_array_like)
+    return _largest_array(jax.make_jaxpr(lambda arrays: function(*eqx.combine(arrays, rest)))(arrays).jaxpr)
 
 
 def _largest_array(jaxpr) -> int:

@@ -32,3 +32,32 @@ def test_many_degrees_of_freedom_are_the_normal_in_float32(df):
     np.testing.assert_allclose(found, stats.norm.logpdf(np.asarray(x)), atol=70 / df + 2e-6)
     assert np.isfinite(jax.vmap(jax.grad(log_prob), (None, 0))(jnp.float32(df), x)).all()
     np.testing.assert_allclose(StudentT(jnp.array([0.9, 1.1]), jnp.ones(2), jnp.ones(2)).mean, [np.nan, 1.0])
+
+
+@pytest.mark.parametrize("df", [1.5, 5.0, 200.0])
+def test_draws_have_its_distribution_in_every_part_also_in_float32(df):
+    p = StudentT(jnp.full(2, df), jnp.array([1.0, -2.0]), jnp.array([0.5, 3.0]))
+    draws = np.asarray(p.sample(jax.random.key(0), (50_000,)), np.float64)
+    uniform = stats.t.cdf(draws, df, [1, -2], [0.5, 3])
+    for column in uniform.T:
+        counts = np.histogram(column, np.linspace(0, 1, 101))[0]
+        assert stats.chisquare(counts).pvalue > 1e-4
+    assert abs(np.corrcoef(uniform.T)[0, 1]) < 5 / np.sqrt(50_000)
+
+
+def test_variance_is_known_where_there_is_one():
+    p = StudentT(jnp.array([5.0, 2.0, 1.0]), jnp.zeros(3), jnp.array([3.0, 1.0, 1.0]))
+    np.testing.assert_allclose(p.variance, [15.0, np.inf, np.nan], rtol=1e-6)
+    assert p.has_rsample
+
+
+def test_a_draw_is_differentiable_in_the_degrees_of_freedom(x64):
+    """d/dv E|t_v| by draws and by the closed form E|t_v| = 2 sqrt(v) / ((v - 1) B(v / 2, 1 / 2))."""
+    from scipy.special import beta
+
+    absolute = lambda v: 2 * np.sqrt(v) / ((v - 1) * beta(v / 2, 0.5))  # noqa: E731
+    exact = (absolute(5 + 1e-5) - absolute(5 - 1e-5)) / 2e-5
+    draw = lambda v, k: jnp.abs(StudentT(v[None], jnp.zeros(1), jnp.ones(1)).sample(k))[0]  # noqa: E731
+    found = np.asarray(jax.vmap(jax.grad(draw), (None, 0))(jnp.asarray(5.0), jax.random.split(jax.random.key(1), 100_000)))
+    assert abs(found.mean() - exact) < 5 * found.std() / np.sqrt(len(found))
+    assert np.isfinite(jax.vmap(jax.grad(draw), (None, 0))(jnp.asarray(1e30), jax.random.split(jax.random.key(1), 100))).all()

@@ -10,7 +10,7 @@ import optax
 import pytest
 from jax import random as jr
 from scipy.special import logsumexp
-from scipy.stats import norm
+from scipy.stats import laplace, norm
 
 import jensen
 from jensen._types import Array, Distribution
@@ -118,14 +118,33 @@ def test_pseudo_inputs_are_encoded_once_per_step_whatever_batch_and_samples(x64)
     assert len(calls) == 10 + 6  # a posterior per datum, and one per pseudo-input
 
 
-def test_an_encoder_without_a_diagonal_normal_is_refused_with_the_remedy():
+def test_posteriors_of_any_family_make_the_mixture(x64):
     class Other(AbstractEncoder):
         def __call__(self, x: Array) -> Distribution:
             import numpyro.distributions as dist
 
-            return dist.Laplace(x[:2], jnp.ones(2)).to_event(1)
+            return dist.Laplace(x[:2], jnp.array([0.5, 2.0])).to_event(1)
 
-    with pytest.raises(ValueError, match="diagonal normal; use --prior mixture"):
+    prior = vamp("normal", REAL)
+    z = np.asarray(prior.pseudo_inputs)[:3, :2] + 1
+    loc = np.asarray(prior.pseudo_inputs)[:, :2]
+    truth = logsumexp(laplace.logpdf(z[:, None], loc, [0.5, 2.0]).sum(-1) - np.log(6), axis=1)
+    np.testing.assert_allclose(prior(Other()).log_prob(jnp.asarray(z)), truth, rtol=1e-6)
+
+
+def test_an_encoder_whose_posteriors_cannot_be_stacked_is_refused_with_the_remedy():
+    class Opaque:
+        def sample(self, key, sample_shape=()):
+            raise NotImplementedError
+
+        def log_prob(self, value):
+            raise NotImplementedError
+
+    class Other(AbstractEncoder):
+        def __call__(self, x: Array) -> Distribution:
+            return Opaque()
+
+    with pytest.raises(ValueError, match=r"prior vamp is a mixture of the encoder's posteriors.*must be a pytree.*Use --prior mixture"):
         vamp("normal", REAL)(Other())
 
 

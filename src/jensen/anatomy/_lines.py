@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
+OF_Q_Z = ("index_information", "marginal_kl")  # what depends on how many data q(z) is taken over
 MEANING = {
     "evidence": "log p(x)",
     "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",

@@ -10,6 +10,7 @@ Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how
 that of a mean over the data as a sample: how far another split of the same size would fall.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ class Account:
         num_draws: posterior draws per datum behind the other lines.
         verdicts: what the numbers say, in plain words.
         fingerprint: of the data, so that two accounts can be compared datum by datum; empty when unknown.
+        aggregated_over: how many data q(z) is the mixture of. All N as a rule; None means that too. With fewer (where all pairs of a draw and a datum would
+            take too long), I(n; z) is that of so many random data, a lower value than that of all N in expectation, and the marginal KL is the rest.
         dimensions: the numbers in one datum if its likelihood is customarily reported in bits per dimension, otherwise None.
     """
 
@@ -70,6 +73,7 @@ class Account:
     levels: dict[str, Line] = field(default_factory=dict)
     joint_information: JointInformation | None = None
     dimensions: int | None = None
+    aggregated_over: int | None = None
 
     @property
     def bits_per_dimension(self) -> dict[str, Any] | None:
@@ -81,8 +85,14 @@ class Account:
 
     @property
     def log_n(self) -> float:
-        """log N: the most that I(n; z) can be."""
-        return log_n(self.n)
+        """log N: the most that I(n; z) can be; with q(z) over random subsets of M data, log M."""
+        return log_n(self.aggregated_over or self.n)
+
+    @property
+    def ceiling(self) -> str:
+        """The most that I(n; z) can be, in words: `log N = 6.91`."""
+        over = self.aggregated_over or self.n
+        return f"log N = {self.log_n:.2f}" if over == self.n else f"log {over} = {self.log_n:.2f}, q(z) being over random subsets of {over} of the data"
 
     @property
     def pareto_k(self) -> float:
@@ -122,6 +132,7 @@ class Account:
             "pareto_k_threshold": pareto_k_threshold(self.evidence_estimate.num_samples),
             "num_samples": self.evidence_estimate.num_samples,
             "num_draws": self.num_draws,
+            "aggregated_over": self.aggregated_over or self.n,
             "verdicts": list(self.verdicts),
             "fingerprint": self.fingerprint,
         }
@@ -154,6 +165,7 @@ class Account:
             num_draws=values["num_draws"],
             verdicts=tuple(values["verdicts"]),
             fingerprint=values["fingerprint"],
+            aggregated_over=values.get("aggregated_over"),  # accounts of earlier versions do not say
             dimensions=values.get("bits_per_dimension", {}).get("dimensions"),
         )
 
@@ -188,6 +200,7 @@ def account(
     split: str = "test",
     num_samples: int = 1000,
     num_draws: int | None = None,
+    aggregated_over: int | None = None,
     fingerprint: str = "",
     remarks: tuple[str, ...] = (),
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -201,6 +214,8 @@ def account(
         split: what the data are called.
         num_samples: importance samples per datum for the evidence.
         num_draws: posterior draws per datum for every other line; by default as many as the surgery affords (1 to 16).
+        aggregated_over: take q(z) over random subsets of so many data; by default over all N, or as many as can be afforded (see `anatomy.aggregated`): for
+            normal posteriors that is all, for those of a flow a few thousand.
         fingerprint: of the data, kept for `compare`.
         remarks: further verdicts, e.g. about the training.
         on_progress: called with what is being done, how much is done, and the total.
@@ -209,7 +224,7 @@ def account(
         An `Account`.
 
     Raises:
-        ValueError: no data, values outside the likelihood's support, a posterior that is not a diagonal normal, or densities that are not finite.
+        ValueError: no data, values outside the likelihood's support, posteriors that cannot be stacked, or densities that are not finite.
 
         print(jensen.account(model, data.test, key=jax.random.key(0)))
     """
@@ -217,7 +232,8 @@ def account(
     _check_data(model, data)
     key_surgery, key_evidence = jr.split(key)
     key_joint = jr.fold_in(key, 2)
-    cut = surgery(model, data, key_surgery, num_draws=num_draws, on_progress=lambda *a: on_progress("aggregated posterior", *a))
+    report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
+    cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
     log_joint = cut.log_likelihood + cut.log_prior
     kls = cut.level_log_posteriors - cut.level_log_priors
@@ -236,21 +252,22 @@ def account(
     lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = line_from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
-    prior = "" if model.recipe is None else model.recipe.values["prior"]["name"]
+    prior, encoder = ("" if model.recipe is None else model.recipe.values[part]["name"] for part in ("prior", "encoder"))
     found = Account(
         split=split,
         n=len(data),
         **lines,  # pyright: ignore[reportArgumentType]
-        active_units=active_units(cut.posterior_means),
-        latent_dim=cut.posterior_means.shape[1],
+        active_units=active_units(cut.posterior_means.reshape(len(data), -1)),
+        latent_dim=math.prod(cut.posterior_means.shape[1:]),
         evidence_estimate=estimate,
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
         levels=levels,
         joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
         dimensions=dimensions_in_bits(model),
+        aggregated_over=cut.aggregated_over,
     )
-    return replace(found, verdicts=(*remarks, *verdicts(found, prior)))
+    return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 
 
 def _check_data(model: Model, data: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from jensen.anatomy._lines import OF_Q_Z
 from jensen.anatomy.account import Account
 from jensen.anatomy.table import ROWS, table_rows
 
@@ -43,6 +44,8 @@ class Comparison:
             d = self.lines[name]
             clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
             out.append(f"  {label:<22}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
+        if not self.lines.keys() & set(OF_Q_Z):
+            out += ["", "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data."]
         elbo = self.lines["elbo"]
         better = self.names[1] if elbo.difference > 0 else self.names[0]
         clear = abs(elbo.difference) > 2 * elbo.standard_error
@@ -61,6 +64,8 @@ def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first
     Raises:
         ValueError: the accounts are of different data points.
 
+    I(n; z) and the marginal KL are left out where the two accounts take q(z) over different numbers of data.
+
         print(compare(run_a.account, run_b.account))
     """
     if first.n != second.n or first.fingerprint != second.fingerprint:
@@ -69,8 +74,11 @@ def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first
             "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
         )
     lines = {}
+    over = [a.aggregated_over or a.n for a in (first, second)]
     # Levels that only one of the two models has are left out: there is nothing to pair them with.
     rows = table_rows(first) if first.levels.keys() == second.levels.keys() else ROWS
+    if over[0] != over[1]:  # I(n; z) of fewer data is lower by that alone
+        rows = tuple(row for row in rows if row[0] not in OF_Q_Z)
     for name, _, _ in rows:
         a, b = first.line(name), second.line(name)
         d = b.per_datum - a.per_datum

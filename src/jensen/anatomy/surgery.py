@@ -2,7 +2,8 @@
 
     ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),      q(z) = (1/N) sum_n q(z|x_n)
 
-with q(z) evaluated as the full N-component mixture, in float64. For z_n ~ q(z|x_n), on the same draws,
+with q(z) evaluated as the full N-component mixture, in float64, whatever the family of q(z|x) (`anatomy.aggregated`); where all N would take too long, as the
+mixture over random subsets, and then it says so. For z_n ~ q(z|x_n), on the same draws,
 
     I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N)
     marginal KL = E log q(z_n)     - log p(z_n)
@@ -22,14 +23,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._numerics import diagonal_normal_log_density, mixture_log_density
 from jensen._types import Array, Distribution, Key
-from jensen.distributions import diagonal_normal_parameters, level_log_probs, root_code, root_of
+from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities
+from jensen.distributions import Stacked, concatenate, diagonal_normal_parameters, level_log_probs, mean_of, root_code, root_of, stack
 from jensen.model import Model
 from jensen.weights import pairs_at_a_time
 
 BLOCK = 512
-PAIRS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class Surgery:
     Attributes:
         log_likelihood: log p(x|z).
         level_log_priors, level_log_posteriors: log p and log q of each level, [levels, N, draws], the top last.
-        log_aggregated: log q(z) of the root level, the exact N-component mixture.
-        posterior_means, posterior_scales: of the root level of q(z|x_n), [N, D].
-        z: the draws themselves, of the root level, [N, draws, D].
+        log_aggregated: log q(z) of the root level, the exact mixture over `aggregated_over` data.
+        aggregated_over: N, or how many data the random subsets have that q(z) is taken over.
+        posteriors: the root level of q(z|x_n), for all n.
+        posterior_means: their means, [N, *code] (see `distributions.mean_of`).
+        z: the draws themselves, of the root level, [N, draws, *code].
         indexed: the levels that I(n; z) and the marginal KL speak of, the root first: those that know the datum through the root alone.
     """
 
@@ -49,8 +51,9 @@ class Surgery:
     level_log_priors: np.ndarray
     level_log_posteriors: np.ndarray
     log_aggregated: np.ndarray
+    aggregated_over: int
+    posteriors: Stacked
     posterior_means: np.ndarray
-    posterior_scales: np.ndarray
     z: np.ndarray
     indexed: tuple[int, ...] = (-1,)
 
@@ -76,65 +79,90 @@ class Surgery:
         return self.level_log_posteriors.sum(axis=0)
 
 
-def default_num_draws(n: int) -> int:
-    """As many draws per datum (1 to 16) as keep the N x (N draws) pairs of the surgery near a billion.
-
-    default_num_draws(10_000)  # 10
-    """
-    return int(min(16, max(1, PAIRS // n**2)))
-
-
 def surgery(
     model: Model,
     data: np.ndarray,
     key: Key,
     *,
     num_draws: int | None = None,
+    aggregated_over: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Surgery:
     """Draws from the posterior of every datum, with their four log densities.
 
     Args:
-        model: its encoder must give diagonal normals (at the root level).
+        model: its encoder may give posteriors of any family that are pytrees (numpyro's distributions, Equinox modules).
         data: [N, *event]; q(z) is the mixture over exactly these.
         key: with it, the datum's index and the draw's number everything random is determined.
-        num_draws: per datum; by default `default_num_draws(N)`.
+        num_draws: per datum; by default as many (1 to 16) as are affordable.
+        aggregated_over: take q(z) over random subsets of so many of the data; by default over all of them, or as many as are affordable
+            (`aggregated.affordable`).
         on_progress: called with the number of draws done and their total.
 
     Returns:
         A `Surgery` record.
 
     Raises:
-        ValueError: no data, a posterior that is not a diagonal normal, or a density that is not finite (the datum is named).
+        ValueError: no data, fewer than 2 or more than N data to take q(z) over, posteriors that cannot be stacked, or a density that is not finite (the datum
+            is named).
 
         surgery(model, data.test, jax.random.key(0)).log_aggregated
     """
     n = len(data)
     if n == 0:
         raise ValueError("no data: there is nothing to account for in an empty split.")
-    draws = num_draws or default_num_draws(n)
-    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(model, data, key, draws)
+    if aggregated_over is not None and not min(2, n) <= aggregated_over <= n:
+        raise ValueError(f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got {aggregated_over}. Leave it out for what can be afforded.")
+    posteriors = encode(model, data)
+    z0 = np.asarray(posteriors.one(0).sample(jr.key(0)))
+    draws, over = affordable(posteriors, z0)
+    draws, over = num_draws or draws, aggregated_over or over
+    z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, data, key, draws)
     below = zip(("log p(z)", "log q(z|x)"), (log_priors.reshape(n, -1), log_posteriors.reshape(n, -1)), strict=True)
-    for name, values in [("posterior scale", scale), ("log p(x|z)", log_likelihood), *below]:
-        bad = ~np.isfinite(values) if name != "posterior scale" else ~(np.isfinite(values) & (values > 0))
+    for name, values in [*_parameters(posteriors), ("log p(x|z)", log_likelihood), *below]:
+        bad = ~np.isfinite(values)
         if bad.any():
             raise ValueError(f"{name} is not finite for datum {int(np.argwhere(bad)[0][0])} ({int(bad.any(axis=1).sum())} of {n} data): no account can close.")
     indexed = tuple(range(log_posteriors.shape[-1])) if model.encoder.bottom_up else (-1,)
     # The root level again in float64 from the same z, so that it closes with log q(z) at any scale.
-    log_posteriors[..., indexed[0]] = diagonal_normal_log_density(z, loc[:, None], scale[:, None])
-    flat = z.reshape(n * draws, -1)
-    log_aggregated = np.empty(len(flat))
-    step = max(1024, min(len(flat), 50_000_000 // n // 1024 * 1024))  # about a quarter of a second between two reports of progress
-    for start in range(0, len(flat), step):
-        log_aggregated[start : start + step] = mixture_log_density(flat[start : start + step], loc, scale)
-        on_progress(min(start + step, len(flat)), len(flat))
+    own = log_posteriors[..., indexed[0]] = log_densities(posteriors, z)
+    log_aggregated = aggregated_density(posteriors, z, own, over=over, key=jr.fold_in(key, n), on_progress=on_progress)
     level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
-    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated.reshape(n, draws), loc, scale, z, indexed)
+    means = np.asarray(posteriors.map(mean_of), np.float64)
+    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated, over, posteriors, means, z, indexed)
+
+
+def encode(model: Model, data: np.ndarray, *, block: int = BLOCK) -> Stacked:
+    """q(z|x_n) of all data, of the root level in a model of several, `block` data at a time.
+
+    encode(model, data.test).map(lambda q: q.mean)
+    """
+    block = min(block, len(data))
+    parts = []
+    for start in range(0, len(data), block):
+        index = np.minimum(np.arange(start, start + block), len(data) - 1)
+        parts.append(_encode(model, jnp.asarray(data[index]))[: len(data) - start])
+    return concatenate(parts)
+
+
+@eqx.filter_jit
+def _encode(model: Model, x: Array) -> Stacked:
+    return stack(lambda x: root_of(model.encoder(x)), x)
+
+
+def _parameters(posteriors: Stacked) -> list[tuple[str, np.ndarray]]:
+    """(name, values [N, ...]) of what has to be finite about the posteriors; a diagonal normal's scale is made so only where it is positive."""
+    normals = posteriors.map(diagonal_normal_parameters)
+    if normals is not None:
+        scale = np.asarray(normals[1])
+        return [("posterior scale", np.where(scale > 0, scale, np.nan))]
+    real = [np.asarray(a) for a in jax.tree.leaves(posteriors.each) if jnp.issubdtype(a.dtype, jnp.inexact)]
+    return [("q(z|x)", a.reshape(len(a), -1)) for a in real]
 
 
 def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int | None = None) -> tuple[np.ndarray, ...]:
-    """(z [N, draws, D], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels], posterior means and scales [N, D]), float64 arrays, `block`
-    data at a time; z, means and scales are those of the root level.
+    """(z [N, draws, *code], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels]), `block` data at a time; z is that of the root level,
+    float64 unless whole numbers, as the densities are.
 
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
     """
@@ -146,27 +174,28 @@ def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, blo
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
         found = _densities(model, prior, jnp.asarray(data[index]), jnp.asarray(index), key, draws)
-        parts.append([np.asarray(a, np.float64)[: len(data) - start] for a in found])
+        parts.append([_float64(a)[: len(data) - start] for a in found])
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 @eqx.filter_jit
 def _densities(model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
-    """(z, log p(x|z), log p and log q level by level, posterior mean, posterior scale) of a block of data; z, mean and scale are those of the root level."""
+    """(z, log p(x|z), log p and log q level by level) of a block of data; z is that of the root level."""
 
     def one(x, n):
         posterior = model.encoder(x)
-        parameters = diagonal_normal_parameters(root_of(posterior))
-        if parameters is None:
-            raise ValueError("the exact aggregated posterior needs an encoder whose posterior is a diagonal normal.")
 
         def draw(s):
             z = posterior.sample(jr.fold_in(jr.fold_in(key, n), s))
             return root_code(posterior, z), model.decoder(z).log_prob(x), level_log_probs(prior, z), level_log_probs(posterior, z)
 
-        return *jax.vmap(draw)(jnp.arange(draws)), *parameters
+        return jax.vmap(draw)(jnp.arange(draws))
 
     return jax.vmap(one)(x, index)
+
+
+def _float64(a: Array) -> np.ndarray:
+    return np.asarray(a, np.float64 if jnp.issubdtype(a.dtype, jnp.inexact) else None)
 
 
 def log_n(n: int) -> float:

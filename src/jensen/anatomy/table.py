@@ -54,7 +54,7 @@ def table(account: "Account") -> str:
     for name, label, meaning in table_rows(account):
         line = account.line(name)
         if name == "index_information":
-            meaning += f" (at most log N = {account.log_n:.2f})"
+            meaning += f" (at most {account.ceiling})"
         out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
     bits = account.bits_per_dimension
     if bits is not None:

@@ -23,8 +23,17 @@ BETTER_PRIOR = {
 }
 
 
-def verdicts(account: "Account", prior: str = "") -> tuple[str, ...]:
-    """The verdicts on an account, the gravest first; never empty. `prior` is the name of the model's prior, if it has one.
+# What to try for the posterior line, by the encoder that is there already.
+BETTER_POSTERIOR = {
+    "diagonal_normal": "a richer posterior (--set encoder.name=full_normal, or flow) or a better encoder",
+    "student_t": "a richer posterior (--set encoder.name=full_normal, or flow) or a better encoder",
+    "full_normal": "a richer posterior (--set encoder.name=flow) or a better encoder",
+    "flow": "more layers (--set encoder.num_layers=8) or a better encoder",
+}
+
+
+def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[str, ...]:
+    """The verdicts on an account, the gravest first; never empty. `prior` and `encoder` are the names of the model's, if they have one.
 
     verdicts(acc)[0]
     """
@@ -33,12 +42,12 @@ def verdicts(account: "Account", prior: str = "") -> tuple[str, ...]:
     share = information.value / account.log_n if account.n > 1 else 0.0
     if account.n > 1 and share < BARELY_USED:
         said.append(
-            f"Collapsed: I(n; z) is {abs(information.value):.2f} nats, {abs(share):.2f} of log N = {account.log_n:.2f}: the code is barely used "
+            f"Collapsed: I(n; z) is {abs(information.value):.2f} nats, {abs(share):.2f} of {account.ceiling}: the code is barely used "
             f"({account.active_units} of {account.latent_dim} units active). Try a KL warm-up (--warm-up 50), a smaller --beta, or a weaker decoder."
         )
     elif share > SATURATED:
         said.append(
-            f"Saturated: I(n; z) is {information.value:.2f} nats, {share:.2f} of log N = {account.log_n:.2f}: the code tells nearly every datum apart, so this "
+            f"Saturated: I(n; z) is {information.value:.2f} nats, {share:.2f} of {account.ceiling}: the code tells nearly every datum apart, so this "
             "line cannot grow with these N data, and a longer code would show up in the marginal KL."
         )
     if account.pareto_k > UNTRUSTED:
@@ -53,8 +62,9 @@ def verdicts(account: "Account", prior: str = "") -> tuple[str, ...]:
         )
     if gap.value > max(min(1.0, 0.05 * abs(account.elbo.value)), 3 * gap.standard_error):
         said.append(
-            f"Posterior: the Jensen gap is {gap.value:.2f} +- {gap.standard_error:.2f} nats: a richer posterior or a better encoder can win at most that; a "
-            "tighter bound in training reaches for it too (--bound iwae --num-samples 10)."
+            f"Posterior: the Jensen gap is {gap.value:.2f} +- {gap.standard_error:.2f} nats: "
+            f"{BETTER_POSTERIOR.get(encoder, 'a richer posterior or a better encoder')} can win at most that; a tighter "
+            "bound in training reaches for it too (--bound iwae --num-samples 10)."
         )
     if not said:
         said.append(

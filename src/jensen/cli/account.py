@@ -22,6 +22,9 @@ def account(
     split: Split = "test",
     num_samples: Annotated[int | None, typer.Option(min=2, help="Importance samples per datum for the evidence.", show_default="the run's")] = None,
     num_draws: Annotated[int | None, typer.Option(min=1, help="Posterior draws per datum for the other lines.", show_default="the run's")] = None,
+    aggregated_over: Annotated[
+        int | None, typer.Option(min=2, help="Take q(z) over random subsets of so many data.", show_default="the run's, or all that can be afforded")
+    ] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz.", show_default=False)] = None,
@@ -35,7 +38,9 @@ def account(
     from jensen.cli.output import write_arrays
     from jensen.evaluation import account_of
 
-    found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws)
+    found = account_of(
+        opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws, aggregated_over=aggregated_over
+    )
     if out:
         write_arrays(out, found.arrays())
     print_json(found.to_json()) if json else print(found)

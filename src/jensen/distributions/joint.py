@@ -14,6 +14,7 @@ import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key, Latent
 from jensen.distributions.bottom_up import BottomUp
+from jensen.distributions.moments import mean_of
 
 Codes = tuple[Array, ...]
 
@@ -62,7 +63,7 @@ class Joint(eqx.Module):
         """(z_1, ..., z_L) under a given z_L, each lower level at its conditional mean."""
         codes = [top]
         for conditional in self.below:
-            codes.append(conditional(codes[-1]).mean)
+            codes.append(mean_of(conditional(codes[-1])))
         return tuple(reversed(codes))
 
 

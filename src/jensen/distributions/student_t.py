@@ -24,6 +24,7 @@ class StudentT(Distribution):
 
     arg_constraints = {"df": constraints.positive, "loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro's own form)
     pytree_data_fields = ("df", "loc", "scale")
+    reparametrized_params = ["df", "loc", "scale"]  # noqa: RUF012
 
     def __init__(self, df: Float[Array, "*event"], loc: Float[Array, "*event"], scale: Float[Array, "*event"]):
         self.df = df
@@ -39,11 +40,18 @@ class StudentT(Distribution):
     def mean(self):
         return jnp.where(self.df > 1, self.loc, jnp.nan)
 
+    @property
+    def variance(self):
+        return jnp.where(self.df > 2, jnp.square(self.scale) * self.df / (self.df - 2), jnp.where(self.df > 1, jnp.inf, jnp.nan))
+
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        key_normal, key_gamma = jr.split(key)
+        # Bailey (1994), the polar form of Box and Muller: differentiable in all parameters, and at many degrees of freedom the normal's.
+        key_radius, key_angle = jr.split(key)
         shape = sample_shape + self.event_shape
-        chi_square_mean = jr.gamma(key_gamma, jnp.broadcast_to(self.df / 2, shape)) / (self.df / 2)
-        return self.loc + self.scale * jr.normal(key_normal, shape, self.loc.dtype) / jnp.sqrt(chi_square_mean)
+        # Never exactly 0, where the root has no derivative.
+        exponential = jr.exponential(key_radius, shape, self.loc.dtype) + 1e-20
+        radius = jnp.sqrt(self.df * jnp.expm1(2 * exponential / self.df))
+        return self.loc + self.scale * radius * jnp.cos(2 * jnp.pi * jr.uniform(key_angle, shape, self.loc.dtype))
 
     def log_prob(self, value: Array) -> Array:
         # log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(v / 2) goes to 0 at large v.

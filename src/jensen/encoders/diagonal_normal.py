@@ -3,36 +3,23 @@
 from collections.abc import Callable
 from typing import Literal
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 
-from jensen._types import Array, Distribution, Float, Key
+from jensen._types import Array, Distribution, Key
 from jensen.distributions import diagonal_normal
-from jensen.encoders._base import AbstractEncoder
+from jensen.encoders._network import AbstractNetworkEncoder, check_max_log_scale, input_moments
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
 from jensen.networks import AbstractNetwork, Linear
 
 
-class DiagonalNormal(AbstractEncoder):
-    """A network and a linear head for mean and log scale. Inputs are centred and scaled by the training data's moments where they are known.
+class DiagonalNormal(AbstractNetworkEncoder):
+    """A network and a linear head for mean and log scale; `input_transform` and `max_log_scale`: see `AbstractNetworkEncoder`.
 
-    `input_transform='log1p'` shows the network log(1 + x), centred and scaled as such: for heavy-tailed counts (scVI, Lopez et al. 2018), which are
-    otherwise one large number beside many near 0. It changes the encoder's input alone: the data and their likelihood stay as they are.
-    `max_log_scale` bounds |log s|, which keeps exp finite; at its default of 10 it binds for scales under 5e-5 or over 2e4 only.
-
-        DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)
+    DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)
     """
 
-    network: AbstractNetwork
     head: Linear
-    data_mean: Float[Array, " size"]
-    data_scale: Float[Array, ""]
-    max_log_scale: float = eqx.field(static=True)
-    input_transform: Literal["none", "log1p"] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -45,39 +32,13 @@ class DiagonalNormal(AbstractEncoder):
         max_log_scale: float = 10.0,
         input_transform: Literal["none", "log1p"] = "none",
     ):
-        if not max_log_scale > 0:
-            raise ValueError(f"encoder diagonal_normal: max_log_scale must be positive; got {max_log_scale}.")
         key_network, key_head = jr.split(key)
-        size = event_size(event_shape)
-        self.network = network(size, key=key_network)
+        self.max_log_scale = check_max_log_scale("diagonal_normal", max_log_scale)
+        self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        mean, scale = (np.zeros(size), 1.0) if data is None else _log1p_moments(data) if input_transform == "log1p" else (data.mean, data.input_scale)
-        self.data_mean, self.data_scale = jnp.asarray(mean.ravel()), jnp.asarray(scale)
-        self.max_log_scale = max_log_scale
+        self.data_mean, self.data_scale = input_moments("diagonal_normal", event_shape, data, input_transform)
         self.input_transform = input_transform
 
-    def standardise(self, x: Array) -> Float[Array, " size"]:
-        mean, scale = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        x = x.ravel().astype(mean.dtype)
-        if self.input_transform == "log1p":
-            # The same for x >= 0, and smooth below, where a prior's pseudo-inputs may wander.
-            x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
-        return (x - mean) / scale
-
     def __call__(self, x: Array) -> Distribution:
-        loc, log_scale = self.head(self.network(self.standardise(x))).reshape(2, -1)
-        return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -self.max_log_scale, self.max_log_scale)))
-
-
-def _log1p_moments(data: DataSummary) -> tuple[np.ndarray, float]:
-    if data.lower < 0:
-        raise ValueError(
-            f"encoder diagonal_normal: input_transform=log1p is for values from 0 up; the data's smallest is {data.lower:.6g}. Leave it at none (--set "
-            "encoder.input_transform=none)."
-        )
-    if data.levels:  # drawn as 0 or 1
-        return data.mean * np.log(2), 1.0
-    if not len(data.rows):
-        return np.log1p(data.mean), 1.0
-    values = np.log1p(data.spread_rows())
-    return values.mean(axis=0), float(values.var(axis=0).mean() ** 0.5) or 1.0
+        loc, log_scale = self.head(self.features(x)).reshape(2, -1)
+        return diagonal_normal(loc, self.scale(log_scale))

@@ -47,4 +47,6 @@ def _average_kl(posterior: Distribution, prior: Distribution, model: Model) -> A
         return kl_divergence(posterior, prior)
     except NotImplementedError as error:
         name = model.recipe.values["prior"]["name"] if model.recipe else type(model.prior).__name__
-        raise ValueError(f"there is no closed form of KL(q || p) for the {name} prior.") from error
+        family = model.recipe.values["encoder"]["name"] if model.recipe else type(model.encoder).__name__
+        between = f"from a {family} posterior to" if name == "standard_normal" else "for"
+        raise ValueError(f"there is no closed form of KL(q || p) {between} the {name} prior.") from error

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Distribution, Float, Key
-from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
+from jensen.distributions import mixture_of, stack
 from jensen.likelihoods import DataSummary
 
 ENCODE_BLOCK = 2048
@@ -31,24 +30,24 @@ def mixture_of_posteriors(
         log_weights: [K], need not be normalised; uniform when absent.
         levels: a value v stands for v / levels.
 
+    Returns:
+        A `DiagonalNormalMixture`, or a `Mixture` of whatever family the encoder's posteriors are.
+
     Raises:
-        ValueError: a posterior that is not a diagonal normal.
+        ValueError: posteriors that are not pytrees, so that they cannot be stacked.
 
         mixture_of_posteriors("vamp", encoder, pseudo_inputs).log_prob(z)
     """
 
-    def one(u: Array) -> tuple[Array, Array]:
+    def one(u: Array) -> Distribution:
         u = u if jnp.issubdtype(u.dtype, jnp.inexact) else u.astype(float)
-        parameters = diagonal_normal_parameters(encoder(u / levels if levels else u))
-        if parameters is None:
-            raise ValueError(f"prior {name} needs an encoder whose posterior is a diagonal normal; use --prior mixture with this one.")
-        return parameters
+        return encoder(u / levels if levels else u)
 
-    if len(pseudo_inputs) <= ENCODE_BLOCK:
-        loc, scale = jax.vmap(one)(pseudo_inputs)
-    else:
-        loc, scale = jax.lax.map(jax.checkpoint(one), pseudo_inputs, batch_size=ENCODE_BLOCK)
-    return DiagonalNormalMixture(loc, scale, log_weights)
+    try:
+        posteriors = stack(one, pseudo_inputs, block=ENCODE_BLOCK)
+    except ValueError as error:
+        raise ValueError(f"prior {name} is a mixture of the encoder's posteriors, and cannot be made of these: {error} Use --prior mixture.") from error
+    return mixture_of(posteriors, log_weights)
 
 
 def chosen_rows(name: str, data: DataSummary | None, num_components: int, key: Key) -> tuple[DataSummary, np.ndarray]:

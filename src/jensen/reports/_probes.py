@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen.distributions import complete, root_of
+from jensen.distributions import complete, mean_of, root_of
 from jensen.generation import mean_along
 from jensen.model import Model
 
@@ -39,7 +39,7 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
     """The posterior means of data [N, *event], float64 [N, D]; in a model of several levels of that which the datum decides by itself: the top, or z1 of
     a Markov chain."""
     block = min(BLOCK, len(data))
-    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: root_of(model.encoder(x)).mean)(x))
+    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: mean_of(root_of(model.encoder(x))))(x))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
@@ -74,7 +74,7 @@ def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
     def call(model, data):
         def one(x):
             posterior = model.encoder(x)
-            return mean_along(model, model.decoder(complete(posterior, root_of(posterior).mean)), x)
+            return mean_along(model, model.decoder(complete(posterior, mean_of(root_of(posterior)))), x)
 
         return jax.vmap(one)(data)
 

@@ -80,7 +80,7 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
         lines = [a.line(name) for a in others if name in a.lines]
         beside = tuple(Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error)) for o in lines)
         if name == "index_information":
-            meaning += f" At most log N = {main.log_n:.2f}."
+            meaning += f" At most {main.ceiling}."
         rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
     return rows
 

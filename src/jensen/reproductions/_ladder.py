@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._numerics import diagonal_normal_log_density, mixture_log_density
+from jensen._numerics import mixture_log_density
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
 from jensen.anatomy._lines import Line, line_from_data, line_from_draws
+from jensen.anatomy.aggregated import log_densities, mixture_density
 from jensen.anatomy.surgery import posterior_draws
-from jensen.distributions import DiagonalNormalMixture, diagonal_normal_parameters
+from jensen.distributions import DiagonalNormalMixture, Mixture, diagonal_normal_parameters
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level
@@ -36,7 +37,7 @@ class SplitDraws:
 
     Attributes:
         cut: the surgery; its log_prior is that of the frozen model's own prior.
-        z: importance samples [M, S, D], float32.
+        z: importance samples [M, S, D], float32 unless whole numbers.
         rest: log p(x|z) - log q(z|x) of each [M, S], float64, nats; of several levels, all but the top's log p(z).
     """
 
@@ -56,16 +57,14 @@ def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, r
     with CountProgress(shown=progress) as bar:
         cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))
     some = data[:rows]
-    z, log_likelihood, log_priors, log_posteriors, loc, scale = posterior_draws(
-        model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples)
-    )
+    z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples))
     below = (log_priors - log_posteriors)[..., :-1].sum(axis=-1)
-    rest = log_likelihood + below - diagonal_normal_log_density(z, loc[:, None], scale[:, None])
-    return SplitDraws(cut, z.astype(np.float32), rest)
+    rest = log_likelihood + below - log_densities(cut.posteriors[: len(some)], z)
+    return SplitDraws(cut, z.astype(np.float32) if z.dtype == np.float64 else z, rest)
 
 
 def log_density(prior: Distribution, z: np.ndarray) -> np.ndarray:
-    """log p(z) [...] of points z [..., D]; in float64 and in bounded memory for mixtures of diagonal normals of any size.
+    """log p(z) [...] of points z [..., D]; in float64 and in bounded memory for mixtures of any size.
 
     log_density(model.prior(model.encoder), z)
     """
@@ -75,6 +74,8 @@ def log_density(prior: Distribution, z: np.ndarray) -> np.ndarray:
         found = mixture_log_density(flat, np.asarray(prior.loc), np.asarray(prior.scale), log_weights=np.asarray(prior.log_weights, np.float64))
     elif single is not None:
         found = mixture_log_density(flat, *(np.asarray(p)[None] for p in single))
+    elif isinstance(prior, Mixture):
+        found = mixture_density(prior.members, flat, log_weights=np.asarray(prior.log_weights))
     else:
         evaluate = jax.jit(jax.vmap(prior.log_prob))
         parts = [np.asarray(evaluate(jnp.asarray(part)), np.float64) for part in np.array_split(flat, max(1, -(-len(flat) // PAIRS_AT_A_TIME)))]

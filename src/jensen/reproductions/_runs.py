@@ -26,7 +26,7 @@ from jensen.training.state import initial_state
 
 ENDED = ("completed", "stopped_early")
 # What may differ between two runs that are trained alike.
-ASIDE = {"data.data_dir", "account.num_samples", "account.num_draws", "record.tensorboard", "training.checkpoint_seconds"}
+ASIDE = {"data.data_dir", "account.num_samples", "account.num_draws", "account.aggregated_over", "record.tensorboard", "training.checkpoint_seconds"}
 
 
 @dataclass(frozen=True)

@@ -141,15 +141,15 @@ class PriorLadder(AbstractReproduction):
         import jax.random as jr
         import numpy as np
 
-        from jensen.distributions import DiagonalNormalMixture, diagonal_normal, top_of
+        from jensen.distributions import diagonal_normal, mixture_of, top_of
         from jensen.refitting import refit_prior
         from jensen.runs import RunError
 
-        loc, scale = train.cut.posterior_means, train.cut.posterior_scales
+        n, dimension = train.cut.posterior_means.shape
         if kind == "own":
             return top_of(model.prior(model.encoder))
         if k is None:
-            return diagonal_normal(jnp.zeros(loc.shape[1]), jnp.ones(loc.shape[1]))
+            return diagonal_normal(jnp.zeros(dimension), jnp.ones(dimension))
         if kind == "learned":
             choice = {"name": "vamp", "num_components": k, "initialise": "data"}
             options = {"epochs": epochs, "learning_rate": LEARNING_RATE, "patience": 0}
@@ -161,8 +161,8 @@ class PriorLadder(AbstractReproduction):
             fitted = refitted.model
             return top_of(fitted.prior(fitted.encoder))
         # One order for all K: the rows of a rung are among those of the next.
-        rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], len(loc)))[:k]
-        return DiagonalNormalMixture(jnp.asarray(loc[rows], jnp.float32), jnp.asarray(scale[rows], jnp.float32))
+        rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], n))[:k]
+        return mixture_of(train.cut.posteriors[rows])
 
     def _measured(self, kind: str, k: int | None, prior: "Distribution", draws: "dict[str, SplitDraws]", signature: str) -> dict[str, Any]:
         import numpy as np

@@ -1,0 +1,198 @@
+"""The exact aggregated posterior q(z) = (1/N) sum_n q(z|x_n) of posteriors of any family, in float64 and in bounded memory.
+
+Components are taken in blocks, points in blocks, and a running log-sum-exp over components is kept for every point: the result depends on the blocks by
+rounding only. Three ways to the log densities of all pairs of a block:
+
+    diagonal normals   the expanded square as two matrix products (`_numerics.mixture_log_density`)
+    full normals       |L_n^-1 z - L_n^-1 m_n|^2: whitened once per component, then one matrix product [points, D] x [D, components D]
+    all others         their own log_prob, for every pair
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._numerics import LOG_2PI, diagonal_normal_log_density, mixture_log_density
+from jensen._types import Array, Key
+from jensen.distributions import Stacked, diagonal_normal_parameters, full_normal_parameters
+from jensen.distributions.full_normal import whitening
+from jensen.weights import largest_array
+
+Progress = Callable[[int, int], None]
+IN_MEMORY = 2**21  # float64 numbers in the largest array
+POINT_BLOCK = 1024
+DIAGONAL_PAIRS = 1_000_000_000
+WORK = 3e11  # numbers computed for all pairs together: some minutes on two cores
+TRANSCENDENTAL = {"exp": 8, "exp2": 8, "expm1": 8, "log": 8, "log1p": 8, "tanh": 12, "logistic": 8, "sin": 12, "cos": 12, "erf": 12, "lgamma": 50}
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def log_densities(posteriors: Stacked, z: np.ndarray) -> np.ndarray:
+    """log q(z_n | x_n) of draws z [N, draws, ...] from each of N posteriors, float64 [N, draws], nats.
+
+    log_densities(stack(encoder, data), z)
+    """
+    normals = posteriors.map(diagonal_normal_parameters)
+    if normals is not None:
+        loc, scale = (np.asarray(a) for a in normals)
+        return diagonal_normal_log_density(z, loc[:, None], scale[:, None])
+    with jax.enable_x64(True):
+        block = max(1, IN_MEMORY // (largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0, 0]) * z.shape[1]))
+        parts = [_own(posteriors[i : i + block], jnp.asarray(z[i : i + block])) for i in range(0, len(z), block)]
+        return np.concatenate([np.asarray(p) for p in parts])
+
+
+def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarray | None = None, on_progress: Progress = _silent) -> np.ndarray:
+    """log sum_n w_n q_n(z) of N distributions at every point, exactly, over all of them.
+
+    Args:
+        posteriors: of any one family.
+        z: points [M, *event]; whole numbers stay whole numbers.
+        log_weights: log w_n [N]; 1/N each when absent.
+        on_progress: called with the number of points done (each counted in proportion to the components done) and M.
+
+    Returns:
+        float64 log densities [M], nats.
+
+        mixture_density(stack(encoder, data), z)
+    """
+    n, points = len(posteriors), len(z)
+    log_weights = np.full(n, -np.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    normals = posteriors.map(diagonal_normal_parameters)
+    if normals is not None:
+        loc, scale = (np.asarray(a) for a in normals)
+        out = np.empty(points)
+        step = max(1024, min(points, 50_000_000 // n // 1024 * 1024))  # about a quarter of a second between two reports of progress
+        for start in range(0, points, step):
+            out[start : start + step] = mixture_log_density(z[start : start + step], loc, scale, log_weights=log_weights)
+            on_progress(min(start + step, points), points)
+        return out
+    with jax.enable_x64(True):
+        return _stream(posteriors, z, log_weights, on_progress)
+
+
+def aggregated_density(posteriors: Stacked, z: np.ndarray, own: np.ndarray, *, over: int, key: Key, on_progress: Progress = _silent) -> np.ndarray:
+    """log q(z) at draws z [N, draws, *event] of the posteriors of N data, float64 [N, draws], nats.
+
+    Args:
+        own: log q(z_n | x_n) of these draws, [N, draws].
+        over: M. With M = N, q(z) is the mixture over all N. With fewer, it is that of M data: those of one random subset, of which the draw's own datum is
+            always one. So log q(z_n | x_n) - log q(z_n) is I(n; z) of M random data, at most log M.
+        key: chooses the subset.
+
+        aggregated_density(posteriors, z, log_densities(posteriors, z), over=len(posteriors), key=key)
+    """
+    n, flat = len(posteriors), z.reshape(-1, *z.shape[2:])
+    if over >= n:
+        return mixture_density(posteriors, flat, on_progress=on_progress).reshape(own.shape)
+    *some, spare = np.asarray(jr.permutation(key, n))[:over]
+    # The other M - 1: for a datum among the `some`, those and the one to spare.
+    extra = np.where(np.isin(np.arange(n), some)[:, None], mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape), own)
+    if not some:
+        return own
+    total = mixture_density(posteriors[np.array(some)], flat, log_weights=np.zeros(over - 1), on_progress=on_progress)
+    return np.logaddexp(total.reshape(own.shape), extra) - np.log(over)
+
+
+def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
+    """(draws per datum, how many data q(z) is taken over) that keep the surgery at some minutes: all N data and 1 to 16 draws where that can be.
+
+    Args:
+        posteriors: of all N data.
+        z: one draw.
+
+        affordable(stack(encoder, data), z)
+    """
+    n = len(posteriors)
+    if posteriors.map(diagonal_normal_parameters) is not None:
+        return int(min(16, max(1, DIAGONAL_PAIRS // n**2))), n
+    cost = _cost(posteriors, z)
+    return int(min(16, max(1, WORK // (n**2 * cost)))), int(min(n, max(2, WORK // (n * cost))))
+
+
+def _stream(posteriors: Stacked, z: np.ndarray, log_weights: np.ndarray, on_progress: Progress) -> np.ndarray:
+    n, points = len(posteriors), len(z)
+    point_block = min(POINT_BLOCK, points)
+    each = len(z[0]) if full_normal_parameters(posteriors.one(0)) is not None else largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0])
+    block = max(1, min(n, IN_MEMORY // (each * max(point_block, 1))))
+    # A finite floor instead of -inf: exp(-inf - -inf) would be NaN in the first block.
+    maximum, total = np.full(points, -1e300), np.zeros(points)
+    for first in range(0, n, block):
+        rows = np.minimum(np.arange(first, first + block), n - 1)
+        weights = np.where(np.arange(first, first + block) < n, log_weights[rows], -np.inf)
+        some, weights = posteriors[rows], jnp.asarray(weights)
+        for start in range(0, points, point_block):
+            index = np.minimum(np.arange(start, start + point_block), points - 1)
+            found = _add(some, weights, jnp.asarray(z[index]), jnp.asarray(maximum[index]), jnp.asarray(total[index]))
+            part = slice(start, min(start + point_block, points))
+            maximum[part], total[part] = (np.asarray(a)[: points - start] for a in found)
+            on_progress(round((points * first + (part.stop * (min(first + block, n) - first))) / n), points)
+    return maximum + np.log(total)
+
+
+@eqx.filter_jit
+def _add(posteriors: Stacked, log_weights: Array, z: Array, maximum: Array, total: Array) -> tuple[Array, Array]:
+    densities = _pairs(posteriors.astype(jnp.float64), _real(z)) + log_weights
+    new = jnp.maximum(maximum, jnp.max(densities, axis=1))
+    return new, total * jnp.exp(maximum - new) + jnp.sum(jnp.exp(densities - new[:, None]), axis=1)
+
+
+def _pairs(posteriors: Stacked, z: Array) -> Array:
+    """log q_n(z_m), [points, components]."""
+    normals = posteriors.map(full_normal_parameters)
+    if normals is None:
+        return jax.vmap(lambda z: posteriors.map(lambda q: q.log_prob(z)))(z)
+    loc, scale_tril = normals
+    n, dimension = loc.shape
+    inverse = whitening(scale_tril)
+    centre = jnp.mean(loc, axis=0)
+    whitened = (z - centre) @ inverse.reshape(n * dimension, dimension).T
+    difference = whitened.reshape(-1, n, dimension) - jnp.einsum("nij,nj->ni", inverse, loc - centre)
+    log_scale = jnp.sum(jnp.log(jnp.diagonal(scale_tril, axis1=1, axis2=2)), axis=1)
+    return -0.5 * jnp.sum(jnp.square(difference), axis=2) - log_scale - 0.5 * dimension * LOG_2PI
+
+
+@eqx.filter_jit
+def _own(posteriors: Stacked, z: Array) -> Array:
+    return posteriors.astype(jnp.float64).map(lambda q, z: jax.vmap(q.log_prob)(z), _real(z))
+
+
+def _real(z: Array) -> Array:
+    return z.astype(jnp.float64) if jnp.issubdtype(z.dtype, jnp.inexact) else z
+
+
+def _cost(posteriors: Stacked, z: np.ndarray) -> float:
+    """How many numbers the log density at one more point takes to compute; those of matrix products count an eighth."""
+    one = posteriors.one(0)
+    if full_normal_parameters(one) is not None:
+        return len(z) ** 2 / 8 + 4 * len(z)
+    arrays, rest = eqx.partition(one, eqx.is_array)
+
+    def numbers(points: int) -> float:
+        program = lambda arrays, z: jax.vmap(eqx.combine(arrays, rest).log_prob)(z)  # noqa: E731
+        return _numbers(jax.make_jaxpr(program)(arrays, np.repeat(z[None], points, axis=0)).jaxpr)
+
+    return (numbers(9) - numbers(1)) / 8  # what does not depend on the point, a normaliser, is computed once for all of them
+
+
+def _numbers(jaxpr) -> float:
+    found = 0.0
+    for equation in jaxpr.eqns:
+        inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
+        programs = [p for p in inner if hasattr(p, "eqns")]
+        if programs:
+            found += equation.params.get("length", 1) * sum(map(_numbers, programs))
+            continue
+        size = sum(int(np.prod(getattr(v.aval, "shape", ()))) for v in equation.outvars)
+        if equation.primitive.name == "dot_general":
+            contracted = equation.params["dimension_numbers"][0][0]
+            size *= int(np.prod([equation.invars[0].aval.shape[axis] for axis in contracted])) / 8
+        found += size * TRANSCENDENTAL.get(equation.primitive.name, 1)
+    return found

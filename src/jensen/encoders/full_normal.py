@@ -1,0 +1,60 @@
+"""q(z|x) = N(z; m(x), L(x) L(x)^T), with correlations between latent dimensions (Kingma & Welling 2019, section 2.5.1)."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Array, Distribution, Key
+from jensen.distributions import full_normal
+from jensen.encoders._network import AbstractNetworkEncoder, check_correlated, check_max_log_scale, input_moments
+from jensen.likelihoods import DataSummary
+from jensen.likelihoods._base import event_size
+from jensen.networks import AbstractNetwork, Linear
+
+
+class FullNormal(AbstractNetworkEncoder):
+    """L = diag(s) (I + C): mean, log s and the C below the diagonal are linear in the network's features. It starts as a diagonal normal, C = 0.
+
+    The rows of C are in units of s, so that a scale can change without the correlations. `input_transform` and `max_log_scale` (of log s): see
+    `AbstractNetworkEncoder`.
+
+    Raises:
+        ValueError: fewer than two latent dimensions, or an option out of range.
+
+        FullNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).scale_tril
+    """
+
+    head: Linear
+    below: Linear
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        latent_dim: int,
+        network: Callable[..., AbstractNetwork],
+        data: DataSummary | None,
+        key: Key,
+        *,
+        max_log_scale: float = 10.0,
+        input_transform: Literal["none", "log1p"] = "none",
+    ):
+        check_correlated("full_normal", latent_dim)
+        key_network, key_head = jr.split(key)
+        self.max_log_scale = check_max_log_scale("full_normal", max_log_scale)
+        self.network = network(event_size(event_shape), key=key_network)
+        self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
+        below = Linear(self.network.out_size, latent_dim * (latent_dim - 1) // 2, key=key_head)
+        # Random correlations of many dimensions would make the first variances several times too large.
+        self.below = eqx.tree_at(lambda h: h.weight, below, replace_fn=jnp.zeros_like)
+        self.data_mean, self.data_scale = input_moments("full_normal", event_shape, data, input_transform)
+        self.input_transform = input_transform
+
+    def __call__(self, x: Array) -> Distribution:
+        features = self.features(x)
+        loc, log_scale = self.head(features).reshape(2, -1)
+        below = jnp.zeros((len(loc), len(loc)), loc.dtype).at[np.tril_indices(len(loc), -1)].set(self.below(features))
+        return full_normal(loc, self.scale(log_scale)[:, None] * (jnp.eye(len(loc), dtype=loc.dtype) + below))

@@ -1,0 +1,64 @@
+"""q(z|x) = prod_j t(z_j; v_j, m_j(x), s_j(x)), independent Student's t: tails heavier than the normal's, as importance sampling wants them of a proposal."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+
+from jensen._types import Array, Distribution, Float, Key
+from jensen.distributions import StudentT as StudentTDistribution
+from jensen.encoders._network import AbstractNetworkEncoder, check_max_log_scale, input_moments
+from jensen.likelihoods import DataSummary
+from jensen.likelihoods._base import event_size
+from jensen.networks import AbstractNetwork, Linear
+
+
+class StudentT(AbstractNetworkEncoder):
+    """A network and a linear head for location and log scale, with `df` degrees of freedom; `learn_df` learns them per dimension (the same for all data), from
+    `df` on and always above 2. `input_transform` and `max_log_scale`: see `AbstractNetworkEncoder`.
+
+    At 2 degrees of freedom and below there is no variance, and under a normal prior no KL: the bound would be -inf.
+
+    Raises:
+        ValueError: df not above 2, or an option out of range.
+
+        StudentT((28, 28), 40, network=make, data=None, key=jr.key(0), df=5.0)(x).sample(key)
+    """
+
+    head: Linear
+    log_df_above_2: Float[Array, " latent"] | None
+    df: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        latent_dim: int,
+        network: Callable[..., AbstractNetwork],
+        data: DataSummary | None,
+        key: Key,
+        *,
+        df: float = 5.0,
+        learn_df: bool = False,
+        max_log_scale: float = 10.0,
+        input_transform: Literal["none", "log1p"] = "none",
+    ):
+        if not 2 < df < float("inf"):
+            raise ValueError(
+                f"encoder student_t: df must be above 2 and finite; got {df}. At 2 and below the posterior has no variance and its KL from a normal prior is "
+                "infinite; for infinite df use --set encoder.name=diagonal_normal."
+            )
+        key_network, key_head = jr.split(key)
+        self.max_log_scale = check_max_log_scale("student_t", max_log_scale)
+        self.network = network(event_size(event_shape), key=key_network)
+        self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
+        self.df = df
+        self.log_df_above_2 = jnp.full(latent_dim, jnp.log(df - 2)) if learn_df else None
+        self.data_mean, self.data_scale = input_moments("student_t", event_shape, data, input_transform)
+        self.input_transform = input_transform
+
+    def __call__(self, x: Array) -> Distribution:
+        loc, log_scale = self.head(self.features(x)).reshape(2, -1)
+        df = jnp.full_like(loc, self.df) if self.log_df_above_2 is None else 2 + jnp.exp(self.log_df_above_2)
+        return StudentTDistribution(df, loc, self.scale(log_scale))
