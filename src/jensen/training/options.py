@@ -34,9 +34,9 @@ class TrainingOptions:
         adam_epsilon: what Adam adds to the root of its second moment. Large ones slow down parameters of small gradients.
         select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
             from above ranks no models, and the ELBO stands in for it.
-        patience: stop after this many epochs without a better validation bound; 0 never stops early. Counted, and the best epoch chosen, from where the weight
-            has risen to beta for good (`settled`; of a cyclical schedule the end of its last rise): what was trained at another weight is another model.
-            The validation bound is at beta = 1, so with any other beta it may fall while the objective still rises: use 0 there.
+        patience: stop after this many epochs without a better validation bound; 0 never stops early. Counted from where the weight has risen to beta for good
+            (`settled`; of a cyclical schedule the end of its last rise). With a beta other than 1 the best epoch is chosen from there on, too: the validation
+            bound is at beta = 1 and would choose a model of another weight. It may then fall while the objective still rises: use 0 there.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
     Raises:

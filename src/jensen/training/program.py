@@ -144,10 +144,10 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
         measured["validation"] = _validate(complete, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
         bound = objective.criterion(measured["validation"])
-        # Until the KL weight has risen for good the newest stands for the best: what came before was trained at another weight.
-        better = (bound > state.best_bound) | (epoch <= options.settled)
+        # Until the KL weight has risen for good the newest stands for the best, if that weight is not 1: what is nearest to 1 has the best bound at beta = 1.
+        better = (bound > state.best_bound) | ((epoch <= options.settled) & (options.beta != 1))
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
-        stale = jnp.where(better, 0, state.stale + 1)
+        stale = jnp.where(better | (epoch <= options.settled), 0, state.stale + 1)
         best_bound, best_epoch = jnp.where(better, bound, state.best_bound), jnp.where(better, epoch, state.best_epoch)
         return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale, state.constants), measured
 
