@@ -40,6 +40,10 @@ class AbstractBound(eqx.Module):
         """What decoder and prior ascend."""
         return self
 
+    def held_weights(self, log_w: Float[Array, " samples"]) -> Float[Array, " samples"] | None:
+        """The weights of d log q(z_k|x), with z_k and w_k held, that descend the limit of a bound from above; None of any other bound."""
+        return None
+
     def objection(self, num_samples: int) -> str | None:
         """Why so many samples per datum do not do, as a sentence with the remedy; None if they do."""
         return None if num_samples >= 1 else f"num_samples must be at least 1; got {num_samples}."
@@ -55,3 +59,10 @@ class AbstractBound(eqx.Module):
             return jnp.vdot(direction, jax.jvp(slope, (log_w,), (direction,))[1])
 
         return slope(log_w), jax.vmap(second)(jnp.eye(log_w.shape[0], dtype=log_w.dtype))
+
+
+def upper_objection(name: str, num_samples: int) -> str | None:
+    """Why so many samples do not do for a bound from above; None if they do."""
+    if num_samples >= 2:
+        return None
+    return f"bound {name} needs at least 2 samples per datum (--num-samples), or its weights say nothing of the posterior; got {num_samples}."

@@ -1,8 +1,11 @@
 """The chi upper bound."""
 
-import math
 from typing import ClassVar, Literal
 
+import jax
+
+from jensen._types import Array, Float
+from jensen.bounds._base import upper_objection
 from jensen.bounds._power import AbstractPowerMean
 from jensen.bounds.iwae import IWAE
 
@@ -10,9 +13,9 @@ from jensen.bounds.iwae import IWAE
 class CUBO(AbstractPowerMean):
     """(1/n) log (1/K) sum_k w_k^n: in the limit log p(x) + (1/n) log(1 + chi^n divergence of the posterior from q) (Dieng et al. 2017).
 
-    Its limit is an upper bound; this value is biased low (it is the ELBO at K = 1) and certifies nothing. The encoder descends it. Decoder and prior would
-    lower log p(x) if they did: they ascend the importance weighted bound of the same weights. Near the posterior the K-sample value is
-    log p(x) + (n (1 - 1/K) - 1) Var(log w) / 2, so that it can be descended only if n (1 - 1/K) > 1.
+    Its limit is an upper bound; this value is biased low (it is the ELBO at K = 1) and certifies nothing. The encoder descends the limit with the weights held
+    (`--gradient wake`), not the K-sample value: where few samples hold all the weight that is their log weight, and q would be driven away from the posterior.
+    Decoder and prior would lower log p(x) if they descended it: they ascend the importance weighted bound of the same weights.
 
     Raises:
         ValueError: n of at most 1 (n = 1 is the importance weighted bound), or not finite.
@@ -22,6 +25,7 @@ class CUBO(AbstractPowerMean):
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "consistent"
     sign: ClassVar[Literal[1, -1]] = -1
+    estimators: ClassVar[tuple[str, ...] | None] = ("wake",)
     n: float
 
     def __init__(self, *, n: float = 2.0):
@@ -38,10 +42,8 @@ class CUBO(AbstractPowerMean):
         return IWAE()
 
     def objection(self, num_samples: int) -> str | None:
-        least = math.floor(self.n / (self.n - 1)) + 1
-        if num_samples >= least:
-            return None
-        return (
-            f"bound cubo with n = {self.n:g} needs at least {least} samples per datum (--num-samples): of fewer its estimate lies below log p(x), and "
-            f"descending it would widen the gap; got {num_samples}."
-        )
+        return upper_objection("cubo", num_samples)
+
+    def held_weights(self, log_w: Float[Array, " samples"]) -> Float[Array, " samples"]:
+        # d CUBO = (1 - n)/n E_q[w^n d log q] / E_q[w^n].
+        return (self.n - 1) / self.n * jax.nn.softmax(self.n * log_w)

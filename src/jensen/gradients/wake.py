@@ -5,27 +5,32 @@ import jax.numpy as jnp
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.bounds.eubo import EUBO
 from jensen.gradients._base import AbstractGradientEstimator, Estimate, estimate
 from jensen.gradients._score import held_log_weights
 from jensen.model import Model
 
 
 class Wake(AbstractGradientEstimator):
-    """Encoder: ascends sum_k v_k log q(z_k|x) with the normalised weights v held, which descends KL(posterior || q), by self-normalised importance sampling,
-    with a bias of order 1/K. Decoder and prior: sum_k v_k log p(x, z_k), the gradient of the importance weighted bound.
+    """Encoder: ascends sum_k v_k log q(z_k|x) with draws and weights held. For the eubo v are the normalised weights: that descends KL(posterior || q). For the
+    cubo they are (n - 1)/n times the normalised n-th powers: that descends the chi^n divergence (Dieng et al. 2017). Both by self-normalised importance
+    sampling, with a bias of order 1/K. Decoder and prior: the gradient of the importance weighted bound.
 
-    Valid for the eubo and codes of every kind. Training's beta weighs the terms of log w within v.
+    Valid for eubo and cubo and codes of every kind. Training's beta weighs the terms of log w within v.
 
     Wake().surrogate(EUBO(), model, prior, x, key, num_samples=50, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         del model, num_samples
-        return None if isinstance(bound, EUBO) else f"it descends the forward KL divergence, not the {type(bound).__name__} bound; it is for --bound eubo."
+        if bound.sign < 0:
+            return None
+        return f"it descends a divergence of the posterior from q, not the {type(bound).__name__} bound; it is for --bound eubo and --bound cubo."
 
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
         weights = held_log_weights(model, prior, x, key, num_samples)
-        share = jax.lax.stop_gradient(jax.nn.softmax(weights.tempered(beta)))
-        surrogate = jnp.vdot(share, weights.log_likelihood + beta * weights.log_prior + weights.log_posterior)
+        log_w = jax.lax.stop_gradient(weights.tempered(beta))
+        held = bound.held_weights(log_w)
+        assert held is not None
+        direct = bound.for_model.derivatives(log_w)[0]
+        surrogate = jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) + jnp.vdot(held, weights.log_posterior)
         return estimate(surrogate, bound, weights)
