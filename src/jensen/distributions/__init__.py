@@ -2,6 +2,8 @@
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.categorical import Categorical as Categorical
+from jensen.distributions.code_kind import code_kind as code_kind
+from jensen.distributions.code_kind import point_code as point_code
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters
@@ -13,5 +15,6 @@ from jensen.distributions.joint import level_log_probs as level_log_probs
 from jensen.distributions.joint import top_code as top_code
 from jensen.distributions.joint import top_of as top_of
 from jensen.distributions.negative_binomial import NegativeBinomial as NegativeBinomial
+from jensen.distributions.one_hot_categorical import OneHotCategorical as OneHotCategorical
 from jensen.distributions.poisson import Poisson as Poisson
 from jensen.distributions.student_t import StudentT as StudentT

@@ -1,17 +1,15 @@
 """q(z|x) = N(z; m(x), diag(s(x)^2)) (Kingma & Welling 2013)."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import diagonal_normal
 from jensen.encoders._base import AbstractEncoder
+from jensen.encoders._inputs import InputTransform, input_moments, standardise
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
 from jensen.networks import AbstractNetwork, Linear
@@ -32,7 +30,7 @@ class DiagonalNormal(AbstractEncoder):
     data_mean: Float[Array, " size"]
     data_scale: Float[Array, ""]
     max_log_scale: float = eqx.field(static=True)
-    input_transform: Literal["none", "log1p"] = eqx.field(static=True)
+    input_transform: InputTransform = eqx.field(static=True)
 
     def __init__(
         self,
@@ -43,7 +41,7 @@ class DiagonalNormal(AbstractEncoder):
         key: Key,
         *,
         max_log_scale: float = 10.0,
-        input_transform: Literal["none", "log1p"] = "none",
+        input_transform: InputTransform = "none",
     ):
         if not max_log_scale > 0:
             raise ValueError(f"encoder diagonal_normal: max_log_scale must be positive; got {max_log_scale}.")
@@ -51,33 +49,13 @@ class DiagonalNormal(AbstractEncoder):
         size = event_size(event_shape)
         self.network = network(size, key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        mean, scale = (np.zeros(size), 1.0) if data is None else _log1p_moments(data) if input_transform == "log1p" else (data.mean, data.input_scale)
-        self.data_mean, self.data_scale = jnp.asarray(mean.ravel()), jnp.asarray(scale)
+        self.data_mean, self.data_scale = input_moments("diagonal_normal", data, size, input_transform)
         self.max_log_scale = max_log_scale
         self.input_transform = input_transform
 
     def standardise(self, x: Array) -> Float[Array, " size"]:
-        mean, scale = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        x = x.ravel().astype(mean.dtype)
-        if self.input_transform == "log1p":
-            # The same for x >= 0, and smooth below, where a prior's pseudo-inputs may wander.
-            x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
-        return (x - mean) / scale
+        return standardise(x, self.data_mean, self.data_scale, self.input_transform)
 
     def __call__(self, x: Array) -> Distribution:
         loc, log_scale = self.head(self.network(self.standardise(x))).reshape(2, -1)
         return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -self.max_log_scale, self.max_log_scale)))
-
-
-def _log1p_moments(data: DataSummary) -> tuple[np.ndarray, float]:
-    if data.lower < 0:
-        raise ValueError(
-            f"encoder diagonal_normal: input_transform=log1p is for values from 0 up; the data's smallest is {data.lower:.6g}. Leave it at none (--set "
-            "encoder.input_transform=none)."
-        )
-    if data.levels:  # drawn as 0 or 1
-        return data.mean * np.log(2), 1.0
-    if not len(data.rows):
-        return np.log1p(data.mean), 1.0
-    values = np.log1p(data.spread_rows())
-    return values.mean(axis=0), float(values.var(axis=0).mean() ** 0.5) or 1.0

@@ -1,0 +1,30 @@
+"""What codes a distribution is over: a prior and a posterior must be over the same ones, and discrete codes have no way between them."""
+
+from typing import Any
+
+from numpyro.distributions import constraints
+
+from jensen._types import Array
+from jensen.distributions.joint import top_of
+
+CONTINUOUS, BINARY = "continuous", "binary"
+
+
+def code_kind(distribution: Any) -> str:
+    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the top level, of several. Without a support: continuous.
+
+    code_kind(Bernoulli(jnp.zeros(3)))  # 'binary'
+    """
+    support = getattr(top_of(distribution), "support", None)
+    if not getattr(support, "is_discrete", False):
+        return CONTINUOUS
+    return BINARY if getattr(support, "base_constraint", support) == constraints.boolean else repr(support)
+
+
+def point_code(distribution: Any) -> Array:
+    """The one code of the top level that stands for the distribution: the mean, or of discrete codes, whose mean is no code, the most probable one.
+
+    point_code(Bernoulli(jnp.array([-1.0, 2.0])))  # [0, 1]
+    """
+    top = top_of(distribution)
+    return top.mean if code_kind(top) == CONTINUOUS or not hasattr(top, "mode") else top.mode
