@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Key
-from jensen.distributions import diagonal_normal_parameters, top_of
+from jensen.distributions import CONTINUOUS, code_kind, diagonal_normal_parameters, point_code, top_of
 from jensen.model import Model
 
 BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
@@ -61,14 +61,19 @@ def likelihood_range(model: Model) -> tuple[float, float] | None:
 def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """The mean and scale of q(z|x) for every row, arrays [N, D]; of the top level in a model of several.
 
+    Of discrete codes: the mean, that is the probability of each 1, and the most probable code, as the decoder reads it.
+
     Raises:
-        ValueError: a posterior that is not a diagonal normal.
+        ValueError: a posterior that is neither discrete nor a diagonal normal.
 
         posterior_codes(model, data.test)["mean"]
     """
 
     def one(x):
-        parameters = diagonal_normal_parameters(top_of(model.encoder(x)))
+        posterior = top_of(model.encoder(x))
+        if code_kind(posterior) != CONTINUOUS:
+            return {"mean": posterior.mean, "code": point_code(posterior)}
+        parameters = diagonal_normal_parameters(posterior)
         if parameters is None:
             raise ValueError("only diagonal normal posteriors have a mean and a scale per dimension.")
         return {"mean": parameters[0], "scale": parameters[1]}

@@ -2,8 +2,10 @@
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.categorical import Categorical as Categorical
+from jensen.distributions.code_kind import CONTINUOUS as CONTINUOUS
 from jensen.distributions.code_kind import code_kind as code_kind
 from jensen.distributions.code_kind import point_code as point_code
+from jensen.distributions.code_kind import same_codes as same_codes
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters

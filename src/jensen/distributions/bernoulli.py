@@ -44,6 +44,10 @@ class Bernoulli(Distribution):
         return jax.nn.sigmoid(self.logits)
 
     @property
+    def variance(self):
+        return self.mean * jax.nn.sigmoid(-self.logits)
+
+    @property
     def mode(self):
         """The most probable value; of 0 and 1 equally probable, 0."""
         return (self.logits > 0).astype(self.dtype)

@@ -7,18 +7,31 @@ from numpyro.distributions import constraints
 from jensen._types import Array
 from jensen.distributions.joint import top_of
 
-CONTINUOUS, BINARY = "continuous", "binary"
+CONTINUOUS, DISCRETE, BINARY = "continuous", "discrete", "binary"
 
 
 def code_kind(distribution: Any) -> str:
-    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the top level, of several. Without a support: continuous.
+    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the top level, of several.
 
-    code_kind(Bernoulli(jnp.zeros(3)))  # 'binary'
+    A distribution without a support (a mixture of one's posteriors) is 'discrete' if it says `is_discrete`, and continuous otherwise.
+
+        code_kind(Bernoulli(jnp.zeros(3)))  # 'binary'
     """
-    support = getattr(top_of(distribution), "support", None)
-    if not getattr(support, "is_discrete", False):
+    top = top_of(distribution)
+    support = getattr(top, "support", None)
+    if support is None:
+        return DISCRETE if getattr(top, "is_discrete", False) else CONTINUOUS
+    if not support.is_discrete:
         return CONTINUOUS
     return BINARY if getattr(support, "base_constraint", support) == constraints.boolean else repr(support)
+
+
+def same_codes(one: str, other: str) -> bool:
+    """Whether two kinds go together: equal ones, and any discrete one with the 'discrete' that says no more.
+
+    same_codes("binary", "discrete")  # True
+    """
+    return one == other or (DISCRETE in (one, other) and CONTINUOUS not in (one, other))
 
 
 def point_code(distribution: Any) -> Array:

@@ -67,6 +67,10 @@ class OneHotCategorical(Distribution):
         return jax.nn.softmax(self.logits).ravel()
 
     @property
+    def variance(self):
+        return self.mean * (1 - self.mean)
+
+    @property
     def mode(self):
         """The most probable code; of classes that are equally probable, the first."""
         return jax.nn.one_hot(jnp.argmax(self.logits, axis=-1), self.logits.shape[1], dtype=self.logits.dtype).ravel()

@@ -40,10 +40,9 @@ class Bernoulli(AbstractEncoder):
         input_transform: InputTransform = "none",
     ):
         key_network, key_head = jr.split(key)
-        size = event_size(event_shape)
-        self.network = network(size, key=key_network)
+        self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, latent_dim, key=key_head)
-        self.data_mean, self.data_scale = input_moments("bernoulli", data, size, input_transform)
+        self.data_mean, self.data_scale = input_moments("bernoulli", event_shape, data, input_transform)
         self.input_transform = input_transform
 
     def standardise(self, x: Array) -> Float[Array, " size"]:

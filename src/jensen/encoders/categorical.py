@@ -52,10 +52,9 @@ class Categorical(AbstractEncoder):
         if num_classes < 2:
             raise ValueError(f"encoder categorical: num_classes must be at least 2, or a code says nothing; got {num_classes}.")
         key_network, key_head = jr.split(key)
-        size = event_size(event_shape)
-        self.network = network(size, key=key_network)
+        self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, latent_dim * num_classes, key=key_head)
-        self.data_mean, self.data_scale = input_moments("categorical", data, size, input_transform)
+        self.data_mean, self.data_scale = input_moments("categorical", event_shape, data, input_transform)
         self.num_classes = num_classes
         self.input_transform = input_transform
 

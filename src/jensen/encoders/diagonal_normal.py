@@ -46,10 +46,9 @@ class DiagonalNormal(AbstractEncoder):
         if not max_log_scale > 0:
             raise ValueError(f"encoder diagonal_normal: max_log_scale must be positive; got {max_log_scale}.")
         key_network, key_head = jr.split(key)
-        size = event_size(event_shape)
-        self.network = network(size, key=key_network)
+        self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        self.data_mean, self.data_scale = input_moments("diagonal_normal", data, size, input_transform)
+        self.data_mean, self.data_scale = input_moments("diagonal_normal", event_shape, data, input_transform)
         self.max_log_scale = max_log_scale
         self.input_transform = input_transform
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Key
-from jensen.distributions import code_kind
+from jensen.distributions import code_kind, same_codes
 from jensen.encoders import AbstractEncoder
 from jensen.models._parts import Parts
 from jensen.priors import AbstractPrior
@@ -41,7 +41,7 @@ def build_prior_and_encoder(parts: Parts, latent_dim: int, key_prior: Key, key_e
 
     jax.eval_shape(look, datum)
     of_encoder, of_prior = kinds
-    if of_prior != of_encoder:
+    if not same_codes(of_prior, of_encoder):
         raise ValueError(_refusal(parts, of_prior, of_encoder))
     return prior, encoder, size
 
