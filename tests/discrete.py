@@ -16,6 +16,7 @@ from jensen.decoders import AbstractDecoder
 from jensen.distributions import Bernoulli, OneHotCategorical
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model
+from jensen.models import Choice
 from jensen.models.vae import vae
 from jensen.priors import priors
 
@@ -38,7 +39,7 @@ def moved(module, *, by: float = 0.7, seed: int = 2):
     return eqx.combine(jax.tree.unflatten(structure, leaves), constants, static)
 
 
-def small_vae(name: str, *, variables: int = 2, pixels: int = 3, by: float = 0.7, seed: int = 2, prior: str = "") -> Model:
+def small_vae(name: str, *, variables: int = 2, pixels: int = 3, by: float = 0.7, seed: int = 2, prior: Choice = "") -> Model:
     """A model whose posterior does not factorise: all bits meet in a hidden layer."""
     choices = {"prior": prior or name, "encoder": {"name": name, **DISCRETE[name]}, "network": {"name": "dense", "hidden": (4,), "activation": "tanh"}}
     return moved(vae((pixels,), latent_dim=variables, **choices, key=jr.key(0)), by=by, seed=seed)
