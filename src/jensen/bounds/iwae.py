@@ -2,12 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from jensen._numerics import log_mean_exp
-from jensen._types import Array, Float
-from jensen.bounds._base import AbstractBound
+from jensen.bounds._power import AbstractPowerMean
 
 
-class IWAE(AbstractBound):
+class IWAE(AbstractPowerMean):
     """log (1/K) sum_k w_k: in expectation a lower bound that tightens monotonically with K (Burda, Grosse & Salakhutdinov 2016, equation 8).
 
     IWAE()(log_w)  # nats; the bound itself, never the surrogate sum of normalised weights times log w
@@ -15,5 +13,6 @@ class IWAE(AbstractBound):
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"
 
-    def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
-        return log_mean_exp(log_w)
+    @property
+    def exponent(self) -> float:
+        return 1.0

@@ -1,13 +1,13 @@
 """The ELBO with KL(q(z|x) || p(z)) in closed form, only the reconstruction sampled (Kingma & Welling 2013, equation 7 and appendix B)."""
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients._base import AbstractGradientEstimator, Estimate
+from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like
 from jensen.model import Model
 from jensen.weights import over_samples
 
@@ -18,18 +18,17 @@ class ClosedFormKL(AbstractGradientEstimator):
     ClosedFormKL().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
     """
 
-    def check(self, bound: AbstractBound, model: Model, num_samples: int) -> None:
+    def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
+        del num_samples
         if not bound.linear:
-            raise ValueError(
-                f"gradient closed_form_kl is valid for the elbo only: the {type(bound).__name__} bound is not an average of log w, so no term of it has a "
-                "closed form. Use --gradient pathwise."
-            )
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1 for closed_form_kl; got {num_samples}.")
-        recipe = model.recipe
-        event_shape = recipe.values["event_shape"] if recipe else None
-        if event_shape is not None:
-            jax.eval_shape(lambda: _average_kl(model, model.encoder(jnp.zeros(event_shape)), model.prior(model.encoder)))
+            return f"the {type(bound).__name__} bound is not an average of log w, so no term of it has a closed form; it is for the elbo."
+        if model.recipe is None:
+            return None
+        try:
+            eqx.filter_eval_shape(lambda m, q: _average_kl(q, m.prior(m.encoder), m), model, posterior_like(model))
+        except ValueError as error:
+            return str(error)
+        return no_reparameterisation(model)
 
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
         del bound
@@ -39,13 +38,13 @@ class ClosedFormKL(AbstractGradientEstimator):
             return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
 
         reconstruction = jnp.mean(over_samples(log_likelihood, num_samples))
-        average_kl = _average_kl(model, posterior, prior)
+        average_kl = _average_kl(posterior, prior, model)
         return Estimate(reconstruction - beta * average_kl, reconstruction - average_kl, reconstruction, average_kl)
 
 
-def _average_kl(model: Model, posterior: Distribution, prior: Distribution) -> Array:
+def _average_kl(posterior: Distribution, prior: Distribution, model: Model) -> Array:
     try:
         return kl_divergence(posterior, prior)
     except NotImplementedError as error:
         name = model.recipe.values["prior"]["name"] if model.recipe else type(model.prior).__name__
-        raise ValueError(f"gradient closed_form_kl: there is no closed form of KL(q || p) for the {name} prior. Use --gradient pathwise.") from error
+        raise ValueError(f"there is no closed form of KL(q || p) for the {name} prior.") from error

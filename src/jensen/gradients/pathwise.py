@@ -1,10 +1,9 @@
 """The reparameterisation gradient: differentiate the bound through the samples (Kingma & Welling 2013, section 2.4)."""
 
-import jax.numpy as jnp
-
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients._base import AbstractGradientEstimator, Estimate
+from jensen.gradients._base import AbstractGradientEstimator, Estimate, estimate, no_reparameterisation
+from jensen.gradients._reparameterised import reparameterised
 from jensen.model import Model
 from jensen.weights import datum_log_weights
 
@@ -15,13 +14,12 @@ class Pathwise(AbstractGradientEstimator):
     Pathwise().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
     """
 
-    def check(self, bound: AbstractBound, model: Model, num_samples: int) -> None:
-        del bound, model
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1 for pathwise; got {num_samples}.")
+    def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
+        del bound, num_samples
+        return no_reparameterisation(model)
 
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
+        if bound.for_encoder is not bound or bound.for_model is not bound or bound.sign < 0:  # encoder and model ascend different things
+            return reparameterised(bound, model, prior, x, key, num_samples=num_samples, beta=beta, doubly=False, score=True)
         weights = datum_log_weights(model, prior, x, key, num_samples)
-        reconstruction = jnp.mean(weights.log_likelihood)
-        average_kl = jnp.mean(weights.log_posterior - weights.log_prior)
-        return Estimate(bound(weights.tempered(beta)), bound(weights.tempered()), reconstruction, average_kl)
+        return estimate(bound(weights.tempered(beta)), bound, weights)

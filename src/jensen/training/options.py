@@ -1,6 +1,7 @@
 """The settings of a training, and the KL warm-up that they describe."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax.numpy as jnp
 
@@ -25,6 +26,8 @@ class TrainingOptions:
         cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
             stops early never reaches it.
         patience: stop after this many epochs without a better validation bound, counted from the end of the warm-up; 0 never stops early.
+        select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
+            from above ranks no models, and the ELBO stands in for it.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
 
     Raises:
@@ -45,6 +48,7 @@ class TrainingOptions:
     checkpoint_seconds: float = 10.0
     optimiser: str = "adam"
     cool_down: int = 0
+    select_by: Literal["bound", "elbo"] = "bound"
 
     def __post_init__(self):
         if self.warm_up is None:
@@ -63,6 +67,8 @@ class TrainingOptions:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
+        if self.select_by not in ("bound", "elbo"):
+            raise ValueError(f"select_by must be 'bound' or 'elbo'; got {self.select_by!r}.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
 

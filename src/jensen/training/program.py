@@ -37,6 +37,10 @@ class Objective:
     options: TrainingOptions
     levels: int | None
 
+    def criterion(self, means: Array) -> Array:
+        """What the best epoch is chosen by, from the means of bound, reconstruction and average KL; higher is better."""
+        return means[1] - means[2] if self.options.select_by == "elbo" or self.bound.sign < 0 else means[0]
+
     def with_constants(self, constants: Model) -> "Objective":
         """The same with the model's arrays that are not trained in their places."""
         return replace(self, static=eqx.combine(constants, self.static))
@@ -139,7 +143,7 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         kept = jax.tree.leaves((parameters, optimiser_state))
         measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
         measured["validation"] = _validate(complete, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
-        bound = measured["validation"][0]
+        bound = objective.criterion(measured["validation"])
         better = bound > state.best_bound
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
         stale = jnp.where(better | (epoch <= (options.warm_up or 0)), 0, state.stale + 1)

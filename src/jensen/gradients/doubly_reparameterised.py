@@ -1,0 +1,23 @@
+"""The doubly reparameterised gradient, for every bound (Tucker et al. 2019 for the importance weighted one)."""
+
+from jensen._types import Array, Distribution, Key
+from jensen.bounds import AbstractBound
+from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation
+from jensen.gradients._reparameterised import reparameterised
+from jensen.model import Model
+
+
+class DoublyReparameterised(AbstractGradientEstimator):
+    """The score of log q is reparameterised once more, which turns it into the draw's weight F_k - beta F_kk: unbiased, and its signal grows with K.
+
+    For the importance weighted bound at beta = 1 the weight is w~_k^2 (w~ the normalised weights), for the ELBO it is 1/K: sticking the landing.
+
+    DoublyReparameterised().surrogate(IWAE(), model, prior, x, key, num_samples=50, beta=1.0)
+    """
+
+    def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
+        del bound, num_samples
+        return no_reparameterisation(model)
+
+    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
+        return reparameterised(bound, model, prior, x, key, num_samples=num_samples, beta=beta, doubly=True, score=False)
