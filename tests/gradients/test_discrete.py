@@ -15,9 +15,6 @@ from jensen.bounds import bounds
 from jensen.gradients import gradients
 from jensen.models.vae import vae
 
-# The estimators that train discrete codes.
-pytestmark = pytest.mark.skipif("score_function" not in gradients.names(), reason="no score-function gradient in the room")
-
 X = jnp.asarray(np.random.default_rng(0).integers(0, 2, (3, 3)).astype(np.uint8))
 VARIABLES = 2
 

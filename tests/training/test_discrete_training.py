@@ -9,9 +9,6 @@ from jensen.bounds import bounds
 from jensen.gradients import gradients
 from jensen.weights import log_weights
 
-# The estimators that train discrete codes.
-pytestmark = pytest.mark.skipif("score_function" not in gradients.names(), reason="no score-function gradient in the room")
-
 PATTERNS = np.random.default_rng(0).integers(0, 2, (4, 12)).astype(bool)
 
 
