@@ -39,8 +39,8 @@ def test_options_are_those_with_a_default():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vmap", r"unknown prior 'vmap' \(did you mean 'vamp'\?\); known: aggregated, flow, mixture, "),
-        ("qqqq", r"unknown prior 'qqqq'; known: aggregated, flow, mixture"),
+        ("vmap", r"unknown prior 'vmap' \(did you mean 'vamp'\?\); known: aggregated, bernoulli, categorical, flow, mixture, "),
+        ("qqqq", r"unknown prior 'qqqq'; known: aggregated, bernoulli, categorical, flow, mixture"),
         ("missing.py", r"no such file: missing.py. A name ending in .py is read as a path"),
     ],
 )

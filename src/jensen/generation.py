@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Key
-from jensen.distributions import mean_of, root_of, scale_of
+from jensen.distributions import CONTINUOUS, code_kind, mean_of, point_code, root_of, scale_of
 from jensen.model import Model
 
 BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
@@ -62,13 +62,16 @@ def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     """The mean and the standard deviation ("scale") of each dimension of q(z|x) for every row, arrays [N, D]; in a model of several levels of that which the
     datum decides by itself: the top, or z1 of a Markov chain.
 
-    Where a family has no closed form of them they are those of draws (`distributions.mean_of`).
+    Where a family has no closed form of them they are those of draws (`distributions.mean_of`). Of discrete codes: the mean, that is the probability of each 1,
+    and the most probable code, as the decoder reads it.
 
         posterior_codes(model, data.test)["mean"]
     """
 
     def one(x):
         posterior = root_of(model.encoder(x))
+        if code_kind(posterior) != CONTINUOUS:
+            return {"mean": posterior.mean, "code": point_code(posterior)}
         return {"mean": mean_of(posterior), "scale": scale_of(posterior)}
 
     return _in_blocks(jax.vmap(one), data, BLOCK)

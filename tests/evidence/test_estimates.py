@@ -110,3 +110,10 @@ def test_refusals():
     x[1, 0] = np.nan
     with pytest.raises(ValueError, match="log-weight of datum 1"):
         estimate_evidence(Importance(num_samples=10), model.model, x, KEY)
+
+
+def test_weights_of_a_few_values_are_bounded_and_not_taken_for_a_heavy_tail():
+    values = np.sort(np.random.default_rng(0).normal(size=8))
+    rng = np.random.default_rng(1)
+    for probability in ([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.01, 0.01], [0.9, 0.05, 0.02, 0.01, 0.01, 0.005, 0.003, 0.002]):
+        assert (pareto_k(rng.choice(values, (5, 2000), p=probability)) < pareto_k_threshold(2000)).all()

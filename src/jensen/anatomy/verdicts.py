@@ -19,6 +19,8 @@ BETTER_PRIOR = {
     "vamp_data": "pseudo-inputs that learn: --prior vamp; or more components: --set prior.num_components=1000",
     "aggregated": "one that knows less of the training data: --prior vamp",
     "mixture": "more components: --set prior.num_components=500; or --prior vamp",
+    "bernoulli": "bits that depend on each other: --prior vamp",
+    "categorical": "variables that depend on each other: --prior vamp",
     "flow": "more layers: --set prior.num_layers=16; or --prior vamp",
 }
 

@@ -7,7 +7,7 @@ import typer
 
 from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Split, TrustCode, open_run_with_data, print_json
 
-HELP = """Write mean and scale of q(z|x) for every row of a split, as .npz or .csv.
+HELP = """Write mean and scale of q(z|x) for every row of a split, as .npz or .csv; of discrete codes the mean and the most probable code.
 
 Example: jensen encode runs/digits --split test --out codes.npz
 """
@@ -43,4 +43,4 @@ def encode(
     if json:
         print_json({"n": n, "latent_dim": dim, "split": split, "written": str(target)})
     else:
-        print(f"{n} codes of {dim} dimensions (mean and scale of q(z|x)): {target}")
+        print(f"{n} codes of {dim} dimensions ({' and '.join(k for k in codes if k != 'label')} of q(z|x)): {target}")

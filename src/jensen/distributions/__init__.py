@@ -3,6 +3,10 @@
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.categorical import Categorical as Categorical
+from jensen.distributions.code_kind import CONTINUOUS as CONTINUOUS
+from jensen.distributions.code_kind import code_kind as code_kind
+from jensen.distributions.code_kind import point_code as point_code
+from jensen.distributions.code_kind import same_codes as same_codes
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.coupling_flow import Coupling as Coupling
 from jensen.distributions.coupling_flow import CouplingFlow as CouplingFlow
@@ -25,6 +29,7 @@ from jensen.distributions.moments import is_discrete as is_discrete
 from jensen.distributions.moments import mean_of as mean_of
 from jensen.distributions.moments import scale_of as scale_of
 from jensen.distributions.negative_binomial import NegativeBinomial as NegativeBinomial
+from jensen.distributions.one_hot_categorical import OneHotCategorical as OneHotCategorical
 from jensen.distributions.poisson import Poisson as Poisson
 from jensen.distributions.stacked import Stacked as Stacked
 from jensen.distributions.stacked import concatenate as concatenate

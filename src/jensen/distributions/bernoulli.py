@@ -1,14 +1,18 @@
 """Independent Bernoulli variables over a whole event, with a log density that passes over the logits once.
 
     log p(x) = sum_i x_i l_i - softplus(l_i),        d/dl_i = x_i - sigmoid(l_i)
+    KL(q || p) = sum_i q_i (l_i - m_i) - softplus(l_i) + softplus(m_i)      of logits l and m, q_i = sigmoid(l_i)
 
 The value and the derivative share one exponential per logit; automatic differentiation of the textbook form takes two more passes.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from numpyro.distributions import Distribution, constraints
+from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Float, Key
 
@@ -16,16 +20,19 @@ from jensen._types import Array, Float, Key
 class Bernoulli(Distribution):
     """Bernoulli(sigmoid(logits)), independent over all axes of `logits`; log_prob sums over them, in nats.
 
-    Values are 0 and 1, of any dtype, of the shape of `logits`; leading axes are kept.
+    Values are 0 and 1, of any dtype, of the shape of `logits`; leading axes are kept. Draws are of `dtype`: bytes for data, floats for codes,
+    which a network reads.
 
         Bernoulli(jnp.zeros((8, 8))).log_prob(jnp.ones((8, 8)))  # -44.36 = 64 log(1/2)
     """
 
     arg_constraints = {"logits": constraints.real}  # noqa: RUF012 (numpyro's own form)
     pytree_data_fields = ("logits",)
+    pytree_aux_fields = ("dtype",)
 
-    def __init__(self, logits: Float[Array, "*event"]):
+    def __init__(self, logits: Float[Array, "*event"], *, dtype: Any = jnp.uint8):
         self.logits = logits
+        self.dtype = jnp.dtype(dtype)
         super().__init__(batch_shape=(), event_shape=jnp.shape(logits), validate_args=False)
 
     @property
@@ -36,8 +43,17 @@ class Bernoulli(Distribution):
     def mean(self):
         return jax.nn.sigmoid(self.logits)
 
+    @property
+    def variance(self):
+        return self.mean * jax.nn.sigmoid(-self.logits)
+
+    @property
+    def mode(self):
+        """The most probable value; of 0 and 1 equally probable, 0."""
+        return (self.logits > 0).astype(self.dtype)
+
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        return jr.bernoulli(key, self.mean, sample_shape + self.event_shape).astype(jnp.uint8)
+        return jr.bernoulli(key, self.mean, sample_shape + self.event_shape).astype(self.dtype)
 
     def log_prob(self, value: Array) -> Array:
         # One axis for the whole event: the decoder's reshape to an image then cancels, and the sum is one pass over the matrix product's rows.
@@ -57,3 +73,8 @@ def _log_prob_jvp(primals, tangents):
     out = jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e), axis=-1)
     probability = jnp.where(logits >= 0, 1.0, e) / (1 + e)
     return out, jnp.sum((value - probability) * tangents[0], axis=-1) + jnp.sum(logits * tangents[1], axis=-1)
+
+
+@kl_divergence.register(Bernoulli, Bernoulli)
+def _kl_divergence(q: Bernoulli, p: Bernoulli) -> Array:
+    return jnp.sum(q.mean * (q.logits - p.logits) - jax.nn.softplus(q.logits) + jax.nn.softplus(p.logits))

@@ -1,13 +1,13 @@
 """q(z|x) = N(z; m(x), diag(s(x)^2)) (Kingma & Welling 2013)."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import jax.random as jr
 
 from jensen._types import Array, Distribution, Key
 from jensen.distributions import diagonal_normal
-from jensen.encoders._network import AbstractNetworkEncoder, check_max_log_scale, input_moments
+from jensen.encoders._inputs import InputTransform, input_moments
+from jensen.encoders._network import AbstractNetworkEncoder, check_max_log_scale
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
 from jensen.networks import AbstractNetwork, Linear
@@ -30,7 +30,7 @@ class DiagonalNormal(AbstractNetworkEncoder):
         key: Key,
         *,
         max_log_scale: float = 10.0,
-        input_transform: Literal["none", "log1p"] = "none",
+        input_transform: InputTransform = "none",
     ):
         key_network, key_head = jr.split(key)
         self.max_log_scale = check_max_log_scale("diagonal_normal", max_log_scale)

@@ -13,7 +13,8 @@ import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import Coupling, CouplingFlow
-from jensen.encoders._network import AbstractNetworkEncoder, check_correlated, check_max_log_scale, input_moments
+from jensen.encoders._inputs import input_moments
+from jensen.encoders._network import AbstractNetworkEncoder, check_correlated, check_max_log_scale
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
 from jensen.networks import AbstractNetwork, Linear

@@ -10,7 +10,8 @@ import numpy as np
 
 from jensen._types import Array, Distribution, Key
 from jensen.distributions import full_normal
-from jensen.encoders._network import AbstractNetworkEncoder, check_correlated, check_max_log_scale, input_moments
+from jensen.encoders._inputs import input_moments
+from jensen.encoders._network import AbstractNetworkEncoder, check_correlated, check_max_log_scale
 from jensen.likelihoods import DataSummary
 from jensen.likelihoods._base import event_size
 from jensen.networks import AbstractNetwork, Linear

@@ -83,7 +83,9 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
         if tail[-1] - tail[0] < 1e-5 * max(1.0, abs(tail[-1]) * 0.01):
             out[n] = -np.inf
         else:
-            out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
+            # Weights of few discrete codes are equal by the dozen: the fit then divides by 0 on its way to a k near 0, which is what so short a tail has.
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
     return out
 
 

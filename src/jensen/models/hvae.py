@@ -16,6 +16,7 @@ from jensen._types import Array, Distribution, Key, LatentDim
 from jensen.distributions import Joint, diagonal_normal
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model, Recipe
+from jensen.models._codes import build_prior_and_encoder
 from jensen.models._parts import Choice, Data, Parts, check_latent_dim
 from jensen.networks import AbstractNetwork, Joined, Linear
 from jensen.priors import AbstractPrior
@@ -129,18 +130,17 @@ def hvae(
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder, key_below_prior, key_below_encoder = jr.split(key, 5)
     data_size = math.prod(parts.event_shape)
-    pairs = list(zip(sizes[-2::-1], sizes[:0:-1], strict=True))  # (this level, the one above), from under the top down
+    top_prior, top_encoder, top_size = build_prior_and_encoder(parts, sizes[-1], key_prior, key_encoder)
+    lengths = (*sizes[:-1], top_size)
+    pairs = list(zip(lengths[-2::-1], lengths[:0:-1], strict=True))  # (this level, the one above), from under the top down
 
     def conditionals(of: str, key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
         keys = jr.split(key, len(pairs))
         return tuple(ConditionalNormal(inputs(above), size, partial(parts.network, of=of), k) for (size, above), k in zip(pairs, keys, strict=True))
 
     return Model(
-        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals("prior", key_below_prior, lambda above: above)),
-        encoder=HierarchicalEncoder(
-            parts.build("encoder", latent_dim=sizes[-1], key=key_encoder),
-            conditionals("encoder", key_below_encoder, lambda above: (data_size, above)),
-        ),
-        decoder=parts.build("decoder", latent_dim=sizes, key=key_decoder),
+        prior=HierarchicalPrior(top_prior, conditionals("prior", key_below_prior, lambda above: above)),
+        encoder=HierarchicalEncoder(top_encoder, conditionals("encoder", key_below_encoder, lambda above: (data_size, above))),
+        decoder=parts.build("decoder", latent_dim=lengths, key=key_decoder),
         recipe=Recipe(parts.recipe("hvae", sizes)),
     )

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Distribution, Key, Latent
 from jensen.decoders import AbstractDecoder
-from jensen.distributions import BottomUp
+from jensen.distributions import CONTINUOUS, BottomUp, code_kind, root_of
 from jensen.distributions.bottom_up import NO_TOP
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model, Recipe
@@ -112,12 +113,13 @@ def markov(
         return tuple(ConditionalNormal(given, size, parts.network, k) for given, size, k in zip(chain, chain[1:], keys, strict=False))
 
     model = Model(
-        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], key=key_prior), conditionals(key_below, sizes[::-1])),
+        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], code_size=sizes[-1], key=key_prior), conditionals(key_below, sizes[::-1])),
         encoder=MarkovEncoder(parts.build("encoder", latent_dim=sizes[0], key=key_encoder), conditionals(key_above, sizes)),
         decoder=FirstLevelDecoder(parts.build("decoder", latent_dim=sizes[0], key=key_decoder)),
         recipe=Recipe(parts.recipe("markov", sizes)),
     )
     _check_prior(model, parts.resolved["prior"][0])
+    _check_continuous(model, parts)
     return model
 
 
@@ -127,3 +129,20 @@ def _check_prior(model: Model, name: str) -> None:
         eqx.filter_eval_shape(lambda prior, encoder: prior(encoder).sample(jr.key(0)), model.prior, model.encoder)
     except ValueError as error:
         raise ValueError(f"prior {name!r} looks at the encoder: {error}") from None
+
+
+def _check_continuous(model: Model, parts: Parts) -> None:
+    """Raises ValueError when a level has discrete codes: the conditionals that lead to it are normal."""
+    kinds = {}
+
+    def look(model: Model, x: Array) -> Array:
+        kinds["encoder"], kinds["prior"] = code_kind(root_of(model.encoder(x))), code_kind(model.prior(model.encoder))
+        return x
+
+    eqx.filter_eval_shape(look, model, jnp.zeros(parts.event_shape))
+    for part, kind in kinds.items():
+        if kind != CONTINUOUS:
+            raise ValueError(
+                f"{part} {parts.resolved[part][0]!r} is for {kind} codes, but the levels of a markov model are continuous: what leads from one to the next is "
+                "normal. Use the diagonal_normal encoder and the standard_normal prior, or --model vae."
+            )

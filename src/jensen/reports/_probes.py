@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen.distributions import complete, mean_of, root_of
+from jensen.distributions import complete, mean_of, point_code, root_of
 from jensen.generation import mean_along
 from jensen.model import Model
 
@@ -68,13 +68,14 @@ def decode(model: Model, codes: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at the posterior mean of each datum's code, level after level, [M, *event]; along the datum itself (`mean_along`)."""
+    """The means of p(x|z) at the posterior mean of each datum's code (of discrete codes: at the most probable one), level after level from the top,
+    [M, *event]; along the datum itself (`mean_along`)."""
 
     @eqx.filter_jit
     def call(model, data):
         def one(x):
             posterior = model.encoder(x)
-            return mean_along(model, model.decoder(complete(posterior, mean_of(root_of(posterior)))), x)
+            return mean_along(model, model.decoder(complete(posterior, point_code(posterior))), x)
 
         return jax.vmap(one)(data)
 

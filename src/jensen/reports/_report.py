@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -11,7 +12,9 @@ import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
 from jensen.anatomy import Account
 from jensen.anatomy.units import ACTIVE_VARIANCE
+from jensen.distributions import CONTINUOUS, code_kind
 from jensen.generation import prior_samples
+from jensen.model import Model
 from jensen.reports import ReportInputs
 from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pareto_k
 from jensen.reports._html import configuration_groups, render
@@ -73,6 +76,7 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "warm_up": curves.warm_up_epochs(inputs.history) if inputs.history else 0,
         "best_epoch": curves.best_epoch(inputs.history) if inputs.history else 0,
         "is_image": pictures is not None,
+        "discrete": has_discrete_codes(inputs.model, data),
         "autoregressive": inputs.model.decoder.autoregressive,
         "ink": pictures is not None and pictures.ink,
         "quantiles": QUANTILES,
@@ -94,17 +98,16 @@ def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pic
     chosen = np.unique(np.linspace(0, len(data) - 1, min(artist.reconstruction_count, len(data))).round().astype(int))
     shown, reconstructed = data[chosen], reconstruct(inputs.model, data[chosen])
     samples = prior_samples(inputs.model, artist.sample_count, jr.key(inputs.seed))["mean"]
-    walk = traverse(inputs.model, codes, start)
-    named = ", ".join(f"z{i}" for i in walk.dimensions)
     means = "Means, given the pixels drawn before each," if inputs.model.decoder.autoregressive else "Means"
     drawn = {
         "reconstructions": (f"{len(chosen)} data beside their reconstructions.", lambda at: artist.reconstructions(shown, reconstructed, at)),
         "samples": (f"{means} of p(x|z) for {len(samples)} codes drawn from the prior.", lambda at: artist.samples(samples, at)),
-        "traversals": (
-            f"{means} of p(x|z) as one latent coordinate moves from low to high, for {named}; start: datum {start}.",
-            lambda at: artist.traversals(walk, at),
-        ),
     }
+    if not has_discrete_codes(inputs.model, data):
+        walk = traverse(inputs.model, codes, start)
+        named = ", ".join(f"z{i}" for i in walk.dimensions)
+        alt = f"{means} of p(x|z) as one latent coordinate moves from low to high, for {named}; start: datum {start}."
+        drawn["traversals"] = (alt, lambda at: artist.traversals(walk, at))
     return {name: show(name, alt, draw) for name, (alt, draw) in drawn.items()}
 
 
@@ -134,6 +137,11 @@ def part_names(inputs: ReportInputs) -> dict[str, str]:
         return {noun: str(recipe.values[noun]["name"]) for noun in ("likelihood", "prior")}
     likelihood = getattr(inputs.model.decoder, "likelihood", None)
     return {"likelihood": type(likelihood).__name__ if likelihood is not None else "custom", "prior": type(inputs.model.prior).__name__}
+
+
+def has_discrete_codes(model: Model, data: np.ndarray) -> bool:
+    """Whether there is no way from one code to another through codes."""
+    return code_kind(model.encoder(jnp.asarray(data[0]))) != CONTINUOUS
 
 
 def is_binary(data: np.ndarray) -> bool:

@@ -1,0 +1,53 @@
+"""q(z|x) = prod_i Bernoulli(z_i; sigmoid(l_i(x))): binary codes (as in neural variational inference and learning, Mnih & Gregor 2014)."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.random as jr
+
+from jensen._types import Array, Distribution, Float, Key
+from jensen.distributions import Bernoulli as BernoulliVector
+from jensen.encoders._base import AbstractEncoder
+from jensen.encoders._inputs import InputTransform, input_moments, standardise
+from jensen.likelihoods import DataSummary
+from jensen.likelihoods._base import event_size
+from jensen.networks import AbstractNetwork, Linear
+
+
+class Bernoulli(AbstractEncoder):
+    """A network and a linear head for the logits of `latent_dim` independent bits; a code is a vector of floats 0 and 1, as decoders read it.
+
+    Inputs are centred and scaled as those of the diagonal normal encoder, `input_transform` too. Bits have no reparameterised draws: of the gradient estimators
+    only those of the score function (score_function, vimco) train it.
+
+        Bernoulli((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)  # 40 numbers, each 0. or 1.
+    """
+
+    network: AbstractNetwork
+    head: Linear
+    data_mean: Float[Array, " size"]
+    data_scale: Float[Array, ""]
+    input_transform: InputTransform = eqx.field(static=True)
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        latent_dim: int,
+        network: Callable[..., AbstractNetwork],
+        data: DataSummary | None,
+        key: Key,
+        *,
+        input_transform: InputTransform = "none",
+    ):
+        key_network, key_head = jr.split(key)
+        self.network = network(event_size(event_shape), key=key_network)
+        self.head = Linear(self.network.out_size, latent_dim, key=key_head)
+        self.data_mean, self.data_scale = input_moments("bernoulli", event_shape, data, input_transform)
+        self.input_transform = input_transform
+
+    def standardise(self, x: Array) -> Float[Array, " size"]:
+        return standardise(x, self.data_mean, self.data_scale, self.input_transform)
+
+    def __call__(self, x: Array) -> Distribution:
+        logits = self.head(self.network(self.standardise(x)))
+        return BernoulliVector(logits, dtype=logits.dtype)
