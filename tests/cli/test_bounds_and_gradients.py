@@ -65,8 +65,8 @@ def test_options_choose_bounds_and_what_they_cannot_take_is_said(run, capsys):
 
 def test_gradients_prints_signal_and_noise_and_draws_the_curve(run, capsys):
     quick = ["--rows", "4", "--draws", "20"]
-    code, out, _ = call(capsys, "gradients", run, "--num-samples", "2,8", *quick)
-    assert code == 0
+    code, out, err = call(capsys, "gradients", run, "--num-samples", "2,8", *quick)
+    assert code == 0, err
     lines = re.findall(r"^  (\w+) +(\d+)  (encoder|decoder) +(\S+) +(\S+) +(\S+) \+- ", out, re.MULTILINE)
     assert {line[0] for line in lines} == {"pathwise", "doubly_reparameterised", "score_function", "vimco"}
     assert len(lines) == 4 * 2 * 2

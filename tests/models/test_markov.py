@@ -201,6 +201,8 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
     [
         ({"latent_dim": (3,)}, "at least two levels"),
         ({"latent_dim": (3, 0)}, "latent_dim must be at least 1; got 0"),
+        ({"encoder": "bernoulli"}, "encoder 'bernoulli' is for binary codes, but the levels of a markov model are continuous"),
+        ({"prior": "bernoulli"}, "prior 'bernoulli' is for binary codes, but the levels of a markov model are continuous"),
         (
             {"prior": {"name": "vamp", "num_components": 2}},
             r"prior 'vamp' looks at the encoder: .* no q\(z_L\|x\) in closed form.*standard_normal, mixture, flow",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, plain
 
@@ -22,7 +22,7 @@ LOOKS = {
 
 def draw_signal(lines: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
     """Lines with 'gradient', 'num_samples', 'part', 'ratio' and 'standard_error'; two standard errors as bars; both axes are logarithmic."""
-    parts = list(dict.fromkeys(line["part"] for line in lines))
+    parts = list(dict.fromkeys(line["part"] for line in lines if _positive(line["ratio"]))) or [lines[0]["part"]]
     columns = 1 if layout.narrow else len(parts)
     rows = -(-len(parts) // columns)
     left, gap, height, legend = 0.62, 0.62, 2.3, 0.95 if layout.narrow else 0.62
@@ -48,9 +48,10 @@ def draw_signal(lines: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
             handles[gradient] = axes.errorbar([x["num_samples"] for x in shown], ratio, yerr=bars, **look)
         axes.xaxis.set_major_locator(FixedLocator(counts))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(value)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(value)))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, position: ""))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("samples per datum, K")
     figure.legend(list(handles.values()), list(handles), loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=2 if layout.narrow else 4, columnspacing=1.2)
     return figure
