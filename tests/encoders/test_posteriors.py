@@ -120,7 +120,7 @@ def test_refusals_name_the_value_and_the_remedy(name, options, message):
         build(name, **options)
 
 
-@pytest.mark.parametrize("name", encoders.names())
+@pytest.mark.parametrize("name", [name for name in encoders.names() if "max_log_scale" in encoders.options(name)])
 def test_the_scale_is_bounded_and_inputs_may_be_logarithmic(x64, name):
     encoder = build(name, max_log_scale=0.5, input_transform="log1p")
     x = jnp.array([0.0, 1.0, 10.0, 1e3, 1e6])
@@ -149,7 +149,7 @@ def test_closed_form_kl_of_a_full_normal_is_that_of_draws_and_of_others_is_refus
     assert abs(float(found.average_kl) - kl.mean()) < 5 * kl.std() / np.sqrt(len(kl))
     for name in ("student_t", "flow"):
         other = jensen.vae((5,), encoder=name, **arguments)
-        with pytest.raises(ValueError, match=f"no closed form of KL.*from a {name} posterior to the standard_normal prior. Use --gradient pathwise"):
+        with pytest.raises(ValueError, match=f"no closed form of KL.*from a {name} posterior to the standard_normal prior. Valid here: .*--gradient pathwise"):
             ClosedFormKL().check(ELBO(), other, 1)
 
 

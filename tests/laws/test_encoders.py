@@ -17,7 +17,9 @@ from jensen.priors import priors
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3)) * 2 + 1
 X = jnp.asarray(ROWS[0])
-CASES = [*((name, {}) for name in encoders.names()), ("student_t", {"learn_df": True, "df": 6.0})]
+DISCRETE = {"bernoulli": "bernoulli", "categorical": "categorical"}  # with the prior over the same codes; their laws are in test_discrete_codes.py
+CONTINUOUS = [name for name in encoders.names() if name not in DISCRETE]
+CASES = [*((name, {}) for name in CONTINUOUS), ("student_t", {"learn_df": True, "df": 6.0})]
 every_encoder = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda v: v if isinstance(v, str) else "-".join(v))
 # A grid wide enough for tails of 5 degrees of freedom: what lies outside has a probability of 1e-6.
 STEP, HALF = 0.1, 60
@@ -115,11 +117,11 @@ def test_densities_in_single_precision_are_those_in_double(name, options):
     assert np.abs(found - exact).max() < 2e-4
 
 
-@every_encoder
+@pytest.mark.parametrize(("name", "options"), [*CASES, *((name, {}) for name in DISCRETE)])
 def test_identities_of_the_account_close_for_every_prior_made_of_posteriors(name, options):
     x = (np.random.default_rng(2).random((60, 5)) < 0.4).astype(np.uint8)
     small = {k: v for k, v in {"num_layers": 2, "hidden": 4}.items() if k in encoders.options(name)}
-    for prior in ("standard_normal", "vamp_data", "aggregated"):
+    for prior in (DISCRETE.get(name, "standard_normal"), "vamp_data", "aggregated"):
         choice = {"name": prior} | ({"num_components": 7} if "num_components" in priors.options(prior) else {})
         encoder = {"name": name} | small | options
         model = jensen.vae((5,), latent_dim=2, encoder=encoder, prior=choice, network={"name": "dense", "hidden": (4,)}, data=x, key=jr.key(0))
@@ -134,4 +136,4 @@ def test_identities_of_the_account_close_for_every_prior_made_of_posteriors(name
 
 @pytest.mark.parametrize("name", encoders.names())
 def test_a_discrete_posterior_says_so(name):
-    assert not is_discrete(build(name)(X.astype(jnp.float32)))
+    assert is_discrete(build(name)(X.astype(jnp.float32))) == (name in DISCRETE)

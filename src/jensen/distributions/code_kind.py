@@ -5,23 +5,23 @@ from typing import Any
 from numpyro.distributions import constraints
 
 from jensen._types import Array
-from jensen.distributions.joint import root_of, top_of
+from jensen.distributions.joint import root_of
 from jensen.distributions.moments import mean_of
 
 CONTINUOUS, DISCRETE, BINARY = "continuous", "discrete", "binary"
 
 
 def code_kind(distribution: Any) -> str:
-    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the top level, of several.
+    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the root level, of several.
 
     A distribution without a support (a mixture of one's posteriors) is 'discrete' if it says `is_discrete`, and continuous otherwise.
 
         code_kind(Bernoulli(jnp.zeros(3)))  # 'binary'
     """
-    top = top_of(distribution)
-    support = getattr(top, "support", None)
+    root = root_of(distribution)
+    support = getattr(root, "support", None)
     if support is None:
-        return DISCRETE if getattr(top, "is_discrete", False) else CONTINUOUS
+        return DISCRETE if getattr(root, "is_discrete", False) else CONTINUOUS
     if not support.is_discrete:
         return CONTINUOUS
     return BINARY if getattr(support, "base_constraint", support) == constraints.boolean else repr(support)

@@ -15,7 +15,7 @@ import jax.random as jr
 
 from jensen._types import Array, Distribution, Key, Latent
 from jensen.decoders import AbstractDecoder
-from jensen.distributions import CONTINUOUS, BottomUp, code_kind, root_of
+from jensen.distributions import CONTINUOUS, BottomUp, code_kind
 from jensen.distributions.bottom_up import NO_TOP
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model, Recipe
@@ -136,7 +136,7 @@ def _check_continuous(model: Model, parts: Parts) -> None:
     kinds = {}
 
     def look(model: Model, x: Array) -> Array:
-        kinds["encoder"], kinds["prior"] = code_kind(root_of(model.encoder(x))), code_kind(model.prior(model.encoder))
+        kinds["encoder"], kinds["prior"] = code_kind(model.encoder(x)), code_kind(model.prior(model.encoder))
         return x
 
     eqx.filter_eval_shape(look, model, jnp.zeros(parts.event_shape))
