@@ -51,9 +51,7 @@ class AbstractGradientEstimator(eqx.Module):
             raise ValueError(reason)
         reason = self._refusal(bound, model, num_samples)
         if reason:
-            valid = valid_estimators(bound, model, num_samples)
-            remedy = f"Valid here: {', '.join('--gradient ' + name for name in valid)}." if valid else "No estimator trains this bound with this model."
-            raise ValueError(f"gradient {self.name}: {reason} {remedy}")
+            raise ValueError(f"gradient {self.name}: {reason} {_remedy(bound, model, num_samples)}")
 
     def _refusal(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         if bound.estimators is not None and self.name not in bound.estimators:
@@ -71,6 +69,14 @@ def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> li
     if bound.objection(num_samples):
         return []
     return [name for name in gradients.names() if gradients.build(name, {}, {})._refusal(bound, model, num_samples) is None]
+
+
+def _remedy(bound: AbstractBound, model: Model, num_samples: int) -> str:
+    for count in (num_samples, 4, 16):  # those of discrete codes need more than one sample
+        valid = [f"--gradient {name}" for name in valid_estimators(bound, model, count)]
+        if valid:
+            return f"Valid {'here' if count == num_samples else f'with --num-samples {count}'}: {', '.join(valid)}."
+    return "No estimator trains this bound with this model."
 
 
 def estimate(surrogate: Array, bound: AbstractBound, weights: LogWeights) -> Estimate:
