@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -153,7 +154,14 @@ class _Sure:
 
 
 def _has_diagonal_normals(encoder: AbstractEncoder, x: np.ndarray) -> bool:
-    return diagonal_normal_parameters(encoder(jnp.asarray(x))) is not None
+    found = []
+
+    def look(encoder: AbstractEncoder, x: Array) -> Array:
+        found.append(diagonal_normal_parameters(encoder(x)) is not None)
+        return x
+
+    eqx.filter_eval_shape(look, encoder, jnp.asarray(x))
+    return found[0]
 
 
 def _moments(model: Model, rows: np.ndarray) -> np.ndarray:

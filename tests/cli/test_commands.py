@@ -305,7 +305,10 @@ def test_a_diverging_run_exits_with_1_and_says_where(capsys, tmp_path):
         (["fit", "digits", "--prior", "vmap"], "unknown prior 'vmap'.*did you mean 'vamp'"),
         (["fit", "digits", "--likelihood", "bernouli"], "did you mean 'bernoulli'"),
         (["fit", "digits", "--bound", "elb"], "did you mean 'elbo'"),
-        (["fit", "digits", "--gradient", "closed_form_kl", "--bound", "iwae"], "closed_form_kl is valid for the elbo only.*--gradient pathwise"),
+        (
+            ["fit", "digits", "--gradient", "closed_form_kl", "--bound", "iwae"],
+            "closed_form_kl: the IWAE bound is not an average of log w.*--gradient pathwise",
+        ),
         (["fit", "digits", "--latent-dim", "0"], "latent-dim.*got .0"),
         (["fit", "digits", "--hidden", "a,b"], "--hidden wants widths"),
         (["fit", "digits", "--batch-size", "0"], "batch_size must be at least 1; got 0"),

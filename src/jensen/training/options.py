@@ -1,7 +1,6 @@
 """The settings of a training, and the schedule of the KL weight that they describe."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax.numpy as jnp
 
@@ -59,7 +58,7 @@ class TrainingOptions:
     cool_down: int = 0
     rate_stages: int = 0
     adam_epsilon: float = 1e-8
-    select_by: Literal["bound", "elbo"] = "bound"
+    select_by: str = "bound"
     beta_schedule: str = "linear"
     beta_cycles: int = 4
     beta_ramp: float = 0.5
