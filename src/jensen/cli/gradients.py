@@ -11,8 +11,8 @@ from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument
 HELP = """Signal and noise of gradient estimators at a run's parameters, for encoder, decoder and prior, against the number of samples K.
 
 signal is the length of the expected gradient of one step, noise the length of its standard deviation over posterior draws, s/n their ratio with a standard
-error. For iwae the encoder's ratio falls with K under pathwise and rises under doubly_reparameterised (Rainforth et al. 2018; Tucker et al. 2019). A picture
-of the ratios is written to the run's figures.
+error. For iwae the encoder's ratio falls with K under pathwise and does not under doubly_reparameterised (Rainforth et al. 2018; Tucker et al. 2019). A
+picture of the ratios is written to the run's figures.
 
 Example: jensen gradients runs/digits --bound iwae --num-samples 1,8,64 --gradient pathwise --gradient doubly_reparameterised
 """
