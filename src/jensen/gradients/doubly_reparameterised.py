@@ -8,7 +8,7 @@ from jensen.model import Model
 
 
 class DoublyReparameterised(AbstractGradientEstimator):
-    """The score of log q is reparameterised once more, which turns it into the draw's weight F_k - beta F_kk: unbiased, and its signal grows with K.
+    """The score of log q is reparameterised once more, which turns it into the draw's weight F_k - beta F_kk: unbiased, and no noise drowns it as K grows.
 
     For the importance weighted bound at beta = 1 the weight is w~_k^2 (w~ the normalised weights), for the ELBO it is 1/K: sticking the landing.
 
