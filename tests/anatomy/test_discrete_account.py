@@ -1,7 +1,5 @@
 """The account of a model of discrete codes, line by line against sums over all codes in float64."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 from jax import random as jr
@@ -10,16 +8,12 @@ from scipy.special import logsumexp
 import jensen
 from discrete import DISCRETE, small_vae, table
 
-pytestmark = pytest.mark.skipif(find_spec("jensen.anatomy.aggregated") is None, reason="the exact aggregated posterior is of diagonal normals only")
-
 X = np.random.default_rng(4).integers(0, 2, (12, 3)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("prior", ["", "vamp"])
 @pytest.mark.parametrize("name", DISCRETE)
 def test_every_line_is_the_sum_over_all_codes(x64, name, prior):
-    if prior and find_spec("jensen.distributions.mixture") is None:
-        pytest.skip("vamp is of diagonal normals only")
     model = small_vae(name, variables=3, by=0.4, prior={"name": prior, "num_components": 4} if prior else name)
     exact = table(model, name, 3, X)
     q = np.exp(exact.log_posterior)

@@ -78,6 +78,9 @@ def test_gradients_prints_signal_and_noise_and_draws_the_curve(run, capsys):
     np.testing.assert_allclose(*(np.array(decoder[name, "8"], float) for name in ("pathwise", "doubly_reparameterised")), rtol=1e-2)
     picture = Path(re.search(r"picture: (.*)", out)[1])
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    # At another beta the same draws have another gradient.
+    half = json.loads(call(capsys, "gradients", run, "--num-samples", "8", "--gradient", "pathwise", "--beta", "0.5", *quick, "--json")[1])["lines"]
+    assert abs(half[0]["signal"] - float(next(x[3] for x in lines if x[:3] == ("pathwise", "8", "encoder")))) > 1e-2
     only = ["--gradient", "closed_form_kl", "--bound", "elbo", "--num-samples", "1"]
     found = json.loads(call(capsys, "gradients", run, *only, *quick, "--json")[1])
     assert {line["gradient"] for line in found["lines"]} == {"closed_form_kl"}
@@ -86,6 +89,8 @@ def test_gradients_prints_signal_and_noise_and_draws_the_curve(run, capsys):
         (["--num-samples", "4,x"], "--num-samples wants numbers of 1 or more"),
         (["--gradient", "pathwse"], "unknown gradient estimator 'pathwse' (did you mean 'pathwise'?)"),
         (["--draws", "3"], "draws must be at least 20"),
+        (["--bound", "cubo", "--num-samples", "1"], "bound cubo needs at least 2 samples"),
+        (["--set", "gradient.flor=0.5"], "--set gradient.flor: none of"),
         (["--set", "bound.alhpa=3", "--bound", "renyi"], "did you mean 'alpha'?"),
     ]:
         code, _, err = call(capsys, "gradients", run, *quick, *arguments)

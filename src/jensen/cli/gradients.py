@@ -1,6 +1,5 @@
 """`jensen gradients`: signal and noise of the gradient estimators at a run's parameters."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,15 +54,14 @@ def gradients(
     data_rows = split_data(dataset, split)[:rows]
     key = stream_key(run_seed(opened, seed), "gradients")
     found, refused = _measure(opened.model, chosen_bound, gradient, options.get("gradient", {}), data_rows, counts, draws, beta, key)
-    picture = None
-    if found:
-        for file, content in draw_signal(found).items():
-            picture = Path(opened.path) / "figures" / file if file.endswith(".png") else picture
-            (Path(opened.path) / "figures").mkdir(exist_ok=True)
-            write_atomically(Path(opened.path) / "figures" / file, content)
+    folder = Path(opened.path) / "figures"
+    folder.mkdir(exist_ok=True)
+    for file, content in draw_signal(found).items():
+        write_atomically(folder / file, content)
+    picture = folder / "gradients.png"
     if json:
         record = {"bound": name, "lines": found, "refused": refused, "n": len(data_rows), "draws": draws, "beta": beta, "split": split}
-        print_json(record | {"picture": None if picture is None else str(picture)})
+        print_json(record | {"picture": str(picture)})
         return
     print(f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {split} data, {draws} draws of each")
     print(f"  {'estimator':<24}{'K':>6}  {'part':<8}{'signal':>11}{'noise':>11}{'s/n':>9}")
@@ -72,18 +70,25 @@ def gradients(
         print(f"  {line['gradient']:<24}{line['num_samples']:>6}  {line['part']:<8}{line['signal']:11.4g}{line['deviation']:11.4g}{ratio}")
     for reason in refused:
         print(f"  not measured: {reason}")
-    if picture is not None:
-        print(f"picture: {picture}")
+    print(f"picture: {picture}")
 
 
 def _measure(model, bound, wanted, options, data, counts, draws, beta, key) -> tuple[list[dict[str, Any]], list[str]]:
     from dataclasses import asdict
 
+    from jensen._rooms import nearest
     from jensen.gradients import gradient_noise, gradients
     from jensen.progress import CountProgress
 
     lines, refused = [], []
-    for name in wanted or gradients.names():
+    chosen = wanted or gradients.names()
+    known = {option for name in chosen for option in gradients.options(name)}
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"--set gradient.{option}: none of {', '.join(chosen)} has it{nearest(option, tuple(known))}; they have: {', '.join(known) or 'none'}."
+            )
+    for name in chosen:
         estimator = _build("gradients", name, options)
         for count in counts:
             try:
@@ -98,8 +103,9 @@ def _measure(model, bound, wanted, options, data, counts, draws, beta, key) -> t
                 advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(what, done, total)  # noqa: E731
                 found = gradient_noise(bound, estimator, model, data, key, num_samples=count, draws=draws, beta=beta, on_progress=advance)
             lines += [{"gradient": name, "num_samples": count, "part": part, **asdict(noise)} for part, noise in found.items()]
-    if not lines and not refused:
-        print("no estimator is valid for this bound with these numbers of samples.", file=sys.stderr)
+    if not lines:
+        why = "; ".join(refused) or bound.objection(min(counts)) or "try more samples, for instance --num-samples 8,64."
+        raise ValueError(f"no estimator goes with this bound, model and numbers of samples: {why}")
     return lines, refused
 
 

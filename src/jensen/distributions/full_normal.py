@@ -32,7 +32,7 @@ def _from_a_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> 
     """KL(q || p), nats: numpyro has that between two full normals only."""
     parameters = diagonal_normal_parameters(p)
     if parameters is None:
-        raise NotImplementedError
+        raise NotImplementedError("KL(q || p) of a full normal is known for a diagonal normal p only.")  # how numpyro says that it has none
     (loc, scale), scale_tril = parameters, jnp.asarray(q.scale_tril)
     rows = scale_tril / scale[..., None]
     log_ratio = jnp.log(scale) - jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1))

@@ -5,11 +5,12 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.bounds import AbstractBound
 from jensen.model import Model
-from jensen.weights import LogWeights
+from jensen.weights import LogWeights, over_samples
 
 
 class Estimate(eqx.Module):
@@ -83,6 +84,15 @@ def estimate(surrogate: Array, bound: AbstractBound, weights: LogWeights) -> Est
     """The estimate with what is reported, from the log-weights [samples] at beta = 1."""
     average_kl = jnp.mean(weights.log_posterior - weights.log_prior)
     return Estimate(surrogate, bound(weights.tempered()), jnp.mean(weights.log_likelihood), average_kl)
+
+
+def sampled_reconstruction(model: Model, posterior: Distribution, x: Array, key: Key, num_samples: int) -> Array:
+    """mean_s log p(x|z_s), z_s ~ q(z|x): the term that is left to sample where the KL is known."""
+
+    def log_likelihood(sample: Array) -> Array:
+        return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
+
+    return jnp.mean(over_samples(log_likelihood, num_samples))
 
 
 def no_reparameterisation(model: Model) -> str | None:

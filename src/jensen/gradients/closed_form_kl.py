@@ -1,15 +1,12 @@
 """The ELBO with KL(q(z|x) || p(z)) in closed form, only the reconstruction sampled (Kingma & Welling 2013, equation 7 and appendix B)."""
 
 import equinox as eqx
-import jax.numpy as jnp
-import jax.random as jr
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like
+from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like, sampled_reconstruction
 from jensen.model import Model
-from jensen.weights import over_samples
 
 
 class ClosedFormKL(AbstractGradientEstimator):
@@ -33,11 +30,7 @@ class ClosedFormKL(AbstractGradientEstimator):
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
         del bound
         posterior = model.encoder(x)
-
-        def log_likelihood(sample):
-            return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
-
-        reconstruction = jnp.mean(over_samples(log_likelihood, num_samples))
+        reconstruction = sampled_reconstruction(model, posterior, x, key, num_samples)
         average_kl = _average_kl(posterior, prior, model)
         return Estimate(reconstruction - beta * average_kl, reconstruction - average_kl, reconstruction, average_kl)
 

@@ -4,16 +4,14 @@ import math
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import numpyro.distributions as dist
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.bounds import AbstractBound
 from jensen.distributions import Joint
-from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like
+from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like, sampled_reconstruction
 from jensen.model import Model
-from jensen.weights import over_samples
 
 
 class FreeBits(AbstractGradientEstimator):
@@ -54,11 +52,7 @@ class FreeBits(AbstractGradientEstimator):
     def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
         del bound
         posterior = model.encoder(x)
-
-        def log_likelihood(sample):
-            return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
-
-        reconstruction = jnp.mean(over_samples(log_likelihood, num_samples))
+        reconstruction = sampled_reconstruction(model, posterior, x, key, num_samples)
         kl = _kl_by_dimension(model, posterior, prior)
         average_kl = jnp.sum(kl)
         # Rounding may leave a KL just below 0, so that a maximum with 0 would not be the KL itself.

@@ -1,9 +1,8 @@
 """The table of the VampPrior paper (Tomczak & Welling 2018): test log-likelihoods of data set x model x prior.
 
-Each row is a recipe, with models and data as in the authors' code. What is not theirs: the schedule (Adam with a learning rate that falls linearly to 0, a
-fifth of their epochs; each recipe names theirs); weights start Glorot-uniform (theirs: N(0, 2/fan_in)); pseudo-inputs are a
-sigmoid of their parameters and start near the training mean (theirs: a hard tanh of N(.05, .01) or N(.5, .02)); posterior scales and Bernoulli means are not
-clipped at theirs; the validation bound, which stops the training, uses the same draws in every epoch.
+Each row is a recipe, with models and data as in the authors' code. What is not theirs: the schedule, which each recipe gives beside theirs; weights start
+Glorot-uniform (theirs: N(0, 2/fan_in)); pseudo-inputs are a sigmoid of their parameters and start near the training mean (theirs: a hard tanh of N(.05, .01) or
+N(.5, .02)); posterior scales and Bernoulli means are not clipped at theirs; the validation bound, which chooses the epoch, uses the same draws in every epoch.
 """
 
 from pathlib import Path
