@@ -9,7 +9,7 @@ import numpy as np
 
 from jensen._types import Key
 from jensen.bounds import AbstractBound
-from jensen.evidence._estimate import stream_log_weights
+from jensen.evidence._streaming import stream_log_weights
 from jensen.evidence.importance import Importance
 from jensen.model import Model
 

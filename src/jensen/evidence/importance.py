@@ -1,9 +1,14 @@
 """Importance sampling with the encoder's posterior as the proposal: log (1/S) sum_s w_s (Burda et al. 2016; Rezende et al. 2014, appendix E)."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import equinox as eqx
+import numpy as np
 
 from jensen._types import Array, Distribution, Float, Key
-from jensen.evidence._base import AbstractEvidenceEstimator
+from jensen.evidence._base import AbstractEvidenceEstimator, estimate_by_streaming
+from jensen.evidence._record import Evidence
 from jensen.model import Model
 from jensen.weights import datum_log_weights
 
@@ -23,3 +28,6 @@ class Importance(AbstractEvidenceEstimator):
 
     def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
         return datum_log_weights(model, prior, x, key, self.num_samples, block=block).tempered()
+
+    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+        return estimate_by_streaming(self, model, data, key, chunk, on_progress)

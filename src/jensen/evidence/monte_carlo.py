@@ -1,10 +1,15 @@
 """Plain Monte Carlo: z_s ~ p(z), w_s = p(x|z_s). Unbiased for p(x), and hopeless whenever the posterior is narrow: here to be compared with."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import equinox as eqx
 import jax.random as jr
+import numpy as np
 
 from jensen._types import Array, Distribution, Float, Key
-from jensen.evidence._base import AbstractEvidenceEstimator
+from jensen.evidence._base import AbstractEvidenceEstimator, estimate_by_streaming
+from jensen.evidence._record import Evidence
 from jensen.model import Model
 from jensen.weights import over_samples
 
@@ -25,3 +30,6 @@ class MonteCarlo(AbstractEvidenceEstimator):
             return model.decoder(prior.sample(jr.fold_in(key, sample))).log_prob(x)
 
         return over_samples(one, self.num_samples, block)
+
+    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+        return estimate_by_streaming(self, model, data, key, chunk, on_progress)

@@ -1,0 +1,134 @@
+"""What an estimate of log p(x) is: a value per datum, its standard error, and whether it can be trusted, by which method and why."""
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.special import logsumexp
+
+PER_DATUM = ("values", "standard_errors", "effective_samples", "pareto_k", "samples", "methods", "reasons", "trusted")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Estimates of log p(x_n), nats.
+
+    Attributes:
+        values, standard_errors: per datum; the standard error is the Monte Carlo one (delta method). NaN for a datum without an estimate.
+        effective_samples: (sum w)^2 / sum w^2 per datum.
+        pareto_k: k-hat per datum (Vehtari et al. 2024); -inf where all weights are equal, NaN where it says nothing of this estimate.
+        num_samples, estimator: how they were made; the most samples of any datum.
+        samples, methods, reasons: per datum, how many samples, by which method ("importance", "annealed" ...), and why by this one ("": no choice).
+        trusted: per datum; by default whether k-hat is at most its threshold.
+        notes: what a reader has to know of the whole.
+    """
+
+    values: np.ndarray
+    standard_errors: np.ndarray
+    effective_samples: np.ndarray
+    pareto_k: np.ndarray
+    num_samples: int
+    estimator: str
+    samples: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    methods: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    reasons: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    trusted: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        n = len(self.values)
+        if self.samples is None:
+            object.__setattr__(self, "samples", np.full(n, self.num_samples))
+        if self.trusted is None:
+            thresholds = np.array([pareto_k_threshold(int(s)) for s in self.samples])
+            object.__setattr__(self, "trusted", self.pareto_k <= thresholds)
+        if self.methods is None:
+            object.__setattr__(self, "methods", np.full(n, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.estimator).lower()))
+        if self.reasons is None:
+            object.__setattr__(self, "reasons", np.full(n, ""))
+
+    @property
+    def value(self) -> float:
+        """The average over the data that have an estimate, nats per datum."""
+        return float(self.values[self.estimated].mean()) if self.estimated.any() else math.nan
+
+    @property
+    def standard_error(self) -> float:
+        """The Monte Carlo standard error of `value`, these data given."""
+        errors = self.standard_errors[self.estimated]
+        return float(np.sqrt(np.sum(errors**2)) / len(errors)) if len(errors) else math.nan
+
+    @property
+    def estimated(self) -> np.ndarray:
+        """Which data have an estimate; without it are those at which the model gave no finite density."""
+        return ~np.isnan(self.values)
+
+    @property
+    def untrusted(self) -> float:
+        """The share of data whose estimate is not to be trusted: by importance sampling, those with k-hat above the threshold, whose values are likely too low
+        and whose standard errors are too small."""
+        return float(np.mean(~self.trusted))
+
+    def rows(self, index: np.ndarray) -> "Evidence":
+        """The estimates of some of the data.
+
+        found.rows(np.array([0, 3]))
+        """
+        return replace(self, **{name: getattr(self, name)[index] for name in PER_DATUM})
+
+
+def joined(parts: "list[Evidence]") -> Evidence:
+    """The estimates of several lots of data as one; notes are kept once each.
+
+    joined([first, second])
+    """
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    most = max(part.num_samples for part in parts)
+    return replace(parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_DATUM}, notes=notes, num_samples=most)
+
+
+def pareto_k_threshold(num_samples: int) -> float:
+    """min(1 - 1 / log10 S, 0.7): above it the estimate is not to be trusted (Vehtari et al. 2024, equation 13).
+
+    pareto_k_threshold(5000)  # 0.7
+    """
+    return min(1 - 1 / math.log10(num_samples), 0.7) if num_samples > 10 else 0.0
+
+
+def pareto_k(log_w: np.ndarray) -> np.ndarray:
+    """k-hat of each row of log-weights [data, S] by arviz-stats; -inf where the tail has no spread, NaN for fewer than 25 samples.
+
+    pareto_k(np.zeros((1, 100)))  # [-inf]
+    """
+    from arviz_stats.base.array import array_stats
+
+    out = np.full(len(log_w), np.nan)
+    if log_w.shape[1] < 25:  # no tail of five to fit
+        return out
+    for n, row in enumerate(np.asarray(log_w, np.float64)):
+        tail = np.sort(row)[-max(5, min(len(row) // 5, int(3 * len(row) ** 0.5))) :]
+        # Rounding makes equal float32 weights differ by 1e-6 nats: no tail at all, but enough to fit noise to.
+        if tail[-1] - tail[0] < 1e-5 * max(1.0, abs(tail[-1]) * 0.01):
+            out[n] = -np.inf
+        else:
+            # Weights of few discrete codes are equal by the dozen: the fit then divides by 0 on its way to a k near 0, which is what so short a tail has.
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
+    return out
+
+
+def evidence_of_log_weights(log_w: np.ndarray, *, estimator: str = "Importance") -> Evidence:
+    """The `Evidence` that log-weights [data, S], nats, give, wherever they come from.
+
+    evidence_of_log_weights(np.zeros((3, 100))).value  # 0.0
+    """
+    return Evidence(*summarise_log_weights(np.asarray(log_w, np.float64)), num_samples=log_w.shape[1], estimator=estimator)
+
+
+def summarise_log_weights(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(values, standard errors, effective samples, k-hat), per datum."""
+    samples = log_w.shape[1]
+    value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
+    relative = np.exp(log_w - value[:, None])  # w / mean(w)
+    return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1), pareto_k(log_w)
