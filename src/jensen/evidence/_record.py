@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ class Evidence:
         samples, methods, reasons: per datum, how many samples, by which method ("importance", "annealed" ...), and why by this one ("": no choice).
         trusted: per datum; by default whether k-hat is at most its threshold.
         notes: what a reader has to know of the whole.
+        curves: diagnostics along the estimator's way, such as the acceptance at each temperature.
     """
 
     values: np.ndarray
@@ -35,6 +37,7 @@ class Evidence:
     reasons: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     trusted: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     notes: tuple[str, ...] = ()
+    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         n = len(self.values)
