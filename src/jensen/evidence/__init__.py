@@ -11,4 +11,12 @@ from jensen.evidence._record import pareto_k as pareto_k
 from jensen.evidence._record import pareto_k_threshold as pareto_k_threshold
 
 evidence = Room(__name__, "evidence estimator")
-__getattr__, __dir__ = evidence.attribute_access()
+_of_room, __dir__ = evidence.attribute_access()
+
+
+def __getattr__(name: str):  # `bidirectional` brings the annealing programs with it; what does not anneal does not load them
+    if name in ("bidirectional", "Bidirectional"):
+        from jensen.evidence import _bidirectional
+
+        return getattr(_bidirectional, name)
+    return _of_room(name)

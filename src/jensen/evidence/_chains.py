@@ -1,7 +1,7 @@
-"""Chains of Hamiltonian Monte Carlo along the path of each datum: the compiled programs, written for one datum and one chain, over chains x data at once.
+"""Chains of Hamiltonian Monte Carlo along the path of each datum: one compiled program, written for one datum and one chain, over chains x data at once.
 
-Step sizes are found in a run of its own, by `tune`, for each datum and temperature; `advance` uses them frozen, with fresh keys: a chain that changed its
-step size by its own past would not leave its density invariant, and the weights would no longer be unbiased (papers: Wu et al. 2017, appendix).
+Step sizes are found in a run of its own, for each datum and temperature (`tuned`), and then used frozen, with fresh keys: a chain that changed its step size by
+its own past would not leave its density invariant, and the weights would no longer be unbiased (Wu et al. 2017, section 4).
 """
 
 from typing import NamedTuple
@@ -10,16 +10,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import PyTree
+import numpy as np
 
 from jensen._types import Array, Distribution, Float, Int, Key
 from jensen.evidence._path import AnnealingPath, Start, annealing_path
 from jensen.model import Model
 
-JITTER = 0.2  # a trajectory whose length is a multiple of a period comes back to where it began: no step is exactly as long as another
-TUNING_CHAINS, WARM_UP = 8, 20
+PART = 25  # moves in one call of the compiled program
+JITTER, GOLDEN = 0.2, 0.6180339887498949  # a trajectory as long as a period comes back to where it began: steps differ by up to 20% from move to move
+WARM_UP = 15  # moves before the first temperature, in tuning
 FAST, SLOW = 0.5, 0.2  # gains of the step size's logarithm
-SMALLEST, LARGEST = -9.0, 1.5  # its range, in units of the path's scale
+SMALLEST, LARGEST = -9.0, 4.0  # its range, in units of the spread that the path expects
 HALF_WINDOW = 2
 
 
@@ -36,127 +37,125 @@ class Chains(eqx.Module):
 
 
 class Moves(NamedTuple):
-    """Temperatures to visit one after the other: at each, a log-weight grows by `delta` times the log ratio and the chain then moves at `beta`.
+    """What chains do one after the other: at each move a log-weight grows by `delta` times the log ratio, and the chain then moves at `beta`.
 
-    `place` is the temperature's number in the whole schedule. Arrays are as long as a program's longest part; `count` of them are meant.
+    `number` is folded into its key; `place` says where in the schedule it is, for its step size, of which it takes `stretch` times. With a `gain` the step size
+    is not that of the schedule but follows the acceptance from move to move.
     """
 
-    delta: Float[Array, " part"]
-    beta: Float[Array, " part"]
-    place: Int[Array, " part"]
-    count: Int[Array, ""]
+    delta: np.ndarray
+    beta: np.ndarray
+    number: np.ndarray
+    place: np.ndarray
+    gain: np.ndarray
+    stretch: np.ndarray
+
+    @staticmethod
+    def of(
+        beta: np.ndarray, *, number: np.ndarray, delta: float | np.ndarray = 0.0, place: float | np.ndarray = 0.0, gain: float | np.ndarray = 0.0
+    ) -> "Moves":
+        """Moves at these temperatures [moves]."""
+        delta, place, gain = (np.broadcast_to(np.asarray(a, float), beta.shape) for a in (delta, place, gain))
+        stretch = 1 + JITTER * (2 * np.modf(number * GOLDEN)[0] - 1)
+        return Moves(delta, np.asarray(beta, float), np.asarray(number), place, gain, stretch)
+
+    def part(self, at: int) -> "Moves":
+        """At most PART of them, from `at` on."""
+        return Moves(*(column[at : at + PART] for column in self))
 
 
 class Steps(NamedTuple):
-    """Logarithms of step sizes [data, grid] at the places [grid] of a schedule."""
+    """Logarithms of step sizes, [data, grid], at places [grid] of a schedule."""
 
-    log_steps: Float[Array, "*data grid"]
+    log_steps: Float[Array, "data grid"]
     places: Float[Array, " grid"]
 
 
+class Moved(NamedTuple):
+    """After some moves: codes [data, chains, dim]; what each move adds to the log-weights [data, moves, chains]; its mean acceptance and the logarithm of the
+    step size after it, [data, moves]."""
+
+    z: Array
+    added: Array
+    acceptance: Array
+    log_step: Array
+
+
 @eqx.filter_jit
-def begin(chains: Chains, model: Model, prior: Distribution, x: Array, index: Int[Array, " data"], key: Key) -> Float[Array, "data chains dim"]:
-    """Draws from the start of each datum's path."""
+def chain_keys(chains: Chains, number: Int[Array, " data"], key: Key) -> Array:
+    """A key for each datum and chain, [data, chains]; folded with the number of a move it is that move's.
 
-    def one(x, n):
-        path = annealing_path(model, prior, x, chains.start)
-        return jax.vmap(lambda c: path.draw(_key(key, n, c, 0)))(jnp.arange(chains.num_chains))
-
-    return jax.vmap(one)(x, index)
+    A program of its own: random bits are slow to compile, and this one serves every model.
+    """
+    return jax.vmap(lambda n: jax.vmap(lambda c: jr.fold_in(jr.fold_in(key, n), c))(jnp.arange(chains.num_chains)))(number)
 
 
 @eqx.filter_jit
-def advance(
-    chains: Chains,
-    model: Model,
-    prior: Distribution,
-    x: Array,
-    index: Int[Array, " data"],
-    key: Key,
-    z: Float[Array, "data chains dim"],
-    steps: Steps,
-    moves: Moves,
-) -> tuple[Float[Array, "data chains dim"], Float[Array, "data part chains"], Float[Array, "data part"]]:
-    """(codes after the moves, what each move adds to the log-weights, mean acceptance of each move)."""
+def begin(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array) -> Float[Array, "data chains dim"]:
+    """Draws from the start of each datum's path: what the chains do with the number 0."""
 
-    def one(x, n, z, log_steps):
+    def one(x, keys):
         path = annealing_path(model, prior, x, chains.start)
-        keys = jax.vmap(lambda c: jr.fold_in(jr.fold_in(key, n), c))(jnp.arange(chains.num_chains))
+        return jax.vmap(lambda key: path.draw(jr.fold_in(key, 0)))(keys)
+
+    return jax.vmap(one)(x, keys)
+
+
+def advance(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, z: Array, steps: Steps, moves: Moves) -> Moved:
+    """The chains after at most PART moves; arrays of `Moved` are as long as the moves."""
+    count = len(moves.beta)
+    padded = (np.pad(column, (0, PART - count)) for column in moves)
+    real = [jnp.asarray(column, jnp.result_type(float) if column.dtype.kind == "f" else None) for column in padded]
+    found = _advance(chains, model, prior, x, keys, z, steps, Moves(*real), jnp.asarray(count))  # pyright: ignore[reportArgumentType]
+    return Moved(found.z, *(column[:, :count] for column in found[1:]))
+
+
+@eqx.filter_jit
+def _advance(
+    chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, z: Float[Array, "data chains dim"], steps: Steps, moves: Moves, count: Array
+) -> Moved:
+    def one(x, keys, z, log_steps):
+        path = annealing_path(model, prior, x, chains.start)
 
         def move(j, carry):
-            z, added, acceptance = carry
-            log_step = jnp.interp(moves.place[j].astype(log_steps.dtype), steps.places, log_steps)
+            now = carry.log_step[(j - 1) % PART]
+            scheduled = jnp.interp(moves.place[j], steps.places, log_steps)
+            log_step = jnp.where((moves.gain[j] > 0) & (j > 0), now, scheduled)
 
             def of_chain(z, key):
-                return _transition(chains, path, z, jr.fold_in(key, moves.place[j] + 1), moves.beta[j], log_step)
+                return _transition(chains, path, z, jr.fold_in(key, moves.number[j]), moves.beta[j], moves.stretch[j] * jnp.exp(log_step))
 
-            z, log_ratio, accepted = jax.vmap(of_chain)(z, keys)
-            return z, added.at[j].set(moves.delta[j] * log_ratio), acceptance.at[j].set(jnp.mean(accepted))
+            z, log_ratio, accepted = jax.vmap(of_chain)(carry.z, keys)
+            after = jnp.clip(log_step + moves.gain[j] * (jnp.mean(accepted) - chains.target_acceptance), SMALLEST, LARGEST)
+            added, acceptance = carry.added.at[j].set(moves.delta[j] * log_ratio), carry.acceptance.at[j].set(jnp.mean(accepted))
+            return Moved(z, added, acceptance, carry.log_step.at[j].set(after))
 
-        part = len(moves.delta)
-        return jax.lax.fori_loop(0, moves.count, move, (z, jnp.zeros((part, len(z)), z.dtype), jnp.zeros(part, z.dtype)))
+        nothing = jnp.zeros(PART, z.dtype)
+        return jax.lax.fori_loop(0, count, move, Moved(z, jnp.zeros((PART, len(z)), z.dtype), nothing, nothing))
 
-    return jax.vmap(one)(x, index, z, steps.log_steps)
-
-
-@eqx.filter_jit
-def rejuvenate(
-    chains: Chains, model: Model, prior: Distribution, x: Array, index: Int[Array, " data"], key: Key, z: Array, steps: Steps, count: int
-) -> Float[Array, "data chains dim"]:
-    """Codes after `count` moves at beta = 1: draws from the posterior stay draws from the posterior, less alike."""
-
-    def one(x, n, z, log_steps):
-        path = annealing_path(model, prior, x, chains.start)
-
-        def move(j, z):
-            keys = jax.vmap(lambda c: _key(key, n, c, j))(jnp.arange(chains.num_chains))
-            return jax.vmap(lambda z, key: _transition(chains, path, z, key, jnp.ones((), z.dtype), log_steps[-1])[0])(z, keys)
-
-        return jax.lax.fori_loop(0, count, move, z)
-
-    return jax.vmap(one)(x, index, z, steps.log_steps)
+    return jax.vmap(one)(x, keys, z, steps.log_steps)
 
 
-@eqx.filter_jit
-def tune(
-    chains: Chains,
-    model: Model,
-    prior: Distribution,
-    x: Array,
-    index: Int[Array, " data"],
-    key: Key,
-    betas: Float[Array, " grid"],
-    repeats: int,
-) -> Float[Array, "data grid"]:
-    """Logarithms of step sizes at some temperatures, for each datum: those at which `target_acceptance` of the moves are accepted.
+def tuned(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, betas: np.ndarray, repeats: int) -> Float[Array, "data grid"]:
+    """Logarithms of step sizes at some temperatures [grid], for each datum: those at which `target_acceptance` of the moves are accepted.
 
-    A few chains per datum go along the path; at each temperature they move `repeats` times, and after each move the step grows or shrinks by how far the
-    acceptance is from its target (Robbins & Monro). What is found is smoothed over neighbouring temperatures.
+    Chains go along the path; at each temperature they move `repeats` times, and after each move the step grows or shrinks by how far the acceptance is from
+    its target (Robbins & Monro 1951). What is found is smoothed over neighbouring temperatures.
+
+        tuned(chains, model, prior, x, keys, np.linspace(0.02, 1, 50), 2)
     """
-    few = min(TUNING_CHAINS, chains.num_chains)
-
-    def one(x, n):
-        path = annealing_path(model, prior, x, chains.start)
-        z = jax.vmap(lambda c: path.draw(_key(key, n, c, 0)))(jnp.arange(few))
-
-        def moves(beta, first, count, gain, z, log_step):
-            def move(j, carry):
-                z, log_step = carry
-                keys = jax.vmap(lambda c: _key(key, n, c, first + j + 1))(jnp.arange(few))
-                z, _, accepted = jax.vmap(lambda z, key: _transition(chains, path, z, key, beta, log_step))(z, keys)
-                return z, jnp.clip(log_step + gain * (jnp.mean(accepted) - chains.target_acceptance), SMALLEST, LARGEST)
-
-            return jax.lax.fori_loop(0, count, move, (z, log_step))
-
-        def at_temperature(carry, g):
-            carry = moves(betas[g], WARM_UP + g * repeats, repeats, SLOW, *carry)
-            return carry, carry[1]
-
-        log_step = jnp.asarray(-0.25 * jnp.log(z.shape[1]), z.dtype)
-        carry = moves(betas[0], 0, WARM_UP, FAST, z, log_step)
-        return _smoothed(jax.lax.scan(at_temperature, carry, jnp.arange(len(betas)))[1])
-
-    return jax.vmap(one)(x, index)
+    z = begin(chains, model, prior, x, keys)
+    visits = np.concatenate([np.full(WARM_UP, betas[0]), np.repeat(betas, repeats)])
+    gains = np.where(np.arange(len(visits)) < WARM_UP, FAST, SLOW)
+    moves = Moves.of(visits, number=1 + np.arange(len(visits)), gain=gains)
+    log_step, record = jnp.full((len(x), 1), -0.25 * np.log(z.shape[2]), z.dtype), []
+    for at in range(0, len(visits), PART):
+        found = advance(chains, model, prior, x, keys, z, Steps(log_step, jnp.zeros(1, z.dtype)), moves.part(at))
+        z, log_step = found.z, found.log_step[:, -1:]
+        record.append(found.log_step)
+    at_each = jnp.concatenate(record, axis=1)[:, WARM_UP + repeats - 1 :: repeats]
+    near = np.abs(np.arange(len(betas))[:, None] - np.arange(len(betas))) <= HALF_WINDOW
+    return at_each @ jnp.asarray(near.T / near.sum(axis=1), z.dtype)
 
 
 @eqx.filter_jit
@@ -169,27 +168,16 @@ def log_ratios(chains: Chains, model: Model, prior: Distribution, x: Array, z: F
     return jax.vmap(one)(x, z)
 
 
-def _transition(chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: Array, log_step: Array) -> tuple[Array, Array, Array]:
+def _transition(chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: Array, step: Array) -> tuple[Array, Array, Array]:
     """(the code after one move that leaves f_beta invariant, the log ratio before it, the probability with which the move was accepted)."""
     from blackjax.mcmc.hmc import HMCState, build_kernel
 
-    # The two terms apart: one pass of the decoder serves the weight and the first gradient, whatever the temperature was before.
-    log_ratio, ratio_gradient = jax.value_and_grad(path.log_ratio)(z)
-    log_start, start_gradient = jax.value_and_grad(path.log_start)(z)
-    state = HMCState(z, log_start + beta * log_ratio, start_gradient + beta * ratio_gradient)
-    key_move, key_jitter = jr.split(key)
-    step = jnp.exp(log_step) * jr.uniform(key_jitter, dtype=z.dtype, minval=1 - JITTER, maxval=1 + JITTER)
-    density = lambda z: path.log_start(z) + beta * path.log_ratio(z)  # noqa: E731
-    moved, info = build_kernel()(key_move, state, density, step, path.variance(beta), chains.num_leapfrog)  # pyright: ignore[reportArgumentType]
+    def density(z):
+        log_ratio = path.log_ratio(z)
+        return path.log_start(z) + beta * log_ratio, log_ratio
+
+    # One pass of the decoder serves the weight and the first gradient.
+    (log_density, log_ratio), gradient = jax.value_and_grad(density, has_aux=True)(z)
+    state = HMCState(z, log_density, gradient)
+    moved, info = build_kernel()(key, state, lambda z: density(z)[0], step, path.variance(beta), chains.num_leapfrog)  # pyright: ignore[reportArgumentType]
     return moved.position, log_ratio, jnp.asarray(info.acceptance_rate)
-
-
-def _smoothed(log_steps: Float[Array, " grid"]) -> Float[Array, " grid"]:
-    """The mean over each temperature and its neighbours."""
-    places = jnp.arange(len(log_steps))
-    near = jnp.abs(places[:, None] - places) <= HALF_WINDOW
-    return (near @ log_steps) / near.sum(axis=1)
-
-
-def _key(key: Key, datum: Array, chain: Array, step: PyTree) -> Key:
-    return jr.fold_in(jr.fold_in(jr.fold_in(key, datum), chain), step)

@@ -16,13 +16,13 @@ import jax.random as jr
 import numpy as np
 
 from jensen._files import npz_bytes, read_npz, write_atomically
-from jensen._types import Key
-from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, rejuvenate, tune
+from jensen._types import Array, Distribution, Key
+from jensen.evidence import _chains
+from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, chain_keys, tuned
 from jensen.model import Model
 from jensen.weights import pairs_at_a_time
 
-PART = 25  # temperatures in one call of a compiled program
-GRID, LEAST_TUNING = 100, 100  # temperatures at which a step size is sought, and the least number of moves in seeking
+GRID, LEAST_TUNING = 50, 50  # temperatures at which a step size is sought, and the least number of moves in seeking
 REJUVENATION = 50
 KEEP_SECONDS = 20.0
 CHUNK = {"cpu": 2048}
@@ -113,26 +113,28 @@ def anneal(
     kept = store.read()
     finished = {k: v for k, v in kept.items() if not k.startswith("part.") and k != "fingerprint"}
     done = len(finished.get("bad", ()))
+    moves = _upwards(betas) if codes is None else _downwards(betas)
     for start in range(done, len(data), lot):
         rows = np.minimum(np.arange(start, start + lot), len(data) - 1)
         x, numbers = jnp.asarray(data[rows]), jnp.asarray(index[rows])
+        keys = chain_keys(chains, numbers, key_moves)
         part = {k.removeprefix("part."): v for k, v in kept.items() if k.startswith("part.")} if start == done else {}
         if not part or len(part["z"]) != lot:
-            log_steps = tune(chains, model, prior, x, numbers, key_steps, jnp.asarray(grid, float), repeats)
+            log_steps = tuned(chains, model, prior, x, chain_keys(chains, numbers, key_steps), grid, repeats)
+            steps = Steps(log_steps, jnp.asarray(places, float))
             if codes is None:
-                z = begin(chains, model, prior, x, numbers, key_moves)
+                z = begin(chains, model, prior, x, keys)
             else:
-                z = jnp.broadcast_to(jnp.asarray(codes[rows])[:, None], (lot, chains.num_chains, codes.shape[1]))
-                z = rejuvenate(chains, model, prior, x, numbers, key_first, z, Steps(log_steps, jnp.asarray(places, float)), REJUVENATION)
+                z = _spread(chains, model, prior, x, chain_keys(chains, numbers, key_first), codes[rows], steps)
             part = _nothing_yet(lot, chains.num_chains, temperatures) | {"z": z, "log_steps": log_steps}
         steps = Steps(jnp.asarray(part["log_steps"]), jnp.asarray(places, float))
         z = jnp.asarray(part["z"])
-        for at in range(int(part["at"]), temperatures, PART):
-            z, added, acceptance = advance(chains, model, prior, x, numbers, key_moves, z, steps, _moves(betas, at, reverse=codes is not None))
-            count = min(PART, temperatures - at)
-            _enter(part, at, count, np.asarray(added, np.float64)[:, :count], np.asarray(acceptance)[:, :count])
-            part |= {"z": z, "at": np.array(at + count)}
-            on_progress(start * temperatures + min(lot, len(data) - start) * (at + count), len(data) * temperatures)
+        for at in range(int(part["at"]), temperatures, _chains.PART):
+            found = advance(chains, model, prior, x, keys, z, steps, moves.part(at))
+            z, after = found.z, at + found.added.shape[1]
+            _enter(part, at, np.asarray(found.added, np.float64), np.asarray(found.acceptance))
+            part |= {"z": z, "at": np.array(after)}
+            on_progress(start * temperatures + min(lot, len(data) - start) * after, len(data) * temperatures)
             store.keep({**finished, **{f"part.{k}": np.asarray(v) for k, v in part.items()}})
         finished = _added(finished, part, min(lot, len(data) - start), reverse=codes is not None)
         store.keep(finished, now=start + lot >= len(data))
@@ -141,20 +143,28 @@ def anneal(
 
 
 def tuning_grid(betas: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """(temperatures at which to seek a step size, their numbers in the schedule, moves at each): 100 of them, or all when there are fewer."""
+    """(temperatures at which to seek a step size, their numbers in the schedule, moves at each): 50 of them, or all when there are fewer."""
     places = np.unique(np.round(np.linspace(1, len(betas) - 1, min(GRID, len(betas) - 1))).astype(int))
     return betas[places], places, -(-LEAST_TUNING // len(places))
 
 
-def _moves(betas: np.ndarray, at: int, *, reverse: bool) -> Moves:
-    """The visits number `at`, at + 1, ... of a schedule: upwards, or from the end downwards."""
-    temperatures = len(betas) - 1
-    visits = np.minimum(np.arange(at, at + PART), temperatures - 1)
-    above = temperatures - visits if reverse else visits + 1
-    place = above - 1 if reverse else above
-    real = jnp.result_type(float)
-    delta = jnp.asarray(betas[above] - betas[above - 1], real)
-    return Moves(delta, jnp.asarray(betas[place], real), jnp.asarray(place), jnp.asarray(min(PART, temperatures - at)))
+def _upwards(betas: np.ndarray) -> Moves:
+    number = np.arange(1, len(betas))
+    return Moves.of(betas[1:], number=number, delta=np.diff(betas), place=number)
+
+
+def _downwards(betas: np.ndarray) -> Moves:
+    number = np.arange(len(betas) - 1, 0, -1)
+    return Moves.of(betas[number - 1], number=number, delta=np.diff(betas)[::-1], place=number - 1)
+
+
+def _spread(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, codes: np.ndarray, steps: Steps) -> Array:
+    """Chains that set out from one draw of each posterior, after moves at beta = 1: still draws from it, less alike."""
+    z = jnp.broadcast_to(jnp.asarray(codes)[:, None], (len(codes), chains.num_chains, codes.shape[1]))
+    moves = Moves.of(np.ones(REJUVENATION), number=np.arange(REJUVENATION), place=float(steps.places[-1]))
+    for at in range(0, REJUVENATION, _chains.PART):
+        z = advance(chains, model, prior, x, keys, z, steps, moves.part(at)).z
+    return z
 
 
 def _nothing_yet(lot: int, num_chains: int, temperatures: int) -> dict[str, Any]:
@@ -167,8 +177,9 @@ def _nothing_yet(lot: int, num_chains: int, temperatures: int) -> dict[str, Any]
     }
 
 
-def _enter(part: dict[str, Any], at: int, count: int, added: np.ndarray, acceptance: np.ndarray) -> None:
+def _enter(part: dict[str, Any], at: int, added: np.ndarray, acceptance: np.ndarray) -> None:
     """Enters what some temperatures added: weights in float64, whatever the device computes in."""
+    count = added.shape[1]
     so_far = part["log_w"][:, None] + np.cumsum(added, axis=1)
     part["log_w"] = so_far[:, -1]
     part["acceptance"][:, at : at + count] = acceptance

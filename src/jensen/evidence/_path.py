@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from jensen._types import Array, Distribution, Float, Key
@@ -69,7 +70,7 @@ def annealing_path(model: Model, prior: Distribution, x: Array, start: Start) ->
     return AnnealingPath(model, prior, x, begin, _scale(begin), _scale(posterior), start == "prior", unravel)
 
 
-def check_differentiable(model: Model, x: Array) -> None:
+def check_differentiable(model: Model, x: Array | np.ndarray) -> None:
     """Refuses codes that have no gradient.
 
     Raises:

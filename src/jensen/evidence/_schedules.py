@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 from scipy.special import expit
 
-from jensen._types import Array, Distribution, Key
-from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, log_ratios, tune
+from jensen._types import Distribution, Key
+from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, chain_keys, log_ratios, tuned
 from jensen.model import Model
 
 STEEPNESS = 4.0  # of the sigmoid, as in Wu et al. (2017)
@@ -53,30 +53,25 @@ def adaptive(
     """
     key_choice, key_steps, key_moves = jr.split(key, 3)
     chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:PILOT_DATA])
-    x, index = jnp.asarray(data[chosen]), jnp.asarray(chosen)
+    x, numbers = jnp.asarray(data[chosen]), jnp.asarray(chosen)
     pilot = Chains(PILOT_CHAINS, chains.num_leapfrog, chains.target_acceptance, chains.start)
     grid = np.linspace(0, 1, PILOT_GRID + 1)[1:]
-    log_steps = tune(pilot, model, prior, x, index, key_steps, jnp.asarray(grid, float), 2)
-    z = begin(pilot, model, prior, x, index, key_moves)
+    steps = Steps(tuned(pilot, model, prior, x, chain_keys(pilot, numbers, key_steps), grid, 2), jnp.asarray(grid, float))
+    keys = chain_keys(pilot, numbers, key_moves)
+    z = begin(pilot, model, prior, x, keys)
     betas = [0.0]
     while betas[-1] < 1:
         if len(betas) > MOST_PILOT:
             raise ValueError(f"target_ess={target_ess} asks for more than {MOST_PILOT} temperatures on this model; take a smaller one, such as 0.99.")
         step = _longest_step(np.asarray(log_ratios(pilot, model, prior, x, z), np.float64), 1 - betas[-1], target_ess)
         betas.append(min(1.0, betas[-1] + step))
-        move = Moves(jnp.zeros(1), jnp.full(1, betas[-1]), jnp.full(1, len(betas)), jnp.asarray(1))
-        # Steps are known along beta: the place of this temperature on that grid stands in for its number.
-        at = Steps(_at(log_steps, grid, betas[-1]), jnp.zeros(1))
-        z = advance(pilot, model, prior, x, index, key_moves, z, at, move)[0]
+        at = np.array(betas[-1:])
+        z = advance(pilot, model, prior, x, keys, z, steps, Moves.of(at, number=np.array([len(betas)]), place=at)).z
         on_temperature(betas[-1])
     asked = len(betas) - 1
     if asked > most:
         betas = list(np.interp(np.linspace(0, asked, most + 1), np.arange(asked + 1), betas))
     return np.asarray(betas), asked
-
-
-def _at(log_steps: Array, grid: np.ndarray, beta: float) -> Array:
-    return jnp.asarray(np.array([[np.interp(beta, grid, row)] for row in np.asarray(log_steps)]), log_steps.dtype)
 
 
 def _longest_step(log_ratio: np.ndarray, most: float, target: float) -> float:

@@ -1,7 +1,7 @@
 """Annealed importance sampling: log p(x) from chains that are led from q(z|x), or from the prior, to the posterior (Neal 2001; Wu et al. 2017).
 
-    z_0 ~ start,  z_t ~ HMC that leaves f_t = start (p(x, .) / start)^beta_t invariant,  log w = sum_t (beta_t - beta_{t-1}) log (p(x, z_{t-1}) / start(z_{t-1}))
-    E w = p(x)
+    z_0 ~ start,  z_t ~ HMC that leaves f_t = start (p(x, .) / start)^beta_t invariant
+    log w = sum_t (beta_t - beta_{t-1}) log (p(x, z_{t-1}) / start(z_{t-1})),  E w = p(x)
 
 A mean of weights is unbiased for p(x), so its logarithm lies below log p(x) in expectation, and comes nearer with every temperature and chain.
 """
@@ -42,8 +42,10 @@ class Annealed(AbstractEvidenceEstimator):
         target_ess: of `adaptive`: the share of the chains that each step from a temperature to the next leaves in effect.
         target_acceptance: what step sizes are tuned to, for each datum and temperature, in a run of its own before the weights are made.
 
-    A datum at which a density is not finite has no estimate; the others go on. Trusted is a datum whose chains moved (between 10% and 98% of moves accepted) and
-    a quarter of whose chains are in effect.
+    A result depends on neither the chunk nor the other data but for rounding; a long chain in float32 can carry rounding to a move that is accepted or not.
+
+    A datum at which a density is not finite has no estimate; the others go on. Trusted is one whose chains moved (10% to 98% of moves accepted) and of whose
+    chains a quarter are in effect.
 
         estimate_evidence(Annealed(num_temperatures=500), model, x, key).value  # nats per datum
     """
@@ -164,13 +166,13 @@ def faults(found: Annealing) -> tuple[str, ...]:
     if stuck.any():
         n = int(np.flatnonzero(stuck)[0])
         said.append(
-            f"acceptance collapsed for {int(stuck.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their chains hardly moved, and what they give is "
-            "importance sampling at best. Try more temperatures, or --set num_leapfrog=5."
+            f"acceptance collapsed for {int(stuck.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their chains hardly moved: what they give "
+            "is importance sampling at best. Try more temperatures, or --set num_leapfrog=5."
         )
     if creeping.any():
         n = int(np.flatnonzero(creeping)[0])
         said.append(
-            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their steps are as long as they may be "
-            "or too short to matter; a density that hardly depends on the code does this too."
+            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their steps are as long as they may "
+            "be and still short for their posteriors, so the chains creep. Try --set start=prior, or more leapfrog steps: --set num_leapfrog=50."
         )
     return tuple(said)

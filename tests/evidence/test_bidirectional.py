@@ -1,0 +1,74 @@
+"""Bidirectional annealing: below and above the exact log p(x) of simulated data, and what the gap between them promises."""
+
+import jax.random as jr
+import numpy as np
+import pytest
+
+import jensen
+import linear_gaussian
+from jensen.evidence import _bidirectional, bidirectional
+from jensen.evidence.annealed import Annealed
+
+KEY = jr.key(5)
+OFF = linear_gaussian.make(dimension=6, latent=3, stretch=0.7, shift=0.3)
+
+
+def exact_of_simulated(world, num_data):
+    data, _ = _bidirectional._simulated(world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], num_data)
+    return world.log_evidence(np.asarray(data))
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_sandwich_holds_log_p_of_x_and_closes_with_more_temperatures():
+    exact, gaps = exact_of_simulated(OFF, 60), []
+    for temperatures in (4, 60):
+        found = bidirectional(Annealed(num_samples=16, num_temperatures=temperatures), OFF.model, KEY, num_data=60)
+        low, high = found.lower - exact, found.upper - exact
+        assert low.mean() < 3 * low.std() / np.sqrt(60)
+        assert high.mean() > -3 * high.std() / np.sqrt(60)
+        assert np.mean(low <= 3 * found.lower_errors) >= 0.98
+        assert np.mean(high >= -3 * found.upper_errors) >= 0.98
+        assert found.gap == pytest.approx(np.mean(found.upper - found.lower))
+        # What the certificate promises: neither end is further from the truth, on average, than the gap.
+        assert -low.mean() <= found.gap + 3 * found.standard_error
+        gaps.append(found)
+    assert gaps[0].gap > 5 * gaps[0].standard_error  # with four temperatures there is something to certify
+    assert gaps[1].gap < 0.25 * gaps[0].gap
+    assert f"a gap of {gaps[1].gap:.3f} +-" in gaps[1].certifies
+    assert "no bound on real data" in gaps[1].certifies
+
+
+@pytest.mark.usefixtures("x64")
+def test_with_the_exact_posterior_there_is_no_gap():
+    world = linear_gaussian.make(orthogonal=True)
+    found = bidirectional(Annealed(num_samples=4, num_temperatures=5), world.model, KEY, num_data=5)
+    assert np.abs(found.gaps).max() < 1e-10
+
+
+def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("jensen.evidence._lots.KEEP_SECONDS", 0.0)
+    world, estimator, options = linear_gaussian.make(stretch=0.8), Annealed(num_samples=4, num_temperatures=30), {"num_data": 4, "chunk": 8}
+    whole = bidirectional(estimator, world.model, KEY, **options)
+    seen = []
+
+    def stop(done, total):
+        seen.append((done, total))
+        if len(seen) == 6:  # among the reverse chains
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bidirectional(estimator, world.model, KEY, **options, on_progress=stop, store=tmp_path)
+    assert seen[-1][0] > seen[-1][1] / 2
+    rest = []
+    found = bidirectional(estimator, world.model, KEY, **options, on_progress=lambda d, t: rest.append(d), store=tmp_path)
+    assert rest[0] == seen[-1][0]
+    assert (found.lower == whole.lower).all()
+    assert (found.upper == whole.upper).all()
+
+
+def test_too_little_is_refused():
+    model = jensen.vae((4, 4), latent_dim=3, encoder="bernoulli", prior="bernoulli", key=jr.key(0))
+    with pytest.raises(ValueError, match="codes of this model are binary"):
+        bidirectional(Annealed(), model, KEY)
+    with pytest.raises(ValueError, match="at least 2 data and 2 chains; got 1 and 16"):
+        bidirectional(Annealed(), OFF.model, KEY, num_data=1)
