@@ -1,5 +1,7 @@
 """Evidence: log p(x), with a standard error and a word on whether it can be trusted. Each file is one estimator."""
 
+import importlib
+
 from jensen._rooms import Room
 from jensen.evidence._base import AbstractEvidenceEstimator as AbstractEvidenceEstimator
 from jensen.evidence._bounds import BoundValue as BoundValue
@@ -14,9 +16,8 @@ evidence = Room(__name__, "evidence estimator")
 _of_room, __dir__ = evidence.attribute_access()
 
 
-def __getattr__(name: str):  # `bidirectional` brings the annealing programs with it; what does not anneal does not load them
-    if name in ("bidirectional", "Bidirectional"):
-        from jensen.evidence import _bidirectional
+LATER = {"bidirectional": "_bidirectional", "Bidirectional": "_bidirectional", "sandwich": "_sandwich", "Sandwich": "_sandwich", "Rung": "_sandwich"}
 
-        return getattr(_bidirectional, name)
-    return _of_room(name)
+
+def __getattr__(name: str):  # what brings the annealing programs with it is loaded when it is asked for
+    return getattr(importlib.import_module(f"jensen.evidence.{LATER[name]}"), name) if name in LATER else _of_room(name)

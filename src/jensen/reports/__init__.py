@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from jensen.anatomy import Account
     from jensen.datasets import Dataset
+    from jensen.evidence._sandwich import Sandwich
     from jensen.model import Model
 
 
@@ -143,6 +144,18 @@ def draw_signal(lines: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         raise ValueError("a picture of signal and noise wants at least one line; got none.")
     with styled():
         return line_art("gradients", _signal.describe(lines), lambda layout: _signal.draw_signal(lines, layout)).files
+
+
+def draw_sandwich(found: "Sandwich") -> dict[str, bytes]:
+    """Lower bounds climbing towards log p(x), and the bidirectional gap beside them, as {file name: bytes} of a PNG and an SVG file.
+
+    draw_sandwich(sandwich(model, data.test, jax.random.key(0)))["sandwich.png"]
+    """
+    from jensen.reports import _sandwich
+    from jensen.reports._style import line_art, styled
+
+    with styled():
+        return line_art("sandwich", _sandwich.describe_sandwich(found), lambda layout: _sandwich.draw_sandwich(found, layout)).files
 
 
 def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

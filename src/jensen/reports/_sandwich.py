@@ -1,0 +1,84 @@
+"""The sandwich: lower bounds climbing towards log p(x), and beside them forward and reverse chains on simulated data, on axes of the same scale."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, Layout, canvas, place, plain, quiet_axis
+
+if TYPE_CHECKING:
+    from jensen.evidence._sandwich import Sandwich
+
+
+def draw_sandwich(found: "Sandwich", layout: Layout) -> Figure:
+    """Two panels with the same number of nats to the inch, and below them acceptance and effective sample size along the temperatures."""
+    span = max(found.rungs[-1].value - found.rungs[0].value, found.bidirectional.gap if found.bidirectional else 0.0, 0.1)
+    panels = 2 if found.bidirectional else 1
+    rows = (panels if layout.narrow else 1) + 1
+    left, gap, height, between = 1.35, 1.0, 1.75, 0.95
+    width = layout.width - left - 0.2 if layout.narrow else (layout.width - left - gap - 0.2) / 2
+    figure = canvas(layout.width, rows * (height + between) + 0.1)
+    bottoms = [(rows - 1 - row) * (height + between) + 0.55 for row in range(rows)]
+    axes = place(figure, left, bottoms[0], width, height)
+    _rungs(axes, found, span)
+    if found.bidirectional:
+        second = place(figure, left, bottoms[1], width, height) if layout.narrow else place(figure, left + width + gap, bottoms[0], width, height)
+        _simulated(second, found, span)
+    below = place(figure, left, bottoms[-1], width if layout.narrow else layout.width - left - 0.2, height)
+    _along(below, found)
+    return figure
+
+
+def describe_sandwich(found: "Sandwich") -> str:
+    """The figure in words."""
+    said = "Lower bounds on log p(x): " + ", ".join(f"{r.name} {r.value:.3f} +- {r.standard_error:.3f}" for r in found.rungs) + "."
+    return said + (f" {found.bidirectional.certifies}" if found.bidirectional else "")
+
+
+def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
+    axes.set_title(f"{len(found.index)} data")
+    places = np.arange(len(found.rungs))[::-1]
+    for at, rung in zip(places, found.rungs, strict=True):
+        colour = ORANGE if rung.name == "annealed" else BLUE
+        axes.errorbar(rung.value, at, xerr=2 * np.nan_to_num(rung.standard_error), fmt="o", color=colour, markersize=6, capsize=3)
+        axes.annotate(plain(round(rung.value, 2)), (rung.value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+    axes.set_yticks(places, [rung.name.replace(", ", "\n") for rung in found.rungs])
+    _scale(axes, (found.rungs[0].value + found.rungs[-1].value) / 2, span, len(found.rungs))
+
+
+def _simulated(axes: Axes, found: "Sandwich", span: float) -> None:
+    both = found.bidirectional
+    assert both is not None
+    axes.set_title(f"{len(both.lower)} simulated data: gap {plain(round(both.gap, 3))} \N{PLUS-MINUS SIGN} {plain(round(both.standard_error, 3))}")
+    low, high = float(np.nanmean(both.lower)), float(np.nanmean(both.upper))
+    axes.axvspan(low, high, color=PALE)
+    for at, value, colour in ((0, low, ORANGE), (1, high, GREEN)):
+        axes.plot(value, at, "o", color=colour, markersize=6)
+        axes.annotate(plain(round(value, 2)), (value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+    axes.set_yticks([0, 1], ["forward\nlower", "reverse\nupper"])
+    _scale(axes, (low + high) / 2, span, 2)
+
+
+def _scale(axes: Axes, middle: float, span: float, rows: int) -> None:
+    axes.set_xlim(middle - 0.65 * span, middle + 0.65 * span)
+    axes.set_ylim(-0.6, rows - 0.3)
+    axes.set_xlabel("nats per datum")
+    axes.grid(axis="x")
+    quiet_axis(axes.xaxis, ticks=4)
+
+
+def _along(axes: Axes, found: "Sandwich") -> None:
+    """Acceptance and ESS against the share of the temperatures that is done: where a schedule is too coarse, one of them falls."""
+    curves = found.annealed.curves
+    share = np.arange(1, len(curves["beta"]) + 1) / len(curves["beta"])
+    axes.set_title("along the temperatures")
+    axes.plot(share, curves["acceptance"], color=BLUE, label="moves accepted")
+    axes.plot(share, curves["ess"], color=ORANGE, label="chains in effect")
+    axes.plot(share, curves["beta"], color=MUTED, linestyle="--", linewidth=1, label="beta")
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the temperatures")
+    axes.legend(loc="lower right", ncols=1)
+    axes.grid(axis="y")
