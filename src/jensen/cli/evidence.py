@@ -31,7 +31,7 @@ def evidence(
     num_samples: Annotated[int | None, typer.Option(help="Samples per datum.", show_default="the estimator's: 5000 for importance")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="An option of the estimator, until_trusted=true; may be repeated.", show_default=False),
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the estimator; may be repeated.", show_default=False),
     ] = None,
     split: Split = "test",
     data: OtherData = None,

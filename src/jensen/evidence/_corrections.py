@@ -26,8 +26,8 @@ def summarise_corrected(log_w: np.ndarray, *, smooth: bool, correction: str) -> 
 def pareto_smoothed(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(log-weights [data, S] whose largest are the quantiles of the Pareto tail fitted to them, k-hat [data]) (Vehtari et al. 2024).
 
-    The weights outside the tail, and so the scale, stay what they are. Raw weights are kept where there is nothing to fit: fewer than 25 samples, an equal tail,
-    or so many weights of 0 that the tail is most of what is left.
+    The weights outside the tail, and so the scale, stay what they are. Raw weights are kept where there is nothing to fit: fewer than 25 samples, an equal
+    tail, or so many weights of 0 that the tail is most of what is left.
 
         pareto_smoothed(log_w)[0]
     """

@@ -1,6 +1,5 @@
 """Sums over grids of one or two dimensions: where the mass of a density lies, and its logarithm on a grid there."""
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,9 +68,9 @@ def box_of(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def grid_of_mass(log_density: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, *, search: int, points: int) -> Grid:
     """The box in which a density is within DEPTH nats of its maximum, with `points` points along each axis.
 
-    From a box that is known to hold the most of it: what a grid of `search` points along each axis finds high enough is the next box, with a cell to spare, until
-    the box stays. A point's neighbours say how steep the density is, hence how high it can be between them: so a narrow mode between points is not lost. Where
-    the density has not ended at an edge the box grows.
+    From a box that is known to hold the most of it: what a grid of `search` points along each axis finds high enough is the next box, with a cell to spare,
+    until the box stays. A point's neighbours say how steep the density is, hence how high it can be between them: so a narrow mode between points is not lost.
+    Where the density has not ended at an edge the box grows.
 
     Raises:
         ValueError: a density that is 0 on the whole grid.

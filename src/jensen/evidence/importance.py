@@ -37,8 +37,8 @@ class Importance(AbstractEvidenceEstimator):
             for a bias that vanishes with S; no lower bound any more. A datum with fewer than 25 samples keeps its weights.
         defensive: a in [0, 1): the proposal (1 - a) q(z|x) + a p(z), the component of each sample drawn at random (Hesterberg 1995; Owen & Zhou 2000). Exactly
             unbiased still, and no weight exceeds max p(x|z) / a; the weights' second moment is at most 1 / (1 - a) times that with q alone.
-        correction: "jackknife" takes the first-order bias -Var(w) / (2 S p(x)^2) off the log of the mean weight (Nowozin 2018, JVI-1): the bias falls from O(1/S) to
-            O(1/S^2); no lower bound any more, and the variance may rise a little.
+        correction: "jackknife" takes the first-order bias -Var(w) / (2 S p(x)^2) off the log of the mean weight (Nowozin 2018, JVI-1): the bias falls from
+            O(1/S) to O(1/S^2); no lower bound any more, and the variance may rise a little.
         target_error: double a datum's samples until its standard error is at most so many nats. Where k-hat is high that error is too small itself:
             then set `until_trusted` too.
         until_trusted: double a datum's samples until k-hat is at most its threshold. Either target stops by looking at the draws, which costs a small bias.
@@ -85,8 +85,7 @@ class Importance(AbstractEvidenceEstimator):
             raise ValueError(f"importance: correction must be none or jackknife; got {self.correction!r}.")
         if self.smooth and self.correction == "jackknife":
             raise ValueError(
-                "importance: smooth and correction=jackknife both correct for the largest weights, and the jackknife of smoothed ones is not known "
-                "to help; choose one."
+                "importance: smooth and correction=jackknife both correct for the largest weights, and nothing is known of the two together; choose one."
             )
         if self.target_error is not None and not (self.target_error > 0 and math.isfinite(self.target_error)):
             raise ValueError(f"importance: target_error is a standard error in nats and must be positive and finite; got {self.target_error}. Try 0.05.")

@@ -29,15 +29,16 @@ NOTE = "Standard errors are discretisation errors: the difference to the grid of
 
 
 class Quadrature(AbstractEvidenceEstimator):
-    """The integral over z on a grid of `num_samples` points along each axis, where p(x, z) is within 40 nats of its maximum. Codes of one level, continuous, of one
-    or two dimensions. The model is evaluated in its own precision, sums are taken in float64.
+    """The integral over z on a grid of `num_samples` points along each axis, where p(x, z) is within 40 nats of its maximum. Codes of one level, continuous, of
+    one or two dimensions. The model is evaluated in its own precision, sums are taken in float64.
 
-    `standard_errors` holds the discretisation error, the difference to the grid of every second point; nothing here is random but where the mass is looked for. A
-    datum is trusted where that is below 0.01 nats and the density ends within the grid. k-hat is -inf; `effective_samples` are (sum p)^2 / sum p^2 of the grid's
-    points; the cost is num_samples^d decoded codes for each datum, and some thousands to find the mass.
+    `standard_errors` holds the discretisation error, the difference to the grid of every second point, no Monte Carlo error; random is only where the mass is
+    looked for. A datum is trusted where it is below 0.01 nats and the density ends within the grid. k-hat is -inf; `effective_samples` are (sum p)^2 / sum p^2
+    of the grid's points. The cost is num_samples^d decoded codes for each datum, and some thousands to find the mass.
 
     Raises:
-        ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels or of more than two dimensions, or a density that is NaN or +inf.
+        ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels or of more than two dimensions, or a density that is NaN or
+            +inf.
 
         estimate_evidence(Quadrature(num_samples=256), model, x, key).values  # nats
     """
@@ -77,7 +78,8 @@ def kl_to_posterior(
 ) -> np.ndarray:
     """KL(q(z|x) || p(z|x)) of every datum, nats [N]: the Jensen gap log p(x) - ELBO, without a random error.
 
-    E_q[log q(z|x) - log p(x, z)] on a grid of `num_samples` points along each axis where q is within 40 nats of its maximum, plus log p(x) on the posterior's grid.
+    E_q[log q(z|x) - log p(x, z)] on a grid of `num_samples` points along each axis where q is within 40 nats of its maximum, plus log p(x) on the grid of the
+    posterior.
 
     Args:
         model: of one level of continuous codes, of one or two dimensions.
@@ -87,7 +89,8 @@ def kl_to_posterior(
         on_progress: called with the number of data done and N.
 
     Raises:
-        ValueError: no data, fewer than 16 points, codes as `Quadrature` refuses them, or a grid too coarse for a datum (0.01 nats from that of half its resolution).
+        ValueError: no data, fewer than 16 points, codes that `Quadrature` refuses, or a grid too coarse for a datum (0.01 nats from that of half its
+            resolution).
 
         kl_to_posterior(model, data.test)
     """
@@ -119,7 +122,7 @@ class _Densities:
         self.dimensions = _dimensions(model, data)
         self._block = chunk_or_default(chunk, model, data)
         self._prior = model.prior(model.encoder)
-        self._from_prior = np.asarray(jax.vmap(self._prior.sample)(jr.split(jr.fold_in(key, len(data)), DRAWS)), np.float64)
+        self._from_prior = np.asarray(_draws(self._prior, jr.fold_in(key, len(data))), np.float64)
 
     def __call__(self, n: int, points: np.ndarray, *, joint: bool) -> np.ndarray:
         """The log densities at points [P, d] for datum n, nats, float64 [P]."""
@@ -142,7 +145,7 @@ class _Densities:
         return grid_of_mass(lambda at: self(n, at, joint=joint), *box_of(draws), search=SEARCH[self.dimensions], points=points)
 
     def _from_proposal(self, n: int) -> np.ndarray:
-        return np.asarray(_draws(self._model, jnp.asarray(self._data[n]), jr.fold_in(self._key, n)), np.float64)
+        return np.asarray(_posterior_draws(self._model, jnp.asarray(self._data[n]), jr.fold_in(self._key, n)), np.float64)
 
 
 @eqx.filter_jit
@@ -156,8 +159,12 @@ def _log_density(model: Model, prior: Distribution, x: Array, points: Array, blo
 
 
 @eqx.filter_jit
-def _draws(model: Model, x: Array, key: Key) -> Array:
-    return jax.vmap(model.encoder(x).sample)(jr.split(key, DRAWS))
+def _posterior_draws(model: Model, x: Array, key: Key) -> Array:
+    return _draws(model.encoder(x), key)
+
+
+def _draws(distribution: Distribution, key: Key) -> Array:
+    return jax.vmap(distribution.sample)(jr.split(key, DRAWS))
 
 
 def _check_points(num_samples: int) -> None:
