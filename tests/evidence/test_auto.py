@@ -113,7 +113,7 @@ def test_discrete_codes_keep_importance_sampling_and_the_note_says_why(annealed)
 
 
 def test_options_are_those_of_importance_sampling():
-    with pytest.raises(ValueError, match="until_trusted wants at least 25 samples.*got num_samples 20"):
+    with pytest.raises(ValueError, match=r"until_trusted wants at least 25 samples.*got num_samples 20"):
         Auto(num_samples=20)
-    with pytest.raises(ValueError, match="max_samples must be at least num_samples, 5000.*got 400"):
+    with pytest.raises(ValueError, match=r"max_samples must be at least num_samples, 5000.*got 400"):
         Auto(num_samples=5000, max_samples=400)

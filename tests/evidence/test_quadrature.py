@@ -134,7 +134,7 @@ def test_what_a_grid_cannot_hold_is_refused():
         refused(
             jensen.vae((3,), latent_dim=2, prior="bernoulli", encoder="bernoulli", key=jr.key(0)),
             x,
-            "continuous codes, those of this model are binary",
+            "continuous codes, .* are binary",
             function,
         )
     with pytest.raises(ValueError, match="at least 16; got 15"):
@@ -152,7 +152,7 @@ def test_what_a_grid_cannot_hold_is_refused():
 def test_a_kl_whose_grid_is_too_coarse_is_refused():
     """Student's t with 3 degrees of freedom is within 40 nats of its maximum for thousands of scales."""
     model = jensen.vae((3,), latent_dim=1, encoder={"name": "student_t", "df": 3.0}, key=jr.key(0))
-    with pytest.raises(ValueError, match="grids of datum 0 are too coarse.*num_samples = 32"):
+    with pytest.raises(ValueError, match=r"grids of datum 0 are too coarse.*num_samples = 32"):
         kl_to_posterior(model, np.zeros((1, 3), np.float32), num_samples=32)
 
 

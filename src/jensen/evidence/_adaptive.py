@@ -1,7 +1,7 @@
 """As many samples for each datum as it needs: doubled for the data that have not met a target, up to a largest number.
 
 Sample s of datum n is the same draw however it is scheduled, and whether a datum has met the target is decided by its own weights, so its estimate depends on
-neither chunk, order nor the other data. The log-weights of the data in flight are kept, LOG_WEIGHTS numbers, since k-hat needs all of them.
+neither chunk, order nor the other data. The log-weights of the data in flight are kept, about LOG_WEIGHTS numbers, since k-hat needs all of them.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class Target(eqx.Module):
             parts.append([_compared("k-hat", k, threshold, ".2f") if np.isfinite(k) else "equal weights" for k in pareto_k])
         if self.standard_error is not None:
             met &= standard_errors <= self.standard_error
-            parts.append([_compared("standard error", e, self.standard_error, ".2g") for e in standard_errors])
+            parts.append([_compared("standard error", e, self.standard_error, ".3g") for e in standard_errors])
         return met, np.array([f"{', '.join(texts)} at {samples} samples" for texts in zip(*parts, strict=True)])
 
 
@@ -82,8 +82,9 @@ def estimate_adaptively(
     chunk = chunk_or_default(chunk, model, data)
     calls = -(-estimator.num_samples // min(chunk, estimator.num_samples))
     block = -(-estimator.num_samples // calls)  # the same shape in every round: nothing is compiled twice
-    group = min(max(1, chunk // block), len(data))
-    window = group * max(1, LOG_WEIGHTS // estimator.max_samples // group)
+    in_flight = max(1, LOG_WEIGHTS // estimator.max_samples)
+    group = min(max(1, chunk // block), in_flight, len(data))
+    window = in_flight // group * group
     prior = model.prior(model.encoder)
 
     def drawn(rows: np.ndarray, first: int) -> np.ndarray:
@@ -99,8 +100,7 @@ def estimate_adaptively(
         rows = np.arange(start, min(start + window, len(data)))
         log_w, size = np.empty((len(rows), 0)), estimator.num_samples
         while len(rows):
-            while log_w.shape[1] < size:
-                log_w = np.concatenate([log_w, drawn(rows, log_w.shape[1])], axis=1)
+            log_w = np.concatenate([log_w, *(drawn(rows, first) for first in range(log_w.shape[1], size, block))], axis=1)
             found = summarise(log_w[:, :size])
             met, texts = target.verdicts(found[1], found[3], size)
             settled = met | (size >= estimator.max_samples)
