@@ -11,6 +11,7 @@ from jensen.evidence._record import Evidence as Evidence
 from jensen.evidence._record import evidence_of_log_weights as evidence_of_log_weights
 from jensen.evidence._record import pareto_k as pareto_k
 from jensen.evidence._record import pareto_k_threshold as pareto_k_threshold
+from jensen.evidence.quadrature import kl_to_posterior as kl_to_posterior
 
 evidence = Room(__name__, "evidence estimator")
 _of_room, __dir__ = evidence.attribute_access()

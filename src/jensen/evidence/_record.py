@@ -110,15 +110,31 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
     if log_w.shape[1] < 25:  # no tail of five to fit
         return out
     for n, row in enumerate(np.asarray(log_w, np.float64)):
-        tail = np.sort(row)[-max(5, min(len(row) // 5, int(3 * len(row) ** 0.5))) :]
-        # Rounding makes equal float32 weights differ by 1e-6 nats: no tail at all, but enough to fit noise to.
-        if tail[-1] - tail[0] < 1e-5 * max(1.0, abs(tail[-1]) * 0.01):
+        if equal_tail(row):
             out[n] = -np.inf
         else:
             # Weights of few discrete codes are equal by the dozen: the fit then divides by 0 on its way to a k near 0, which is what so short a tail has.
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
     return out
+
+
+def tail_size(samples: int) -> int:
+    """How many of the largest weights are the tail: min(S / 5, 3 sqrt S), at least 5 (Vehtari et al. 2024).
+
+    tail_size(10_000)  # 300
+    """
+    return max(5, min(samples // 5, int(3 * samples**0.5)))
+
+
+def equal_tail(log_w: np.ndarray) -> bool:
+    """Whether the largest of one datum's log-weights [S] are equal but for rounding.
+
+    equal_tail(np.zeros(100))  # True
+    """
+    tail = np.sort(log_w)[-tail_size(len(log_w)) :]
+    # Rounding makes equal float32 weights differ by 1e-6 nats: no tail at all, but enough to fit noise to.
+    return bool(tail[-1] - tail[0] < 1e-5 * max(1.0, abs(tail[-1]) * 0.01))
 
 
 def evidence_of_log_weights(log_w: np.ndarray, *, estimator: str = "Importance") -> Evidence:
@@ -131,7 +147,15 @@ def evidence_of_log_weights(log_w: np.ndarray, *, estimator: str = "Importance")
 
 def summarise_log_weights(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
     """(values, standard errors, effective samples, k-hat), per datum."""
+    return (*mean_weight(log_w), pareto_k(log_w))
+
+
+def mean_weight(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(log of the mean weight, its standard error by the delta method, effective samples) of log-weights [data, S], per datum.
+
+    mean_weight(np.zeros((1, 100)))  # ([0.0], [0.0], [100.0])
+    """
     samples = log_w.shape[1]
     value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
     relative = np.exp(log_w - value[:, None])  # w / mean(w)
-    return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1), pareto_k(log_w)
+    return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1)

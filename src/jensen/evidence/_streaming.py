@@ -46,21 +46,44 @@ def stream_log_weights(estimator: MakesLogWeights, model: Model, data: np.ndarra
         raise ValueError("no data: the evidence of an empty split is undefined.")
     done = 0
     for log_w in _stream(estimator, model, data, key, chunk):
-        bad = np.isnan(log_w) | (log_w == np.inf)
-        if bad.any():
-            n, s = (int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(f"the log-weight of datum {done + n}, sample {s}, is {log_w[n, s]}: the model gives no finite density there.")
+        check_log_weights(log_w, np.arange(done, done + len(log_w)), 0)
         done += len(log_w)
         yield log_w
+
+
+def check_log_weights(log_w: np.ndarray, data: np.ndarray, first: int) -> None:
+    """Refuses a log-weight [data, S] that is NaN or +inf; `data` are the data's numbers, `first` that of the first sample.
+
+    Raises:
+        ValueError: names the datum and the sample.
+
+        check_log_weights(np.zeros((2, 10)), np.array([4, 7]), 0)
+    """
+    bad = np.isnan(log_w) | (log_w == np.inf)
+    if bad.any():
+        n, s = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"the log-weight of datum {data[n]}, sample {first + s}, is {log_w[n, s]}: the model gives no finite density there.")
+
+
+def chunk_or_default(chunk: int | None, model: Model, data: np.ndarray) -> int:
+    """`chunk`, or as many pairs of datum and sample as the decoder's arrays and the device allow at a time.
+
+    Raises:
+        ValueError: a chunk below 1.
+
+        chunk_or_default(None, model, data)  # 2048 for dense layers on a CPU
+    """
+    if chunk is None:
+        return pairs_at_a_time(model, data[0], DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK))
+    if chunk < 1:
+        raise ValueError(f"chunk must be at least 1; got {chunk}.")
+    return chunk
 
 
 def _stream(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
     """float64 log-weights [some data, S], in the order of the data."""
     samples = estimator.num_samples
-    if chunk is None:
-        chunk = pairs_at_a_time(model, data[0], DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK))
-    if chunk < 1:
-        raise ValueError(f"chunk must be at least 1; got {chunk}.")
+    chunk = chunk_or_default(chunk, model, data)
     block = min(samples, max(1, chunk // 4)) if samples * 2 > chunk else samples
     group = max(1, chunk // block)
     groups = max(1, ROWS_PER_CALL // (group * samples))

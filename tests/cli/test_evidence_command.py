@@ -1,0 +1,94 @@
+"""`jensen evidence` with the options of its estimators: what it takes, refuses, prints and keeps."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from jensen import cli
+
+QUICK = ["--epochs", "2", "--hidden", "8", "--set", "account.num_samples=20", "--set", "account.num_draws=2", "--latent-dim", "2"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two latent dimensions on 60 small binary data."""
+    folder = tmp_path_factory.mktemp("evidence")
+    np.save(folder / "data.npy", (np.random.default_rng(0).random((200, 6)) < 0.3).astype(np.float32))
+    assert cli.run(["fit", str(folder / "data.npy"), "--out", str(folder / "run"), *QUICK]) == 0
+    return str(folder / "run")
+
+
+def call(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = cli.run(list(arguments))
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_the_plain_case_has_its_two_lines(run, capsys):
+    code, out, _ = call(capsys, "evidence", run, "--num-samples", "60")
+    assert code == 0
+    first, second = out.splitlines()
+    assert re.fullmatch(r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 60 samples, 20 test data\)", first)
+    assert re.match(r"k-hat is above 0\.44 for \d+\.\d% of the data", second)
+    assert "(importance, 5000 samples," in call(capsys, "evidence", run)[1]  # the estimator's own default
+
+
+def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):
+    options = ["--set", "target_error=0.002", "--set", "max_samples=1600", "--set", "defensive=0.1", "--num-samples", "50"]
+    code, out, _ = call(capsys, "evidence", run, *options, "--json", "--out", str(tmp_path / "a.npz"))
+    assert code == 0
+    found = json.loads(out)
+    assert call(capsys, "evidence", run, *options, "--out", str(tmp_path / "a.csv"))[0] == 0
+    with np.load(tmp_path / "a.npz") as kept:
+        samples, reasons = kept["samples"], kept["reasons"]
+        assert found["samples"] == {"min": samples.min(), "median": np.median(samples), "max": samples.max()}
+        assert found["num_samples"] == samples.max()
+        assert found["methods"] == {"importance": 1.0}
+        assert any("Defensive proposal: 0.9 q(z|x) + 0.1 p(z)" in note for note in found["notes"])
+        assert all(f"at {s} samples" in reason for s, reason in zip(samples, reasons))
+        assert ((kept["standard_error"] <= 0.002) | (samples == 1600)).all()
+        with (tmp_path / "a.csv").open() as file:
+            table = list(csv.DictReader(file))
+        np.testing.assert_allclose([float(row["value"]) for row in table], kept["value"], rtol=1e-8)
+        assert [row["reasons"] for row in table] == list(reasons)
+        assert [row["methods"] for row in table] == ["importance"] * 20
+        assert [float(row["trusted"]) for row in table] == list(kept["trusted"])
+    out = call(capsys, "evidence", run, *options)[1]
+    spread = found["samples"]
+    told = f"{spread['min']} to {spread['max']} samples, median" if spread["min"] < spread["max"] else f"{spread['max']} samples"
+    assert told in out
+    assert "note: Defensive proposal" in out
+
+
+def test_quadrature_agrees_and_is_not_judged_by_k_hat(run, capsys):
+    code, out, _ = call(capsys, "evidence", run, "--estimator", "quadrature", "--set", "num_samples=64")
+    assert code == 0
+    assert "(quadrature, 4096 samples, 20 test data)" in out
+    assert "k-hat" not in out
+    assert "not to be trusted for 0.0% of the data." in out
+    assert "note: Standard errors are discretisation errors" in out
+    exact, sampled = (json.loads(call(capsys, "evidence", run, "--estimator", e, "--json")[1]) for e in ("quadrature", "importance"))
+    assert abs(exact["value"] - sampled["value"]) < 5 * sampled["standard_error"] + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "smoth=true"], "has no option 'smoth' .did you mean 'smooth'"),
+        (["--set", "smooth=perhaps"], "--set smooth: .*boolean.*got 'perhaps'"),
+        (["--set", "target_error=small"], "--set target_error: .*number.*got 'small'"),
+        (["--set", "correction=jacknife"], "--set correction: .*'none' or 'jackknife'.*got 'jacknife'"),
+        (["--set", "defensive=2"], r"defensive .*\[0, 1\); got 2"),
+        (["--set", "smooth"], "--set wants .*key=value"),
+        (["--set", "num_samples=100", "--num-samples", "100"], "num_samples is given twice"),
+        (["--estimator", "monte_carlo", "--set", "smooth=true"], "'monte_carlo' has no option 'smooth'.*its options: num_samples"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(run, capsys, arguments, message):
+    code, out, err = call(capsys, "evidence", run, *arguments)
+    assert code == 2
+    assert re.search(message, " ".join(err.split())), err
+    assert out == ""
