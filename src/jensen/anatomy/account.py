@@ -21,12 +21,12 @@ import numpy as np
 from jensen._types import Key
 from jensen.anatomy._lines import LINES, MEANING, Line, check_closure, level_names, line_from_data, line_from_draws
 from jensen.anatomy.bits import bits_record, dimensions_in_bits
-from jensen.anatomy.gaps import Gaps, inference_gaps
+from jensen.anatomy.gaps import Gaps, check_gaps, inference_gaps
 from jensen.anatomy.joint_information import JointInformation, joint_information
 from jensen.anatomy.surgery import log_n, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
-from jensen.evidence import Evidence, estimate_evidence, family_of, pareto_k_threshold
+from jensen.evidence import Evidence, estimate_evidence, pareto_k_threshold
 from jensen.evidence.importance import Importance
 from jensen.model import Model
 
@@ -245,8 +245,8 @@ def account(
     _check_data(model, data)
     key_surgery, key_evidence = jr.split(key)
     key_joint, key_gaps = jr.fold_in(key, 2), jr.fold_in(key, 3)
-    if gaps is not None and len(data):  # refused before anything takes long
-        family_of(model, gap_family, data[0])
+    if gaps is not None:  # refused before anything takes long
+        check_gaps(model, data, gaps, gap_family)
     report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
     cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))

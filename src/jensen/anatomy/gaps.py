@@ -3,15 +3,16 @@
     log p(x) - ELBO(q)  =  [log p(x) - ELBO(q*)]  +  [ELBO(q*) - ELBO(q)]
         Jensen gap            approximation gap       amortisation gap
 
-q* is the best posterior of a family for this datum alone (`evidence.refine`), q the encoder's. The first part wants a richer family, the second a better encoder.
+q* is the best posterior of a family for this datum alone (`evidence.refine`), q the encoder's. The first part wants a richer family, the second a better
+encoder.
 
-Which family: 'own' is the encoder's. For a diagonal normal that is all diagonal normals, as in the paper; for full normals all full normals. A Student's t is moved
-and scaled elementwise and keeps its degrees of freedom; a flow gets more layers; a posterior of several levels is moved and scaled as a whole, over its conditionals.
-Another family ('diagonal', 'full', 'flow') says what those maps of q could reach: the approximation gap is then theirs.
+Which family: 'own' is the encoder's. For a diagonal normal that is all diagonal normals, as in the paper; for full normals all full normals. A Student's t is
+moved and scaled elementwise and keeps its degrees of freedom; a flow gets more layers; a posterior of several levels is moved and scaled as a whole, over its
+conditionals. Another family ('diagonal', 'full', 'flow') says what those maps of q could reach: the approximation gap is then theirs.
 
-The amortisation gap is the mean over draws of q of log p(x, T(z)) + log |det T| - log p(x, z), a paired difference; ELBO(q*) is the ELBO plus that, so that the two
-parts sum to the Jensen gap exactly. q* is found by noisy steps and chosen on other draws than these: the amortisation gap is too low in expectation rather than too
-high, and what it lacks is in the approximation gap.
+The amortisation gap is the mean over draws of q of log p(x, T(z)) + log |det T| - log p(x, z), a paired difference; ELBO(q*) is the ELBO plus that, so that the
+two parts sum to the Jensen gap exactly. q* is found by noisy steps and chosen on other draws than these: the amortisation gap is too low in expectation rather
+than too high, and what it lacks is in the approximation gap.
 """
 
 from collections.abc import Callable
@@ -99,9 +100,13 @@ class Gaps:
     @staticmethod
     def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Gaps":
         """The record that `to_json` and `arrays` describe."""
-        kept = ("value", "standard_error", "data_error")
-        lines = {n: Line(*(values[n][k] for k in kept), arrays[f"gaps.{n}"], arrays[f"gaps.{n}.error"]) for n in LINES}
-        return Gaps(**{k: values[k] for k in ("family", "own", "of", "non_finite")}, index=arrays["gaps.index"], **lines)
+
+        def line(name: str) -> Line:
+            v = values[name]
+            return Line(v["value"], v["standard_error"], v["data_error"], arrays[f"gaps.{name}"], arrays[f"gaps.{name}.error"])
+
+        whole = {k: values[k] for k in ("family", "own", "of", "non_finite")}
+        return Gaps(index=arrays["gaps.index"], **whole, **{name: line(name) for name in LINES})  # pyright: ignore[reportArgumentType]
 
     def variables(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
         """name -> (values [of], attributes), NaN where a datum is not among these: what an xarray Dataset over all data holds."""
@@ -148,17 +153,20 @@ def inference_gaps(
 
         inference_gaps(model, data.test, key, evidence=acc.evidence, elbo=acc.elbo, rows=500).amortisation_gap.value
     """
-    for name, value, least in [("rows", rows, 1), ("num_draws", num_draws, 2), ("chunk", chunk, 1)]:
+    chosen = check_gaps(model, data, rows, family)
+    for name, value, least in [("num_draws", num_draws, 2), ("chunk", chunk, 1)]:
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}; got {value}.")
     if not len(data) == len(evidence.per_datum) == len(elbo.per_datum):
-        raise ValueError(f"evidence and ELBO are of {len(evidence.per_datum)} and {len(elbo.per_datum)} data; the data are {len(data)}. Take those of one account.")
-    chosen = family_of(model, family, data[0])
+        raise ValueError(
+            f"evidence and ELBO are of {len(evidence.per_datum)} and {len(elbo.per_datum)} data; the data are {len(data)}. Take those of one account."
+        )
     key_choice, key_data = jr.split(key)
     n = min(rows or len(data), len(data))
     index = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:n])
     pairs = pairs_at_a_time(model, data[0], PAIRS.get(jax.default_backend(), PAIRS_ELSEWHERE))
-    chunk = min(chunk or max(1, pairs // options.get("num_samples", 16)), n)
+    most = min(chunk or max(1, pairs // options.get("num_samples", 16)), n)
+    chunk = -(-n // -(-n // most))  # chunks of one size, with the least to pad
     options |= {"family": chosen, "block": max(1, pairs // chunk)}
     prior = model.prior(model.encoder)
     columns = []
@@ -171,9 +179,24 @@ def inference_gaps(
     return _gaps(chosen, chosen == family_of(model, "own", data[0]), index, evidence, elbo, np.asarray(gains, np.float64), non_finite > 0)
 
 
+def check_gaps(model: Model, data: np.ndarray, rows: int | None, family: str) -> str:
+    """The family meant, once it is certain that there are gaps to be had.
+
+    Raises:
+        ValueError: no data, rows below 1, an unknown family, or discrete codes.
+
+        check_gaps(model, data.test, 500, "own")  # 'diagonal'
+    """
+    if len(data) == 0:
+        raise ValueError("no data: an empty split has no gaps.")
+    if rows is not None and rows < 1:
+        raise ValueError(f"gaps: how many data to take must be at least 1; got {rows}.")
+    return family_of(model, family, data[0])
+
+
 def _gaps(family: str, own: bool, index: np.ndarray, evidence: Line, elbo: Line, gains: np.ndarray, met: np.ndarray) -> Gaps:
     """The record, from the gains [n, draws] and whether values that are not finite were met at a datum."""
-    lost = ~np.isfinite(gains).all(axis=1)
+    lost = np.logical_not(np.isfinite(gains).all(axis=1))
     gains = np.where(lost[:, None], 0.0, gains)  # the encoder's own posterior is kept there
     log_p, bound = (line_from_data(line.per_datum[index], line.per_datum_error[index]) for line in (evidence, elbo))
     amortisation = line_from_draws(gains)

@@ -6,8 +6,8 @@ T starts at the identity and acts in units of q. Adam climbs with fresh draws at
 scored on draws that stay the same, and kept only if it is better than the best so far by more than the standard error of the paired difference: so noise is
 not taken for progress, and the amortised posterior, where it cannot be improved, stays.
 
-The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed parameters of T. It costs T^-1, which all families have in closed
-form, and has no variance where q' is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can win
+The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed parameters of T. It costs T^-1, which all families have in
+closed form, and has no variance where q' is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can win
 (docs/results.md).
 """
 
@@ -156,14 +156,15 @@ def refinement(
         gain = found - climber.scores
         better = jnp.mean(gain) > jnp.maximum(jnp.std(gain) / num_scored**0.5, LEAST)  # never where the gain is NaN
         finite = jnp.isfinite(jnp.mean(found))
-        kept = climber.best
+        kept: Any = climber.best
         return jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             _Climber(bijection, moments, mean, found, climber.rate, jnp.asarray(0), climber.windows + 1, climber.non_finite),
             _Climber(kept, adam.init(kept), kept, climber.scores, climber.rate / 2, climber.misses + 1, climber.windows + 1, climber.non_finite + ~finite),
         )
 
-    first, none = start.bijection, jnp.asarray(0)
+    first: Any = start.bijection
+    none = jnp.asarray(0)
     climber = _Climber(first, adam.init(first), first, scores(first), jnp.asarray(rate, start.loc.dtype), none, none, none)
     climber = jax.lax.while_loop(lambda c: (c.windows < max_windows) & (c.misses < patience), climb, climber)
     return Refinement(moved(climber.best), climber.windows, climber.non_finite)
