@@ -89,7 +89,7 @@ def account_of(
             num_draws=num_draws or settings.get("num_draws"),
             aggregated_over=aggregated_over or _at_most(settings.get("aggregated_over"), dataset, split),
             gaps=gaps or settings.get("gaps"),
-            gap_family=gap_family or settings.get("gap_family", "own"),
+            gap_family=gap_family or settings.get("gap_family") or "own",
             fingerprint=dataset.fingerprint(split),
             remarks=tuple(f"Training: {w}" for w in ([f"the objective was {run.objective}."] if run.objective else []) + list(run.outcome.warnings)),
             on_progress=bar.advance,

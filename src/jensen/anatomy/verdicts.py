@@ -91,8 +91,7 @@ def _parts(gaps: "Gaps", richer: str) -> str:
     of_family = "" if gaps.own else f" or one of {own}"
     remedies = {
         "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win at most that",
-        "amortisation_gap": f"of {{}} by which the encoder misses that best member, a better encoder{of_family}: a larger network "
-        "(--set encoder_network.hidden=[600,600]), longer training (--epochs)",
+        "amortisation_gap": f"of {{}} by which the encoder misses that best member, a better encoder{of_family}: a larger network, longer training",
     }
     said = []
     for name, remedy in remedies.items():

@@ -53,7 +53,7 @@ class Pushforward(eqx.Module):
 
     def log_prob(self, value: Latent) -> Array:
         """log q'(value), by the bijection backwards; leading axes of codes are kept."""
-        event = jax.eval_shape(self.base.sample, jr.key(0))
+        event = jax.eval_shape(lambda key: self.base.sample(key), jr.key(0))  # a bound method would be compared by its arrays
         one = self._log_prob
         for _ in range(jnp.ndim(jax.tree.leaves(value)[0]) - len(jax.tree.leaves(event)[0].shape)):
             one = jax.vmap(one)

@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import optax
 
 from jensen._rooms import nearest
@@ -46,7 +47,7 @@ class Refinement(eqx.Module):
     non_finite: Array
 
 
-def family_of(model: Model, family: str, x: Array) -> str:
+def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     """The family of maps meant: 'own' becomes that of the model's encoder; others are checked.
 
     Raises:
@@ -62,7 +63,7 @@ def family_of(model: Model, family: str, x: Array) -> str:
         raise ValueError(f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps.")
     if family != "own":
         return family
-    levels = isinstance(jax.eval_shape(posterior.sample, jr.key(0)), tuple)
+    levels = isinstance(jax.eval_shape(lambda key: posterior.sample(key), jr.key(0)), tuple)
     name = "" if model.recipe is None else model.recipe.values["encoder"]["name"]
     return "diagonal" if levels else OWN_FAMILY.get(name, "diagonal")
 

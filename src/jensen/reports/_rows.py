@@ -95,7 +95,7 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
         if name == "index_information":
             meaning += f" At most {main.ceiling}."
         if main.gaps is not None and name in main.gaps.lines:
-            meaning += f" {main.gaps.where.capitalize()}."
+            meaning += f" Best of the {main.gaps.where}."
         rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
     return rows
 
