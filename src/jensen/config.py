@@ -74,11 +74,14 @@ class ModelConfig(_Section):
 
 class AccountConfig(_Section):
     """Importance samples per datum for the evidence, and posterior draws per datum for the other lines (by default 1 to 16, by the size of the data), and
-    how many of the data q(z) is taken over (by default all, or as many as can be afforded)."""
+    how many of the data q(z) is taken over (by default all, or as many as can be afforded); on how many data the Jensen gap is split (by default on none),
+    and by posteriors of which family (by default the encoder's own)."""
 
     num_samples: Annotated[int, Field(ge=2)] = 1000
     num_draws: Annotated[int, Field(ge=1)] | None = None
     aggregated_over: Annotated[int, Field(ge=2)] | None = None
+    gaps: Annotated[int, Field(ge=1)] | None = None
+    gap_family: Literal["own", "diagonal", "full", "flow"] | None = None
 
 
 class RecordConfig(_Section):

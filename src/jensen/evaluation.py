@@ -71,8 +71,11 @@ def account_of(
     num_samples: int | None = None,
     num_draws: int | None = None,
     aggregated_over: int | None = None,
+    gaps: int | None = None,
+    gap_family: str | None = None,
 ) -> Account:
-    """The account of a run on a split of its data (or of another data set), stored in the run folder unless `store` is false."""
+    """The account of a run on a split of its data (or of another data set), stored in the run folder unless `store` is false. What is None is the run's
+    setting."""
     dataset = dataset or run.dataset
     settings = run.config.get("account", {})
     seed = int(run.config.get("seed", 0)) if seed is None else seed
@@ -85,6 +88,8 @@ def account_of(
             num_samples=num_samples or settings.get("num_samples", 1000),
             num_draws=num_draws or settings.get("num_draws"),
             aggregated_over=aggregated_over or _at_most(settings.get("aggregated_over"), dataset, split),
+            gaps=gaps or settings.get("gaps"),
+            gap_family=gap_family or settings.get("gap_family") or "own",
             fingerprint=dataset.fingerprint(split),
             remarks=tuple(f"Training: {w}" for w in ([f"the objective was {run.objective}."] if run.objective else []) + list(run.outcome.warnings)),
             on_progress=bar.advance,

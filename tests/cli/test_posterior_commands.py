@@ -30,3 +30,19 @@ def test_from_fit_to_codes(tmp_path, capsys, encoder):
     assert cli.run(["fit", "digits", "--out", str(tmp_path / "other"), "--set", f"encoder.name={encoder}", "--gradient", "closed_form_kl", *SIZE]) == (
         0 if encoder == "full_normal" else 2
     )
+
+
+def test_the_gaps_from_configuration_and_from_options(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.run(["fit", "digits", "--out", str(run), "--set", "account.gaps=3", *SIZE]) == 0
+    said = capsys.readouterr().out
+    assert "- amortisation" in said and "diagonal family, on a random 3 of the 360 data" in " ".join(said.split())
+    stored = json.loads((run / "accounts" / "test.json").read_text())["gaps"]
+    assert (stored["family"], stored["own"], stored["n"], stored["of"]) == ("diagonal", True, 3, 360)
+    assert cli.run(["account", str(run), "--json", "--gaps", "5", "--gap-family", "full"]) == 0
+    found = json.loads(capsys.readouterr().out)["gaps"]
+    assert (found["family"], found["own"], found["n"]) == ("full", False, 5)
+    whole = found["approximation_gap"]["value"] + found["amortisation_gap"]["value"]
+    assert found["jensen_gap"]["value"] == pytest.approx(whole, abs=1e-9)
+    assert cli.run(["account", str(run), "--gaps", "5", "--gap-family", "fulll"]) == 2
+    assert "did you mean 'full'?" in capsys.readouterr().err

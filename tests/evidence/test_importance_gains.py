@@ -187,3 +187,27 @@ def test_options_out_of_range_are_refused(options, message):
 def test_another_correction_is_refused_by_name():
     with pytest.raises(ValueError, match="correction must be one of none, jackknife; got 'jacknife'"):
         evidence.build("importance", {"correction": "jacknife"}, {})
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_refined_proposal_agrees_with_the_closed_form_and_spreads_its_weights_less():
+    world = linear_gaussian.make(dimension=6, latent=3, stretch=0.6, shift=0.4)
+    x = world.data(12, seed=3)
+    found = {
+        name: estimate_evidence(Importance(num_samples=400, **options), world.model, x, jax.random.key(4))
+        for name, options in {"encoder": {}, "diagonal": {"proposal": "refined"}, "full": {"proposal": "refined", "family": "full"}}.items()
+    }
+    for name in ("diagonal", "full"):
+        z = (found[name].values - world.log_evidence(x)) / found[name].standard_errors
+        assert np.abs(z).max() < 5, name
+    # relative variance of the weights: S / ess - 1; that of a full normal on a normal posterior is 0
+    spread = {name: np.mean(400 / e.effective_samples - 1) for name, e in found.items()}
+    assert spread["full"] < 0.1 * spread["diagonal"] < 0.1 * spread["encoder"]
+    assert "diagonal family" in found["diagonal"].notes[0]
+    alone = estimate_evidence(Importance(num_samples=400, proposal="refined"), world.model, x[:2], jax.random.key(4), chunk=100)
+    assert np.abs(alone.values - found["diagonal"].values[:2]).max() < 1e-6
+
+
+def test_a_family_without_a_refined_proposal_is_refused():
+    with pytest.raises(ValueError, match="family 'full' is that of a refined proposal; set proposal=refined too"):
+        Importance(family="full")

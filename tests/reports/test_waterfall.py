@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from _worlds import account_of
 
-from jensen.anatomy import Account, Line
+from jensen.anatomy import Account, Gaps, Line
+from jensen.reports._rows import account_rows
 from jensen.reports._style import NARROW, WIDE, styled
 from jensen.reports._waterfall import describe, draw_waterfall, drawable, segments, value_text, window
 
@@ -69,6 +70,50 @@ def test_a_negative_estimate_of_a_divergence_is_drawn_as_it_is():
     step = segments(flipped)[0][1]
     assert step.end == step.start + 0.2
     assert value_text(step).startswith("+0.200")
+
+
+def split(account, *, rows=None):
+    """The account with its Jensen gap split 1 : 3, on all the data or the first few."""
+    index = np.arange(rows or account.n)
+
+    def part(share):
+        gap = account.jensen_gap
+        return Line(share * gap.value, gap.standard_error, gap.data_error, share * gap.per_datum[index], gap.per_datum_error[index])
+
+    gaps = Gaps("diagonal", True, index, account.n, part(1.0), part(0.25), part(0.75), part(1.0), 0)
+    return Account(**{**vars(account), "gaps": gaps})
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_the_jensen_gap_falls_in_two_steps_where_all_data_have_them(account, layout):
+    found = split(account)
+    gap = account.jensen_gap.value
+    first, second = segments(found)
+    assert [row.name for row in first] == ["evidence", "approximation_gap", "amortisation_gap", "elbo"]
+    assert [row.name for row in second] == ["reconstruction", "index_information", "marginal_kl", "elbo"]
+    assert first[2].end == pytest.approx(account.elbo.value, abs=1e-9)
+    with styled():
+        axes = draw_waterfall(found, layout).axes[0]
+    assert np.allclose([-bar.get_width() for bar in axes.patches][:2], [gap / 4, 3 * gap / 4])
+    assert "\N{MINUS SIGN} amortisation gap" in {text.get_text() for text in axes.texts}
+    assert f"(the approximation gap {round(gap / 4, 2):.5g} and the amortisation gap {round(3 * gap / 4, 2):.5g})" in describe(found)
+
+
+def test_a_subset_leaves_the_waterfall_as_it_is(account):
+    assert segments(split(account, rows=7)) == segments(account)
+    assert describe(split(account, rows=7)) == describe(account)
+
+
+def test_the_rows_of_the_table_hold_the_parts_and_say_where(account):
+    main = split(account, rows=7)
+    rows = {row.name: row for row in account_rows({"test": main, "other": split(account), "without": account})}
+    row = rows["amortisation_gap"]
+    assert row.value == pytest.approx(0.75 * account.jensen_gap.value)
+    assert row.beside[0].difference == pytest.approx(0, abs=1e-12)
+    assert row.beside[1] is None
+    assert "Best of the diagonal family, on a random 7 of the 60 data" in row.meaning
+    assert list(rows)[:5] == ["evidence", "jensen_gap", "approximation_gap", "amortisation_gap", "elbo"]
+    assert "amortisation_gap" not in {row.name for row in account_rows({"test": account, "other": main})}
 
 
 def test_no_waterfall_of_an_infinite_evidence():

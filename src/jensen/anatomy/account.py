@@ -21,6 +21,7 @@ import numpy as np
 from jensen._types import Key
 from jensen.anatomy._lines import LINES, MEANING, Line, check_closure, level_names, line_from_data, line_from_draws
 from jensen.anatomy.bits import bits_record, dimensions_in_bits
+from jensen.anatomy.gaps import Gaps, check_gaps, inference_gaps
 from jensen.anatomy.joint_information import JointInformation, joint_information
 from jensen.anatomy.surgery import log_n, surgery
 from jensen.anatomy.units import active_units
@@ -50,6 +51,7 @@ class Account:
         fingerprint: of the data, so that two accounts can be compared datum by datum; empty when unknown.
         aggregated_over: how many data q(z) is the mixture of. All N as a rule; None means that too. With fewer (where all pairs of a draw and a datum would
             take too long), I(n; z) is that of so many random data, a lower value than that of all N in expectation, and the marginal KL is the rest.
+        gaps: the Jensen gap split into approximation and amortisation, where that was asked for.
         dimensions: the numbers in one datum if its likelihood is customarily reported in bits per dimension, otherwise None.
     """
 
@@ -74,6 +76,7 @@ class Account:
     joint_information: JointInformation | None = None
     dimensions: int | None = None
     aggregated_over: int | None = None
+    gaps: Gaps | None = None
 
     @property
     def bits_per_dimension(self) -> dict[str, Any] | None:
@@ -110,8 +113,8 @@ class Account:
         return out
 
     def line(self, name: str) -> Line:
-        """The line called `name`."""
-        return self.lines[name]
+        """The line called `name`, those of the gaps included."""
+        return (self.lines | ({} if self.gaps is None else self.gaps.lines))[name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `jensen account RUN --json` prints."""
@@ -126,6 +129,7 @@ class Account:
             "log_n": self.log_n,
             **lines,  # pyright: ignore[reportArgumentType]
             **({} if self.dimensions is None else {"bits_per_dimension": self.bits_per_dimension}),
+            **({} if self.gaps is None else {"gaps": self.gaps.to_json()}),
             "active_units": self.active_units,
             "latent_dim": self.latent_dim,
             "pareto_k": self.pareto_k,
@@ -141,6 +145,7 @@ class Account:
         """The values per datum, as they are kept in a run folder."""
         out = {name: line.per_datum for name, line in self.lines.items()}
         out |= {f"{name}.error": line.per_datum_error for name, line in self.lines.items()}
+        out |= {} if self.gaps is None else self.gaps.arrays()
         return out | {"pareto_k": self.evidence_estimate.pareto_k, "effective_samples": self.evidence_estimate.effective_samples}
 
     @staticmethod
@@ -149,7 +154,7 @@ class Account:
         lines = {
             name: Line(values[name]["value"], values[name]["standard_error"], values[name]["data_error"], arrays[name], arrays[f"{name}.error"])
             for name in arrays
-            if f"{name}.error" in arrays
+            if f"{name}.error" in arrays and not name.startswith("gaps.")
         }
         joint = values.get("joint_information")
         estimate = Evidence(arrays["evidence"], arrays["evidence.error"], arrays["effective_samples"], arrays["pareto_k"], values["num_samples"], "Importance")
@@ -167,6 +172,7 @@ class Account:
             fingerprint=values["fingerprint"],
             aggregated_over=values.get("aggregated_over"),  # accounts of earlier versions do not say
             dimensions=values.get("bits_per_dimension", {}).get("dimensions"),
+            gaps=Gaps.from_json(values["gaps"], arrays) if "gaps" in values else None,
         )
 
     def to_dataset(self) -> "xarray.Dataset":
@@ -181,6 +187,8 @@ class Account:
             meaning = MEANING.get(name, f"KL of level {name.removeprefix('kl_')}")
             attributes = {"units": "nats", "long_name": meaning, "value": line.value, "standard_error": line.standard_error}
             variables[name] = ("datum", line.per_datum, attributes | {"data_error": line.data_error})
+        for name, (values, attributes) in ({} if self.gaps is None else self.gaps.variables()).items():
+            variables[name] = ("datum", values, attributes)
         variables["pareto_k"] = ("datum", self.evidence_estimate.pareto_k)
         variables["effective_samples"] = ("datum", self.evidence_estimate.effective_samples)
         attributes = {"split": self.split, "n": self.n, "log_n": self.log_n, "active_units": self.active_units, "verdicts": "\n".join(self.verdicts)}
@@ -201,6 +209,8 @@ def account(
     num_samples: int = 1000,
     num_draws: int | None = None,
     aggregated_over: int | None = None,
+    gaps: int | None = None,
+    gap_family: str = "own",
     fingerprint: str = "",
     remarks: tuple[str, ...] = (),
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -216,6 +226,8 @@ def account(
         num_draws: posterior draws per datum for every other line; by default as many as the surgery affords (1 to 16).
         aggregated_over: take q(z) over random subsets of so many data; by default over all N, or as many as can be afforded (see `anatomy.aggregated`): for
             normal posteriors that is all, for those of a flow a few thousand.
+        gaps: split the Jensen gap on so many data, chosen at random (all, where there are no more); by default it is not split.
+        gap_family: of the posteriors that the split refines: 'own' (the encoder's), 'diagonal', 'full' or 'flow' (see `anatomy.gaps`).
         fingerprint: of the data, kept for `compare`.
         remarks: further verdicts, e.g. about the training.
         on_progress: called with what is being done, how much is done, and the total.
@@ -224,14 +236,17 @@ def account(
         An `Account`.
 
     Raises:
-        ValueError: no data, values outside the likelihood's support, posteriors that cannot be stacked, or densities that are not finite.
+        ValueError: no data, values outside the likelihood's support, posteriors that cannot be stacked, densities that are not finite, or gaps asked of
+            discrete codes.
 
         print(jensen.account(model, data.test, key=jax.random.key(0)))
     """
     data = np.asarray(data)
     _check_data(model, data)
     key_surgery, key_evidence = jr.split(key)
-    key_joint = jr.fold_in(key, 2)
+    key_joint, key_gaps = jr.fold_in(key, 2), jr.fold_in(key, 3)
+    if gaps is not None:  # refused before anything takes long
+        check_gaps(model, data, gaps, gap_family)
     report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
     cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
@@ -252,6 +267,10 @@ def account(
     lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = line_from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
+    parts = None
+    if gaps is not None:
+        measured: dict[str, Any] = {"evidence": lines["evidence"], "elbo": lines["elbo"], "rows": gaps, "family": gap_family}
+        parts = inference_gaps(model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a))
     prior, encoder = ("" if model.recipe is None else model.recipe.values[part]["name"] for part in ("prior", "encoder"))
     found = Account(
         split=split,
@@ -266,6 +285,7 @@ def account(
         joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
         dimensions=dimensions_in_bits(model),
         aggregated_over=cut.aggregated_over,
+        gaps=parts,
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 

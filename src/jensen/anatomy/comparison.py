@@ -3,9 +3,13 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from jensen.anatomy._lines import OF_Q_Z
 from jensen.anatomy.account import Account
-from jensen.anatomy.table import ROWS, table_rows
+from jensen.anatomy.table import GAP_ROWS, ROWS, table_rows
+
+GAPS = tuple(name for name, _, _ in GAP_ROWS)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first
     Raises:
         ValueError: the accounts are of different data points.
 
-    I(n; z) and the marginal KL are left out where the two accounts take q(z) over different numbers of data.
+    I(n; z) and the marginal KL are left out where the two accounts take q(z) over different numbers of data, the parts of the Jensen gap where they are not of
+    the same data; a family of posteriors may differ, as each encoder has its own.
 
         print(compare(run_a.account, run_b.account))
     """
@@ -79,8 +84,16 @@ def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first
     rows = table_rows(first) if first.levels.keys() == second.levels.keys() else ROWS
     if over[0] != over[1]:  # I(n; z) of fewer data is lower by that alone
         rows = tuple(row for row in rows if row[0] not in OF_Q_Z)
+    if not _same_gaps(first, second):
+        rows = tuple(row for row in rows if row[0] not in GAPS)
     for name, _, _ in rows:
         a, b = first.line(name), second.line(name)
         d = b.per_datum - a.per_datum
         lines[name] = Difference(a.value, b.value, float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan)
     return Comparison(names, first.split, first.n, lines, rows)
+
+
+def _same_gaps(first: Account, second: Account) -> bool:
+    """Whether both Jensen gaps are split, on the same data."""
+    one, other = first.gaps, second.gaps
+    return one is not None and other is not None and np.array_equal(one.index, other.index) and one.own == other.own

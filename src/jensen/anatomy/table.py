@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jensen.anatomy.account import Account
+    from jensen.anatomy.gaps import Gaps
 
 ROWS = (
     ("evidence", "log p(x)", "importance sampling; lower in expectation"),
@@ -19,18 +20,29 @@ ROWS = (
 )
 
 
+GAP_ROWS = (
+    ("approximation_gap", "    - approximation", "what a richer family of q could win"),
+    ("amortisation_gap", "    - amortisation", "what a better encoder could win"),
+)
+
+
 def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
-    """(name, label, meaning) of every line of this account: ROWS, with a line for each level of a model of several.
+    """(name, label, meaning) of every line of this account: ROWS, with the two parts of the Jensen gap where it is split, and with a line for each level of a
+    model of several.
 
     table_rows(acc)[0]  # ('evidence', 'log p(x)', ...)
     """
+    rows = ROWS
+    if account.gaps is not None:
+        subset = "" if account.gaps.complete else f", on {account.gaps.n} of the data"
+        rows = (*ROWS[:2], *((name, label, meaning + subset) for name, label, meaning in GAP_ROWS), *ROWS[2:])
     if not account.levels:
-        return ROWS
+        return rows
     top = len(account.levels)
     levels = [(f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})") for n in range(1, top)]
     levels.append((f"kl_z{top}", f"      - KL of z{top}", f"= I(n; z{top}) + marginal KL"))
     out: list[tuple[str, str, str]] = []
-    for name, label, meaning in ROWS:
+    for name, label, meaning in rows:
         if name == "index_information":
             out += [*levels, (name, f"          - I(n; z{top})", meaning)]
         elif name == "marginal_kl":
@@ -56,6 +68,8 @@ def table(account: "Account") -> str:
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
         out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+    if account.gaps is not None:
+        out += ["", *textwrap.wrap(_gaps_note(account.gaps), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)]
     bits = account.bits_per_dimension
     if bits is not None:
         out += ["", f"  in bits per dimension ({bits['dimensions']} dimensions; lower is better):"]
@@ -73,3 +87,8 @@ def table(account: "Account") -> str:
         "",
     ]
     return "\n".join(out + [textwrap.fill(v, 100, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts])
+
+
+def _gaps_note(gaps: "Gaps") -> str:
+    odd = f" At {gaps.non_finite} of them the search met values that are not finite, and kept the best before." if gaps.non_finite else ""
+    return f"The Jensen gap is split at the best posterior of each datum: {gaps.where}; its ELBO is {gaps.refined_elbo.value:.3f}.{odd}"

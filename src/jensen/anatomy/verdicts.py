@@ -2,15 +2,17 @@
 
 Thresholds: the code is barely used when I(n; z) < 5% of log N, and saturated when it is above 95%; the prior is named when the marginal KL is above 0.5
 nats, 5% of the average KL and 3 standard errors; the posterior when the Jensen gap is above 1 nat or 5% of |ELBO|, and 3 standard errors; the evidence is not
-trusted when k-hat is too high for more than 5% of the data.
+trusted when k-hat is too high for more than 5% of the data. Where the Jensen gap is split, a part is named when it is above a quarter of the gap (on the same
+data) and 3 standard errors, and an approximation gap 3 standard errors below 0 says that log p(x) is too low.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jensen.anatomy.account import Account
+    from jensen.anatomy.gaps import Gaps
 
-BARELY_USED, SATURATED, UNTRUSTED = 0.05, 0.95, 0.05
+BARELY_USED, SATURATED, UNTRUSTED, PART = 0.05, 0.95, 0.05, 0.25
 
 
 # What to try for the prior line, by the prior that is there already.
@@ -26,11 +28,11 @@ BETTER_PRIOR = {
 
 
 # What to try for the posterior line, by the encoder that is there already.
-BETTER_POSTERIOR = {
-    "diagonal_normal": "a richer posterior (--set encoder.name=full_normal, or flow) or a better encoder",
-    "student_t": "a richer posterior (--set encoder.name=full_normal, or flow) or a better encoder",
-    "full_normal": "a richer posterior (--set encoder.name=flow) or a better encoder",
-    "flow": "more layers (--set encoder.num_layers=8) or a better encoder",
+RICHER_POSTERIOR = {
+    "diagonal_normal": "a richer posterior (--set encoder.name=full_normal, or flow)",
+    "student_t": "a richer posterior (--set encoder.name=full_normal, or flow)",
+    "full_normal": "a richer posterior (--set encoder.name=flow)",
+    "flow": "more layers (--set encoder.num_layers=8)",
 }
 
 
@@ -62,10 +64,17 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
             f"Prior: the marginal KL is {marginal.value:.2f} +- {marginal.standard_error:.2f} of {average.value:.2f} nats of KL: with this encoder, a better "
             f"prior can win at most that ({BETTER_PRIOR.get(prior, '--prior vamp, --prior mixture')})."
         )
-    if gap.value > max(min(1.0, 0.05 * abs(account.elbo.value)), 3 * gap.standard_error):
+    if account.gaps is not None and account.gaps.approximation_gap.value < -3 * account.gaps.approximation_gap.standard_error:
         said.append(
-            f"Posterior: the Jensen gap is {gap.value:.2f} +- {gap.standard_error:.2f} nats: "
-            f"{BETTER_POSTERIOR.get(encoder, 'a richer posterior or a better encoder')} can win at most that; a tighter "
+            f"Evidence too low: the best posterior of each datum has an ELBO {-account.gaps.approximation_gap.value:.2f} +- "
+            f"{account.gaps.approximation_gap.standard_error:.2f} nats above the estimate of log p(x), which it cannot exceed. Try more samples "
+            f"(jensen account RUN --num-samples {10 * account.evidence_estimate.num_samples})."
+        )
+    if gap.value > max(min(1.0, 0.05 * abs(account.elbo.value)), 3 * gap.standard_error):
+        richer = RICHER_POSTERIOR.get(encoder, "a richer posterior")
+        parts = f"{richer} or a better encoder can win at most that" if account.gaps is None else _parts(account.gaps, richer)
+        said.append(
+            f"Posterior: the Jensen gap is {gap.value:.2f} +- {gap.standard_error:.2f} nats: {parts}; a tighter "
             "bound in training reaches for it too (--bound iwae --num-samples 10)."
         )
     if not said:
@@ -74,3 +83,20 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
             f"{max(gap.value, 0):.2f} (the Jensen gap), and the code is used. What is left lies in the decoder and in the data."
         )
     return tuple(said)
+
+
+def _parts(gaps: "Gaps", richer: str) -> str:
+    """What can win which part of the Jensen gap."""
+    own = "its family" if gaps.own else f"the {gaps.family} family"
+    of_family = "" if gaps.own else f" or one of {own}"
+    remedies = {
+        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win at most that",
+        "amortisation_gap": f"of {{}} by which the encoder misses that best member, a better encoder{of_family}: a larger network, longer training",
+    }
+    said = []
+    for name, remedy in remedies.items():
+        line = gaps.lines[name]
+        if line.value > max(PART * gaps.jensen_gap.value, 3 * line.standard_error):
+            said.append(remedy.format(f"{line.value:.2f} +- {line.standard_error:.2f}"))
+    where = "" if gaps.complete else f" (on {gaps.n} of the data)"
+    return "; ".join(said) + where if said else f"{richer} or a better encoder can win at most that"

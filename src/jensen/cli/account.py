@@ -25,6 +25,12 @@ def account(
     aggregated_over: Annotated[
         int | None, typer.Option(min=2, help="Take q(z) over random subsets of so many data.", show_default="the run's, or all that can be afforded")
     ] = None,
+    gaps: Annotated[
+        int | None, typer.Option(min=1, help="Split the Jensen gap into approximation and amortisation, on so many data.", show_default="the run's, or not")
+    ] = None,
+    gap_family: Annotated[
+        str | None, typer.Option(help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.", show_default="the run's, or own")
+    ] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz.", show_default=False)] = None,
@@ -38,9 +44,8 @@ def account(
     from jensen.cli.output import write_arrays
     from jensen.evaluation import account_of
 
-    found = account_of(
-        opened, split, dataset=dataset, seed=seed, store=data is None, num_samples=num_samples, num_draws=num_draws, aggregated_over=aggregated_over
-    )
+    numbers = {"num_samples": num_samples, "num_draws": num_draws, "aggregated_over": aggregated_over, "gaps": gaps, "gap_family": gap_family}
+    found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, **numbers)
     if out:
         write_arrays(out, found.arrays())
     print_json(found.to_json()) if json else print(found)

@@ -1,6 +1,7 @@
 """Distributions that numpyro lacks, or has in a slower or less exact form; numpyro.distributions is the vocabulary for all others."""
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
+from jensen.distributions.bijections import BIJECTIONS as BIJECTIONS
 from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.categorical import Categorical as Categorical
 from jensen.distributions.code_kind import CONTINUOUS as CONTINUOUS
@@ -31,6 +32,8 @@ from jensen.distributions.moments import scale_of as scale_of
 from jensen.distributions.negative_binomial import NegativeBinomial as NegativeBinomial
 from jensen.distributions.one_hot_categorical import OneHotCategorical as OneHotCategorical
 from jensen.distributions.poisson import Poisson as Poisson
+from jensen.distributions.pushforward import Pushforward as Pushforward
+from jensen.distributions.pushforward import pushforward as pushforward
 from jensen.distributions.stacked import Stacked as Stacked
 from jensen.distributions.stacked import concatenate as concatenate
 from jensen.distributions.stacked import stack as stack

@@ -11,6 +11,11 @@ from jensen.evidence._record import Evidence as Evidence
 from jensen.evidence._record import evidence_of_log_weights as evidence_of_log_weights
 from jensen.evidence._record import pareto_k as pareto_k
 from jensen.evidence._record import pareto_k_threshold as pareto_k_threshold
+from jensen.evidence._refinement import FAMILIES as FAMILIES
+from jensen.evidence._refinement import Refinement as Refinement
+from jensen.evidence._refinement import family_of as family_of
+from jensen.evidence._refinement import refine as refine
+from jensen.evidence._refinement import refinement as refinement
 from jensen.evidence.quadrature import kl_to_posterior as kl_to_posterior
 
 evidence = Room(__name__, "evidence estimator")

@@ -43,12 +43,12 @@ class Moves(NamedTuple):
     is not that of the schedule but follows the acceptance from move to move.
     """
 
-    delta: np.ndarray
-    beta: np.ndarray
-    number: np.ndarray
-    place: np.ndarray
-    gain: np.ndarray
-    stretch: np.ndarray
+    delta: Any
+    beta: Any
+    number: Any
+    place: Any
+    gain: Any
+    stretch: Any
 
     @staticmethod
     def of(
@@ -180,4 +180,4 @@ def _transition(chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: A
     (log_density, log_ratio), gradient = jax.value_and_grad(density, has_aux=True)(z)
     state = HMCState(z, log_density, gradient)
     moved, info = build_kernel()(key, state, lambda z: density(z)[0], step, path.variance(beta), chains.num_leapfrog)  # pyright: ignore[reportArgumentType]
-    return moved.position, log_ratio, jnp.asarray(info.acceptance_rate)
+    return jnp.asarray(moved.position), log_ratio, jnp.asarray(info.acceptance_rate)

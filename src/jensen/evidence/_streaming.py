@@ -31,6 +31,11 @@ class MakesLogWeights(Protocol):
         """How many."""
         ...
 
+    @property
+    def data_at_a_time(self) -> int:
+        """Of how many data to make the log-weights side by side, where those of one fill a chunk."""
+        ...
+
     def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
         """The log-weights of one datum, at most `block` samples at a time; `prior` is model.prior(model.encoder)."""
         ...
@@ -84,7 +89,7 @@ def _stream(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key
     """float64 log-weights [some data, S], in the order of the data."""
     samples = estimator.num_samples
     chunk = chunk_or_default(chunk, model, data)
-    block = min(samples, max(1, chunk // 4)) if samples * 2 > chunk else samples
+    block = min(samples, max(1, chunk // estimator.data_at_a_time)) if samples * 2 > chunk or estimator.data_at_a_time > 4 else samples
     group = max(1, chunk // block)
     groups = max(1, ROWS_PER_CALL // (group * samples))
     group = min(group, len(data))

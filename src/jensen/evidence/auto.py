@@ -59,11 +59,15 @@ class Auto(AbstractEvidenceEstimator):
             return first
         if code_kind(model.encoder(jnp.asarray(data[0]))) != CONTINUOUS:
             return replace(first, notes=(*first.notes, DISCRETE_NOTE))
-        from jensen.evidence.annealed import Annealed  # pyright: ignore[reportMissingImports]
+        from jensen.evidence.annealed import Annealed
 
         settled = len(data) - len(index)
+
+        def advance(done: int, total: int) -> None:
+            on_progress(settled + len(index) * done // total, len(data))
+
         annealed: Evidence = Annealed(num_temperatures=self.num_temperatures, num_samples=self.num_chains).estimate(
-            model, data[index], key_annealed, chunk=chunk, on_progress=lambda done, total: on_progress(settled + done, len(data)), store=store, index=index
+            model, data[index], key_annealed, chunk=chunk, on_progress=advance, store=store, index=index
         )
         reasons = [f"{why}; {own}" if own else str(why) for why, own in zip(first.reasons[index], annealed.reasons, strict=True)]
         kept = np.flatnonzero(first.trusted)

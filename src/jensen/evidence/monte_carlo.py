@@ -21,7 +21,6 @@ class MonteCarlo(AbstractEvidenceEstimator):
     """
 
     num_samples: int = eqx.field(static=True)
-
     def __init__(self, *, num_samples: int = 5000):
         self.num_samples = num_samples
 
@@ -33,3 +32,8 @@ class MonteCarlo(AbstractEvidenceEstimator):
 
     def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
         return estimate_by_streaming(self, model, data, key, chunk, on_progress)
+
+    @property
+    def data_at_a_time(self) -> int:
+        """See `Importance`."""
+        return 4

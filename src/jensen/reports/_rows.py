@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jensen.anatomy import Account
+from jensen.anatomy import Account, Line
 
 # name, label, depth, what it is, what addresses it
 LINES = (
@@ -17,6 +17,20 @@ LINES = (
         1,
         "What the bound loses because q(z|x) is not the true posterior: KL(q || posterior).",
         "A richer posterior, a larger encoder, or a tighter bound (--bound iwae --num-samples 10).",
+    ),
+    (
+        "approximation_gap",
+        "\N{MINUS SIGN} approximation gap",
+        2,
+        "What the best posterior of the family for each datum leaves.",
+        "A richer posterior (--set encoder.name=full_normal, or flow).",
+    ),
+    (
+        "amortisation_gap",
+        "\N{MINUS SIGN} amortisation gap",
+        2,
+        "By how much the encoder misses that best posterior.",
+        "A better encoder: a larger network, longer training.",
     ),
     ("elbo", "= ELBO", 0, "Evidence lower bound, at beta = 1: what training raises.", ""),
     (
@@ -58,7 +72,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, nats per datum."""
+    """One line of the table, nats per datum; None beside it where another account has no such line."""
 
     name: str
     label: str
@@ -66,7 +80,7 @@ class Row:
     value: float
     standard_error: float
     data_error: float
-    beside: tuple[Beside, ...]
+    beside: tuple[Beside | None, ...]
     meaning: str
     remedy: str
 
@@ -77,20 +91,30 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
     rows = []
     for name, label, depth, meaning, remedy in _lines_of(main):
         line = main.line(name)
-        lines = [a.line(name) for a in others if name in a.lines]
-        beside = tuple(Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error)) for o in lines)
+        beside = tuple(_beside(line, other, name) for other in others)
         if name == "index_information":
             meaning += f" At most {main.ceiling}."
+        if main.gaps is not None and name in main.gaps.lines:
+            meaning += f" Best of the {main.gaps.where}."
         rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
     return rows
 
 
+def _beside(line: Line, other: Account, name: str) -> Beside | None:
+    if name not in other.lines and (other.gaps is None or name not in other.gaps.lines):
+        return None
+    o = other.line(name)
+    return Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error))
+
+
 def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
-    """LINES, with a line for each level of a model of several; the two parts of the top level's KL lie under it."""
+    """LINES, with a line for each level of a model of several; the two parts of the top level's KL lie under it, those of the Jensen gap under that if it is
+    split."""
+    lines = [line for line in LINES if account.gaps is not None or line[0] not in ("approximation_gap", "amortisation_gap")]
     if not account.levels:
-        return list(LINES)
+        return lines
     top, out = len(account.levels), []
-    for name, label, depth, meaning, remedy in LINES:
+    for name, label, depth, meaning, remedy in lines:
         if name == "index_information":
             for n in range(1, top + 1):
                 what = f"How far q(z{n}|x, z{n + 1}) is from p(z{n}|z{n + 1})." if n < top else f"What the top level costs: I(n; z{n}) + marginal KL."

@@ -1,6 +1,6 @@
 """The waterfall of nats: from log p(x) down to the ELBO, and from the reconstruction down to the same ELBO.
 
-    log p(x)       - Jensen gap             = ELBO
+    log p(x)       - Jensen gap             = ELBO      (the gap in its two parts, where all data have them)
     reconstruction - I(n; z) - marginal KL  = ELBO      (less the KLs of the levels below the top, in a model of several)
 
 A bar whose axis does not begin at 0 shows a false length. So the levels (log p(x), ELBO, reconstruction) are marks at a position, the steps between them are
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from jensen.anatomy import Account
 from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, PURPLE, RULE, Layout, canvas, place, plain, quiet_axis
 
-COLOURS = {"jensen_gap": ORANGE, "index_information": BLUE, "marginal_kl": PURPLE}
+COLOURS = {"jensen_gap": ORANGE, "approximation_gap": ORANGE, "amortisation_gap": ORANGE, "index_information": BLUE, "marginal_kl": PURPLE}
 LABELS = {
     "evidence": "log p(x)",
     "jensen_gap": "\N{MINUS SIGN} Jensen gap",
@@ -25,6 +25,7 @@ LABELS = {
     "index_information": "\N{MINUS SIGN} I(n; z)",
     "marginal_kl": "\N{MINUS SIGN} marginal KL",
 }
+GAP_LABELS = {"approximation_gap": "\N{MINUS SIGN} approximation gap", "amortisation_gap": "\N{MINUS SIGN} amortisation gap"}
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,23 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
     segments(account)[0][-1].end  # the ELBO
     """
     below = tuple(account.levels)[:-1]
-    return _descent(account, "evidence", ("jensen_gap",)), _descent(account, "reconstruction", (*below, "index_information", "marginal_kl"))
+    return _descent(account, "evidence", _gap_steps(account)), _descent(account, "reconstruction", (*below, "index_information", "marginal_kl"))
 
 
 def label_of(name: str, levels: int = 0) -> str:
     """What a row is called; the code of the top level is named where there are several."""
     if name == "index_information" and levels:
         return f"\N{MINUS SIGN} I(n; z{levels})"
-    return LABELS.get(name, f"\N{MINUS SIGN} KL of {name.removeprefix('kl_')}")
+    return (LABELS | GAP_LABELS).get(name, f"\N{MINUS SIGN} KL of {name.removeprefix('kl_')}")
 
 
 def drawable(account: Account) -> bool:
     """Whether every level is a number: a log p(x) of -inf has no place on an axis."""
     return all(math.isfinite(account.line(name).value) for name in LABELS)
+
+
+def _gap_steps(account: Account) -> tuple[str, ...]:
+    return tuple(GAP_LABELS) if account.gaps is not None and account.gaps.complete else ("jensen_gap",)
 
 
 def draw_waterfall(account: Account, layout: Layout) -> Figure:
@@ -161,8 +166,10 @@ def describe(account: Account) -> str:
     """The figure in words."""
     value = {name: plain(round(account.line(name).value, 2)) for name in LABELS}
     below = "".join(f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, " for name in tuple(account.levels)[:-1])
+    parts = " and ".join(f"the {name.replace('_', ' ')} {plain(round(account.line(name).value, 2))}" for name in _gap_steps(account) if name in GAP_LABELS)
+    split = f" ({parts})" if parts else ""
     return (
-        f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap {value['jensen_gap']}, is the ELBO {value['elbo']}; "
+        f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap {value['jensen_gap']}{split}, is the ELBO {value['elbo']}; "
         f"reconstruction {value['reconstruction']}, {below}"
         f"minus I(n; z) {value['index_information']}, minus the marginal KL {value['marginal_kl']}, is the same ELBO."
     )
