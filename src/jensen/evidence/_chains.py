@@ -4,7 +4,7 @@ Step sizes are found in a run of its own, for each datum and temperature (`tuned
 its own past would not leave its density invariant, and the weights would no longer be unbiased (Wu et al. 2017, section 4).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
