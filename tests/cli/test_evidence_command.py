@@ -28,20 +28,20 @@ def call(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_plain_case_has_its_two_lines(run, capsys):
-    code, out, _ = call(capsys, "evidence", run, "--num-samples", "60")
+    code, out, _ = call(capsys, "evidence", run, "--no-sandwich", "--num-samples", "60")
     assert code == 0
     first, second = out.splitlines()
     assert re.fullmatch(r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 60 samples, 20 test data\)", first)
     assert re.match(r"k-hat is above 0\.44 for \d+\.\d% of the data", second)
-    assert "(importance, 5000 samples," in call(capsys, "evidence", run)[1]  # the estimator's own default
+    assert "(importance, 5000 samples," in call(capsys, "evidence", run, "--no-sandwich")[1]  # the estimator's own default
 
 
 def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):
     options = ["--set", "target_error=0.002", "--set", "max_samples=1600", "--set", "defensive=0.1", "--num-samples", "50"]
-    code, out, _ = call(capsys, "evidence", run, *options, "--json", "--out", str(tmp_path / "a.npz"))
+    code, out, _ = call(capsys, "evidence", run, "--no-sandwich", *options, "--json", "--out", str(tmp_path / "a.npz"))
     assert code == 0
     found = json.loads(out)
-    assert call(capsys, "evidence", run, *options, "--out", str(tmp_path / "a.csv"))[0] == 0
+    assert call(capsys, "evidence", run, "--no-sandwich", *options, "--out", str(tmp_path / "a.csv"))[0] == 0
     with np.load(tmp_path / "a.npz") as kept:
         samples, reasons = kept["samples"], kept["reasons"]
         assert found["samples"] == {"min": samples.min(), "median": np.median(samples), "max": samples.max()}
@@ -56,7 +56,7 @@ def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):
         assert [row["reasons"] for row in table] == list(reasons)
         assert [row["methods"] for row in table] == ["importance"] * 20
         assert [float(row["trusted"]) for row in table] == list(kept["trusted"])
-    out = call(capsys, "evidence", run, *options)[1]
+    out = call(capsys, "evidence", run, "--no-sandwich", *options)[1]
     spread = found["samples"]
     told = f"{spread['min']} to {spread['max']} samples, median" if spread["min"] < spread["max"] else f"{spread['max']} samples"
     assert told in out
@@ -88,7 +88,7 @@ def test_quadrature_agrees_and_is_not_judged_by_k_hat(run, capsys):
     ],
 )
 def test_wrong_options_are_refused_by_name(run, capsys, arguments, message):
-    code, out, err = call(capsys, "evidence", run, *arguments)
+    code, out, err = call(capsys, "evidence", run, "--no-sandwich", *arguments)
     assert code == 2
     assert re.search(message, " ".join(err.split())), err
     assert out == ""

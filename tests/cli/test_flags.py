@@ -46,7 +46,7 @@ def test_checkpoint_chooses_the_model(tmp_path, capsys):
     capsys.readouterr()
     values = {}
     for checkpoint in ("1", "2"):
-        assert cli.run(["evidence", str(run), "--num-samples", "20", "--json", "--checkpoint", checkpoint]) == 0
+        assert cli.run(["evidence", str(run), "--no-sandwich", "--num-samples", "20", "--json", "--checkpoint", checkpoint]) == 0
         values[checkpoint] = json.loads(capsys.readouterr().out)["value"]
     assert values["1"] != values["2"]
     assert cli.run(["evidence", str(run), "--checkpoint", "7"]) == 1
@@ -65,7 +65,7 @@ def test_foreign_code_needs_trust_on_the_command_line(tmp_path, capsys, monkeypa
     capsys.readouterr()
     assert cli.run(["evidence", "run", "--num-samples", "20"]) == 1
     assert "--trust-code" in capsys.readouterr().err
-    assert cli.run(["evidence", "run", "--num-samples", "20", "--trust-code", "--json"]) == 0
+    assert cli.run(["evidence", "run", "--no-sandwich", "--num-samples", "20", "--trust-code", "--json"]) == 0
     assert np.isfinite(json.loads(capsys.readouterr().out)["value"])
 
 

@@ -21,6 +21,7 @@ class MonteCarlo(AbstractEvidenceEstimator):
     """
 
     num_samples: int = eqx.field(static=True)
+
     def __init__(self, *, num_samples: int = 5000):
         self.num_samples = num_samples
 
