@@ -25,7 +25,7 @@ LABELS = {
     "index_information": "\N{MINUS SIGN} I(n; z)",
     "marginal_kl": "\N{MINUS SIGN} marginal KL",
 }
-GAP_LABELS = {"approximation_gap": "\N{MINUS SIGN} approximation gap", "amortisation_gap": "\N{MINUS SIGN} amortisation gap"}
+GAP_LABELS = {"approximation_gap": "\N{MINUS SIGN} approximation", "amortisation_gap": "\N{MINUS SIGN} amortisation"}
 
 
 @dataclass(frozen=True)
