@@ -57,7 +57,7 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
     if account.pareto_k > UNTRUSTED:
         said.append(
             f"Untrusted evidence: k-hat is too high for {account.pareto_k:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
-            f"and the Jensen gap are likely too low there. Try more samples (jensen evidence RUN --num-samples {10 * account.evidence_estimate.num_samples})."
+            "and the Jensen gap are likely too low there. Anneal what k-hat does not trust (jensen evidence RUN --estimator auto)."
         )
     if marginal.value > max(0.5, 0.05 * average.value, 3 * marginal.standard_error):
         said.append(

@@ -32,7 +32,7 @@ def make_sandwich(
         key,
         annealed=annealed,
         num_data=num_data,
-        iwae_samples=min(50, num_samples),
+        iwae_samples=max(2, min(50, num_samples // 2)),
         num_samples=num_samples,
         simulated=simulated,
         chunk=chunk,

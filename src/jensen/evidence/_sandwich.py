@@ -95,12 +95,12 @@ def sandwich(
         store: a folder in which to keep what is done, so that the same call goes on from there.
 
     Raises:
-        ValueError: fewer importance samples than iwae_samples, and what `estimate_evidence` and `bidirectional` refuse.
+        ValueError: fewer importance samples than two groups of iwae_samples, and what `estimate_evidence` and `bidirectional` refuse.
 
         sandwich(model, data.test, jax.random.key(0)).rungs[-1].value
     """
-    if not 1 < iwae_samples <= num_samples:
-        raise ValueError(f"the second rung takes groups of iwae_samples={iwae_samples} out of num_samples={num_samples}: from 2 to as many as there are.")
+    if not 1 < iwae_samples <= num_samples // 2:
+        raise ValueError(f"the second rung takes at least two groups of iwae_samples, 2 or more, out of num_samples={num_samples}; got {iwae_samples}.")
     if len(data) == 0:
         raise ValueError("no data: the evidence of an empty split is undefined.")
     annealed = annealed or Annealed()
@@ -140,6 +140,5 @@ def _rungs(
 
 
 def _mean(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(means, their standard errors) of draws [data, draws]; of a single draw no error is known."""
-    count = draws.shape[1]
-    return draws.mean(axis=1), draws.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.full(len(draws), np.nan)
+    """(means, their standard errors) of draws [data, draws]."""
+    return draws.mean(axis=1), draws.std(axis=1, ddof=1) / np.sqrt(draws.shape[1])

@@ -74,7 +74,10 @@ def _along(axes: Axes, found: "Sandwich") -> None:
     curves = found.annealed.curves
     share = np.arange(1, len(curves["beta"]) + 1) / len(curves["beta"])
     axes.set_title("along the temperatures")
-    axes.plot(share, curves["acceptance"], color=BLUE, label="moves accepted")
+    # Steps differ in length from move to move, and so does their acceptance: the mean over a few shows what the schedule does.
+    few = max(1, len(share) // 25)
+    weight = np.convolve(np.ones(len(share)), np.ones(few), "same")
+    axes.plot(share, np.convolve(curves["acceptance"], np.ones(few), "same") / weight, color=BLUE, label="moves accepted")
     axes.plot(share, curves["ess"], color=ORANGE, label="chains in effect")
     axes.plot(share, curves["beta"], color=MUTED, linestyle="--", linewidth=1, label="beta")
     axes.set_ylim(0, 1.03)
