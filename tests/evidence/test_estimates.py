@@ -117,3 +117,10 @@ def test_weights_of_a_few_values_are_bounded_and_not_taken_for_a_heavy_tail():
     rng = np.random.default_rng(1)
     for probability in ([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.01, 0.01], [0.9, 0.05, 0.02, 0.01, 0.01, 0.005, 0.003, 0.002]):
         assert (pareto_k(rng.choice(values, (5, 2000), p=probability)) < pareto_k_threshold(2000)).all()
+
+
+@pytest.mark.parametrize("spread", [20, 500, 5000])
+def test_weights_that_one_draw_dominates_are_never_trusted(spread):
+    """Beyond 700 nats all other weights underflow to equal zeros, which a fit to their exponentials takes for the lightest of tails."""
+    log_w = np.random.default_rng(0).normal(size=(3, 1000)) * spread
+    assert (pareto_k(log_w) > 5).all()

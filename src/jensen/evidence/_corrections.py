@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.special import logsumexp
 
-from jensen.evidence._record import equal_tail, mean_weight, pareto_k, tail_size
+from jensen.evidence._record import mean_weight, pareto_k, tail_size
 
 SMOOTH_NOTE = "Pareto-smoothed weights: less noisy than raw ones, but their mean is no longer unbiased for p(x), and the value no lower bound in expectation."
 JACKKNIFE_NOTE = "First-order jackknife: the bias of order 1/S is gone, and with it the guarantee that the value is a lower bound in expectation."
@@ -27,7 +27,7 @@ def pareto_smoothed(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(log-weights [data, S] whose largest are the quantiles of the Pareto tail fitted to them, k-hat [data]) (Vehtari et al. 2024).
 
     The weights outside the tail, and so the scale, stay what they are. Raw weights are kept where there is nothing to fit: fewer than 25 samples, an equal
-    tail, or so many weights of 0 that the tail is most of what is left.
+    tail, one that spans hundreds of nats, or so many weights of 0 that the tail is most of what is left.
 
         pareto_smoothed(log_w)[0]
     """
@@ -37,11 +37,11 @@ def pareto_smoothed(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if log_w.shape[1] < 25:  # no tail of five to fit
         return out, k
     for n, row in enumerate(np.asarray(log_w, np.float64)):
-        if equal_tail(row):
-            k[n] = -np.inf
+        k[n] = pareto_k(row[None])[0]
+        if np.isinf(k[n]):
             continue
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # weights of few discrete codes are equal by the dozen
-            smoothed, k[n] = array_stats.psislw(-row)  # arviz-stats wants -(log p - log q), and gives weights that sum to 1
+            smoothed = array_stats.psislw(-row)[0]  # arviz-stats wants -(log p - log q), and gives weights that sum to 1
         finite = np.isfinite(row)
         if not np.isnan(smoothed[finite]).any() and finite.sum() > 2 * tail_size(len(row)):
             out[n] = smoothed + np.median(row[finite] - smoothed[finite])  # more than half of these were left alone: theirs is the scale

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import logsumexp
 
+UNDERFLOW = 300.0  # nats between the largest weight and the least of the tail; k-hat is above 50 there
 PER_DATUM = ("values", "standard_errors", "effective_samples", "pareto_k", "samples", "methods", "reasons", "trusted")
 
 
@@ -100,7 +101,8 @@ def pareto_k_threshold(num_samples: int) -> float:
 
 
 def pareto_k(log_w: np.ndarray) -> np.ndarray:
-    """k-hat of each row of log-weights [data, S] by arviz-stats; -inf where the tail has no spread, NaN for fewer than 25 samples.
+    """k-hat of each row of log-weights [data, S] by arviz-stats; -inf where the tail has no spread, +inf where it spans more than
+    300 nats, NaN for fewer than 25 samples.
 
     pareto_k(np.zeros((1, 100)))  # [-inf]
     """
@@ -110,8 +112,12 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
     if log_w.shape[1] < 25:  # no tail of five to fit
         return out
     for n, row in enumerate(np.asarray(log_w, np.float64)):
+        tail = np.sort(row)[[-tail_size(len(row)), -1]]
         if equal_tail(row):
             out[n] = -np.inf
+        elif tail[1] - tail[0] > UNDERFLOW:
+            # Most of such a tail is 0 beside its largest weight: the fit would see equal weights and call them harmless.
+            out[n] = np.inf
         else:
             # Weights of few discrete codes are equal by the dozen: the fit then divides by 0 on its way to a k near 0, which is what so short a tail has.
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
