@@ -233,6 +233,7 @@ def test_a_parts_own_network_from_outside_needs_the_same_trust(fitted, tmp_path,
         _ = jensen.load("run", trust_code=True).model
 
 
+@pytest.mark.slow
 def test_a_run_with_convolutions_resumes_loads_and_is_reported(tmp_path):
     from jensen.config import Config
     from jensen.evaluation import account_of, report_of, start_run

@@ -47,6 +47,7 @@ def test_the_account_says_it_in_table_and_json_and_survives_storage():
     assert "bits_per_dimension" not in plain.to_json() and "bits" not in str(plain)
 
 
+@pytest.mark.slow
 def test_from_bytes_on_disk_to_bits_on_the_page(tmp_path, capsys):
     # Two equally likely bytes: no model can go below 1 bit per dimension.
     rng = np.random.default_rng(1)
@@ -70,6 +71,7 @@ def test_from_bytes_on_disk_to_bits_on_the_page(tmp_path, capsys):
     assert pseudo.min() > 0 and 1 < pseudo.max() < 255
 
 
+@pytest.mark.slow
 def test_counts_are_fitted_from_the_command_line(tmp_path, capsys):
     # One datum is 1,000 times the others: an exponential link alone overflows in the first steps.
     rows = np.random.default_rng(2).poisson(5, (60, 4))

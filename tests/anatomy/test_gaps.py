@@ -73,7 +73,10 @@ def test_a_subset_holds_the_same_values_whatever_the_chunk_and_the_other_data():
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("kind", "options", "family"),
-    [("vae", {"latent_dim": 2, "encoder": {"name": "flow", "num_layers": 2, "hidden": 4}}, "flow"), ("hvae", {"latent_dim": (2, 2)}, "diagonal")],
+    [
+        pytest.param("vae", {"latent_dim": 2, "encoder": {"name": "flow", "num_layers": 2, "hidden": 4}}, "flow", marks=pytest.mark.slow),
+        ("hvae", {"latent_dim": (2, 2)}, "diagonal"),
+    ],
 )
 def test_flows_and_levels_run_through_and_lose_nothing(kind, options, family):
     from jensen.models.hvae import hvae

@@ -227,6 +227,7 @@ def test_datasets_tells_all_of_one(capsys):
     assert "did you mean 'density/nltcs'?" in err
 
 
+@pytest.mark.slow
 def test_a_data_set_with_a_slash_in_its_name(capsys, tmp_path, monkeypatch):
     from jensen.datasets import density
 

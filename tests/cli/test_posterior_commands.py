@@ -10,7 +10,7 @@ from jensen import cli
 SIZE = ["--hidden", "8", "--latent-dim", "2", "--epochs", "1", "--set", "account.num_samples=30", "--set", "account.num_draws=2"]
 
 
-@pytest.mark.parametrize("encoder", ["full_normal", "student_t", "flow"])
+@pytest.mark.parametrize("encoder", [pytest.param("full_normal", marks=pytest.mark.slow), "student_t", pytest.param("flow", marks=pytest.mark.slow)])
 def test_from_fit_to_codes(tmp_path, capsys, encoder):
     run = tmp_path / "run"
     over = ["--set", "account.aggregated_over=100"] if encoder == "flow" else []

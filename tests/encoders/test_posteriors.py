@@ -202,7 +202,7 @@ def test_an_account_of_a_model_with_discrete_codes_closes(x64):
     assert found.active_units == 2
 
 
-@pytest.mark.parametrize("encoder", ["full_normal", "student_t", "flow"])
+@pytest.mark.parametrize("encoder", [pytest.param("full_normal", marks=pytest.mark.slow), "student_t", pytest.param("flow", marks=pytest.mark.slow)])
 def test_a_new_prior_on_a_frozen_encoder_wins_marginal_kl_alone(encoder):
     x = data()
     model = jensen.vae((5,), latent_dim=2, encoder=encoder, network={"name": "dense", "hidden": (8,)}, data=x, key=jr.key(0))
@@ -215,7 +215,7 @@ def test_a_new_prior_on_a_frozen_encoder_wins_marginal_kl_alone(encoder):
     assert after.index_information.value == pytest.approx(before.index_information.value, abs=1e-9)
 
 
-@pytest.mark.parametrize("encoder", ["full_normal", "flow"])
+@pytest.mark.parametrize("encoder", ["full_normal", pytest.param("flow", marks=pytest.mark.slow)])
 def test_a_model_of_two_levels_has_it_on_the_top(encoder):
     x = data()
     network = {"name": "dense", "hidden": (6, 5)}

@@ -130,7 +130,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
     assert (other.values != whole.values).any()
 
 
-@pytest.mark.parametrize(("model", "prior"), [("vae", "mixture"), ("hvae", "vamp"), ("hvae", "flow")])
+@pytest.mark.parametrize(("model", "prior"), [("vae", "mixture"), ("hvae", "vamp"), pytest.param("hvae", "flow", marks=pytest.mark.slow)])
 def test_any_prior_and_two_levels_agree_with_importance_sampling(prior, model):
     rng = np.random.default_rng(0)
     x = (rng.random((6, 4, 4)) < 0.4).astype(np.uint8)

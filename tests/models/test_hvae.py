@@ -140,7 +140,7 @@ def test_three_levels_are_a_chain(x64):
     np.testing.assert_allclose(joint.completed(jnp.ones(1)), ([-2.0], [2.0], [1.0]))
 
 
-@pytest.mark.parametrize("prior", ["standard_normal", "mixture", "vamp"])
+@pytest.mark.parametrize("prior", ["standard_normal", pytest.param("mixture", marks=pytest.mark.slow), "vamp"])
 def test_three_levels_train_and_their_draws_depend_on_no_batch(prior):
     x = np.tile([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], (6, 1)).astype(np.uint8)  # half of the pixels tell all: log 2 is what a model can reach
     choice = {"name": prior} if prior == "standard_normal" else {"name": prior, "num_components": 3}
@@ -171,6 +171,7 @@ def test_wrong_levels_are_refused(arguments, message):
         hvae((6,), **arguments, key=jr.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "decoder", [{"name": "gated_conv", "hidden": (5,), "channels": (2,), "kernels": (3,)}, {"name": "pixel_cnn", "num_layers": 2, "channels": 3}]
 )

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 
 from jensen import cli
 
 SMALL = ["--hidden", "6,5", "--epochs", "2", "--set", "account.num_samples=5", "--set", "account.num_draws=2"]
 
 
+@pytest.mark.slow
 def test_commands_know_the_levels_of_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 

@@ -55,6 +55,7 @@ def test_samples_in_single_precision_are_finite_even_of_a_wild_spline():
     assert np.isfinite(flow.sample(jr.key(2), (20_000,))).all()
 
 
+@pytest.mark.slow
 def test_trained_on_two_clusters_it_finds_them(x64):
     target = DiagonalNormalMixture(jnp.array([[-2.0, 0.0], [2.0, 1.0]]), jnp.full((2, 2), 0.5))
     prior = build(num_layers=4, hidden=16)
@@ -80,6 +81,7 @@ def test_trained_on_two_clusters_it_finds_them(x64):
     assert 0 <= after - entropy + 0.02 < 0.12
 
 
+@pytest.mark.slow
 def test_a_run_with_a_flow_is_loaded_again(tmp_path):
     x = np.random.default_rng(0).integers(0, 2, (30, 4)).astype(np.uint8)
     prior = {"name": "flow", "num_layers": 2, "hidden": 4, "knots": 3}

@@ -195,6 +195,7 @@ def test_the_same_inputs_give_the_same_files(tmp_path):
     assert other.name == "report.html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event_shape", [(32, 32, 3), (784,)])
 def test_a_page_of_noise_stays_small_and_quick(tmp_path, event_shape):
     inputs = inputs_of(event_shape, n=100, history=history_of(500))

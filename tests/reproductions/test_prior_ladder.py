@@ -172,6 +172,7 @@ def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_p
     assert kept.stat().st_mtime_ns != time
 
 
+@pytest.mark.slow
 def test_the_runs_own_prior_is_a_further_baseline(tmp_path):
     run = trained(tmp_path, prior={"name": "vamp", "num_components": 3}, training={"epochs": 5})
     found = PriorLadder(tmp_path / "out", 0, None, run=str(run.path), components=(2,), epochs=1, num_samples=SAMPLES).run(progress=False)
@@ -189,6 +190,7 @@ def test_evidence_of_some_rows_is_that_of_these_rows(run):
     np.testing.assert_allclose(found["elbo"]["per_datum"], account.elbo.per_datum, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_a_run_one_is_trained_first_and_shortened_on_request(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quick = ["--epochs", "1", "--num-samples", "5", "--set", "components=[3]", "--set", "base_epochs=2", "--set", "rows=20"]

@@ -116,7 +116,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(shelf, capsys
     assert "shortened: 5 of 6 epochs, warm-up 2; 60 importance samples, not 5000" in out
 
 
-@pytest.mark.parametrize("at", [3, 6])
+@pytest.mark.parametrize("at", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_ctrl_c_exits_with_130_and_the_same_command_goes_on_exactly(shelf, capsys, monkeypatch, tmp_path, at):
     straight = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp", "--out", "straight")[1])["digits-vae-vamp"]
     shown = FitProgress.epoch
@@ -166,6 +166,7 @@ def test_a_damaged_checkpoint_is_the_fault_of_its_row_alone(shelf, capsys):
     assert rows["digits-vae-standard_normal"]["status"] == "done"
 
 
+@pytest.mark.slow
 def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypatch):
     import pooch
 
