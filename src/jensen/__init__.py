@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from jensen.anatomy import account as account
     from jensen.anatomy import compare as compare
     from jensen.anatomy import surgery as surgery
+    from jensen.anatomy.gaps import inference_gaps as inference_gaps
     from jensen.datasets import Dataset as Dataset
     from jensen.datasets import load_dataset as load_dataset
     from jensen.evidence import estimate_evidence as estimate_evidence
+    from jensen.evidence._bidirectional import bidirectional as bidirectional
+    from jensen.evidence._sandwich import sandwich as sandwich
     from jensen.fitting import Fit as Fit
     from jensen.fitting import fit as fit
     from jensen.model import Model as Model
@@ -47,7 +50,10 @@ _PUBLIC = {
     "surgery": "jensen.anatomy",
     "Dataset": "jensen.datasets",
     "load_dataset": "jensen.datasets",
+    "bidirectional": "jensen.evidence",
     "estimate_evidence": "jensen.evidence",
+    "inference_gaps": "jensen.anatomy.gaps",
+    "sandwich": "jensen.evidence",
     "Fit": "jensen.fitting",
     "fit": "jensen.fitting",
     "Model": "jensen.model",

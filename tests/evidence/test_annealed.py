@@ -252,3 +252,22 @@ def test_an_adaptive_schedule_keeps_the_effective_samples_of_each_step():
     thinned, _ = _schedules.adaptive(chains, model, prior, x, KEY, target_ess=0.9, most=5)
     assert len(thinned) == 6
     assert np.isin(thinned[[0, -1]], [0, 1]).all()
+
+
+def test_what_was_kept_is_found_by_another_process():
+    """Static parts of a model may hold functions, whose repr has their address."""
+
+    class Held(eqx.Module):
+        function: object = eqx.field(static=True)
+
+    def make():
+        def activation(x):
+            return x
+
+        return Held(activation)
+
+    one, other = make(), make()
+    assert repr(one.function) != repr(other.function)
+    assert _lots.fingerprint(one, KEY) == _lots.fingerprint(other, KEY)
+    assert _lots.fingerprint(one, KEY) != _lots.fingerprint(one, jr.key(12))
+    assert _lots.fingerprint(one, np.zeros(2)) != _lots.fingerprint(one, np.ones(2))

@@ -4,6 +4,7 @@ Nothing depends on how the data are cut into lots and the schedule into parts: k
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Store:
 
 
 def fingerprint(*things: Any) -> str:
-    """A text that tells calls apart: of arrays and keys their values, of all else its repr.
+    """A text that tells calls apart: of arrays and keys their values, of all else its repr, without the addresses that differ from process to process.
 
     fingerprint(model, data, key, "sigmoid")
     """
@@ -79,9 +80,13 @@ def fingerprint(*things: Any) -> str:
     for leaf in jax.tree.leaves(things):
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jr.key_data(leaf)
-        digest.update(np.ascontiguousarray(leaf).tobytes() if isinstance(leaf, jax.Array | np.ndarray) else repr(leaf).encode())
-    digest.update(repr(jax.tree.structure(things)).encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes() if isinstance(leaf, jax.Array | np.ndarray) else _text(leaf))
+    digest.update(_text(jax.tree.structure(things)))
     return digest.hexdigest()
+
+
+def _text(thing: Any) -> bytes:
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(thing)).encode()
 
 
 def anneal(

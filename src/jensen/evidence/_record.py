@@ -83,13 +83,14 @@ class Evidence:
 
 
 def joined(parts: "list[Evidence]") -> Evidence:
-    """The estimates of several lots of data as one; notes are kept once each.
+    """The estimates of several lots of data as one; notes are kept once each, and the curves that any lot has.
 
     joined([first, second])
     """
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     most = max(part.num_samples for part in parts)
-    return replace(parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_DATUM}, notes=notes, num_samples=most)
+    curves = {name: values for part in parts for name, values in part.curves.items()}
+    return replace(parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_DATUM}, notes=notes, num_samples=most, curves=curves)
 
 
 def pareto_k_threshold(num_samples: int) -> float:

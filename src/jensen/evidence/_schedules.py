@@ -1,7 +1,5 @@
 """Temperatures beta_0 = 0 < beta_1 < ... < beta_T = 1 of an annealing."""
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -42,7 +40,6 @@ def adaptive(
     *,
     target_ess: float,
     most: int,
-    on_temperature: Callable[[float], None] = lambda beta: None,
 ) -> tuple[np.ndarray, int]:
     """(temperatures, how many the target asks for): each as far from the last as keeps the effective sample size of that one step at `target_ess` of the
     chains, on average over a few data (Zhou, Johansen & Aston 2016, equation 13); thinned evenly to `most` of them if there are more.
@@ -67,7 +64,6 @@ def adaptive(
         betas.append(min(1.0, betas[-1] + step))
         at = np.array(betas[-1:])
         z = advance(pilot, model, prior, x, keys, z, steps, Moves.of(at, number=np.array([len(betas)]), place=at)).z
-        on_temperature(betas[-1])
     asked = len(betas) - 1
     if asked > most:
         betas = list(np.interp(np.linspace(0, asked, most + 1), np.arange(asked + 1), betas))

@@ -104,11 +104,11 @@ class Annealed(AbstractEvidenceEstimator):
         index = np.arange(len(data)) if index is None else index
         key_schedule, key_chains = jr.split(key)
         kept = Store(store, fingerprint(self, model, data, index, key))
-        betas, notes = self.temperatures(model, data, key_schedule, kept.read().get("betas"))
+        betas, notes = self.temperatures(model, data, key_schedule)
         found = anneal(self.chains, model, data, index, key_chains, betas, chunk=chunk, on_progress=on_progress, store=kept)
         return self._summary(found, notes)
 
-    def temperatures(self, model: Model, data: np.ndarray, key: Key, known: np.ndarray | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    def temperatures(self, model: Model, data: np.ndarray, key: Key) -> tuple[np.ndarray, tuple[str, ...]]:
         """(the temperatures [T + 1], what there is to say of them)."""
         if self.schedule != "adaptive":
             return (_schedules.sigmoid if self.schedule == "sigmoid" else _schedules.linear)(self.num_temperatures), ()

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, Layout, canvas, place, quiet_axis
 
 if TYPE_CHECKING:
     from jensen.evidence._sandwich import Sandwich
@@ -43,7 +43,7 @@ def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
     for at, rung in zip(places, found.rungs, strict=True):
         colour = ORANGE if rung.name == "annealed" else BLUE
         axes.errorbar(rung.value, at, xerr=2 * np.nan_to_num(rung.standard_error), fmt="o", color=colour, markersize=6, capsize=3)
-        axes.annotate(plain(round(rung.value, 2)), (rung.value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+        axes.annotate(_fixed(rung.value, 2), (rung.value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
     axes.set_yticks(places, [rung.name.replace(", ", "\n") for rung in found.rungs])
     _scale(axes, (found.rungs[0].value + found.rungs[-1].value) / 2, span, len(found.rungs))
 
@@ -51,22 +51,26 @@ def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
 def _simulated(axes: Axes, found: "Sandwich", span: float) -> None:
     both = found.bidirectional
     assert both is not None
-    axes.set_title(f"{len(both.lower)} simulated data: gap {plain(round(both.gap, 3))} \N{PLUS-MINUS SIGN} {plain(round(both.standard_error, 3))}")
+    axes.set_title(f"{len(both.lower)} simulated: gap {_fixed(both.gap, 3)} \N{PLUS-MINUS SIGN} {both.standard_error:.3f}")
     low, high = float(np.nanmean(both.lower)), float(np.nanmean(both.upper))
     axes.axvspan(low, high, color=PALE)
     for at, value, colour in ((0, low, ORANGE), (1, high, GREEN)):
         axes.plot(value, at, "o", color=colour, markersize=6)
-        axes.annotate(plain(round(value, 2)), (value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+        axes.annotate(_fixed(value, 2), (value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
     axes.set_yticks([0, 1], ["forward\nlower", "reverse\nupper"])
     _scale(axes, (low + high) / 2, span, 2)
 
 
 def _scale(axes: Axes, middle: float, span: float, rows: int) -> None:
-    axes.set_xlim(middle - 0.65 * span, middle + 0.65 * span)
+    axes.set_xlim(middle - 0.75 * span, middle + 0.75 * span)
     axes.set_ylim(-0.6, rows - 0.3)
     axes.set_xlabel("nats per datum")
     axes.grid(axis="x")
     quiet_axis(axes.xaxis, ticks=4)
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _along(axes: Axes, found: "Sandwich") -> None:
