@@ -150,6 +150,7 @@ def test_log_densities_are_the_brute_force_ones(x64):
     np.testing.assert_allclose(log_density(Shifted(), z + 1), log_density(mixture, z), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_path, capsys):
     import shutil
 

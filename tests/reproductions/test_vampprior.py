@@ -92,6 +92,7 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(sh
     assert (tmp_path / "out" / "published.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(shelf, capsys, tmp_path, monkeypatch):
     first = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])
     kept = tmp_path / "out" / "digits-vae-vamp" / "evidence" / "test-60.npz"
