@@ -75,7 +75,8 @@ def _legend(figure: Figure, top: float, rows: list[Mapping[str, Any]], layout: L
     handles = [Line2D([], [], marker="o", color=BLUE, linestyle="", label="ours (+- 2 se)")]
     if any(row["shortened"] for row in rows):
         handles.append(Line2D([], [], marker="o", color=BLUE, markerfacecolor="white", linestyle="", label="ours, shortened"))
-    handles += [Line2D([], [], marker="D", color=c, linestyle="", label={"rerun": "re-run (+- spread)"}.get(s, s)) for s, c in COLOURS.items() if s in sources]
+    labels = {"rerun": "re-run (+- spread)"}
+    handles += [Line2D([], [], marker="D", color=COLOURS.get(s, MUTED), linestyle="", label=labels.get(s, s)) for s in sorted(sources)]
     if any(f["basis"] == "from memory" for row in rows for f in row["published"]):
         handles.append(Line2D([], [], marker="D", color=MUTED, markerfacecolor="white", linestyle="", label="hollow: from memory"))
     height = figure.get_size_inches()[1]
