@@ -12,6 +12,7 @@ from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument
 if TYPE_CHECKING:
     from jensen.evidence import Evidence
 
+IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
 HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. All estimates are lower bounds in expectation.
 
 importance samples from the encoder's posterior: --set until_trusted=true or target_error=0.05 doubles the samples where they are wanted, proposal=refined
@@ -86,7 +87,12 @@ def evidence(
             if wanted:
                 from jensen.cli._sandwich import make_sandwich
 
-                size = {"num_data": rows, "simulated": simulated, "num_samples": getattr(chosen, "num_samples", 5000), "chunk": chunk}
+                size = {
+                    "num_data": rows,
+                    "simulated": simulated,
+                    "num_samples": chosen.num_samples if estimator == "importance" else IMPORTANCE_SAMPLES,
+                    "chunk": chunk,
+                }
                 try:
                     made = make_sandwich(opened, of_split, jr.fold_in(key, 1), annealed, bar, **size)
                 except ValueError as error:
