@@ -17,7 +17,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import linear_gaussian
-from jensen.evidence import bidirectional, estimate_evidence
+from jensen.bounds import ELBO
+from jensen.evidence import _bidirectional, bidirectional, estimate_evidence, evaluate_bounds
 from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo
@@ -32,8 +33,6 @@ def bracket() -> None:
         world = linear_gaussian.make(dimension=latent + 4, latent=latent, stretch=0.9, shift=0.05)
         began = time.perf_counter()
         found = bidirectional(Annealed(num_samples=32, num_temperatures=temperatures), world.model, KEY, num_data=1000)
-        from jensen.evidence import _bidirectional
-
         x = np.asarray(_bidirectional._simulated(world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], 1000)[0], np.float64)
         exact = world.log_evidence(x)
         low, high = found.lower - exact, found.upper - exact
@@ -78,6 +77,9 @@ def table(path: str, rows: int) -> None:
     def show(name: str, value: float, error: float, untrusted: float, began: float, more: str = "") -> None:
         print(f"{name:<28}  {value:9.3f} +- {error:.3f}  untrusted {untrusted:6.1%}  {time.perf_counter() - began:7.0f} s  {more}", flush=True)
 
+    began = time.perf_counter()
+    bound = evaluate_bounds({"elbo": ELBO()}, run.model, data, KEY, num_samples=50)["elbo"]
+    show("elbo", bound.value, bound.standard_error, float("nan"), began)
     for samples in (50, 5000, 100_000):
         began = time.perf_counter()
         found = estimate_evidence(Importance(num_samples=samples), run.model, data, KEY)

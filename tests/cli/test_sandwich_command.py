@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     return str(folder / "run")
 
 
-def test_the_rungs_climb_and_are_told(run, capsys, tmp_path):
+def test_the_rungs_climb_and_are_told(run, capsys, monkeypatch):
     code, out, _ = call(capsys, "evidence", run, *SHORT, "--json")
     assert code == 0
     found = json.loads(out)["sandwich"]
@@ -41,7 +41,8 @@ def test_the_rungs_climb_and_are_told(run, capsys, tmp_path):
     assert both["n"] == 4
     with open(found["picture"], "rb") as file:
         assert file.read(4) == b"\x89PNG"
-    # Given again, the chains are not run again: what was kept gives the same figures.
+    # Given again, no chain moves: what was kept gives the same figures.
+    monkeypatch.setattr("jensen.evidence._lots.advance", None)
     again = json.loads(call(capsys, "evidence", run, *SHORT, "--json")[1])["sandwich"]
     assert again == found
     text = call(capsys, "evidence", run, *SHORT)[1]
@@ -63,7 +64,9 @@ def test_auto_says_what_it_did(run, capsys):
     options = ["--estimator", "auto", "--num-samples", "100", "--set", "max_samples=200", "--set", "num_temperatures=30", "--set", "num_chains=4"]
     code, out, _ = call(capsys, "evidence", run, *options, "--json")
     assert code == 0
-    assert set(json.loads(out)["methods"]) <= {"importance", "annealed"}
+    methods = json.loads(out)["methods"]
+    assert methods.get("annealed", 0) > 0  # 200 samples are too few for some of these data
+    assert sum(methods.values()) == pytest.approx(1)
 
 
 def test_ctrl_c_says_what_is_kept(run, capsys, monkeypatch):

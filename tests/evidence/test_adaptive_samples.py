@@ -119,3 +119,9 @@ def test_a_bad_weight_is_named_by_its_datum_and_sample():
     x[3, 0] = np.nan
     with pytest.raises(ValueError, match="log-weight of datum 3, sample 0"):
         estimate_evidence(ADAPTIVE(), model.model, x, KEY)
+
+
+def test_weights_that_one_draw_dominates_are_not_called_equal():
+    met, texts = _adaptive.Target(trusted=True).verdicts(np.zeros(3), np.array([np.inf, -np.inf, 0.1]), 1000)
+    assert met.tolist() == [False, True, True]
+    assert texts.tolist() == ["k-hat inf still above 0.67 at 1000 samples", "equal weights at 1000 samples", "k-hat 0.10 at 1000 samples"]

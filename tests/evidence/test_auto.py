@@ -117,3 +117,19 @@ def test_options_are_those_of_importance_sampling():
         Auto(num_samples=20)
     with pytest.raises(ValueError, match=r"max_samples must be at least num_samples, 5000.*got 400"):
         Auto(num_samples=5000, max_samples=400)
+
+
+@pytest.mark.usefixtures("x64")
+def test_with_the_real_annealing_the_untrusted_data_come_to_the_closed_form():
+    from jensen.evidence.annealed import Annealed
+
+    x = MODEL.data(14, seed=9)
+    found = estimate_evidence(Auto(**OPTIONS, num_temperatures=60, num_chains=16), MODEL.model, x, KEY)
+    sent = np.flatnonzero(found.methods == "annealed")
+    assert 0 < len(sent) < 14
+    alone = Annealed(num_temperatures=60).estimate(MODEL.model, x[sent[-1:]], jr.split(KEY)[1], index=sent[-1:])
+    assert abs(found.values[sent[-1]] - alone.values[0]) < 1e-5
+    z = (found.values - MODEL.log_evidence(x))[sent] / found.standard_errors[sent]
+    assert np.abs(z).max() < 5
+    assert found.trusted.all()
+    assert len(found.curves["acceptance"]) == 60

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from jensen.evidence import Evidence
 
 IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
-HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. All estimates are lower bounds in expectation.
+HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Sampled ones are lower bounds in expectation, but for those that are
+smoothed or corrected.
 
 importance samples from the encoder's posterior: --set until_trusted=true or target_error=0.05 doubles the samples where they are wanted, proposal=refined
 fits the posterior to each datum first, defensive=0.1 adds the prior, smooth=true Pareto-smooths the weights, correction=jackknife takes the bias off; annealed

@@ -58,7 +58,7 @@ class Target(eqx.Module):
         if self.trusted:
             threshold = pareto_k_threshold(samples)
             met &= pareto_k <= threshold
-            parts.append([_compared("k-hat", k, threshold, ".2f") if np.isfinite(k) else "equal weights" for k in pareto_k])
+            parts.append([_compared("k-hat", k, threshold, ".2f") if k != -np.inf else "equal weights" for k in pareto_k])
         if self.standard_error is not None:
             met &= standard_errors <= self.standard_error
             parts.append([_compared("standard error", e, self.standard_error, ".3g") for e in standard_errors])

@@ -14,7 +14,7 @@ from jensen.model import Model
 
 
 class AbstractEvidenceEstimator(eqx.Module):
-    """Estimates log p(x) of data from log-weights whose mean weight is an unbiased estimate of p(x)."""
+    """Estimates log p(x) of data."""
 
     num_samples: eqx.AbstractVar[int]
 

@@ -107,7 +107,7 @@ def bidirectional(
         advance = lambda done, total, way=way: on_progress(way * total + done, 2 * total)  # noqa: E731
         found.append(anneal(estimator.chains, model, data, index, key_way, betas, codes=start, chunk=chunk, on_progress=advance, store=kept))
     (lower, lower_errors, _), (minus_upper, upper_errors, _) = summarise_chains(found[0].log_w), summarise_chains(-found[1].log_w)
-    said = dict.fromkeys((*notes, *(f"{name} chains: {n}" for name, f in zip(("forward", "reverse"), found, strict=True) for n in faults(f))))
+    said = dict.fromkeys((*notes, *(f"{name} chains: {n}" for name, f in zip(("forward", "reverse"), found, strict=True) for n in faults(f, index))))
     acceptance = (float(found[0].acceptance.mean()), float(found[1].acceptance.mean()))
     return Bidirectional(lower, -minus_upper, lower_errors, upper_errors, acceptance, tuple(said))
 

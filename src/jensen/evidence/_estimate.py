@@ -29,7 +29,7 @@ def estimate_evidence(
         data: [N, *event].
         key: with it, a datum's index and a sample's number everything random is determined.
         chunk: how many (datum, sample) pairs are decoded at a time; bounds the memory, not the result. By default by the size of the decoder's arrays.
-        on_progress: called with the number of data done and N.
+        on_progress: called with how much is done and the total: data, or of annealing data x temperatures.
         store: a file in which to keep what is done, so that the same call goes on from there after it was stopped; only estimators that take long use it.
 
     Returns:

@@ -1,6 +1,7 @@
 """Annealing of many data, a lot of them at a time and a part of the temperatures at a time, so that memory is bounded and a run that was stopped goes on.
 
-Nothing depends on how the data are cut into lots and the schedule into parts: keys are folded from the datum's number, the chain and the temperature.
+But for rounding nothing depends on how the data are cut into lots and the schedule into parts: keys are folded from the datum's number, the chain and the
+temperature.
 """
 
 import hashlib
@@ -20,14 +21,12 @@ from jensen._files import npz_bytes, read_npz, write_atomically
 from jensen._types import Array, Distribution, Key
 from jensen.evidence import _chains
 from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, chain_keys, tuned
+from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
-from jensen.weights import pairs_at_a_time
 
 GRID, LEAST_TUNING = 50, 50  # temperatures at which a step size is sought, and the least number of moves in seeking
 REJUVENATION = 50
 KEEP_SECONDS = 20.0
-CHUNK = {"cpu": 2048}
-MANY_CORES_CHUNK = 32768
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,7 @@ def anneal(
     key_steps, key_moves, key_first = jr.split(key, 3)
     prior = model.prior(model.encoder)
     temperatures = len(betas) - 1
-    if chunk is None:
-        chunk = pairs_at_a_time(model, data[0], CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK))
-    lot = min(len(data), max(1, chunk // chains.num_chains))
+    lot = min(len(data), max(1, chunk_or_default(chunk, model, data) // chains.num_chains))
     grid, places, repeats = tuning_grid(betas)
     kept = store.read()
     finished = {k: v for k, v in kept.items() if not k.startswith("part.") and k != "fingerprint"}

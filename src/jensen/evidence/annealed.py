@@ -69,12 +69,12 @@ class Annealed(AbstractEvidenceEstimator):
         target_ess: float = 0.995,
         target_acceptance: float = 0.65,
     ):
-        for name, value in {"num_temperatures": num_temperatures, "num_leapfrog": num_leapfrog}.items():
+        for name, value, usual in [("num_temperatures", num_temperatures, 500), ("num_leapfrog", num_leapfrog, 10)]:
             if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}.")
-        for name, value in {"target_ess": target_ess, "target_acceptance": target_acceptance}.items():
+                raise ValueError(f"annealed: {name} must be at least 1; got {value}. Try {usual}.")
+        for name, value, usual in [("target_ess", target_ess, 0.995), ("target_acceptance", target_acceptance, 0.65)]:
             if not 0 < value < 1:
-                raise ValueError(f"{name} is a share between 0 and 1; got {value}.")
+                raise ValueError(f"annealed: {name} is a share between 0 and 1; got {value}. Try {usual}.")
         self.num_samples = num_samples
         self.num_temperatures = num_temperatures
         self.num_leapfrog = num_leapfrog
@@ -106,7 +106,7 @@ class Annealed(AbstractEvidenceEstimator):
         kept = Store(store, fingerprint(self, model, data, index, key))
         betas, notes = self.temperatures(model, data, key_schedule)
         found = anneal(self.chains, model, data, index, key_chains, betas, chunk=chunk, on_progress=on_progress, store=kept)
-        return self._summary(found, notes)
+        return self._summary(found, index, notes)
 
     def temperatures(self, model: Model, data: np.ndarray, key: Key) -> tuple[np.ndarray, tuple[str, ...]]:
         """(the temperatures [T + 1], what there is to say of them)."""
@@ -118,7 +118,7 @@ class Annealed(AbstractEvidenceEstimator):
         said = f"adaptive schedule: {asked} temperatures keep the ESS of each step at {self.target_ess:.1%} of the chains"
         return betas, (said + (f", of which {self.num_temperatures} were taken (num_temperatures)." if asked > self.num_temperatures else "."),)
 
-    def _summary(self, found: Annealing, notes: tuple[str, ...]) -> Evidence:
+    def _summary(self, found: Annealing, index: np.ndarray, notes: tuple[str, ...]) -> Evidence:
         values, errors, effective = summarise_chains(found.log_w)
         trusted = (found.acceptance >= LEAST_ACCEPTANCE) & (found.acceptance <= MOST_ACCEPTANCE) & (effective >= LEAST_ESS * self.num_samples)
         return Evidence(
@@ -129,7 +129,7 @@ class Annealed(AbstractEvidenceEstimator):
             num_samples=self.num_samples,
             estimator="Annealed",
             trusted=trusted & ~np.isnan(values),
-            notes=(*notes, *faults(found)),
+            notes=(*notes, *faults(found, index)),
             curves={"beta": found.betas[1:], "acceptance": found.acceptance_by_temperature, "ess": found.ess_by_temperature},
         )
 
@@ -147,10 +147,10 @@ def summarise_chains(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
         return value, np.std(relative, axis=1, ddof=1) / math.sqrt(chains), np.where(fine, chains / np.mean(relative**2, axis=1), 0.0)
 
 
-def faults(found: Annealing) -> tuple[str, ...]:
-    """What went wrong, in words: data without a finite density, and chains that do not move or creep.
+def faults(found: Annealing, index: np.ndarray) -> tuple[str, ...]:
+    """What went wrong, in words, by the data's numbers: data without a finite density, and chains that do not move or creep.
 
-    faults(found)  # () when nothing did
+    faults(found, np.arange(len(found.bad)))  # () when nothing did
     """
     said = []
     bad = np.flatnonzero(found.bad >= 0)
@@ -158,7 +158,7 @@ def faults(found: Annealing) -> tuple[str, ...]:
         n, t = int(bad[0]), int(found.bad[bad[0]])
         beta = found.betas[t + 1]
         said.append(
-            f"{len(bad)} of {len(found.bad)} data have no estimate: a density along their path is not finite (the first: datum {n}, at temperature "
+            f"{len(bad)} of {len(found.bad)} data have no estimate: a density along their path is not finite (the first: datum {index[n]}, at temperature "
             f"{t + 1}, beta = {beta:.3g}); the others went on."
         )
     fine = found.bad < 0
@@ -166,13 +166,13 @@ def faults(found: Annealing) -> tuple[str, ...]:
     if stuck.any():
         n = int(np.flatnonzero(stuck)[0])
         said.append(
-            f"acceptance collapsed for {int(stuck.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their chains hardly moved: what they give "
-            "is importance sampling at best. Try more temperatures, or --set num_leapfrog=5."
+            f"acceptance collapsed for {int(stuck.sum())} data (the first: datum {index[n]}, {found.acceptance[n]:.1%}): their chains hardly moved: what they "
+            "give is importance sampling at best. Try more temperatures, or --set num_leapfrog=5."
         )
     if creeping.any():
         n = int(np.flatnonzero(creeping)[0])
         said.append(
-            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {n}, {found.acceptance[n]:.1%}): their steps are as long as they may "
-            "be and still short for their posteriors, so the chains creep. Try --set start=prior, or more leapfrog steps: --set num_leapfrog=50."
+            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {index[n]}, {found.acceptance[n]:.1%}): their steps are as long as they "
+            "may be and still short for their posteriors, so the chains creep. Try --set start=prior, or more leapfrog steps: --set num_leapfrog=50."
         )
     return tuple(said)

@@ -164,15 +164,16 @@ class TailShape:
     finite: np.ndarray
     equal_weights: int
     unknown: int
+    one_draw: int
     untrusted: int
     share: float
     threshold: float
 
 
 def tail_shape(account: Account) -> TailShape:
-    """k-hat of the account's evidence; -inf (equal weights) and NaN (too few samples to tell) counted apart."""
+    """k-hat of the account's evidence; -inf (equal weights), NaN (too few samples to tell) and +inf (one draw has all the weight) counted apart."""
     from jensen.evidence import pareto_k_threshold
 
     k, threshold = account.evidence_estimate.pareto_k, pareto_k_threshold(account.evidence_estimate.num_samples)
     untrusted = int(np.sum(~(k <= threshold)))
-    return TailShape(k[np.isfinite(k)], int(np.sum(k == -np.inf)), int(np.sum(np.isnan(k))), untrusted, account.pareto_k, threshold)
+    return TailShape(k[np.isfinite(k)], int(np.sum(k == -np.inf)), int(np.sum(np.isnan(k))), int(np.sum(k == np.inf)), untrusted, account.pareto_k, threshold)
