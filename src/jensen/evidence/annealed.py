@@ -172,7 +172,7 @@ def faults(found: Annealing, index: np.ndarray) -> tuple[str, ...]:
     if creeping.any():
         n = int(np.flatnonzero(creeping)[0])
         said.append(
-            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {index[n]}, {found.acceptance[n]:.1%}): their steps are as long as they "
-            "may be and still short for their posteriors, so the chains creep. Try --set start=prior, or more leapfrog steps: --set num_leapfrog=50."
+            f"acceptance sticks near 1 for {int(creeping.sum())} data (the first: datum {index[n]}, {found.acceptance[n]:.1%}): their steps are as long as "
+            "they may be and still short for their posteriors, so the chains creep. Try --set start=prior, or more leapfrog steps: --set num_leapfrog=50."
         )
     return tuple(said)
