@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax.random as jr
 
 import jensen
-from jensen.anatomy import Account, account
+from jensen.anatomy import Account, Generalisation, account, generalisation
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
 from jensen.fitting import Fit, check_data, check_posterior, fit_run, prepare_folder
@@ -96,6 +96,20 @@ def account_of(
         )
     if store:
         run.store_account(found)
+    return found
+
+
+def account_of_both(run: Run, *, dataset: Dataset | None = None, seed: int | None = None, store: bool = True, **numbers: Any) -> Generalisation:
+    """The accounts of a run on train and on test, and test minus train; stored as those of `account_of` are, which takes the `numbers`."""
+    dataset = dataset or run.dataset
+    train, test = (account_of(run, split, dataset=dataset, seed=seed, store=False, **numbers) for split in ("train", "test"))
+    seed = int(run.config.get("seed", 0)) if seed is None else seed
+    with CountProgress() as bar:
+        rows = [split_data(dataset, split) for split in ("train", "test")]
+        found = generalisation(run.model, train, test, *rows, key=stream_key(seed, "account"), on_progress=bar.advance)
+    if store:
+        run.store_account(found.train)
+        run.store_account(found.test)
     return found
 
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.special import logsumexp
 
 import linear_gaussian
-from jensen.anatomy import account, active_units, compare
-from jensen.anatomy.account import LINES, Account
+from jensen.anatomy import Account, account, active_units, compare
+from jensen.anatomy._lines import LINES
 
 KEY = jax.random.key(5)
 

@@ -15,7 +15,7 @@ import pytest
 
 import jensen
 from jensen import cli
-from jensen.anatomy.account import LINES
+from jensen.anatomy._lines import LINES
 
 COMMANDS = ("fit", "account", "evidence", "bounds", "gradients", "compare", "sample", "encode", "report", "reproduce", "datasets")
 QUICK = ["--epochs", "3", "--hidden", "16", "--latent-dim", "3", "--set", "account.num_samples=50", "--set", "account.num_draws=3"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from _worlds import account_of, echo_data, history_of, inputs_of
 
-from jensen.anatomy.account import LINES
+from jensen.anatomy._lines import LINES
 from jensen.datasets import Dataset
 from jensen.reports import write_report
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
-OF_Q_Z = ("index_information", "marginal_kl")  # what depends on how many data q(z) is taken over
+PARTS = ("total_correlation", "dimension_wise_kl")  # of the marginal KL, where its q(z) has them
+OF_Q_Z = ("index_information", "marginal_kl", *PARTS)  # what depends on how many data q(z) is taken over
 MEANING = {
     "evidence": "log p(x)",
     "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",
@@ -15,6 +16,8 @@ MEANING = {
     "average_kl": "KL(q(z|x) || p(z))",
     "index_information": "I(n; z), at most log N",
     "marginal_kl": "KL(q(z) || p(z))",
+    "total_correlation": "KL(q(z) || product of its marginals q(z_j))",
+    "dimension_wise_kl": "sum of KL(q(z_j) || p(z_j))",
     "expected_energy": "-E_q log p(x, z)",
     "entropy": "entropy of q(z|x)",
 }
@@ -39,15 +42,17 @@ def level_names(levels: int) -> tuple[str, ...]:
     return tuple(f"kl_z{level}" for level in range(1, levels + 1)) if levels > 1 else ()
 
 
-def line_from_draws(draws: np.ndarray) -> Line:
-    """From values [N, draws]."""
+def line_from_draws(draws: np.ndarray, again: np.ndarray | None = None) -> Line:
+    """From values [N, draws]; with one draw per datum, `again` holds two draws [M, 2] of some of the data.
+
+    One draw says nothing of the spread within a datum, and the spread over the data is far larger: with two draws of some of them their mean variance is known,
+    which is all that the standard error of the mean over the data needs.
+    """
     per_datum = draws.mean(axis=1)
     if draws.shape[1] > 1:
-        errors = draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1])
-    else:
-        # One draw says nothing of the spread within a datum; the spread over data contains it, so this errs on the large side.
-        errors = np.full(len(per_datum), per_datum.std(ddof=1) if len(per_datum) > 1 else np.nan)
-    return line_from_data(per_datum, errors)
+        return line_from_data(per_datum, draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1]))
+    within = math.nan if again is None else math.sqrt(float(np.mean(np.square(again[:, 1] - again[:, 0]) / 2)))
+    return line_from_data(per_datum, np.full(len(per_datum), within))
 
 
 def line_from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
@@ -66,11 +71,13 @@ def check_closure(values: dict[str, float]) -> None:
     scale = max(1.0, *(abs(v) for v in values.values()))
     levels = [v for name, v in values.items() if name.startswith("kl_z")]
     top = levels[-1] if levels else values["average_kl"]
+    parts = [values[name] for name in PARTS if name in values]
     residuals = {
         "ELBO = reconstruction - average KL": values["elbo"] - (values["reconstruction"] - values["average_kl"]),
         "average KL = sum of the KLs of the levels": values["average_kl"] - sum(levels or [values["average_kl"]]),
         "KL of the top level = I(n; z) + marginal KL": top - (values["index_information"] + values["marginal_kl"]),
         "ELBO = - expected energy + entropy": values["elbo"] - (values["entropy"] - values["expected_energy"]),
+        "marginal KL = total correlation + dimension-wise KL": values["marginal_kl"] - sum(parts) if len(parts) == len(PARTS) else 0.0,
     }
     for identity, residual in residuals.items():
         if not abs(residual) <= 1e-9 * scale:

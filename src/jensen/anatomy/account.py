@@ -1,7 +1,7 @@
 """The account: every nat of the evidence lower bound on its line, each with a standard error, the identities closing on the same draws.
 
     log p(x) - Jensen gap = ELBO = reconstruction - average KL             average KL = I(n; z) + marginal KL
-                                 = - expected energy + entropy
+                                 = - expected energy + entropy         marginal KL = total correlation + dimension-wise KL
 
 In a model of several levels that is inferred from the top downwards the average KL is the sum of the KLs of its levels, and I(n; z) and the marginal KL split
 that of the top level. Inferred from the data upwards (a Markov chain), they split the average KL of all levels together, exactly (see `surgery`).
@@ -12,192 +12,25 @@ that of a mean over the data as a sample: how far another split of the same size
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import LINES, MEANING, Line, check_closure, level_names, line_from_data, line_from_draws
-from jensen.anatomy.bits import bits_record, dimensions_in_bits
-from jensen.anatomy.gaps import Gaps, check_gaps, inference_gaps
-from jensen.anatomy.joint_information import JointInformation, joint_information
-from jensen.anatomy.surgery import log_n, surgery
+from jensen.anatomy._lines import Line, check_closure, level_names, line_from_data, line_from_draws
+from jensen.anatomy._record import Account
+from jensen.anatomy.bits import dimensions_in_bits
+from jensen.anatomy.gaps import check_gaps, inference_gaps
+from jensen.anatomy.joint_information import joint_information
+from jensen.anatomy.marginals import marginals
+from jensen.anatomy.surgery import Surgery, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
-from jensen.evidence import Evidence, estimate_evidence, pareto_k_threshold
+from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
 from jensen.model import Model
-
-if TYPE_CHECKING:
-    import xarray
-
-
-@dataclass(frozen=True)
-class Account:
-    """The account of one model on one split; prints as a table.
-
-    Attributes:
-        split, n: which data, and how many.
-        evidence ... entropy: the lines (see MEANING), nats per datum.
-        active_units, latent_dim: how many latent dimensions carry anything, of how many; in a model of several levels of that which the
-            datum decides by itself: the top, or z1 of a Markov chain.
-        levels: the KL of each level, kl_z1 first; empty where I(n; z) and the marginal KL are those of all levels together.
-        joint_information: I(n; z1, z2, ...) over a subset of the data; None where I(n; z) is that of all levels.
-        evidence_estimate: the estimate behind the evidence line, with k-hat per datum.
-        num_draws: posterior draws per datum behind the other lines.
-        verdicts: what the numbers say, in plain words.
-        fingerprint: of the data, so that two accounts can be compared datum by datum; empty when unknown.
-        aggregated_over: how many data q(z) is the mixture of. All N as a rule; None means that too. With fewer (where all pairs of a draw and a datum would
-            take too long), I(n; z) is that of so many random data, a lower value than that of all N in expectation, and the marginal KL is the rest.
-        gaps: the Jensen gap split into approximation and amortisation, where that was asked for.
-        dimensions: the numbers in one datum if its likelihood is customarily reported in bits per dimension, otherwise None.
-    """
-
-    split: str
-    n: int
-    evidence: Line
-    jensen_gap: Line
-    elbo: Line
-    reconstruction: Line
-    average_kl: Line
-    index_information: Line
-    marginal_kl: Line
-    expected_energy: Line
-    entropy: Line
-    active_units: int
-    latent_dim: int
-    evidence_estimate: Evidence
-    num_draws: int
-    verdicts: tuple[str, ...] = ()
-    fingerprint: str = ""
-    levels: dict[str, Line] = field(default_factory=dict)
-    joint_information: JointInformation | None = None
-    dimensions: int | None = None
-    aggregated_over: int | None = None
-    gaps: Gaps | None = None
-
-    @property
-    def bits_per_dimension(self) -> dict[str, Any] | None:
-        """Evidence and ELBO with their errors in bits per dimension (lower is better), or None where that is not the custom."""
-        if self.dimensions is None:
-            return None
-        lines = {name: {k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")} for name in ("evidence", "elbo")}
-        return bits_record(lines, self.dimensions)
-
-    @property
-    def log_n(self) -> float:
-        """log N: the most that I(n; z) can be; with q(z) over random subsets of M data, log M."""
-        return log_n(self.aggregated_over or self.n)
-
-    @property
-    def ceiling(self) -> str:
-        """The most that I(n; z) can be, in words: `log N = 6.91`."""
-        over = self.aggregated_over or self.n
-        return f"log N = {self.log_n:.2f}" if over == self.n else f"log {over} = {self.log_n:.2f}, q(z) being over random subsets of {over} of the data"
-
-    @property
-    def pareto_k(self) -> float:
-        """The share of data whose evidence estimate is not to be trusted (k-hat above the threshold)."""
-        return self.evidence_estimate.untrusted
-
-    @property
-    def lines(self) -> dict[str, Line]:
-        """Every line by its name, in the order of LINES; those of the levels follow the average KL, whose parts they are."""
-        out = {}
-        for name in LINES:
-            out[name] = getattr(self, name)
-            if name == "average_kl":
-                out |= self.levels
-        return out
-
-    def line(self, name: str) -> Line:
-        """The line called `name`, those of the gaps included."""
-        return (self.lines | ({} if self.gaps is None else self.gaps.lines))[name]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values: what `jensen account RUN --json` prints."""
-        kept = ("value", "standard_error", "data_error")
-        lines = {name: {k: getattr(line, k) for k in kept} | {"unit": "nats per datum"} for name, line in self.lines.items()}
-        joint = self.joint_information
-        if joint is not None:
-            lines["joint_information"] = {"value": joint.value, "standard_error": joint.standard_error, "n": joint.n, "log_n": joint.log_n}
-        return {
-            "split": self.split,
-            "n": self.n,
-            "log_n": self.log_n,
-            **lines,  # pyright: ignore[reportArgumentType]
-            **({} if self.dimensions is None else {"bits_per_dimension": self.bits_per_dimension}),
-            **({} if self.gaps is None else {"gaps": self.gaps.to_json()}),
-            "active_units": self.active_units,
-            "latent_dim": self.latent_dim,
-            "pareto_k": self.pareto_k,
-            "pareto_k_threshold": pareto_k_threshold(self.evidence_estimate.num_samples),
-            "num_samples": self.evidence_estimate.num_samples,
-            "num_draws": self.num_draws,
-            "aggregated_over": self.aggregated_over or self.n,
-            "verdicts": list(self.verdicts),
-            "fingerprint": self.fingerprint,
-        }
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The values per datum, as they are kept in a run folder."""
-        out = {name: line.per_datum for name, line in self.lines.items()}
-        out |= {f"{name}.error": line.per_datum_error for name, line in self.lines.items()}
-        out |= {} if self.gaps is None else self.gaps.arrays()
-        return out | {"pareto_k": self.evidence_estimate.pareto_k, "effective_samples": self.evidence_estimate.effective_samples}
-
-    @staticmethod
-    def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Account":
-        """The account that `to_json` and `arrays` describe."""
-        lines = {
-            name: Line(values[name]["value"], values[name]["standard_error"], values[name]["data_error"], arrays[name], arrays[f"{name}.error"])
-            for name in arrays
-            if f"{name}.error" in arrays and not name.startswith("gaps.")
-        }
-        joint = values.get("joint_information")
-        estimate = Evidence(arrays["evidence"], arrays["evidence.error"], arrays["effective_samples"], arrays["pareto_k"], values["num_samples"], "Importance")
-        return Account(
-            split=values["split"],
-            n=values["n"],
-            **{name: lines[name] for name in LINES},  # pyright: ignore[reportArgumentType]
-            levels={name: line for name, line in lines.items() if name not in LINES},
-            joint_information=None if joint is None else JointInformation(joint["value"], joint["standard_error"], joint["n"]),
-            active_units=values["active_units"],
-            latent_dim=values["latent_dim"],
-            evidence_estimate=estimate,
-            num_draws=values["num_draws"],
-            verdicts=tuple(values["verdicts"]),
-            fingerprint=values["fingerprint"],
-            aggregated_over=values.get("aggregated_over"),  # accounts of earlier versions do not say
-            dimensions=values.get("bits_per_dimension", {}).get("dimensions"),
-            gaps=Gaps.from_json(values["gaps"], arrays) if "gaps" in values else None,
-        )
-
-    def to_dataset(self) -> "xarray.Dataset":
-        """An xarray Dataset: one variable per line over the dimension `datum`, with value and standard errors as attributes.
-
-        acc.to_dataset()["elbo"].mean()  # the ELBO
-        """
-        import xarray
-
-        variables = {}
-        for name, line in self.lines.items():
-            meaning = MEANING.get(name, f"KL of level {name.removeprefix('kl_')}")
-            attributes = {"units": "nats", "long_name": meaning, "value": line.value, "standard_error": line.standard_error}
-            variables[name] = ("datum", line.per_datum, attributes | {"data_error": line.data_error})
-        for name, (values, attributes) in ({} if self.gaps is None else self.gaps.variables()).items():
-            variables[name] = ("datum", values, attributes)
-        variables["pareto_k"] = ("datum", self.evidence_estimate.pareto_k)
-        variables["effective_samples"] = ("datum", self.evidence_estimate.effective_samples)
-        attributes = {"split": self.split, "n": self.n, "log_n": self.log_n, "active_units": self.active_units, "verdicts": "\n".join(self.verdicts)}
-        return xarray.Dataset(variables, coords={"datum": np.arange(self.n)}, attrs=attributes)
-
-    def __str__(self) -> str:
-        from jensen.anatomy.table import table
-
-        return table(self)
 
 
 def account(
@@ -250,27 +83,16 @@ def account(
     report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
     cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
-    log_joint = cut.log_likelihood + cut.log_prior
-    kls = cut.level_log_posteriors - cut.level_log_priors
-    names = level_names(len(kls)) if len(cut.indexed) < len(kls) else ()
-    levels = {name: line_from_draws(kl) for name, kl in zip(names, kls, strict=False)}
-    lines = {
-        "elbo": line_from_draws(log_joint - cut.log_posterior),
-        "reconstruction": line_from_draws(cut.log_likelihood),
-        "average_kl": line_from_draws(cut.log_posterior - cut.log_prior),
-        "index_information": line_from_draws(cut.index_information),
-        "marginal_kl": line_from_draws(cut.marginal_kl),
-        "expected_energy": line_from_draws(-log_joint),
-        "entropy": line_from_draws(-cut.log_posterior),
-    }
-    check_closure({name: line.value for name, line in (lines | levels).items()})
+    lines, levels = cut_lines(cut)
+    parts, left_out = marginals(cut)
+    check_closure({name: line.value for name, line in (lines | levels | ({} if parts is None else parts.lines)).items()})
     lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = line_from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
-    parts = None
+    split_gap = None
     if gaps is not None:
         measured: dict[str, Any] = {"evidence": lines["evidence"], "elbo": lines["elbo"], "rows": gaps, "family": gap_family}
-        parts = inference_gaps(model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a))
+        split_gap = inference_gaps(model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a))
     prior, encoder = ("" if model.recipe is None else model.recipe.values[part]["name"] for part in ("prior", "encoder"))
     found = Account(
         split=split,
@@ -285,9 +107,35 @@ def account(
         joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
         dimensions=dimensions_in_bits(model),
         aggregated_over=cut.aggregated_over,
-        gaps=parts,
+        marginals=parts,
+        gaps=split_gap,
+        left_out=left_out,
+        prior=prior,
+        encoder=encoder,
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
+
+
+def cut_lines(cut: Surgery) -> tuple[dict[str, Line], dict[str, Line]]:
+    """The lines that a surgery gives, and the KL of each level in a model of several whose levels are not indexed together.
+
+    cut_lines(surgery(model, x, key))[0]["marginal_kl"]
+    """
+
+    def line(value: Callable[[Surgery], np.ndarray]) -> Line:
+        return line_from_draws(value(cut), None if cut.again is None else value(cut.again))
+
+    names = level_names(len(cut.level_log_priors)) if len(cut.indexed) < len(cut.level_log_priors) else ()
+    levels = {name: line(lambda c, at=at: c.level_log_posteriors[at] - c.level_log_priors[at]) for at, name in enumerate(names)}
+    return {
+        "elbo": line(lambda c: c.log_likelihood + c.log_prior - c.log_posterior),
+        "reconstruction": line(lambda c: c.log_likelihood),
+        "average_kl": line(lambda c: c.log_posterior - c.log_prior),
+        "index_information": line(lambda c: c.index_information),
+        "marginal_kl": line(lambda c: c.marginal_kl),
+        "expected_energy": line(lambda c: -(c.log_likelihood + c.log_prior)),
+        "entropy": line(lambda c: -c.log_posterior),
+    }, levels
 
 
 def _check_data(model: Model, data: np.ndarray) -> None:

@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]
 IN_MEMORY = 2**21  # float64 numbers in the largest array
 POINT_BLOCK = 1024
 DIAGONAL_PAIRS = 1_000_000_000
+LARGEST = 1_000_000  # data that q(z) is taken over, whatever it costs, where it is a matrix product
 WORK = 3e11  # numbers computed for all pairs together: some minutes on two cores
 TRANSCENDENTAL = {"exp": 8, "exp2": 8, "expm1": 8, "log": 8, "log1p": 8, "tanh": 12, "logistic": 8, "sin": 12, "cos": 12, "erf": 12, "lgamma": 50}
 
@@ -78,11 +79,14 @@ def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarr
         return _stream(posteriors, z, log_weights, on_progress)
 
 
-def aggregated_density(posteriors: Stacked, z: np.ndarray, own: np.ndarray, *, over: int, key: Key, on_progress: Progress = _silent) -> np.ndarray:
-    """log q(z) at draws z [N, draws, *event] of the posteriors of N data, float64 [N, draws], nats.
+def aggregated_density(
+    posteriors: Stacked, z: np.ndarray, own: np.ndarray, *, rows: np.ndarray | None = None, over: int, key: Key, on_progress: Progress = _silent
+) -> np.ndarray:
+    """log q(z) at draws z [n, draws, *event] of the posteriors of some of N data, float64 [n, draws], nats.
 
     Args:
-        own: log q(z_n | x_n) of these draws, [N, draws].
+        own: log q(z_n | x_n) of these draws, [n, draws].
+        rows: which of the data, [n]; all N by default.
         over: M. With M = N, q(z) is the mixture over all N. With fewer, it is that of M data: those of one random subset, of which the draw's own datum is
             always one. So log q(z_n | x_n) - log q(z_n) is I(n; z) of M random data, at most log M.
         key: chooses the subset.
@@ -94,7 +98,9 @@ def aggregated_density(posteriors: Stacked, z: np.ndarray, own: np.ndarray, *, o
         return mixture_density(posteriors, flat, on_progress=on_progress).reshape(own.shape)
     *some, spare = np.asarray(jr.permutation(key, n))[:over]
     # The other M - 1: for a datum among the `some`, those and the one to spare.
-    extra = np.where(np.isin(np.arange(n), some)[:, None], mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape), own)
+    extra = np.where(
+        np.isin(np.arange(n) if rows is None else rows, some)[:, None], mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape), own
+    )
     if not some:
         return own
     total = mixture_density(posteriors[np.array(some)], flat, log_weights=np.zeros(over - 1), on_progress=on_progress)
@@ -112,7 +118,7 @@ def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
     """
     n = len(posteriors)
     if posteriors.map(diagonal_normal_parameters) is not None:
-        return int(min(16, max(1, DIAGONAL_PAIRS // n**2))), n
+        return int(min(16, max(1, DIAGONAL_PAIRS // n**2))), min(n, LARGEST)
     cost = _cost(posteriors, z)
     return int(min(16, max(1, WORK // (n**2 * cost)))), int(min(n, max(2, WORK // (n * cost))))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.anatomy._lines import OF_Q_Z
-from jensen.anatomy.account import Account
+from jensen.anatomy._record import Account
 from jensen.anatomy.table import GAP_ROWS, ROWS, table_rows
 
 GAPS = tuple(name for name, _, _ in GAP_ROWS)

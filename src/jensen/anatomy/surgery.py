@@ -15,7 +15,7 @@ datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import equinox as eqx
 import jax
@@ -23,13 +23,15 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from jensen._numerics import diagonal_normal_log_density
 from jensen._types import Array, Distribution, Key
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities
-from jensen.distributions import Stacked, concatenate, diagonal_normal_parameters, level_log_probs, mean_of, root_code, root_of, stack
+from jensen.distributions import Stacked, concatenate, diagonal_normal_parameters, level_log_probs, mean_of, root_code, root_of, stack, top_of
 from jensen.model import Model
 from jensen.weights import pairs_at_a_time
 
 BLOCK = 512
+AGAIN = 1000  # data drawn for twice, where the others are drawn for once
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Surgery:
         posterior_means: their means, [N, *code] (see `distributions.mean_of`).
         z: the draws themselves, of the root level, [N, draws, *code].
         indexed: the levels that I(n; z) and the marginal KL speak of, the root first: those that know the datum through the root alone.
+        factors: (loc, scale), each [D], of p(z) at the one indexed level, if its dimensions are independent normals.
+        rows: which of the data these are.
+        again: with one draw per datum, two draws (the first the same) of some of the data, chosen at random: the spread within a datum; else None.
     """
 
     log_likelihood: np.ndarray
@@ -56,6 +61,9 @@ class Surgery:
     posterior_means: np.ndarray
     z: np.ndarray
     indexed: tuple[int, ...] = (-1,)
+    factors: tuple[np.ndarray, np.ndarray] | None = None
+    rows: np.ndarray = field(default_factory=lambda: np.arange(0))
+    again: "Surgery | None" = None
 
     @property
     def index_information(self) -> np.ndarray:
@@ -113,23 +121,40 @@ def surgery(
         raise ValueError("no data: there is nothing to account for in an empty split.")
     if aggregated_over is not None and not min(2, n) <= aggregated_over <= n:
         raise ValueError(f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got {aggregated_over}. Leave it out for what can be afforded.")
-    posteriors = encode(model, data)
-    z0 = np.asarray(posteriors.one(0).sample(jr.key(0)))
-    draws, over = affordable(posteriors, z0)
+    prior, posteriors = model.prior(model.encoder), encode(model, data)
+    for name, values in _parameters(posteriors):
+        _check_finite(name, values, np.arange(n), n)
+    draws, over = affordable(posteriors, np.asarray(posteriors.one(0).sample(jr.key(0))))
     draws, over = num_draws or draws, aggregated_over or over
-    z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, data, key, draws)
-    below = zip(("log p(z)", "log q(z|x)"), (log_priors.reshape(n, -1), log_posteriors.reshape(n, -1)), strict=True)
-    for name, values in [*_parameters(posteriors), ("log p(x|z)", log_likelihood), *below]:
-        bad = ~np.isfinite(values)
-        if bad.any():
-            raise ValueError(f"{name} is not finite for datum {int(np.argwhere(bad)[0][0])} ({int(bad.any(axis=1).sum())} of {n} data): no account can close.")
-    indexed = tuple(range(log_posteriors.shape[-1])) if model.encoder.bottom_up else (-1,)
-    # The root level again in float64 from the same z, so that it closes with log q(z) at any scale.
-    own = log_posteriors[..., indexed[0]] = log_densities(posteriors, z)
-    log_aggregated = aggregated_density(posteriors, z, own, over=over, key=jr.fold_in(key, n), on_progress=on_progress)
-    level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
+    levels = len(jax.eval_shape(lambda key: level_log_probs(prior, prior.sample(key)), key))
+    indexed = tuple(range(levels)) if model.encoder.bottom_up else (-1,)
+    factors = diagonal_normal_parameters(top_of(prior)) if len(indexed) == 1 else None
+    factors = None if factors is None else (np.asarray(factors[0], np.float64), np.asarray(factors[1], np.float64))
+    key_subset, key_rows = jr.split(jr.fold_in(key, n))
     means = np.asarray(posteriors.map(mean_of), np.float64)
-    return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated, over, posteriors, means, z, indexed)
+
+    def cut(rows: np.ndarray, draws: int, report: Callable[[int, int], None]) -> Surgery:
+        z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, data[rows], key, draws, prior=prior, index=rows)
+        for name, values in [("log p(x|z)", log_likelihood), ("log p(z)", log_priors), ("log q(z|x)", log_posteriors)]:
+            _check_finite(name, values.reshape(len(rows), -1), rows, n)
+        # The root level again in float64 from the same z, so that it closes with log q(z) at any scale.
+        own = log_posteriors[..., indexed[0]] = log_densities(posteriors[rows], z)
+        if factors is not None:  # likewise, so that the marginal KL closes with its dimensions
+            log_priors[..., -1] = diagonal_normal_log_density(z, *factors)
+        log_aggregated = aggregated_density(posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report)
+        level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
+        return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated, over, posteriors, means, z, indexed, factors, rows)
+
+    found = cut(np.arange(n), draws, on_progress)
+    if draws > 1 or n == 1:
+        return found
+    return replace(found, again=cut(np.sort(np.asarray(jr.permutation(key_rows, n))[:AGAIN]), 2, lambda done, total: None))
+
+
+def _check_finite(name: str, values: np.ndarray, rows: np.ndarray, n: int) -> None:
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise ValueError(f"{name} is not finite for datum {int(rows[np.argmax(bad)])} ({int(bad.sum())} of {n} data): no account can close.")
 
 
 def encode(model: Model, data: np.ndarray, *, block: int = BLOCK) -> Stacked:
@@ -160,20 +185,31 @@ def _parameters(posteriors: Stacked) -> list[tuple[str, np.ndarray]]:
     return [("q(z|x)", a.reshape(len(a), -1)) for a in real]
 
 
-def posterior_draws(model: Model, data: np.ndarray, key: Key, draws: int, *, block: int | None = None) -> tuple[np.ndarray, ...]:
+def posterior_draws(
+    model: Model,
+    data: np.ndarray,
+    key: Key,
+    draws: int,
+    *,
+    prior: Distribution | None = None,
+    index: np.ndarray | None = None,
+    block: int | None = None,
+) -> tuple[np.ndarray, ...]:
     """(z [N, draws, *code], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels]), `block` data at a time; z is that of the root level,
     float64 unless whole numbers, as the densities are.
 
-    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index and the draw's number alone.
+    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index (0, 1, ... unless given) and the
+    draw's number alone.
     """
+    numbers = np.arange(len(data)) if index is None else index
     if block is None:
         block = max(1, pairs_at_a_time(model, data[0], BLOCK * draws) // draws)
     block = min(block, len(data))
-    prior = model.prior(model.encoder)  # once for all blocks: a prior may encode thousands of rows
+    prior = prior or model.prior(model.encoder)  # once for all blocks: a prior may encode thousands of rows
     parts = []
     for start in range(0, len(data), block):
-        index = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = _densities(model, prior, jnp.asarray(data[index]), jnp.asarray(index), key, draws)
+        some = np.minimum(np.arange(start, start + block), len(data) - 1)
+        found = _densities(model, prior, jnp.asarray(data[some]), jnp.asarray(numbers[some]), key, draws)
         parts.append([_float64(a)[: len(data) - start] for a in found])
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 

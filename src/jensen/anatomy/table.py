@@ -1,11 +1,13 @@
-"""An account, and a comparison of two, as plain text."""
+"""An account, and two beside each other, as plain text."""
 
 import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jensen.anatomy.account import Account
+    from jensen.anatomy._record import Account
+    from jensen.anatomy.ceilings import Ceiling
     from jensen.anatomy.gaps import Gaps
+    from jensen.anatomy.generalisation import Generalisation
 
 ROWS = (
     ("evidence", "log p(x)", "importance sampling; lower in expectation"),
@@ -18,75 +20,140 @@ ROWS = (
     ("expected_energy", "  - expected energy", "-E_q log p(x, z)"),
     ("entropy", "  + entropy", "of q(z|x)"),
 )
-
-
 GAP_ROWS = (
     ("approximation_gap", "    - approximation", "what a richer family of q could win"),
     ("amortisation_gap", "    - amortisation", "what a better encoder could win"),
 )
+PART_ROWS = (
+    ("total_correlation", "- total correlation", "dependence between the dimensions of q(z)"),
+    ("dimension_wise_kl", "- dimension-wise KL", "sum of KL(q(z_j) || p(z_j))"),
+)
+WIDTH = 100
 
 
 def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
-    """(name, label, meaning) of every line of this account: ROWS, with the two parts of the Jensen gap where it is split, and with a line for each level of a
-    model of several.
+    """(name, label, meaning) of every line of this account: ROWS, with the two parts of the Jensen gap where it is split, those of the marginal KL where it can
+    be, and with a line for each level of a model of several.
 
     table_rows(acc)[0]  # ('evidence', 'log p(x)', ...)
     """
-    rows = ROWS
-    if account.gaps is not None:
-        subset = "" if account.gaps.complete else f", on {account.gaps.n} of the data"
-        rows = (*ROWS[:2], *((name, label, meaning + subset) for name, label, meaning in GAP_ROWS), *ROWS[2:])
-    if not account.levels:
-        return rows
-    top = len(account.levels)
-    levels = [(f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})") for n in range(1, top)]
-    levels.append((f"kl_z{top}", f"      - KL of z{top}", f"= I(n; z{top}) + marginal KL"))
-    out: list[tuple[str, str, str]] = []
-    for name, label, meaning in rows:
-        if name == "index_information":
-            out += [*levels, (name, f"          - I(n; z{top})", meaning)]
-        elif name == "marginal_kl":
-            out.append((name, "          - marginal KL", f"KL(q(z{top}) || p(z{top})): a better prior"))
-        else:
-            out.append((name, label, "= sum of the KLs of its levels" if name == "average_kl" else meaning))
+    top, here, out = len(account.levels), account.lines, []
+    for name, label, meaning in ROWS:
+        if name == "index_information" and top:
+            out += [(f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})") for n in range(1, top)]
+            out.append((f"kl_z{top}", f"      - KL of z{top}", f"= I(n; z{top}) + marginal KL"))
+        if top:
+            label = {"index_information": f"          - I(n; z{top})", "marginal_kl": "          - marginal KL"}.get(name, label)
+            meaning = {"average_kl": "= sum of the KLs of its levels", "marginal_kl": f"KL(q(z{top}) || p(z{top})): a better prior"}.get(name, meaning)
+        out.append((name, label, meaning))
+        if name == "jensen_gap" and account.gaps is not None:
+            subset = "" if account.gaps.complete else f", on {account.gaps.n} of the data"
+            out += [(part, label, meaning + subset) for part, label, meaning in GAP_ROWS]
+        if name == "marginal_kl":
+            indent = " " * (12 if top else 8)
+            out += [(part, indent + label, meaning) for part, label, meaning in PART_ROWS if part in here]
     return tuple(out)
 
 
 def table(account: "Account") -> str:
-    """The account as a table of text, verdicts below.
+    """The account as a table of text; what could be won, and the verdicts, below.
 
     print(table(acc))
     """
     out = [
         f"Account of the {account.split} split: {account.n} data, nats per datum, +- Monte Carlo standard error",
         "",
-        f"  {'line':<22}{'nats':>10}    {'+-':>6}   what it is",
-        "  " + "-" * 76,
+        f"  {'line':<28}{'nats':>10}    {'+-':>6}   what it is",
+        "  " + "-" * 82,
     ]
     for name, label, meaning in table_rows(account):
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
-        out.append(f"  {label:<22}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+        out.append(f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+    return "\n".join([*out, *_notes(account), "", *_won(account.ceilings), "", *_verdicts(account)])
+
+
+def table_of_both(both: "Generalisation") -> str:
+    """Train and test beside each other, and test minus train.
+
+    print(table_of_both(found))
+    """
+    train, test = both.train, both.test
+    out = [
+        f"Account of the {train.split} split ({train.n} data) and the {test.split} split ({test.n} data), nats per datum, +- Monte Carlo standard error;",
+        "the difference with the standard error of two samples of data",
+        "",
+        f"  {'line':<28}{train.split:>10}  {'+-':>6}  {test.split:>10}  {'+-':>6}  {test.split + ' - ' + train.split:>14}  {'+-':>6}",
+        "  " + "-" * 92,
+    ]
+    shared = {name for name, _, _ in table_rows(train)}
+    for name, label, _ in table_rows(test):
+        if name not in shared:
+            continue
+        a, b, change = train.line(name), test.line(name), both.lines.get(name)
+        difference = f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}" if change is not None else f"{'':>14}  {'':>6}"
+        clear = "  *" if change is not None and abs(change.difference) > 2 * change.standard_error else ""
+        values = "  ".join(f"{round(line.value, 3) + 0.0:>10.3f}  {line.standard_error:>6.3f}" for line in (a, b))
+        out.append(f"  {label:<28}{values}  {difference}{clear}".rstrip())
+    out += ["", "  * differs by more than two standard errors"]
+    if train.n != test.n:
+        out += _wrapped(
+            f"I(n; z), at most log N = {train.log_n:.2f} and {test.log_n:.2f}, grows with the data that q(z) is over, and the marginal KL falls: their "
+            f"differences are of q(z) over {both.over} data on both splits."
+        )
+    for account in (train, test):
+        out += _notes(account, f"{account.split}: ")
+    return "\n".join([*out, "", *_won(test.ceilings), "", *_verdicts(test)])
+
+
+def _notes(account: "Account", where: str = "") -> list[str]:
+    """What does not fit into columns: parts of the gap, bits per dimension, I(n; z) of all levels, units, what was left out."""
+    out = []
     if account.gaps is not None:
-        out += ["", *textwrap.wrap(_gaps_note(account.gaps), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)]
+        out += ["", *_wrapped(where + _gaps_note(account.gaps))]
     bits = account.bits_per_dimension
     if bits is not None:
-        out += ["", f"  in bits per dimension ({bits['dimensions']} dimensions; lower is better):"]
-        out += [f"  {label:<22}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}" for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))]
-    trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
-    level = f" of z{len(account.levels)}" if account.levels else ""
+        out += ["", f"  {where}in bits per dimension ({bits['dimensions']} dimensions; lower is better):"]
+        out += [f"  {label:<28}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}" for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))]
     joint = account.joint_information
     if joint is not None:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
-        out += ["", f"  I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} (at most log {joint.n} = {joint.log_n:.2f})."]
-    out += [
-        "",
-        f"  {account.active_units} of {account.latent_dim} units{level} active; "
-        f"{account.evidence_estimate.num_samples} importance samples per datum, {trusted}.",
-        "",
-    ]
-    return "\n".join(out + [textwrap.fill(v, 100, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts])
+        out += [
+            "",
+            f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} (at most log {joint.n} = {joint.log_n:.2f}).",
+        ]
+    level = f" of z{len(account.levels)}" if account.levels else ""
+    trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
+    out += ["", f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}."]
+    if account.left_out:
+        reasons: dict[str, list[str]] = {}
+        for name, reason in account.left_out.items():
+            reasons.setdefault(reason, []).append(name.replace("_", " "))
+        out += _wrapped(where + "left out: " + "; ".join(f"{' and '.join(names)}, since {reason}" for reason, names in reasons.items()) + ".")
+    return out
+
+
+def _estimate(account: "Account") -> str:
+    return f"{account.evidence_estimate.num_samples} importance samples per datum"
+
+
+def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
+    out = [f"  {'could be won here, at most, by':<34}{'nats':>8}    {'+-':>6}"]
+    for ceiling in ceilings:
+        label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
+        first, *rest = textwrap.wrap(ceiling.remedy, 50, break_on_hyphens=False) or [""]
+        out.append(f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip())
+        out += [" " * 57 + line for line in rest]
+    return out
+
+
+def _verdicts(account: "Account") -> list[str]:
+    return [textwrap.fill(v, WIDTH, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _gaps_note(gaps: "Gaps") -> str:

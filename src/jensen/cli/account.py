@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, open_run_with_data, print_json
+from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, TrustCode, open_run_with_data, print_json
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def account(
     run: RunArgument,
-    split: Split = "test",
+    split: Annotated[str, typer.Option(help="Which data: train, validation or test; both: train and test, and the generalisation gap of each line.")] = "test",
     num_samples: Annotated[int | None, typer.Option(min=2, help="Importance samples per datum for the evidence.", show_default="the run's")] = None,
     num_draws: Annotated[int | None, typer.Option(min=1, help="Posterior draws per datum for the other lines.", show_default="the run's")] = None,
     aggregated_over: Annotated[
@@ -33,19 +33,24 @@ def account(
     ] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
-    out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz.", show_default=False)] = None,
+    out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz, .csv or .nc (netCDF).", show_default=False)] = None,
     seed: Seed = None,
     checkpoint: Checkpoint = None,
     trust_code: TrustCode = False,
     json: Json = False,
 ) -> None:
     """See HELP."""
+    if split == "both" and out:
+        raise ValueError("--out writes the values of one split; with --split both, take them from accounts/ in the run folder or name one split.")
+    from jensen.cli.output import check_suffix, write_account
+
+    check_suffix(out, (".npz", ".csv", ".nc"))
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
-    from jensen.cli.output import write_arrays
-    from jensen.evaluation import account_of
+    from jensen.evaluation import account_of, account_of_both
 
     numbers = {"num_samples": num_samples, "num_draws": num_draws, "aggregated_over": aggregated_over, "gaps": gaps, "gap_family": gap_family}
-    found = account_of(opened, split, dataset=dataset, seed=seed, store=data is None, **numbers)
+    settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
+    found = account_of_both(opened, **settings) if split == "both" else account_of(opened, split, **settings)
     if out:
-        write_arrays(out, found.arrays())
+        write_account(out, found)
     print_json(found.to_json()) if json else print(found)

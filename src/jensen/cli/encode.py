@@ -30,7 +30,7 @@ def encode(
 ) -> None:
     """See HELP."""
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
-    from jensen.cli.output import write_arrays
+    from jensen.cli.output import check_suffix, write_arrays
     from jensen.evaluation import split_data
     from jensen.generation import posterior_codes
 

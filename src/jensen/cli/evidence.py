@@ -68,10 +68,12 @@ def evidence(
     chosen, annealed = _build(estimator, options), _build("annealed", chains)
     if simulated == 1:
         raise ValueError("--simulated 1: a gap with a standard error needs at least 2 data; 0 leaves it out.")
+    from jensen.cli.output import check_suffix, write_arrays
+
+    check_suffix(out)
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     import jax.random as jr
 
-    from jensen.cli.output import write_arrays
     from jensen.evaluation import split_data, stream_key
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress

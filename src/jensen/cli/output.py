@@ -8,6 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from jensen._files import npz_bytes, write_atomically
+from jensen.anatomy import Account
+
+TABLES = (".npz", ".csv")
+
+
+def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
+    """Raises ValueError, before anything is computed, when a file to be written has another suffix."""
+    if path is not None and Path(path).suffix not in suffixes:
+        raise ValueError(f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path!r}.")
+
+
+def write_account(path: str, account: Account) -> None:
+    """Writes an account's values per datum: .nc (netCDF) and .npz hold all there are, .csv those with one row per datum."""
+    if Path(path).suffix == ".nc":
+        account.to_netcdf(path)
+    else:
+        write_arrays(path, {k: v for k, v in account.arrays().items() if Path(path).suffix == ".npz" or len(v) == account.n})
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
@@ -16,25 +33,24 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
     Raises:
         ValueError: another suffix, or arrays that do not fit a table.
     """
+    check_suffix(path)
     target = Path(path)
     if target.suffix == ".npz":
         write_atomically(target, npz_bytes(arrays))
         return target
-    if target.suffix == ".csv":
-        columns = {}
-        for name, array in arrays.items():
-            array = np.asarray(array)
-            if array.ndim == 1:
-                columns[name] = array
-            elif array.ndim == 2:
-                columns |= {f"{name}_{i}": array[:, i] for i in range(array.shape[1])}
-            else:
-                raise ValueError(f"{name} has shape {array.shape}, which does not fit a table; write --out as .npz.")
-        text = io.StringIO()
-        cells = [column.tolist() if column.dtype.kind == "U" else [f"{float(v):.9g}" for v in column] for column in columns.values()]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*cells, strict=True))
-        write_atomically(target, text.getvalue())
-        return target
-    raise ValueError(f"--out wants a file that ends in .npz or .csv; got {path!r}.")
+    columns = {}
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        if array.ndim == 1:
+            columns[name] = array
+        elif array.ndim == 2:
+            columns |= {f"{name}_{i}": array[:, i] for i in range(array.shape[1])}
+        else:
+            raise ValueError(f"{name} has shape {array.shape}, which does not fit a table; write --out as .npz.")
+    text = io.StringIO()
+    cells = [column.tolist() if column.dtype.kind == "U" else [f"{float(v):.9g}" for v in column] for column in columns.values()]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*cells, strict=True))
+    write_atomically(target, text.getvalue())
+    return target

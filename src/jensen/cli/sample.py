@@ -31,14 +31,13 @@ def sample(
     """See HELP."""
     opened = open_run(run, checkpoint, trust_code)
     from jensen._files import write_atomically
-    from jensen.cli.output import write_arrays
+    from jensen.cli.output import check_suffix, write_arrays
     from jensen.evaluation import stream_key
     from jensen.generation import likelihood_range, prior_samples
     from jensen.progress import CountProgress
 
     target = Path(out) if out else opened.path / "samples.npz"
-    if target.suffix not in (".npz", ".csv"):
-        raise ValueError(f"--out wants a file that ends in .npz or .csv; got {out!r}.")
+    check_suffix(str(target))
     with CountProgress() as bar:
         key = stream_key(run_seed(opened, seed), "sample")
         arrays = prior_samples(opened.model, num_samples, key, on_progress=lambda *a: bar.advance("samples", *a))

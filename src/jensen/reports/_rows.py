@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.anatomy import Account, Line
+from jensen.anatomy._lines import PARTS
 
 # name, label, depth, what it is, what addresses it
 LINES = (
@@ -54,6 +55,20 @@ LINES = (
         2,
         "How far all codes together, q(z), are from the prior: KL(q(z) || p(z)).",
         "A better prior (--prior vamp, --prior mixture).",
+    ),
+    (
+        "total_correlation",
+        "\N{MINUS SIGN} total correlation",
+        3,
+        "How far the dimensions of q(z) are from being independent: KL(q(z) || product of its marginals).",
+        "A prior whose dimensions depend on each other (--prior vamp).",
+    ),
+    (
+        "dimension_wise_kl",
+        "\N{MINUS SIGN} dimension-wise KL",
+        3,
+        "How far each dimension of q(z) by itself is from the prior's: the sum of KL(q(z_j) || p(z_j)).",
+        "Other means, scales or shapes, dimension by dimension; any learned prior.",
     ),
     ("expected_energy", "\N{MINUS SIGN} expected energy", 1, "The other way to split the ELBO: energy is \N{MINUS SIGN}E log p(x, z) under q(z|x).", ""),
     ("entropy", "+ entropy", 1, "How spread out q(z|x) is: with the energy it makes the ELBO.", ""),
@@ -110,7 +125,8 @@ def _beside(line: Line, other: Account, name: str) -> Beside | None:
 def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
     """LINES, with a line for each level of a model of several; the two parts of the top level's KL lie under it, those of the Jensen gap under that if it is
     split."""
-    lines = [line for line in LINES if account.gaps is not None or line[0] not in ("approximation_gap", "amortisation_gap")]
+    here = account.lines.keys() | (set() if account.gaps is None else account.gaps.lines.keys())
+    lines = [line for line in LINES if line[0] in here]
     if not account.levels:
         return lines
     top, out = len(account.levels), []
@@ -122,6 +138,7 @@ def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
         if name in ("index_information", "marginal_kl"):
             label, depth = label.replace("; z)", f"; z{top})"), 3
             meaning = meaning.replace("q(z)", f"q(z{top})").replace("p(z)", f"p(z{top})")
+        depth += name in PARTS
         if name == "average_kl":
             meaning = "What the code costs: the sum of the KLs of its levels."
         out.append((name, label, depth, meaning, remedy))
