@@ -5,7 +5,7 @@
 | Collapsed | I(n; z) is below 5% of log N |
 | Saturated | I(n; z) is above 95% of log N; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
 | Untrusted evidence | k-hat is too high for more than 5% of the data |
-| Prior | the marginal KL is above .5 nats, 5% of the average KL and 3 standard errors |
+| Prior | the marginal KL is above .5 nats, 5% of the average KL and 3 standard errors, and not below a measured amortisation gap |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
 | Posterior | the Jensen gap is above 1 nat or 5% of |ELBO|, and 3 standard errors; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
 | Overfitting | the ELBO on test is lower than on train by 1 nat or 5% of |ELBO|, and by 3 standard errors (of two samples of data); the lines that fell by a quarter of that and 3 of their standard errors are named (`generalisation`) |
@@ -78,12 +78,20 @@ def _evidence(account: "Account") -> str:
 
 def _prior(account: "Account", prior: str) -> str:
     marginal, average = account.marginal_kl, account.average_kl.value
-    if _share(account) > SATURATED or not marginal.value > max(0.5, 0.05 * average, 3 * marginal.standard_error):
+    if _share(account) > SATURATED or _misplaced(account) or not marginal.value > max(0.5, 0.05 * average, 3 * marginal.standard_error):
         return ""
     return (
         f"Prior: the marginal KL is {_said(marginal)} of {average:.2f} nats of KL: with this encoder, a better prior can win at most that "
         f"({BETTER_PRIOR.get(prior, ANY_PRIOR)}){_coupling(account)}."
     )
+
+
+def _misplaced(account: "Account") -> bool:
+    """Whether the codes lie where they should not, by more than the prior could make up for: q(z) is then a fault of the encoder, not of the prior."""
+    if account.gaps is None or not notable(account.jensen_gap, account.elbo.value):
+        return False
+    missed = account.gaps.amortisation_gap
+    return missed.value - 3 * missed.standard_error > max(account.marginal_kl.value, 0.0)
 
 
 def _coupling(account: "Account") -> str:
@@ -113,10 +121,11 @@ def _bounded(account: "Account") -> str:
 def _posterior(account: "Account", richer: str) -> str:
     if not notable(account.jensen_gap, account.elbo.value):
         return ""
+    mend = f" Mend the encoder first: the marginal KL of {account.marginal_kl.value:.2f} is that of codes it misplaced." if _misplaced(account) else ""
     parts = f"{richer} or a better encoder can win at most that" if account.gaps is None else _parts(account.gaps, richer)
     return (
         f"Posterior: the Jensen gap is {_said(account.jensen_gap)} nats: {parts}; a tighter bound in training reaches for it too "
-        "(--bound iwae --num-samples 10)."
+        f"(--bound iwae --num-samples 10).{mend}"
     )
 
 

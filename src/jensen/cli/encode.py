@@ -29,8 +29,10 @@ def encode(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.cli.output import check_suffix, write_arrays
+
+    check_suffix(out)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.evaluation import split_data
     from jensen.generation import posterior_codes
 
