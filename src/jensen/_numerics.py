@@ -11,6 +11,7 @@ differences to a running maximum, where float32 is good to 1e-7, and are summed 
 
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +40,14 @@ def diagonal_normal_log_density(z: np.ndarray, loc: np.ndarray, scale: np.ndarra
 
 
 def mixture_log_density(
-    z: np.ndarray, loc: np.ndarray, scale: np.ndarray, *, log_weights: np.ndarray | None = None, point_block: int = 1024, component_block: int = 2048
+    z: np.ndarray,
+    loc: np.ndarray,
+    scale: np.ndarray,
+    *,
+    log_weights: np.ndarray | None = None,
+    point_block: int = 1024,
+    component_block: int = 2048,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """log sum_n w_n N(z; loc_n, scale_n) for every point z, exactly, over all components.
 
@@ -48,6 +56,7 @@ def mixture_log_density(
         loc, scale: components [N, D]; scale positive.
         log_weights: log w_n [N]; uniform weights 1/N when absent.
         point_block, component_block: how many pairs are in memory at a time. The result does not depend on them beyond rounding.
+        on_progress: called with the number of points done and M.
 
     Returns:
         float64 log densities [M], in nats.
@@ -86,6 +95,7 @@ def mixture_log_density(
             part = z[start : start + point_block]
             padded = np.pad(part, ((0, point_block - len(part)), (0, 0)))
             out[start : start + point_block] = np.asarray(_stream(jnp.asarray(padded), natural_d, constant_d))[: len(part)]
+            on_progress(start + len(part), len(z))
     return out
 
 

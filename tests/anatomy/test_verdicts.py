@@ -140,8 +140,8 @@ def test_an_encoder_frozen_early():
 
 
 def test_a_poor_family():
-    """The best diagonal normal of every datum, where the last observation couples ten latents: only a richer family wins."""
-    world = linear_gaussian.LinearGaussian(np.concatenate([0.6**0.5 * np.eye(10), np.full((1, 10), 1.06)]), np.zeros(11), 1.0)
+    """The best diagonal normal of every datum, where the last observation couples twelve latents: only a richer family wins."""
+    world = linear_gaussian.LinearGaussian(np.concatenate([0.55 * np.eye(12), np.full((1, 12), 0.75)]), np.zeros(13), 1.0)
     found = account(world.model, world.data(2000, seed=6), key=KEY, num_samples=5000, num_draws=16, gaps=40)
     assert faults(found) == ["Posterior"], found
     (posterior,) = found.verdicts

@@ -64,17 +64,12 @@ def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarr
 
         mixture_density(stack(encoder, data), z)
     """
-    n, points = len(posteriors), len(z)
+    n = len(posteriors)
     log_weights = np.full(n, -np.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
     normals = posteriors.map(diagonal_normal_parameters)
     if normals is not None:
         loc, scale = (np.asarray(a) for a in normals)
-        out = np.empty(points)
-        step = max(1024, min(points, 50_000_000 // n // 1024 * 1024))  # about a quarter of a second between two reports of progress
-        for start in range(0, points, step):
-            out[start : start + step] = mixture_log_density(z[start : start + step], loc, scale, log_weights=log_weights)
-            on_progress(min(start + step, points), points)
-        return out
+        return mixture_log_density(z, loc, scale, log_weights=log_weights, on_progress=on_progress)
     with jax.enable_x64(True):
         return _stream(posteriors, z, log_weights, on_progress)
 

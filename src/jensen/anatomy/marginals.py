@@ -8,6 +8,7 @@ q(z) to have normal marginals only: diagonal and full normals; under a prior who
 left out. On the same draws as the rest of the account, each q(z_j) the mixture over all N data (`univariate`).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,36 +67,42 @@ def marginals(cut: Surgery) -> tuple[Marginals | None, dict[str, str]]:
         return None, _all("the posteriors of this family have no marginals in closed form")
     loc, scale = (np.asarray(a, np.float64) for a in normals)
     factors = cut.factors
-    at = {key: _log_densities(some, loc, scale, independent, factors) for key, some in (("all", cut), ("again", cut.again)) if some is not None}
-    total = {key: some.log_aggregated - at[key]["q"].sum(axis=2) for key, some in (("all", cut), ("again", cut.again)) if some is not None}
-    correlation = line_from_draws(total["all"], total.get("again"))
+    cuts = [some for some in (cut, cut.again) if some is not None]
+    at = _log_densities(cuts, loc, scale, independent, factors)
+    correlation = line_from_draws(*(some.log_aggregated - values["q"].sum(axis=2) for some, values in zip(cuts, at, strict=True)))
     pairs = {"index_information": ("own", "q"), "marginal_kl": ("q", "p"), "average_kl": ("own", "p")}
     columns: dict[str, np.ndarray] = {}
     for name, (first, second) in pairs.items():
-        if first not in at["all"] or second not in at["all"]:
+        if first not in at[0] or second not in at[0]:
             continue
-        dimensions = [line_from_draws(*(values[first][:, :, j] - values[second][:, :, j] for values in at.values())) for j in range(loc.shape[1])]
+        dimensions = [line_from_draws(*(values[first][:, :, j] - values[second][:, :, j] for values in at)) for j in range(loc.shape[1])]
         columns |= {name: np.array([d.value for d in dimensions]), f"{name}.error": np.array([d.standard_error for d in dimensions])}
     if factors is None:
         reason = "the prior's dimensions depend on each other, and the marginal KL does not split"
         return Marginals(correlation, None, columns), {"dimension_wise_kl": reason}
-    return Marginals(correlation, line_from_draws(*((values["q"] - values["p"]).sum(axis=2) for values in at.values())), columns), {}
+    return Marginals(correlation, line_from_draws(*((values["q"] - values["p"]).sum(axis=2) for values in at)), columns), {}
 
 
 def _all(reason: str) -> dict[str, str]:
     return {"total_correlation": reason, "dimension_wise_kl": reason}
 
 
-def _log_densities(cut: Surgery, loc: np.ndarray, scale: np.ndarray, independent: bool, prior: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
-    """The log densities of each dimension of the draws, [n, draws, D]: q, the mixture; own, the datum's posterior; p, the prior; where they exist."""
-    z = np.asarray(cut.z, np.float64)
-    flat = z.reshape(-1, z.shape[-1])
-    mixtures = [univariate_mixture_log_density(flat[:, j], loc[:, j], scale[:, j]) for j in range(z.shape[-1])]
-    out = {"q": np.stack(mixtures, axis=1).reshape(z.shape)}
-    if independent:
-        out["own"] = _normal(z, loc[cut.rows, None], scale[cut.rows, None])
-    if prior is not None:
-        out["p"] = _normal(z, *prior)
+def _log_densities(cuts: list[Surgery], loc: np.ndarray, scale: np.ndarray, independent: bool, prior: tuple[Any, Any] | None) -> list[dict[str, np.ndarray]]:
+    """The log densities of each dimension of the draws of each cut, [n, draws, D]: q, the mixture; own, the posterior; p, the prior; where they exist."""
+    codes = [np.asarray(cut.z, np.float64) for cut in cuts]
+    flat = np.concatenate([z.reshape(-1, z.shape[-1]) for z in codes])  # of all cuts at once: most of the work is with the components
+    with ThreadPoolExecutor() as pool:  # NumPy's loops run side by side
+        mixtures = np.stack(list(pool.map(univariate_mixture_log_density, flat.T, loc.T, scale.T)), axis=1)
+    out, start = [], 0
+    for cut, z in zip(cuts, codes, strict=True):
+        size = z.shape[0] * z.shape[1]
+        found = {"q": mixtures[start : start + size].reshape(z.shape)}
+        start += size
+        if independent:
+            found["own"] = _normal(z, loc[cut.rows, None], scale[cut.rows, None])
+        if prior is not None:
+            found["p"] = _normal(z, *prior)
+        out.append(found)
     return out
 
 
