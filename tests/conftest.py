@@ -1,25 +1,11 @@
 """The shapes and types that the package's annotations promise are checked while tests run, and only then."""
 
-import importlib.util
-import mmap
 import os
 import zlib
-from pathlib import Path
 
+import cheap_compilation
 
-def _cheap_compilation():
-    """Flags for XLA: a flag that XLA does not know would end the process, so those that may go one day are looked for in its library first."""
-    flags = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": 1}
-    library = Path(importlib.util.find_spec("jaxlib").origin).with_name("libjax_common.so")
-    if not library.exists():
-        return "--xla_backend_optimization_level=0"
-    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return " ".join(f"--{flag}={value}" for flag, value in flags.items() if content.find(flag.encode()) >= 0)
-
-
-# Nearly all the time of these tests is compiling programs that run for milliseconds. Run with XLA_FLAGS= set to anything to test optimised code.
-if "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = _cheap_compilation()
+os.environ.setdefault("XLA_FLAGS", cheap_compilation.flags())
 
 import jax
 import jaxtyping
@@ -28,6 +14,15 @@ import pytest
 
 # It has to come before the first import of jensen.
 jaxtyping.install_import_hook("jensen", "typechecker.typechecker")
+# Flags of a person's own ask for what users run.
+RENEW = cheap_compilation.share_contexts() if os.environ["XLA_FLAGS"] == cheap_compilation.flags() else lambda: None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _contexts_of_its_own():
+    """What JAX keeps of the programs it lowered is let go with the module that they were for."""
+    yield
+    RENEW()
 
 
 @pytest.fixture
