@@ -14,6 +14,7 @@ from command_line import QUICK, call
 from jensen.anatomy.account import LINES
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_fit_prints_the_account_and_writes_the_run(runs, capsys, tmp_path):
     code, out, err = call(capsys, "fit", "digits", "--out", str(tmp_path / "run"), *QUICK)
     assert code == 0
@@ -29,6 +30,7 @@ def test_fit_prints_the_account_and_writes_the_run(runs, capsys, tmp_path):
     assert json.loads((tmp_path / "run" / "accounts" / "test.json").read_text()) == first  # the same seed gives the same bits
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_another_seed_gives_another_run(runs, capsys, tmp_path):
     assert call(capsys, "fit", "digits", "--seed", "7", "--out", str(tmp_path / "run"), *QUICK)[0] == 0
     assert jensen.load(tmp_path / "run").history[0]["train"] != jensen.load(runs / "plain").history[0]["train"]
@@ -141,6 +143,7 @@ def test_report_and_datasets(runs, capsys):
     assert "digits" in call(capsys, "datasets")[1]
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_a_configuration_file_and_set(runs, capsys, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text((runs / "vamp" / "config.toml").read_text())

@@ -9,6 +9,8 @@ import pytest
 import jensen
 from command_line import QUICK, call
 
+pytestmark = pytest.mark.usefixtures("without_drawing")
+
 
 def test_datasets_lists_everything_in_80_columns(capsys, tmp_path):
     folder = tmp_path / "caltech101"

@@ -15,6 +15,8 @@ import pytest
 import jensen
 from command_line import QUICK, call
 
+pytestmark = pytest.mark.usefixtures("without_drawing")
+
 
 def test_resume_extends_a_finished_run(plain, capsys, tmp_path):
     shutil.copytree(plain, tmp_path / "run")
