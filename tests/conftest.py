@@ -3,8 +3,9 @@
 import os
 import zlib
 
-# Nearly all the time of these tests is compiling programs that run for milliseconds. Run with XLA_FLAGS= set to anything to test optimised code.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+import cheap_compilation
+
+os.environ.setdefault("XLA_FLAGS", cheap_compilation.flags())
 
 import jax
 import jaxtyping
@@ -13,6 +14,15 @@ import pytest
 
 # It has to come before the first import of jensen.
 jaxtyping.install_import_hook("jensen", "typechecker.typechecker")
+# Flags of a person's own ask for what users run.
+RENEW = cheap_compilation.share_contexts() if os.environ["XLA_FLAGS"] == cheap_compilation.flags() else lambda: None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _contexts_of_its_own():
+    """What JAX keeps of the programs it lowered is let go with the module that they were for."""
+    yield
+    RENEW()
 
 
 @pytest.fixture
@@ -27,3 +37,14 @@ def _numbers_of_its_own(request, monkeypatch):
     """A module's generator starts anew in each test: no test's numbers depend on which tests ran before it, or in which process."""
     if hasattr(request.module, "RNG"):
         monkeypatch.setattr(request.module, "RNG", np.random.default_rng(zlib.crc32(request.node.nodeid.encode())))
+
+
+@pytest.fixture
+def without_drawing(monkeypatch):
+    """A report's page is made, with a dot for each figure: two seconds less, where a test makes a run on its way to something else. tests/reports draws."""
+    from jensen.reports import _report
+    from jensen.reports._style import Drawing
+
+    dot = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    for kind in ("line_art", "picture"):
+        monkeypatch.setattr(_report, kind, lambda name, alt, draw: Drawing(name, alt, dot, dot, {f"{name}.svg": dot}))

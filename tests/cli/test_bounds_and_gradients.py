@@ -10,6 +10,8 @@ import pytest
 import jensen
 from jensen import cli
 
+pytestmark = pytest.mark.usefixtures("without_drawing")
+
 QUICK = ["--epochs", "3", "--hidden", "16", "--latent-dim", "3", "--set", "account.num_samples=50", "--set", "account.num_draws=2"]
 
 

@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import jensen
 from jensen import cli
+
+pytestmark = pytest.mark.usefixtures("without_drawing")
 
 SIZE = ["--hidden", "8", "--latent-dim", "2", "--set", "account.num_samples=30", "--set", "account.num_draws=2"]
 

@@ -7,6 +7,8 @@ import pytest
 
 from jensen import cli
 
+pytestmark = pytest.mark.usefixtures("without_drawing")
+
 SIZE = ["--hidden", "8", "--latent-dim", "2", "--epochs", "1", "--set", "account.num_samples=30", "--set", "account.num_draws=2"]
 
 

@@ -74,6 +74,26 @@ def surrogate_gradient(bound, gradient, key, **options):
     return jax.grad(lambda v: estimates(rebuild(v), bound, gradient, key, **options).surrogate.mean())(vector)
 
 
+@functools.cache
+def program(bound, gradient):
+    """(vector, keys, beta) -> (gradient of the surrogate, estimate) of every key: what most tests of a pair are about, compiled once."""
+    rebuild = flat(TRUTH.model)[1]
+
+    def value(vector, key, beta):
+        found = estimates(rebuild(vector), bound, gradient, key, beta=beta)
+        return found.surrogate.mean(), found
+
+    return jax.jit(jax.vmap(jax.grad(value, has_aux=True), (None, 0, None)))
+
+
+DRAWS = 1000
+
+
+def drawn(bound, gradient, key, *, beta=1.0):
+    """(gradients [draws, parameters], estimate with leaves [draws, batch])."""
+    return program(bound, gradient)(flat(TRUTH.model)[0], jr.split(key, DRAWS), beta)
+
+
 def finite_differences(value, vector, h=1e-5):
     steps = h * jnp.eye(len(vector))
     return jax.jit(jax.vmap(lambda s: (value(vector + s) - value(vector - s)) / (2 * h)))(steps)
@@ -130,24 +150,25 @@ def numeric_gradient(bound, key, num_samples=NUM_SAMPLES):
 
 @pytest.mark.parametrize("bound", [bound for bound, gradient in PAIRS if gradient == "pathwise"])
 def test_the_pathwise_gradient_is_that_of_the_bound_of_the_same_draws(x64, bound):
-    exact = surrogate_gradient(bound, "pathwise", jr.key(0))
+    exact = drawn(bound, "pathwise", jr.key(0))[0][0]
     assert float(jnp.abs(exact).max()) > 0.1
     # h^2 times third derivatives of order 10, and rounding of 10 nats over h.
-    np.testing.assert_allclose(exact, numeric_gradient(bound, jr.key(0)), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(exact, numeric_gradient(bound, jr.split(jr.key(0), DRAWS)[0]), rtol=1e-6, atol=1e-7)
 
 
 def test_the_closed_form_gradient_is_that_of_its_own_bound_of_the_same_draws(x64):
     vector, rebuild = flat(TRUTH.model)
-    exact = surrogate_gradient("elbo", "closed_form_kl", jr.key(0))
-    numeric = finite_differences(lambda v: estimates(rebuild(v), "elbo", "closed_form_kl", jr.key(0)).bound.mean(), vector)
+    key = jr.split(jr.key(0), DRAWS)[0]
+    exact = drawn("elbo", "closed_form_kl", jr.key(0))[0][0]
+    numeric = finite_differences(lambda v: estimates(rebuild(v), "elbo", "closed_form_kl", key).bound.mean(), vector)
     np.testing.assert_allclose(exact, numeric, rtol=1e-6, atol=1e-7)
 
 
 @functools.cache
-def expected_gradient(bound, gradient, seed, beta=0.4, draws=1000):
+def expected_gradient(bound, gradient, seed, beta=0.4):
     """(mean, variance) over draws."""
-    found = np.asarray(jax.jit(jax.vmap(lambda k: surrogate_gradient(bound, gradient, k, beta=beta)))(jr.split(jr.key(seed), draws)))
-    return found.mean(0), found.var(0) / draws
+    found = np.asarray(drawn(bound, gradient, jr.key(seed), beta=beta)[0])
+    return found.mean(0), found.var(0) / DRAWS
 
 
 @pytest.mark.parametrize(("bound", "gradient"), [pair for pair in PAIRS if pair[1] not in ("pathwise", "wake")])
@@ -182,13 +203,13 @@ def test_the_wake_gradient_is_that_of_the_divergence_of_the_posterior_from_q(x64
         tree = rebuild(surrogate_gradient(bound, "wake", key, num_samples=2000))
         return jnp.stack([tree.encoder.bias.sum(), tree.encoder.log_scale.sum()])
 
-    draws = np.asarray(jax.lax.map(projected, jr.split(jr.key(2), 200), batch_size=20))
+    draws = np.asarray(jax.jit(lambda keys: jax.lax.map(projected, keys, batch_size=20))(jr.split(jr.key(2), 200)))
     assert (np.abs(draws.mean(0) - exact) < 5 * draws.std(0) / np.sqrt(len(draws))).all()
     assert (draws.std(0) / np.sqrt(len(draws)) < 0.01 * np.abs(exact).max()).all()
     # The model's side is the gradient of the importance weighted bound, draw by draw.
     for ours, theirs in zip(
-        jax.tree.leaves(rebuild(surrogate_gradient(bound, "wake", jr.key(3))).decoder),
-        jax.tree.leaves(rebuild(surrogate_gradient("iwae", "score_function", jr.key(3))).decoder),
+        jax.tree.leaves(rebuild(drawn(bound, "wake", jr.key(3))[0][0]).decoder),
+        jax.tree.leaves(rebuild(drawn("iwae", "score_function", jr.key(3))[0][0]).decoder),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
@@ -220,17 +241,13 @@ def test_doubly_reparameterised_is_the_published_estimator_of_the_importance_wei
         return model.decoder(z).log_prob(x) + prior.log_prob(z) - held.log_prob(z)
 
     z = held.base_dist.loc + noise * held.base_dist.scale
-    share = jax.nn.softmax(jax.vmap(log_w)(z))
-    slopes = jax.vmap(jax.grad(log_w))(z)
+    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(log_w)))(z)
+    share = jax.nn.softmax(values)
     by_bias = (share**2) @ slopes
     by_log_scale = (share**2) @ (slopes * noise * held.base_dist.scale)
-    gradient = jax.grad(
-        lambda e: (
-            gradients.build("doubly_reparameterised", {}, {})
-            .surrogate(build("iwae"), eqx.tree_at(lambda m: m.encoder, model, e), prior, x, key, num_samples=6, beta=1.0)
-            .surrogate
-        )
-    )(model.encoder)
+    estimator = gradients.build("doubly_reparameterised", {}, {})
+    surrogate = lambda e: estimator.surrogate(build("iwae"), eqx.tree_at(lambda m: m.encoder, model, e), prior, x, key, num_samples=6, beta=1.0)  # noqa: E731
+    gradient = jax.jit(jax.grad(lambda e: surrogate(e).surrogate))(model.encoder)
     np.testing.assert_allclose(gradient.bias, by_bias, rtol=1e-10)
     np.testing.assert_allclose(gradient.log_scale, by_log_scale, rtol=1e-10)
 
@@ -246,38 +263,32 @@ def test_the_expected_gradient_of_the_elbo_is_that_of_the_closed_form(x64, bound
         (closed_form(shift + h, log_stretch) - closed_form(shift - h, log_stretch)) / (2 * h),
         (closed_form(shift, log_stretch + h) - closed_form(shift, log_stretch - h)) / (2 * h),
     ]
-    _, rebuild = flat(TRUTH.model)
-
-    def projected(key):
-        gradient_tree = rebuild(surrogate_gradient(bound, gradient, key))
-        return jnp.stack([gradient_tree.encoder.bias.sum(), gradient_tree.encoder.log_scale.sum()])
-
-    draws = np.asarray(jax.lax.map(projected, jr.split(jr.key(2), 2000), batch_size=200))
+    trees = jax.vmap(flat(TRUTH.model)[1])(jnp.concatenate([drawn(bound, gradient, key)[0] for key in jr.split(jr.key(2))]))
+    draws = np.stack([trees.encoder.bias.sum(1), trees.encoder.log_scale.sum(1)], axis=1)
     assert (np.abs(draws.mean(0) - exact) < 5 * draws.std(0) / np.sqrt(len(draws))).all()
 
 
 @pytest.mark.parametrize(("bound", "gradient"), PAIRS)
 def test_beta_moves_the_gradient_but_not_what_is_reported(x64, bound, gradient):
-    at_one, at_four = (estimates(TRUTH.model, bound, gradient, jr.key(3), beta=beta) for beta in (1.0, 4.0))
+    (slopes_at_one, at_one), (slopes_at_four, at_four) = (drawn(bound, gradient, jr.key(3), beta=beta) for beta in (1.0, 4.0))
     for term in ("bound", "reconstruction", "average_kl"):
         np.testing.assert_array_equal(getattr(at_one, term), getattr(at_four, term))
-    change = surrogate_gradient(bound, gradient, jr.key(3), beta=4.0) - surrogate_gradient(bound, gradient, jr.key(3))
+    change = slopes_at_four[0] - slopes_at_one[0]
     assert float(jnp.abs(change).max()) > 0.1
     if gradient in ("closed_form_kl", "pathwise") and bound == "elbo":  # the others differentiate the terms by paths of their own
         vector, rebuild = flat(TRUTH.model)
-        terms = jax.grad(lambda v: -3 * estimates(rebuild(v), bound, gradient, jr.key(3)).average_kl.mean())(vector)
+        key = jr.split(jr.key(3), DRAWS)[0]
+        terms = jax.grad(lambda v: -3 * estimates(rebuild(v), bound, gradient, key).average_kl.mean())(vector)
         np.testing.assert_allclose(change, terms, atol=1e-10)
 
 
 @pytest.mark.parametrize(("bound", "gradient"), PAIRS)
 def test_what_is_reported_is_the_bound_of_the_closed_form(x64, bound, gradient):
-    x = np.repeat(X, 2000, axis=0)
-    found = estimates(TRUTH.model, bound, gradient, jr.key(4), x=x)
-    groups = lambda v: np.asarray(v).reshape(5, 2000)  # noqa: E731
-    for values, exact in [(groups(found.reconstruction), TRUTH.reconstruction(X)), (groups(found.average_kl), TRUTH.average_kl(X))]:
-        assert (np.abs(values.mean(1) - exact) < 5 * values.std(1) / np.sqrt(2000) + 1e-10).all()
-    values = groups(found.bound)
-    slack = 5 * values.std(1) / np.sqrt(2000)
+    found = jax.tree.map(lambda *v: np.concatenate(v).T, *(drawn(bound, gradient, key)[1] for key in jr.split(jr.key(4))))
+    for values, exact in [(found.reconstruction, TRUTH.reconstruction(X)), (found.average_kl, TRUTH.average_kl(X))]:
+        assert (np.abs(values.mean(1) - exact) < 5 * values.std(1) / np.sqrt(2 * DRAWS) + 1e-10).all()
+    values = found.bound
+    slack = 5 * values.std(1) / np.sqrt(2 * DRAWS)
     if bounds.find(bound).linear:
         assert (np.abs(values.mean(1) - TRUTH.elbo(X)) < slack).all()
         np.testing.assert_allclose(found.bound, found.reconstruction - found.average_kl, rtol=0, atol=1e-10)

@@ -153,6 +153,7 @@ def test_it_keeps_dimensions_in_use_that_the_bound_switches_off():
     assert 0.4 < kept[0.5] < 0.6
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_record_progress_account_and_report_say_what_was_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--gradient", "free_bits", "--set", "gradient.floor=0.25", "--epochs", "2", "--hidden", "8", "--set", "account.num_samples=10"]

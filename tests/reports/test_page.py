@@ -56,6 +56,7 @@ def embedded(page):
                 yield tag, head, base64.b64decode(content)
 
 
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize("splits", [(), ("train",), ("validation", "train")])
 def test_the_table_holds_the_account_s_values(tmp_path, splits):
     test, others = account_of(40), [account_of(40, split, seed=seed) for seed, split in enumerate(splits, 1)]
@@ -70,6 +71,7 @@ def test_the_table_holds_the_account_s_values(tmp_path, splits):
         assert f">{ours.value:.3f}</data>".replace("-", "\N{MINUS SIGN}") in html
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_the_first_account_is_the_main_one(tmp_path):
     _, page = written(tmp_path, inputs_of(accounts={"train": account_of(40, "train", seed=1), "test": account_of(40)}))
     assert page.lines["elbo"][0] == account_of(40, "train", seed=1).elbo.value
@@ -93,13 +95,21 @@ def test_untrusted_text_appears_only_escaped(tmp_path):
     assert page.said.count('<script>alert(1)</script> $x$ & "q" \'</style>') >= 12
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_a_title_from_an_undecodable_file_name_is_no_reason_to_fail(tmp_path):
     html, _ = written(tmp_path, inputs_of(title="r\udcffn \N{SNOWMAN}"))
     assert "<h1>r?n \N{SNOWMAN}</h1>" in html
 
 
-def test_the_page_needs_no_network(tmp_path):
-    html, page = written(tmp_path, inputs_of((8, 8)))
+@pytest.fixture(scope="module")
+def of_images(tmp_path_factory):
+    """(folder, HTML, page) of a report on images."""
+    folder = tmp_path_factory.mktemp("images")
+    return folder, *written(folder, inputs_of((8, 8)))
+
+
+def test_the_page_needs_no_network(of_images):
+    _, html, page = of_images
     assert "http://" not in html and "https://" not in html and "@import" not in html and "url(" not in html
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object", "embed", "base"})
     for tag, attributes in page.tags:
@@ -117,13 +127,14 @@ def test_the_page_needs_no_network(tmp_path):
     assert kinds == {"data:image/svg+xml", "data:image/png"}
 
 
-def test_every_picture_has_a_text_and_every_link_a_target(tmp_path):
-    _, page = written(tmp_path, inputs_of((8, 8)))
+def test_every_picture_has_a_text_and_every_link_a_target(of_images):
+    page = of_images[2]
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
     anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"} <= anchors
 
 
+@pytest.mark.usefixtures("without_drawing")
 def test_the_worst_data_are_those_of_least_evidence(tmp_path):
     account = account_of(40)
     _, page = written(tmp_path, inputs_of(accounts={"test": account}))
@@ -185,13 +196,13 @@ def test_an_account_of_other_data_is_refused(tmp_path):
         write_report(inputs_of(accounts={}), tmp_path)
 
 
-def test_the_same_inputs_give_the_same_files(tmp_path):
-    pages = [write_report(inputs_of((8, 8)), tmp_path / name) for name in ("a", "b")]
-    assert pages[0].read_bytes() == pages[1].read_bytes()
-    for path in (tmp_path / "a" / "figures").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / "figures" / path.name).read_bytes()
-    other = write_report(inputs_of((8, 8), seed=4), tmp_path / "c")
-    assert (tmp_path / "c" / "figures" / "samples.png").read_bytes() != (tmp_path / "a" / "figures" / "samples.png").read_bytes()
+def test_the_same_inputs_give_the_same_files(of_images, tmp_path):
+    first, again = of_images[0], write_report(inputs_of((8, 8)), tmp_path / "again")
+    assert again.read_bytes() == (first / "report.html").read_bytes()
+    for path in (first / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / "figures" / path.name).read_bytes()
+    other = write_report(inputs_of((8, 8), seed=4), tmp_path / "other")
+    assert (tmp_path / "other" / "figures" / "samples.png").read_bytes() != (first / "figures" / "samples.png").read_bytes()
     assert other.name == "report.html"
 
 

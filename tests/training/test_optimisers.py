@@ -60,16 +60,17 @@ def test_what_is_trained_with_is_what_the_options_say(x64):
         ("adam", {}, 1.0),
         ("adam_norm_grad", {}, 1.0),
     ]
+    options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0)
+    before, static = eqx.partition(world.model, eqx.is_inexact_array)
+    objective = Objective(static, ELBO(), Pathwise(), make_optimiser("adam", RATE), options, None)
+    order, draws = epoch_keys(jax.random.split(key)[0], jnp.asarray(1))
+    batch = jax.tree.map(lambda leaf: leaf[0], batch_of(*batches(options, 7, order), draws))
+    gradient = jax.jit(jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0]))(before)
+    g = np.asarray(gradient.encoder.weight)
     for name, changes, share in cases:
         options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name, **changes)
         trained = train(world.model, data, data[:0], bound=ELBO(), gradient=Pathwise(), options=options, key=key)
-        before, static = eqx.partition(world.model, eqx.is_inexact_array)
-        objective = Objective(static, ELBO(), Pathwise(), make_optimiser(name, RATE), options, None)
-        order, draws = epoch_keys(jax.random.split(key)[0], jnp.asarray(1))
-        batch = jax.tree.map(lambda leaf: leaf[0], batch_of(*batches(options, 7, order), draws))
-        gradient = jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0])(before)  # noqa: B023
         moved[name] = trained.state.parameters.encoder.weight - before.encoder.weight
-        g = np.asarray(gradient.encoder.weight)
         np.testing.assert_allclose(moved[name], share * by_hand([g], name == "adam_norm_grad", options.adam_epsilon)[0], rtol=1e-9)
     assert not np.array_equal(moved["adam"], moved["adam_norm_grad"])  # the floors 1e-7 and 1e-8 tell them apart in the first step
 
