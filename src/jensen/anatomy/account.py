@@ -28,6 +28,7 @@ from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
 from jensen.evidence import Evidence, estimate_evidence, pareto_k_threshold
 from jensen.evidence.importance import Importance
+from jensen.interop import guarded
 from jensen.model import Model
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ class Account:
         return table(self)
 
 
+@guarded
 def account(
     model: Model,
     data: np.ndarray,
