@@ -1,0 +1,226 @@
+"""PyTorch modules as a `jensen.Model`: arrays cross without copies on CPUs, modules answer in eval mode, gradients come from autograd.
+
+For the time of each call every module given (its submodules too) is in eval mode and outside of autograd; afterwards each has its own training flag back. That
+takes care of dropout layers and batch normalisation; functional dropout without training=self.training is found out (`jensen.interop.check_foreign`).
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from jensen.interop._foreign import foreign
+from jensen.model import Model
+from jensen.priors import AbstractPrior
+
+try:
+    import torch
+except ImportError as error:
+    raise ValueError("jensen.interop.torch needs PyTorch, which is not installed: pip install 'jensen[torch]'.") from error
+
+SECOND = ("log_var", "log_scale", "scale")
+Second = Literal["log_var", "log_scale", "scale"]
+
+
+def from_torch(
+    encoder: Callable[..., Any] | None = None,
+    decoder: Callable[..., Any] | None = None,
+    *,
+    event_shape: Sequence[int],
+    latent_dim: int,
+    likelihood: str | Callable[..., Any] = "bernoulli",
+    second: Second = "log_var",
+    scale: float = 1.0,
+    encode: Callable[..., Any] | None = None,
+    log_likelihood: Callable[..., Any] | None = None,
+    modules: Sequence[Any] = (),
+    prior: Any = "standard_normal",
+    posterior: Literal["diagonal_normal", "full_normal"] = "diagonal_normal",
+    sample: Callable[..., Any] | None = None,
+    device: Any = None,
+    dtype: Literal["float32", "float64"] = "float32",
+    batch_size: int = 2048,
+) -> Model:
+    """A model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
+
+    Args:
+        encoder: x [B, *event] -> (loc, second) of q(z|x), each [B, D]; `second` says what the second of them is.
+        decoder: z [B, D] -> of 'bernoulli' the logits, of 'normal' the means, reshaped to [B, *event].
+        event_shape, latent_dim: of one datum, and of one code.
+        likelihood: 'bernoulli', 'normal' (of standard deviation `scale`), or a function (decoder's answer, x) -> log p(x|z) [B].
+        second: 'log_var', 'log_scale' or 'scale'.
+        scale: of the normal likelihood.
+        encode, log_likelihood: the general form, instead of encoder and decoder: x -> (loc, scale), and (x, z) -> log p(x|z) [B], of tensors.
+        modules: those that the functions use; encoder and decoder, where they are modules, need not be named.
+        prior: as of `jensen.foreign`; a module or function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for a VampPrior.
+        posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky factor.
+        sample: codes z [1, D] and a NumPy random generator -> x [1, *event], where the likelihood is not named.
+        device: on which to evaluate; that of the first parameter by default. Modules are not moved.
+        dtype: of the tensors.
+        batch_size: rows at a time; bounds the memory, not the result.
+
+    Returns:
+        A `Model`; gradients in z, for refined posteriors and annealing, by autograd.
+
+    Raises:
+        ValueError: neither form or both, an unknown likelihood, or what `jensen.foreign` refuses.
+
+        model = from_torch(encoder, decoder, event_shape=(64,), latent_dim=8, likelihood="bernoulli")
+    """
+    _check_form(encoder, decoder, encode, log_likelihood, second, posterior)
+    named = {"bernoulli": _bernoulli, "normal": _normal(scale)}
+    if isinstance(likelihood, str) and likelihood not in named:
+        raise ValueError(f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) -> log p(x|z) [B]; got {likelihood!r}.")
+    if not (scale > 0 and math.isfinite(scale)) or (scale != 1.0 and likelihood != "normal"):
+        raise ValueError(f"scale is the positive standard deviation of likelihood='normal'; got {scale} with likelihood={likelihood!r}.")
+    event = tuple(event_shape)
+    side = _Side([m for m in (encoder, decoder, encode, log_likelihood, prior, *modules) if isinstance(m, torch.nn.Module)], device, dtype)
+    decode = None
+    if encoder is not None and decoder is not None:
+        density: Any = likelihood if callable(likelihood) else named[likelihood]
+        encode = _scaled(encoder, second)
+        log_likelihood = lambda x, z: density(_shaped(decoder(z), x, likelihood), x)  # noqa: E731
+        if not callable(likelihood):
+            decode = side.answering(lambda z: _mean(decoder(z), likelihood).reshape(-1, *event))
+            sample = sample or _sampler(decode, likelihood, scale)
+    assert encode is not None and log_likelihood is not None
+    own_prior = callable(prior) and not hasattr(prior, "log_prob") and not isinstance(prior, AbstractPrior)
+    return foreign(
+        event_shape=event,
+        latent_dim=latent_dim,
+        encode=side.answering(encode),
+        log_likelihood=side.answering(log_likelihood),
+        prior=side.answering(prior) if own_prior else prior,
+        posterior=posterior,
+        log_likelihood_gradient=side.with_gradient(log_likelihood),
+        log_prior_gradient=side.with_gradient(prior) if own_prior else None,
+        decode=decode,
+        sample=sample,
+        dtype=dtype,
+        batch_size=batch_size,
+        names={"encode": "encoder", "log_likelihood": "decoder and likelihood"} if encoder is not None else None,
+    )
+
+
+@contextlib.contextmanager
+def evaluating(modules: Sequence[Any]) -> Iterator[None]:
+    """Modules in eval mode, without autograd; afterwards each submodule has its own training flag back.
+
+    with evaluating([vae]): vae(x)
+    """
+    flags = [(m, m.training) for module in modules for m in module.modules()]
+    try:
+        for module in modules:
+            module.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+def to_tensor(array: np.ndarray, device: Any = "cpu") -> Any:
+    """An array as a tensor: the same memory on CPUs, a copy elsewhere.
+
+    to_tensor(np.zeros(3, np.float32))
+    """
+    return torch.from_numpy(array).to(device)
+
+
+def to_array(tensor: Any) -> np.ndarray:
+    """A tensor as an array: the same memory on CPUs, a copy elsewhere.
+
+    to_array(torch.zeros(3))
+    """
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"it returned {type(tensor).__name__} where a tensor is wanted")
+    found = tensor.detach().cpu()
+    return (found.float() if found.dtype == torch.bfloat16 else found).numpy()
+
+
+class _Side:
+    """Functions of tensors as functions of arrays."""
+
+    def __init__(self, modules: Sequence[Any], device: Any, dtype: str):
+        self.modules = list(dict.fromkeys(modules))
+        parameters = (p for m in self.modules for p in (*m.parameters(), *m.buffers()))
+        first = next(parameters, None)
+        self.device = torch.device(device) if device is not None else (first.device if first is not None else torch.device("cpu"))
+        self.dtype = dtype
+
+    def answering(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(*arrays: np.ndarray) -> Any:
+            with evaluating(self.modules):
+                found = function(*(to_tensor(a, self.device) for a in arrays))
+                return tuple(map(to_array, found)) if isinstance(found, tuple | list) else to_array(found)
+
+        return answer
+
+    def with_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """(the values, their gradient in the last argument): a batch's rows are independent, so the gradient of the sum is each row's."""
+
+        def answer(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            with evaluating(self.modules), torch.enable_grad():
+                *rest, z = (to_tensor(a, self.device) for a in arrays)
+                z.requires_grad_(True)
+                values = function(*rest, z)
+                (gradient,) = torch.autograd.grad(values.sum(), z, materialize_grads=True)
+                return to_array(values), to_array(gradient)
+
+        return answer
+
+
+def _check_form(encoder: Any, decoder: Any, encode: Any, log_likelihood: Any, second: str, posterior: str) -> None:
+    modules, functions = (encoder is not None, decoder is not None), (encode is not None, log_likelihood is not None)
+    if not ((all(modules) and not any(functions)) or (all(functions) and not any(modules))):
+        raise ValueError("from_torch wants an encoder and a decoder, or else the two functions encode= and log_likelihood=: give one pair, whole.")
+    if second not in SECOND:
+        raise ValueError(f"second must be one of {', '.join(SECOND)}; got {second!r}.")
+    if posterior == "full_normal" and all(modules) and second != "scale":
+        raise ValueError("posterior='full_normal' wants second='scale': the encoder's second answer is a Cholesky factor [B, D, D].")
+
+
+def _scaled(encoder: Callable[..., Any], second: str) -> Callable[..., Any]:
+    def encode(x: Any) -> Any:
+        found = encoder(x)
+        if not (isinstance(found, tuple | list) and len(found) == 2):
+            raise TypeError(f"it must return a pair (loc, {second}), and returned {type(found).__name__}; for another form give encode= and log_likelihood=")
+        loc, other = found
+        return loc, other if second == "scale" else torch.exp(other * (0.5 if second == "log_var" else 1.0))
+
+    return encode
+
+
+def _shaped(outputs: Any, x: Any, likelihood: Any) -> Any:
+    if callable(likelihood):
+        return outputs
+    if outputs.numel() != x.numel():
+        raise ValueError(f"the decoder's answer has shape {tuple(outputs.shape)}, and the data {tuple(x.shape)}: one number for each element is wanted")
+    return outputs.reshape(x.shape)
+
+
+def _bernoulli(logits: Any, x: Any) -> Any:
+    # x l - log(1 + e^l), without cancellation at large logits
+    return (x * logits - torch.nn.functional.softplus(logits)).flatten(1).sum(1)
+
+
+def _normal(scale: float) -> Callable[..., Any]:
+    def density(mean: Any, x: Any) -> Any:
+        squares = ((x - mean) / scale).square().flatten(1)
+        return -0.5 * squares.sum(1) - squares.shape[1] * (math.log(scale) + 0.5 * math.log(2 * math.pi))
+
+    return density
+
+
+def _mean(outputs: Any, likelihood: Any) -> Any:
+    return torch.sigmoid(outputs) if likelihood == "bernoulli" else outputs
+
+
+def _sampler(mean: Callable[..., Any], likelihood: Any, scale: float) -> Callable[..., Any]:
+    def sample(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        found = mean(z)
+        return (random.random(found.shape) < found).astype(found.dtype) if likelihood == "bernoulli" else random.normal(found, scale)
+
+    return sample
