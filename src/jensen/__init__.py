@@ -68,7 +68,21 @@ _PUBLIC = {
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",
 }
-_ROOMS = ("bounds", "gradients", "evidence", "priors", "likelihoods", "encoders", "decoders", "networks", "distributions", "datasets", "anatomy", "training", "interop")
+_ROOMS = (
+    "bounds",
+    "gradients",
+    "evidence",
+    "priors",
+    "likelihoods",
+    "encoders",
+    "decoders",
+    "networks",
+    "distributions",
+    "datasets",
+    "anatomy",
+    "training",
+    "interop",
+)
 
 __all__ = ["__version__", *_PUBLIC, *_ROOMS]
 

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
@@ -59,7 +60,7 @@ def _compiled(function, results):
 @_host_call.def_abstract_eval
 def _abstract(*arguments, function, results):
     del arguments, function
-    return [jax.core.ShapedArray(r.shape, r.dtype) for r in results]
+    return [ShapedArray(r.shape, r.dtype) for r in results]
 
 
 def _batched(arguments, dims, *, function, results):

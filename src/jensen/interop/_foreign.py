@@ -7,7 +7,7 @@ import numpy as np
 
 from jensen.interop._density import HostDecoder, HostEncoder
 from jensen.interop._host import Host
-from jensen.interop._priors import HostPrior, prior_of
+from jensen.interop._priors import HostPrior, is_log_prior, prior_of
 from jensen.model import Model
 
 POSTERIORS = ("diagonal_normal", "full_normal")
@@ -71,7 +71,7 @@ def foreign(
         "encode": encode,
         "log_likelihood": log_likelihood,
         "log_likelihood_gradient": log_likelihood_gradient,
-        "log_prior": prior if callable(prior) else None,
+        "log_prior": prior if is_log_prior(prior) else None,
         "log_prior_gradient": log_prior_gradient,
         "decode": decode,
         "sample": sample,
@@ -79,9 +79,7 @@ def foreign(
     for name, value in callables.items():
         if not (callable(value) or (value is None and name not in ("encode", "log_likelihood"))):
             raise ValueError(f"{name} must be callable; got {type(value).__name__}.")
-    host = Host(
-        callables, event_shape=shape, latent_dim=int(latent_dim), full=posterior == "full_normal", dtype=dtype, batch_size=int(batch_size), names=names
-    )
+    host = Host(callables, event_shape=shape, latent_dim=int(latent_dim), full=posterior == "full_normal", dtype=dtype, batch_size=int(batch_size), names=names)
     made = prior_of(prior, host)
     if log_prior_gradient is not None and not isinstance(made, HostPrior):
         raise ValueError("log_prior_gradient is that of a prior given as a callable log_prior(z); of this one JAX has the gradient. Leave it out.")

@@ -105,9 +105,17 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
     if hasattr(prior, "log_prob"):
         _check_distribution(prior, host.latent_dim)
         return GivenPrior(prior)
-    if callable(prior):
+    if is_log_prior(prior):
         return HostPrior(host)
     raise ValueError(f"prior must be a name, a prior, a distribution with log_prob, or a callable log_prior(z); got {type(prior).__name__}.")
+
+
+def is_log_prior(prior: Any) -> bool:
+    """Whether this is a callable z -> log p(z), and not one of the other things that can be called.
+
+    is_log_prior(lambda z: -0.5 * (z**2).sum(1))  # True
+    """
+    return callable(prior) and not isinstance(prior, AbstractPrior) and not hasattr(prior, "log_prob")
 
 
 def _check_distribution(prior: Any, latent_dim: int) -> None:

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from jensen.interop._foreign import foreign
+from jensen.interop._priors import is_log_prior
 from jensen.model import Model
-from jensen.priors import AbstractPrior
 
 try:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     raise ValueError("jensen.interop.torch needs PyTorch, which is not installed: pip install 'jensen[torch]'.") from error
 
@@ -38,7 +38,8 @@ def from_torch(
     modules: Sequence[Any] = (),
     prior: Any = "standard_normal",
     posterior: Literal["diagonal_normal", "full_normal"] = "diagonal_normal",
-    sample: Callable[..., Any] | None = None,
+    decode: Callable[..., Any] | None = None,
+    sample: Callable[..., Any] | Literal["bernoulli", "normal"] | None = None,
     device: Any = None,
     dtype: Literal["float32", "float64"] = "float32",
     batch_size: int = 2048,
@@ -56,7 +57,9 @@ def from_torch(
         modules: those that the functions use; encoder and decoder, where they are modules, need not be named.
         prior: as of `jensen.foreign`; a module or function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for a VampPrior.
         posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky factor.
-        sample: codes z [1, D] and a NumPy random generator -> x [1, *event], where the likelihood is not named.
+        decode: z [B, D] -> E[x|z] [B, *event], of tensors, where the likelihood is not named.
+        sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how to draw around `decode`'s means: 'bernoulli', or 'normal' with
+            standard deviation `scale`; where the likelihood is not named.
         device: on which to evaluate; that of the first parameter by default. Modules are not moved.
         dtype: of the tensors.
         batch_size: rows at a time; bounds the memory, not the result.
@@ -73,20 +76,23 @@ def from_torch(
     named = {"bernoulli": _bernoulli, "normal": _normal(scale)}
     if isinstance(likelihood, str) and likelihood not in named:
         raise ValueError(f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) -> log p(x|z) [B]; got {likelihood!r}.")
-    if not (scale > 0 and math.isfinite(scale)) or (scale != 1.0 and likelihood != "normal"):
+    if not (scale > 0 and math.isfinite(scale)) or (scale != 1.0 and "normal" not in (likelihood, sample)):
         raise ValueError(f"scale is the positive standard deviation of likelihood='normal'; got {scale} with likelihood={likelihood!r}.")
     event = tuple(event_shape)
     side = _Side([m for m in (encoder, decoder, encode, log_likelihood, prior, *modules) if isinstance(m, torch.nn.Module)], device, dtype)
-    decode = None
     if encoder is not None and decoder is not None:
         density: Any = likelihood if callable(likelihood) else named[likelihood]
         encode = _scaled(encoder, second)
         log_likelihood = lambda x, z: density(_shaped(decoder(z), x, likelihood), x)  # noqa: E731
         if not callable(likelihood):
-            decode = side.answering(lambda z: _mean(decoder(z), likelihood).reshape(-1, *event))
-            sample = sample or _sampler(decode, likelihood, scale)
-    assert encode is not None and log_likelihood is not None
-    own_prior = callable(prior) and not hasattr(prior, "log_prob") and not isinstance(prior, AbstractPrior)
+            decode, sample = decode or _means(decoder, likelihood, event), sample or likelihood  # pyright: ignore[reportAssignmentType]
+    assert encode is not None
+    assert log_likelihood is not None
+    decoded = None if decode is None else side.answering(decode)
+    if isinstance(sample, str):
+        sample = _sampler(sample, decoded, scale)
+    prior = prior.log_prob if isinstance(prior, torch.distributions.Distribution) else prior
+    own_prior = is_log_prior(prior)
     return foreign(
         event_shape=event,
         latent_dim=latent_dim,
@@ -96,7 +102,7 @@ def from_torch(
         posterior=posterior,
         log_likelihood_gradient=side.with_gradient(log_likelihood),
         log_prior_gradient=side.with_gradient(prior) if own_prior else None,
-        decode=decode,
+        decode=decoded,
         sample=sample,
         dtype=dtype,
         batch_size=batch_size,
@@ -214,13 +220,16 @@ def _normal(scale: float) -> Callable[..., Any]:
     return density
 
 
-def _mean(outputs: Any, likelihood: Any) -> Any:
-    return torch.sigmoid(outputs) if likelihood == "bernoulli" else outputs
+def _means(decoder: Callable[..., Any], likelihood: str, event: tuple[int, ...]) -> Callable[..., Any]:
+    return lambda z: (torch.sigmoid(decoder(z)) if likelihood == "bernoulli" else decoder(z)).reshape(-1, *event)
 
 
-def _sampler(mean: Callable[..., Any], likelihood: Any, scale: float) -> Callable[..., Any]:
+def _sampler(kind: str, mean: Callable[..., Any] | None, scale: float) -> Callable[..., Any]:
+    if kind not in ("bernoulli", "normal") or mean is None:
+        raise ValueError(f"sample must be a function, or 'bernoulli' or 'normal' with a decode= to draw around; got {kind!r} with decode={mean}.")
+
     def sample(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
         found = mean(z)
-        return (random.random(found.shape) < found).astype(found.dtype) if likelihood == "bernoulli" else random.normal(found, scale)
+        return (random.random(found.shape) < found).astype(found.dtype) if kind == "bernoulli" else random.normal(found, scale)
 
     return sample
