@@ -17,7 +17,7 @@ def trained(prior: str = "standard_normal"):
     chosen = {"name": "vamp", "num_components": 12} if prior == "vamp" else prior
     network = {"name": "dense", "hidden": [50]}
     model = jensen.vae(data.event_shape, latent_dim=LATENT, prior=chosen, network=network, data=data, key=jax.random.key(0))
-    fit = jensen.fit(model, data, epochs=4, key=jax.random.key(1), progress=False)
+    fit = jensen.fit(model, data, epochs=30, learning_rate=3e-3, key=jax.random.key(1), progress=False)
     return fit.model, data.test[:60]
 
 

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import linear_gaussian
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from interop._copies import NumpyCopy, trained
 
 import jensen
+import linear_gaussian
+from interop._copies import NumpyCopy, trained
 from jensen.evidence import Annealed, Importance, bidirectional, estimate_evidence, evaluate_bounds, family_of
 from jensen.interop import PseudoInputs, left_out
 from jensen.interop._callback import host_call

@@ -1,7 +1,7 @@
 """A model from NumPy callables."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +18,15 @@ def foreign(
     *,
     event_shape: Sequence[int],
     latent_dim: int,
-    encode: Callable[..., Any],
-    log_likelihood: Callable[..., Any],
+    encode: Any,
+    log_likelihood: Any,
     prior: Any = "standard_normal",
-    posterior: Literal["diagonal_normal", "full_normal"] = "diagonal_normal",
-    log_likelihood_gradient: Callable[..., Any] | None = None,
-    log_prior_gradient: Callable[..., Any] | None = None,
-    decode: Callable[..., Any] | None = None,
-    sample: Callable[..., Any] | None = None,
-    dtype: Literal["float32", "float64"] = "float32",
+    posterior: str = "diagonal_normal",
+    log_likelihood_gradient: Any = None,
+    log_prior_gradient: Any = None,
+    decode: Any = None,
+    sample: Any = None,
+    dtype: str = "float32",
     batch_size: int = 2048,
     names: dict[str, str] | None = None,
 ) -> Model:

@@ -1,7 +1,7 @@
 """A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time; all of it is JAX, so every gradient is there.
 
-What is taken from a trace is the distribution of a site, as it stands: scales that plates put on log densities (subsampling) have no part in it. Plates must take
-their size from the data they are given, since they are given one datum.
+What is taken from a trace is the distribution of a site, as it stands: scales that plates put on log densities (subsampling) have no part in it. Plates must
+take their size from the data they are given, since they are given one datum.
 """
 
 import warnings
@@ -51,8 +51,8 @@ def from_numpyro_guide(
         A `Model`: q(z|x) is the guide's site, p(z) and p(x|z) the model's.
 
     Raises:
-        ValueError: a missing site or parameter, other random sites, a prior that depends on the data, chance within a network (dropout), or sites whose batch is
-            not the one datum.
+        ValueError: a missing site or parameter, other random sites, a prior that depends on the data, chance within a network (dropout), or sites whose batch
+            is not the one datum.
 
         from_numpyro_guide(model, guide, svi_result.params, event_shape=(64,))
     """
@@ -177,7 +177,7 @@ def _of_one(fn: Any) -> Distribution:
         return diagonal_normal(loc, scale)
     if (full := full_normal_parameters(base)) is not None and len(shape) == 2:
         return full_normal(jnp.broadcast_to(full[0], shape)[0], jnp.broadcast_to(full[1], (*shape, shape[1]))[0])
-    return _OneOf(fn)
+    return _OneOf(jax.tree.map(jnp.asarray, fn))
 
 
 def _check(traced: _Traced) -> None:
@@ -190,8 +190,8 @@ def _check(traced: _Traced) -> None:
         shape = tuple(fn.batch_shape + fn.event_shape)
         if len(shape) != 2 or shape[0] != 1:
             raise ValueError(
-                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch and event together; wanted is (1, latent_dim). Plates must take their size "
-                "from the data (numpyro.plate('data', x.shape[0])); where model and guide want other arguments than (x,), give arguments=."
+                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch and event together; wanted is (1, latent_dim). Plates must "
+                "take their size from the data (numpyro.plate('data', x.shape[0])); where model and guide want other arguments than (x,), give arguments=."
             )
     seen = model[traced.observed]["fn"]
     if tuple(seen.batch_shape + seen.event_shape) != (1, *traced.event_shape):

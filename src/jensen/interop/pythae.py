@@ -13,7 +13,7 @@ The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inp
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jensen.interop._priors import PseudoInputs
 from jensen.interop.torch import evaluating, from_torch, to_array, torch
@@ -22,9 +22,7 @@ from jensen.model import Model
 KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
 
 
-def from_pythae(
-    model_or_folder: Any, *, trust_code: bool = False, device: Any = None, dtype: Literal["float32", "float64"] = "float32", batch_size: int = 2048
-) -> Model:
+def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any = None, dtype: str = "float32", batch_size: int = 2048) -> Model:
     """A Pythae model, or the folder that its trainer or `save` wrote.
 
     Args:

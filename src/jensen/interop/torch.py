@@ -7,7 +7,7 @@ takes care of dropout layers and batch normalisation; functional dropout without
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ except ImportError as error:
     raise ValueError("jensen.interop.torch needs PyTorch, which is not installed: pip install 'jensen[torch]'.") from error
 
 SECOND = ("log_var", "log_scale", "scale")
-Second = Literal["log_var", "log_scale", "scale"]
 
 
 def from_torch(
@@ -31,17 +30,17 @@ def from_torch(
     event_shape: Sequence[int],
     latent_dim: int,
     likelihood: str | Callable[..., Any] = "bernoulli",
-    second: Second = "log_var",
+    second: str = "log_var",
     scale: float = 1.0,
     encode: Callable[..., Any] | None = None,
     log_likelihood: Callable[..., Any] | None = None,
     modules: Sequence[Any] = (),
     prior: Any = "standard_normal",
-    posterior: Literal["diagonal_normal", "full_normal"] = "diagonal_normal",
+    posterior: str = "diagonal_normal",
     decode: Callable[..., Any] | None = None,
-    sample: Callable[..., Any] | Literal["bernoulli", "normal"] | None = None,
+    sample: Callable[..., Any] | str | None = None,
     device: Any = None,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: str = "float32",
     batch_size: int = 2048,
 ) -> Model:
     """A model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
@@ -55,11 +54,12 @@ def from_torch(
         scale: of the normal likelihood.
         encode, log_likelihood: the general form, instead of encoder and decoder: x -> (loc, scale), and (x, z) -> log p(x|z) [B], of tensors.
         modules: those that the functions use; encoder and decoder, where they are modules, need not be named.
-        prior: as of `jensen.foreign`; a module or function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for a VampPrior.
+        prior: as of `jensen.foreign`; a module or function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for
+            a VampPrior.
         posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky factor.
         decode: z [B, D] -> E[x|z] [B, *event], of tensors, where the likelihood is not named.
-        sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how to draw around `decode`'s means: 'bernoulli', or 'normal' with
-            standard deviation `scale`; where the likelihood is not named.
+        sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how to draw around `decode`'s means: 'bernoulli', or 'normal'
+            with standard deviation `scale`; where the likelihood is not named.
         device: on which to evaluate; that of the first parameter by default. Modules are not moved.
         dtype: of the tensors.
         batch_size: rows at a time; bounds the memory, not the result.
@@ -172,7 +172,9 @@ class _Side:
                 *rest, z = (to_tensor(a, self.device) for a in arrays)
                 z.requires_grad_(True)
                 values = function(*rest, z)
-                (gradient,) = torch.autograd.grad(values.sum(), z, materialize_grads=True)
+                if not values.requires_grad:  # it does not look at the code
+                    return to_array(values), np.zeros_like(arrays[-1])
+                (gradient,) = torch.autograd.grad(values.sum(), z, allow_unused=True, materialize_grads=True)
                 return to_array(values), to_array(gradient)
 
         return answer
