@@ -1,5 +1,7 @@
 """A NumPyro model with an amortised guide, trained on the digits for seconds, and its account: python examples/numpyro_guide.py."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ LATENT, HIDDEN = 8, 200
 
 
 def layers(name, x, *sizes):
-    for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (n, m) in enumerate(itertools.pairwise(sizes)):
         w = numpyro.param(f"{name}{i}.w", lambda key, n=n, m=m: jax.random.normal(key, (n, m)) / n**0.5)
         x = (jax.nn.relu(x) if i else x) @ w + numpyro.param(f"{name}{i}.b", jnp.zeros(m))
     return x
