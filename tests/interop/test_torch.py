@@ -170,6 +170,8 @@ def test_answers_that_are_no_tensors_are_named(trio):
     encoder, decoder, data = trio
     with pytest.raises(ForeignError, match=r"encoder raised TypeError: it must return a pair \(loc, log_var\), and returned Tensor"):
         jensen.account(from_torch(lambda x: encoder(x)[0], decoder, **SHAPES), data, key=KEY)
+    with pytest.raises(ForeignError, match="likelihood='bernoulli' is no density of anything else"):
+        jensen.account(from_torch(encoder, decoder, **SHAPES), data * 0.5, key=KEY)
     with pytest.raises(ForeignError, match="one number for each element is wanted"):
         jensen.account(from_torch(encoder, lambda z: decoder(z)[:, :10], **SHAPES), data, key=KEY)
     with pytest.raises(ForeignError, match="where a tensor is wanted"):

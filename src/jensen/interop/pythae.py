@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jensen.interop._priors import PseudoInputs
-from jensen.interop.torch import evaluating, from_torch, to_array, torch
+from jensen.interop.torch import check_binary, evaluating, from_torch, to_array, torch
 from jensen.model import Model
 
 KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
@@ -81,8 +81,7 @@ def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any =
 
 
 def _bce(probabilities: Any, x: Any) -> Any:
-    if not bool(((x == 0) | (x == 1)).all()):
-        raise ValueError("the data are not all 0 or 1, and reconstruction_loss='bce' is no density of anything else; binarise them, or train with 'mse'")
+    check_binary(x, "reconstruction_loss='bce'")
     return -torch.nn.functional.binary_cross_entropy(probabilities, x, reduction="none").sum(1)
 
 

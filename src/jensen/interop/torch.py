@@ -49,13 +49,13 @@ def from_torch(
         encoder: x [B, *event] -> (loc, second) of q(z|x), each [B, D]; `second` says what the second of them is.
         decoder: z [B, D] -> of 'bernoulli' the logits, of 'normal' the means, reshaped to [B, *event].
         event_shape, latent_dim: of one datum, and of one code.
-        likelihood: 'bernoulli', 'normal' (of standard deviation `scale`), or a function (decoder's answer, x) -> log p(x|z) [B].
+        likelihood: 'bernoulli' (data 0 and 1 alone), 'normal' (of standard deviation `scale`), or a function (decoder's answer, x) -> log p(x|z) [B].
         second: 'log_var', 'log_scale' or 'scale'.
         scale: of the normal likelihood.
         encode, log_likelihood: the general form, instead of encoder and decoder: x -> (loc, scale), and (x, z) -> log p(x|z) [B], of tensors.
         modules: those that the functions use; encoder and decoder, where they are modules, need not be named.
-        prior: as of `jensen.foreign`; a module or function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for
-            a VampPrior.
+        prior: as of `jensen.foreign`; a torch distribution, a module or a function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd;
+            `jensen.interop.PseudoInputs` for a VampPrior.
         posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky factor.
         decode: z [B, D] -> E[x|z] [B, *event], of tensors, where the likelihood is not named.
         sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how to draw around `decode`'s means: 'bernoulli', or 'normal'
@@ -91,7 +91,8 @@ def from_torch(
     decoded = None if decode is None else side.answering(decode)
     if isinstance(sample, str):
         sample = _sampler(sample, decoded, scale)
-    prior = prior.log_prob if isinstance(prior, torch.distributions.Distribution) else prior
+    if isinstance(prior, torch.distributions.Distribution | torch.nn.Module):
+        prior = getattr(prior, "log_prob", prior)
     own_prior = is_log_prior(prior)
     return foreign(
         event_shape=event,
@@ -209,7 +210,17 @@ def _shaped(outputs: Any, x: Any, likelihood: Any) -> Any:
     return outputs.reshape(x.shape)
 
 
+def check_binary(x: Any, what: str) -> None:
+    """Refuses data other than 0 and 1, of which `what` is no density.
+
+    check_binary(torch.ones(3), "a Bernoulli likelihood")
+    """
+    if not bool(((x == 0) | (x == 1)).all()):
+        raise ValueError(f"the data are not all 0 or 1, and {what} is no density of anything else; binarise them, or use a likelihood of real numbers")
+
+
 def _bernoulli(logits: Any, x: Any) -> Any:
+    check_binary(x, "likelihood='bernoulli'")
     # x l - log(1 + e^l), without cancellation at large logits
     return (x * logits - torch.nn.functional.softplus(logits)).flatten(1).sum(1)
 
