@@ -34,6 +34,16 @@ def test_contributings_prior_runs(tmp_path, monkeypatch):
     assert float(model.prior(model.encoder).log_prob(np.zeros(2))) == pytest.approx(-np.log(2 * np.pi * 9), abs=1e-5)
 
 
+def test_the_examples_of_foreign_models_run(capsys):
+    scope: dict = {}
+    plain, needs_torch = python_blocks("docs/foreign.md")
+    exec(plain, scope)
+    assert "= ELBO" in capsys.readouterr().out
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `torch`)")
+    exec(needs_torch, scope)
+    assert "= ELBO" in capsys.readouterr().out
+
+
 def test_documents_link_to_files_that_exist():
     for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):

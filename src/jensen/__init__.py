@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jensen.evidence._sandwich import sandwich as sandwich
     from jensen.fitting import Fit as Fit
     from jensen.fitting import fit as fit
+    from jensen.interop import foreign as foreign
     from jensen.model import Model as Model
     from jensen.models.hvae import hvae as hvae
     from jensen.models.markov import markov as markov
@@ -56,6 +57,7 @@ _PUBLIC = {
     "sandwich": "jensen.evidence",
     "Fit": "jensen.fitting",
     "fit": "jensen.fitting",
+    "foreign": "jensen.interop",
     "Model": "jensen.model",
     "hvae": "jensen.models.hvae",
     "markov": "jensen.models.markov",
@@ -66,7 +68,21 @@ _PUBLIC = {
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",
 }
-_ROOMS = ("bounds", "gradients", "evidence", "priors", "likelihoods", "encoders", "decoders", "networks", "distributions", "datasets", "anatomy", "training")
+_ROOMS = (
+    "bounds",
+    "gradients",
+    "evidence",
+    "priors",
+    "likelihoods",
+    "encoders",
+    "decoders",
+    "networks",
+    "distributions",
+    "datasets",
+    "anatomy",
+    "training",
+    "interop",
+)
 
 __all__ = ["__version__", *_PUBLIC, *_ROOMS]
 

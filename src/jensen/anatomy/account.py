@@ -30,9 +30,11 @@ from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
+from jensen.interop import guarded
 from jensen.model import Model
 
 
+@guarded
 def account(
     model: Model,
     data: np.ndarray,

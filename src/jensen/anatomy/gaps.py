@@ -28,6 +28,7 @@ import numpy as np
 from jensen._types import Array, Distribution, Key
 from jensen.anatomy._lines import Line, line_from_data, line_from_draws
 from jensen.evidence import family_of, refinement
+from jensen.interop import guarded
 from jensen.model import Model
 from jensen.weights import over_samples, pairs_at_a_time
 
@@ -119,6 +120,7 @@ class Gaps:
         return out
 
 
+@guarded
 def inference_gaps(
     model: Model,
     data: np.ndarray,

@@ -27,6 +27,7 @@ from jensen._numerics import diagonal_normal_log_density
 from jensen._types import Array, Distribution, Key
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities
 from jensen.distributions import Stacked, concatenate, diagonal_normal_parameters, level_log_probs, mean_of, root_code, root_of, stack, top_of
+from jensen.interop import guarded
 from jensen.model import Model
 from jensen.weights import pairs_at_a_time
 
@@ -87,6 +88,7 @@ class Surgery:
         return self.level_log_posteriors.sum(axis=0)
 
 
+@guarded
 def surgery(
     model: Model,
     data: np.ndarray,

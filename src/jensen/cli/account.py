@@ -4,11 +4,15 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, TrustCode, open_run_with_data, print_json
+from jensen.cli._foreign import HELP as MODEL_HELP
+from jensen.cli._foreign import account_of_foreign
+from jensen.cli.options import Checkpoint, DataDir, Json, OptionalRun, OtherData, Seed, TrustCode, open_run_with_data, print_json
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
 Example: jensen account runs/digits --split train --json
+
+Example: jensen account --model mymodel:make --data x.npy
 """
 
 
@@ -18,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def account(
-    run: RunArgument,
+    run: OptionalRun = None,
     split: Annotated[str, typer.Option(help="Which data: train, validation or test; both: train and test, and the generalisation gap of each line.")] = "test",
     num_samples: Annotated[int | None, typer.Option(min=2, help="Importance samples per datum for the evidence.", show_default="the run's")] = None,
     num_draws: Annotated[int | None, typer.Option(min=1, help="Posterior draws per datum for the other lines.", show_default="the run's")] = None,
@@ -31,6 +35,7 @@ def account(
     gap_family: Annotated[
         str | None, typer.Option(help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.", show_default="the run's, or own")
     ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODULE:FUNCTION", help=MODEL_HELP, show_default=False)] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz, .csv or .nc (netCDF).", show_default=False)] = None,
@@ -45,12 +50,16 @@ def account(
     from jensen.cli.output import check_suffix, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
-    from jensen.evaluation import account_of, account_of_both
-
     numbers = {"num_samples": num_samples, "num_draws": num_draws, "aggregated_over": aggregated_over, "gaps": gaps, "gap_family": gap_family}
-    settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
-    found = account_of_both(opened, **settings) if split == "both" else account_of(opened, split, **settings)
+    if run is None or model is not None:
+        of_runs = [name for name, given in (("--checkpoint", checkpoint is not None), ("--trust-code", trust_code)) if given]
+        found = account_of_foreign(run, model, data, split, seed, numbers, of_runs)
+    else:
+        opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+        from jensen.evaluation import account_of, account_of_both
+
+        settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
+        found = account_of_both(opened, **settings) if split == "both" else account_of(opened, split, **settings)
     if out:
         write_account(out, found)
     print_json(found.to_json()) if json else print(found)

@@ -13,6 +13,7 @@ def names(package: str) -> str:
 
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False)]
+OptionalRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False)]
 Split = Annotated[str, typer.Option(help="Which data: train, validation or test.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of everything random here; by default the run's seed.", show_default=False)]

@@ -17,6 +17,7 @@ from jensen._types import Array, Distribution, Key
 from jensen.evidence._lots import Store, anneal, fingerprint
 from jensen.evidence._path import check_differentiable, flat
 from jensen.evidence.annealed import Annealed, faults, summarise_chains
+from jensen.interop import guarded
 from jensen.model import Model
 
 BLOCK = 64
@@ -68,6 +69,7 @@ class Bidirectional:
         )
 
 
+@guarded
 def bidirectional(
     estimator: Annealed,
     model: Model,

@@ -11,6 +11,7 @@ from jensen._types import Key
 from jensen.bounds import AbstractBound
 from jensen.evidence._streaming import stream_log_weights
 from jensen.evidence.importance import Importance
+from jensen.interop import guarded
 from jensen.model import Model
 
 
@@ -23,6 +24,7 @@ class BoundValue:
     values: np.ndarray
 
 
+@guarded
 def evaluate_bounds(
     bounds: Mapping[str, AbstractBound],
     model: Model,

@@ -8,9 +8,11 @@ import numpy as np
 from jensen._types import Key
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._record import Evidence
+from jensen.interop import guarded
 from jensen.model import Model
 
 
+@guarded
 def estimate_evidence(
     estimator: AbstractEvidenceEstimator,
     model: Model,

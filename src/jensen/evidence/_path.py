@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import CONTINUOUS, code_kind, diagonal_normal_parameters
+from jensen.interop import require_gradient
 from jensen.model import Model
 
 Start = Literal["encoder", "prior"]
@@ -84,6 +85,7 @@ def check_differentiable(model: Model, x: Array | np.ndarray) -> None:
         kinds.append(code_kind(model.encoder(x)))
         return x
 
+    require_gradient(model, "annealing")
     jax.eval_shape(look, x)
     if kinds[0] != CONTINUOUS:
         raise ValueError(

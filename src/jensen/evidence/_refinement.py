@@ -22,8 +22,9 @@ import optax
 
 from jensen._rooms import nearest
 from jensen._types import Array, Distribution, Key
-from jensen.distributions import BIJECTIONS, CONTINUOUS, Pushforward, code_kind, pushforward
+from jensen.distributions import BIJECTIONS, CONTINUOUS, Pushforward, code_kind, full_normal_parameters, pushforward
 from jensen.distributions.bijections import Bijection
+from jensen.interop import require_gradient
 from jensen.model import Model
 from jensen.weights import over_samples
 
@@ -61,11 +62,13 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
         raise ValueError(f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps.")
+    require_gradient(model, "refining a posterior")
     if family != "own":
         return family
     levels = isinstance(jax.eval_shape(lambda key: posterior.sample(key), jr.key(0)), tuple)
-    name = "" if model.recipe is None else model.recipe.values["encoder"]["name"]
-    return "diagonal" if levels else OWN_FAMILY.get(name, "diagonal")
+    if model.recipe is None:  # built by hand: what it is, and not what it was called
+        return "full" if full_normal_parameters(posterior) is not None else "diagonal"
+    return "diagonal" if levels else OWN_FAMILY.get(model.recipe.values["encoder"]["name"], "diagonal")
 
 
 def refine(model: Model, prior: Distribution, x: Array, key: Key, **options: Any) -> Pushforward:

@@ -14,6 +14,7 @@ from jensen.evidence._record import Evidence, evidence_of_log_weights, joined
 from jensen.evidence._streaming import stream_log_weights
 from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
+from jensen.interop import guarded
 from jensen.model import Model
 
 
@@ -65,6 +66,7 @@ class Sandwich:
         return tuple(out)
 
 
+@guarded
 def sandwich(
     model: Model,
     data: np.ndarray,

@@ -1,0 +1,119 @@
+"""`--model MODULE:FUNCTION --data FILE`: anybody's model from the command line, without a run."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jensen.anatomy import Account
+    from jensen.model import Model
+
+HELP = (
+    "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one of jensen.foreign. Its code is executed. Needs --data FILE."
+)
+WANTED = "Say for example --model mymodel:make --data x.npy, where mymodel.py has a function make() that returns a jensen.Model (see jensen.foreign)."
+
+
+def account_of_foreign(
+    run: str | None, model: str | None, data: str | None, split: str, seed: int | None, numbers: dict[str, Any], of_runs: list[str]
+) -> "Account":
+    """The account of a model that a function makes, on all rows of a file.
+
+    Raises:
+        ValueError: RUN and --model together or neither, no --data, options that only a run has, and what `load_model` and `rows_of` refuse.
+    """
+    if model is None:
+        raise ValueError("give a RUN folder, as `jensen fit` writes it, or else --model MODULE:FUNCTION --data FILE.")
+    if run is not None:
+        raise ValueError(f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave one out.")
+    if of_runs:
+        raise ValueError(f"{', '.join(of_runs)}: of a run, and --model {model} is none. Leave it out.")
+    if data is None:
+        raise ValueError(f"--model {model} needs --data FILE: the rows to account for.")
+    rows, name = rows_of(data, split)
+    made = load_model(model)
+    from jensen.anatomy import account
+    from jensen.evaluation import stream_key
+    from jensen.progress import CountProgress
+
+    given = {k: v for k, v in numbers.items() if v is not None}
+    with CountProgress() as bar:
+        return account(made, rows, key=stream_key(seed or 0, "account"), split=name, on_progress=bar.advance, **given)
+
+
+def rows_of(path: str, split: str) -> "tuple[np.ndarray, str]":
+    """(the rows of a file, what they are called): all rows, or those of the split where the file comes in splits.
+
+    Raises:
+        ValueError: an unreadable file, values that are no numbers, or no such split.
+    """
+    from jensen._rooms import nearest
+    from jensen.datasets._convert import check_array, to_storage
+    from jensen.datasets._read import WHOLE, read_path
+
+    raw = read_path(Path(path).expanduser(), None)
+    chosen = WHOLE if WHOLE in raw.arrays else split
+    if chosen not in raw.arrays:
+        raise ValueError(f"{path} has no split {split!r}{nearest(split, tuple(raw.arrays))}; it has {', '.join(raw.arrays)}. Say --split.")
+    check_array(raw.arrays[chosen], path)
+    return to_storage({chosen: raw.arrays[chosen]})[0][chosen], Path(path).stem if chosen == WHOLE else chosen
+
+
+def load_model(name: str) -> "Model":
+    """What MODULE:FUNCTION() returns; modules are looked for in the working directory first.
+
+    Raises:
+        ValueError: no such module or function (the nearest names are given), code that raises, or something that is no `Model`.
+    """
+    from jensen.model import Model
+
+    module_name, colon, function_name = name.rpartition(":")
+    if not (colon and module_name and function_name):
+        raise ValueError(f"--model wants MODULE:FUNCTION; got {name!r}. {WANTED}")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # while the function runs too: it may import
+    try:
+        module = _module(module_name)
+        function = _function(module, module_name, function_name)
+        try:
+            made = function()
+        except Exception as error:
+            raise ValueError(f"{name}() raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(here)
+    if not isinstance(made, Model):
+        raise ValueError(f"{name}() returned {type(made).__name__}, and a jensen.Model is wanted. {WANTED}")
+    return made
+
+
+def _module(name: str) -> Any:
+    from jensen._rooms import _module_from_file, nearest
+
+    if name.endswith(".py"):
+        return _module_from_file(Path(name))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise ValueError(f"module {name!r} could not be imported: {error}. Install what it needs.") from error
+        here = tuple(sorted(p.stem for p in Path.cwd().glob("*.py")))
+        listed = f"; modules here: {', '.join(here)}" if here else ""
+        raise ValueError(f"no module {name!r} in {Path.cwd()} or among the installed{nearest(name, here)}{listed}. {WANTED}") from None
+    except Exception as error:
+        raise ValueError(f"module {name!r} could not be imported: {type(error).__name__}: {error}") from error
+
+
+def _function(module: Any, module_name: str, name: str) -> Any:
+    from jensen._rooms import nearest
+
+    own = tuple(k for k, v in vars(module).items() if callable(v) and not k.startswith("_") and getattr(v, "__module__", None) == module.__name__)
+    function = getattr(module, name, None)
+    if function is None:
+        listed = f"; its functions: {', '.join(own)}" if own else ""
+        raise ValueError(f"module {module_name!r} has no function {name!r}{nearest(name, own)}{listed}.")
+    if not callable(function):
+        raise ValueError(f"{module_name}:{name} is {type(function).__name__}, and a function that returns a jensen.Model is wanted.")
+    return function

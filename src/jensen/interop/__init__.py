@@ -1,0 +1,10 @@
+"""Somebody else's model as a `jensen.Model`: made of NumPy callables (`foreign`), of PyTorch modules (`jensen.interop.torch`), of a Pythae model
+(`jensen.interop.pythae`) or of a NumPyro model with an amortised guide (`jensen.interop.numpyro`). Whatever reads a model reads these."""
+
+from jensen.interop._checks import check_foreign as check_foreign
+from jensen.interop._foreign import foreign as foreign
+from jensen.interop._guard import guarded as guarded
+from jensen.interop._guard import left_out as left_out
+from jensen.interop._guard import require_gradient as require_gradient
+from jensen.interop._host import ForeignError as ForeignError
+from jensen.interop._priors import PseudoInputs as PseudoInputs

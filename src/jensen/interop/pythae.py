@@ -1,0 +1,106 @@
+"""A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE, VAMP and IWAE.
+
+Which density p(x|z) is follows from the config's reconstruction_loss, read in Pythae's source (models/vae/vae_model.py, loss_function and get_nll):
+
+    mse    log N(x; decoder(z), I): its loss is half the squared distance, without the constant D/2 log 2 pi, which get_nll adds, as we do
+    bce    sum_i log Bernoulli(x_i; p_i), p the decoder's answer, its logarithms cut off below at -100, as torch's binary_cross_entropy does
+
+The second is a density of 0 and 1 alone. Of grey levels in between it is none (it does not sum to 1), so they are refused.
+
+The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, weights equal; of the others it is N(0, I). What a model was trained with
+(beta, importance samples) is no part of it: all are accounted for at beta = 1.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jensen.interop._priors import PseudoInputs
+from jensen.interop.torch import check_binary, evaluating, from_torch, to_array, torch
+from jensen.model import Model
+
+KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
+
+
+def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any = None, dtype: str = "float32", batch_size: int = 2048) -> Model:
+    """A Pythae model, or the folder that its trainer or `save` wrote.
+
+    Args:
+        model_or_folder: a VAE, BetaVAE, VAMP or IWAE of Pythae, or a folder for its AutoModel.
+        trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a pickle executes what its writer put there. So a folder is read
+            only if you say that you trust it.
+        device, dtype, batch_size: as of `from_torch`.
+
+    Returns:
+        A `Model`, with gradients, means and samples.
+
+    Raises:
+        ValueError: Pythae is not installed, a folder that is not trusted or cannot be read, or another kind of model.
+
+        print(jensen.account(from_pythae("runs/VAE_training/final_model", trust_code=True), x, key=jax.random.key(0)))
+    """
+    try:
+        import pythae.models as known  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ValueError(f"jensen.interop.pythae needs Pythae ({error}): pip install 'jensen[pythae]'.") from error
+    vae = _load(Path(model_or_folder), trust_code) if isinstance(model_or_folder, str | Path) else model_or_folder
+    if type(vae) not in [getattr(known, name) for name in KNOWN]:
+        raise ValueError(
+            f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, whose posterior or prior may be another. "
+            "Give its parts to jensen.interop.torch.from_torch."
+        )
+    config = vae.model_config
+    shape = tuple(int(n) for n in config.input_dim)
+    loss = config.reconstruction_loss
+
+    def encode(x: Any) -> Any:
+        found = vae.encoder(x)
+        return found.embedding, torch.exp(0.5 * found.log_covariance)
+
+    def log_likelihood(x: Any, z: Any) -> Any:
+        return LIKELIHOODS[loss](vae.decoder(z)["reconstruction"].flatten(1), x.flatten(1))
+
+    prior: Any = "standard_normal"
+    if type(vae).__name__ == "VAMP":
+        with evaluating([vae]):
+            rows = vae.pseudo_inputs(vae.idle_input.to(next(vae.parameters()).device)).reshape(-1, *shape)
+        prior = PseudoInputs(to_array(rows))
+    return from_torch(
+        encode=encode,
+        log_likelihood=log_likelihood,
+        modules=[vae],
+        event_shape=shape,
+        latent_dim=int(config.latent_dim),
+        prior=prior,
+        decode=lambda z: vae.decoder(z)["reconstruction"].reshape(-1, *shape),
+        sample="bernoulli" if loss == "bce" else "normal",
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+    )
+
+
+def _bce(probabilities: Any, x: Any) -> Any:
+    check_binary(x, "reconstruction_loss='bce'")
+    return -torch.nn.functional.binary_cross_entropy(probabilities, x, reduction="none").sum(1)
+
+
+def _mse(mean: Any, x: Any) -> Any:
+    return -0.5 * (x - mean).square().sum(1) - 0.5 * x.shape[1] * math.log(2 * math.pi)
+
+
+LIKELIHOODS = {"bce": _bce, "mse": _mse}
+
+
+def _load(folder: Path, trust_code: bool) -> Any:
+    if not (folder / "model_config.json").is_file():
+        raise ValueError(f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one called final_model, or one that model.save wrote.")
+    if not trust_code:
+        raise ValueError(f"{folder} may hold pickles, and reading a pickle executes what its writer put there. If you trust it, say trust_code=True.")
+    from pythae.models import AutoModel  # pyright: ignore[reportMissingImports]
+
+    try:
+        return AutoModel.load_from_folder(str(folder))
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        raise ValueError(f"Pythae cannot read {folder}: {type(error).__name__}: {said[0] if said else ''}") from error
