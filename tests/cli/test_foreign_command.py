@@ -67,7 +67,7 @@ def test_the_account_is_that_of_the_library(here, capsys):
     for name, line in ours.lines.items():
         assert found[name]["value"] == pytest.approx(line.value, abs=1e-5), name
     assert found["split"] == "x" and found["n"] == 30
-    assert any("Left out" in v for v in found["verdicts"])
+    assert "annealing" in found["left_out"]
     np.testing.assert_allclose(np.load(here / "values.npz")["elbo"], ours.elbo.per_datum, atol=1e-4)
 
 

@@ -104,7 +104,7 @@ def test_the_checks_ask_little():
         return log_likelihood(x, z)
 
     check_foreign(make(log_likelihood=counted), ROWS)
-    assert sum(asked) <= 4 * 16
+    assert sum(asked) <= 6 * 16
     check_foreign(WORLD.model, ROWS[:, :2])  # a model of jensen's own is not asked
     check_foreign(make(), ROWS[:1])
 

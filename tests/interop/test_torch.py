@@ -37,7 +37,7 @@ def test_a_torch_copy_of_a_trained_model_has_its_account_line_by_line(prior):
     theirs, ours = (jensen.account(m, data, key=KEY, num_samples=300) for m in (copy, model))
     assert values(theirs) == pytest.approx(values(ours), abs=1e-4)
     assert theirs.pareto_k == ours.pareto_k and theirs.active_units == ours.active_units
-    assert left_out(copy) == ()
+    assert left_out(copy) == {}
 
 
 def test_gaps_and_annealing_of_the_torch_copy_are_ours(trio):

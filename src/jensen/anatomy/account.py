@@ -30,7 +30,7 @@ from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
-from jensen.interop import guarded
+from jensen.interop import guarded, left_out
 from jensen.model import Model
 
 
@@ -86,7 +86,7 @@ def account(
     cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
     estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
     lines, levels = cut_lines(cut)
-    parts, left_out = marginals(cut)
+    parts, lacking = marginals(cut)
     check_closure({name: line.value for name, line in (lines | levels | ({} if parts is None else parts.lines)).items()})
     lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
@@ -111,7 +111,7 @@ def account(
         aggregated_over=cut.aggregated_over,
         marginals=parts,
         gaps=split_gap,
-        left_out=left_out,
+        left_out=lacking | left_out(model),
         prior=prior,
         encoder=encoder,
     )

@@ -128,7 +128,7 @@ def surgery(
         _check_finite(name, values, np.arange(n), n)
     draws, over = affordable(posteriors, np.asarray(posteriors.one(0).sample(jr.key(0))))
     draws, over = num_draws or draws, aggregated_over or over
-    levels = len(jax.eval_shape(lambda key: level_log_probs(prior, prior.sample(key)), key))
+    levels = len(jax.eval_shape(lambda x, key: level_log_probs(prior, model.encoder(x).sample(key)), jnp.asarray(data[0]), key))
     indexed = tuple(range(levels)) if model.encoder.bottom_up else (-1,)
     factors = diagonal_normal_parameters(top_of(prior)) if len(indexed) == 1 else None
     factors = None if factors is None else (np.asarray(factors[0], np.float64), np.asarray(factors[1], np.float64))

@@ -8,6 +8,10 @@ from jensen.interop._host import ForeignError, Host
 from jensen.model import Model
 
 PROBED = 16
+STEP, ASTRAY = (
+    0.05,
+    0.2,
+)  # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not rounding, nor a kink in one datum of 16
 REPEATED, REGROUPED = 1e-4, 1e-3  # relative to 1 + |answer|: what rounding may change from call to call, and between batches of different size
 
 
@@ -70,8 +74,12 @@ def _check_host(host: Host, data: np.ndarray) -> None:
         ("log_prior_gradient", host.prior_and_gradient, (z,)),
     ]
     for name, function, arguments in gradients:
-        if host.has(name) and (bad := ~np.isfinite(function(*arguments)[1]).all(axis=1)).any():
+        if not host.has(name):
+            continue
+        slope = function(*arguments)[1]
+        if (bad := ~np.isfinite(slope).all(axis=1)).any():
             raise ForeignError(f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code drawn from its posterior.")
+        _check_slope(name, host, slope, (moved, *arguments), function)
 
 
 def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> None:
@@ -100,6 +108,20 @@ def _check_values(name: str, host: Host, values: np.ndarray) -> None:
     if bad.any():
         n = int(np.argmax(bad))
         raise ForeignError(f"{host.called(name)} is {values[n]} for datum {n}, at a code drawn from its posterior.")
+
+
+def _check_slope(name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any) -> None:
+    """The gradient along the way from the posterior's mean, against a finite difference of the density it is of."""
+    way, *before, z = arguments
+    up, down = (np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1))
+    found, expected = np.sum(slope * way, axis=1), (up - down) / (2 * STEP)
+    astray = np.abs(found - expected) - 1e-3 * (1 + np.abs(up))  # what float32 keeps of a difference
+    if np.median(astray / np.maximum(np.abs(expected), 0.1)) > ASTRAY:
+        n = int(np.argmax(astray))
+        raise ForeignError(
+            f"{host.called(name)} is not the gradient of its density in z: along one direction {found[n]:.4g}, where a finite difference gives "
+            f"{expected[n]:.4g} (datum {n}). Mind the sign, and sums where means were meant."
+        )
 
 
 def _check_calls(name: str, host: Host, first: Any, arguments: tuple[np.ndarray, ...], function: Any) -> None:

@@ -16,10 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def guarded(function: F) -> F:
     """A function of `model` (and `data`), such that a foreign model is checked before it starts, and an exception in one of the model's callables comes out as
-    one `ForeignError`. Where there are `remarks`, what the model leaves out is among them. Models of jensen's own are not touched.
+    one `ForeignError`. Models of jensen's own are not touched.
 
     @guarded
-    def account(model, data, *, key, remarks=()): ...
+    def account(model, data, *, key): ...
     """
     signature = inspect.signature(function)
 
@@ -33,8 +33,6 @@ def guarded(function: F) -> F:
         with _watched(host):
             if "data" in bound.arguments:
                 check_foreign(model, bound.arguments["data"])
-            if host is not None and "remarks" in signature.parameters:
-                bound.arguments["remarks"] = (*bound.arguments.get("remarks", ()), *left_out(model))
             return function(*bound.args, **bound.kwargs)
 
     return front_door  # pyright: ignore[reportReturnType]
@@ -57,23 +55,25 @@ def _watched(host: Host | None) -> Iterator[None]:
         raise failure
 
 
-def left_out(model: Model) -> tuple[str, ...]:
-    """What cannot be had from a foreign model, by name, with the reason and the remedy.
+def left_out(model: Model) -> dict[str, str]:
+    """What cannot be had from a foreign model: its name, and the reason with the remedy.
 
-    left_out(model)  # ("Left out: amortisation and approximation gap, annealing (no gradient of log p(x|z): give log_likelihood_gradient=).",)
+    left_out(model)  # {"annealing": "there is no gradient of log p(x|z): give log_likelihood_gradient=", ...}
     """
-    host, said = host_of(model), []
+    host = host_of(model)
     if host is None:
-        return ()
+        return {}
+    out = {}
     if missing := _missing_gradients(model, host):
-        said.append(f"approximation and amortisation gap, refined proposals, annealing (no gradient of {missing})")
-    lacks = [] if not isinstance(model.prior, HostPrior) else ["p(z) is a callable: give a distribution"]
-    lacks += [] if host.has("sample") else ["p(x|z) cannot be sampled: give sample="]
+        what = ("approximation_gap", "amortisation_gap", "refined proposals", "annealing")
+        out |= dict.fromkeys(what, f"there is no gradient of {missing}")
+    lacks = [] if not isinstance(model.prior, HostPrior) else ["p(z) is a callable (give a distribution)"]
+    lacks += [] if host.has("sample") else ["p(x|z) cannot be sampled (give sample=)"]
     if lacks:
-        said.append(f"data simulated from the model, and the bidirectional gap on them ({'; '.join(lacks)})")
+        out["the bidirectional gap on simulated data"] = " and ".join(lacks)
     if not host.has("decode"):
-        said.append("pictures of E[x|z] (give decode=)")
-    return (f"Left out: {'; '.join(said)}.",) if said else ()
+        out["pictures of E[x|z]"] = "there is no decode="
+    return out
 
 
 def require_gradient(model: Model, what: str) -> None:
