@@ -8,9 +8,10 @@ import jax.random as jr
 
 import jensen
 from jensen.anatomy import Account, account
+from jensen.checks import check_data, check_posterior, prepare_folder
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
-from jensen.fitting import Fit, check_data, check_posterior, fit_run, prepare_folder
+from jensen.fitting import Fit, fit_run
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.progress import CountProgress
