@@ -137,8 +137,8 @@ def remarks_of(history: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _affordable(records: Sequence[Record]) -> bool:
-    """Whether what accounts have taken is within SHARE of the training's time since the first of them."""
+    """Whether one more account, as long as the last, keeps all of them within SHARE of the training's time since the first."""
     first = next((i for i, r in enumerate(records) if "account" in r), len(records))
     later = records[first + 1 :]
-    spent = sum(r["account"]["seconds"] for r in later if "account" in r and not r["account"]["compiling"])
-    return spent <= SHARE * sum(r["seconds"] for r in later)
+    spent = [r["account"]["seconds"] for r in later if "account" in r and not r["account"]["compiling"]]
+    return sum(spent) + sum(spent[-1:]) <= SHARE * sum(r["seconds"] for r in later)
