@@ -7,6 +7,7 @@ from jensen.anatomy.comparison import Comparison as Comparison
 from jensen.anatomy.comparison import compare as compare
 from jensen.anatomy.gaps import Gaps as Gaps
 from jensen.anatomy.gaps import inference_gaps as inference_gaps
+from jensen.anatomy.standings import Standings as Standings
 from jensen.anatomy.surgery import Surgery as Surgery
 from jensen.anatomy.surgery import surgery as surgery
 from jensen.anatomy.units import active_units as active_units
