@@ -8,7 +8,11 @@ from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
+With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
+options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
+
 Example: jensen account runs/digits --split train --json
+Example: jensen account runs/digits --try vamp --set prior.num_components=50 --set training.epochs=100
 """
 
 
@@ -31,6 +35,11 @@ def account(
     gap_family: Annotated[
         str | None, typer.Option(help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.", show_default="the run's, or own")
     ] = None,
+    try_: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="PRIOR", help="Re-fit this prior alone: how much of the gain is real?", show_default=False),
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With --try: prior.KEY or training.KEY.", show_default=False)] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz.", show_default=False)] = None,
@@ -40,7 +49,17 @@ def account(
     json: Json = False,
 ) -> None:
     """See HELP."""
+    if set_ and not try_:
+        raise ValueError("--set goes with --try PRIOR.")
+    unused = [name for name, value in {"--num-samples": num_samples, "--gaps": gaps, "--gap-family": gap_family, "--out": out}.items() if value is not None]
+    if try_ and unused:
+        raise ValueError(f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself.")
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    if try_:
+        from jensen.cli._trial import run_trials
+
+        draws = {"num_draws": num_draws, "aggregated_over": aggregated_over}
+        return run_trials(opened, try_, set_ or [], split, json=json, dataset=dataset, seed=seed, store=data is None, **draws)
     from jensen.cli.output import write_arrays
     from jensen.evaluation import account_of
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jensen.datasets import Dataset
     from jensen.evidence._sandwich import Sandwich
     from jensen.model import Model
+    from jensen.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ReportInputs:
         version: of jensen.
         seed: of the run; the report's own draws are made with it too.
         objective: what was trained where it was not the bound, in words.
+        trials: priors that were tried on the frozen encoder, judged on the main account's split.
     """
 
     title: str
@@ -43,6 +45,7 @@ class ReportInputs:
     version: str
     seed: int
     objective: str = ""
+    trials: "Sequence[Trial]" = ()
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:

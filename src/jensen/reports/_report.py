@@ -26,6 +26,7 @@ from jensen.reports._probes import QUANTILES, encode, reconstruct, traverse
 from jensen.reports._rows import Datum, account_rows, median_datum, tail_shape, values_text, worst_data
 from jensen.reports._style import Drawing, line_art, picture, styled
 from jensen.reports._vectors import Vectors
+from jensen.trial import label
 
 
 def write(inputs: ReportInputs, folder: Path) -> Path:
@@ -72,6 +73,7 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "names": part_names(inputs),
         "others": list(inputs.accounts)[1:],
         "same_size": all(a.n == account.n for a in inputs.accounts.values()),
+        "trials": [(label(trial.prior), trial) for trial in inputs.trials],
         "rows": account_rows(inputs.accounts),
         "figures": figures,
         "history_epochs": len(inputs.history),
