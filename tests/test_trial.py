@@ -1,4 +1,4 @@
-"""Priors on trial: realised + left = predicted, the optimum realises everything, memory of the training data is called so, and what cannot be tried is refused."""
+"""Priors on trial: realised + left = predicted, the optimum realises everything, memory of the training data is called so; what cannot be tried is refused."""
 
 import json
 import math
