@@ -88,7 +88,7 @@ def test_several_levels_are_tried_at_the_top():
     found = try_prior(model, {"name": "vamp", "num_components": 6, "initialise": "data"}, data, key=KEY, epochs=100, progress=False, split="validation")
     account = jensen.account(model, data.validation, key=KEY, num_samples=10)
     assert found.gain.predicted.value == pytest.approx(account.marginal_kl.value, abs=1e-5)
-    assert found.gain.realised.value > 5 * found.gain.realised.standard_error
+    assert found.gain.realised.value > 3 * found.gain.realised.standard_error
     assert list(found.gains) == ["validation", "train"]
 
 
