@@ -1,5 +1,5 @@
-"""The account of a training set: N = 50,000 data, 1 draw each, D = 40, all lines but evidence and gaps, against the float64 matrix products of its pairs and the
-passes of its networks."""
+"""The account of a training set: N = 50,000 data, 1 draw each, D = 40, all lines but evidence and gaps, against the float64 matrix products of its pairs and
+the passes of its networks."""
 
 import time
 

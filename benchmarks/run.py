@@ -7,7 +7,7 @@ import sys
 
 import jax
 
-NAMES = ("surgery", "account", "evidence", "annealing", "training", "gradients", "hierarchy", "convolutions")
+NAMES = ("surgery", "account", "evidence", "annealing", "training", "in_training", "gradients", "hierarchy", "convolutions")
 
 if __name__ == "__main__":
     print(f"Python {platform.python_version()}, JAX {jax.__version__}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}")

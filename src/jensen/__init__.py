@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jensen.refitting import refit_prior as refit_prior
     from jensen.runs import Run as Run
     from jensen.runs import load as load
+    from jensen.trial import try_prior as try_prior
     from jensen.weights import LogWeights as LogWeights
     from jensen.weights import log_weights as log_weights
 
@@ -65,6 +66,7 @@ _PUBLIC = {
     "refit_prior": "jensen.refitting",
     "Run": "jensen.runs",
     "load": "jensen.runs",
+    "try_prior": "jensen.trial",
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",
 }

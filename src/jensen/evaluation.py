@@ -8,13 +8,15 @@ import jax.random as jr
 
 import jensen
 from jensen.anatomy import Account, Generalisation, account, generalisation
+from jensen.checks import check_data, check_posterior, prepare_folder
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
-from jensen.fitting import Fit, check_data, check_posterior, fit_run, prepare_folder
+from jensen.fitting import Fit, fit_run
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.progress import CountProgress
 from jensen.runs import Run, create
+from jensen.trial import Trial, store_trial, stored_trials, try_prior
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -113,6 +115,31 @@ def account_of_both(run: Run, *, dataset: Dataset | None = None, seed: int | Non
     return found
 
 
+def trial_of(
+    run: Run,
+    prior: dict[str, Any],
+    split: str,
+    *,
+    dataset: Dataset | None = None,
+    seed: int | None = None,
+    store: bool = True,
+    num_draws: int | None = None,
+    aggregated_over: int | None = None,
+    **training: Any,
+) -> Trial:
+    """A new prior tried on a run's encoder (see `try_prior`; `training` are options of re-fitting), with the draws of the run's account; stored in the run
+    folder unless `store` is false."""
+    dataset = dataset or run.dataset
+    split_data(dataset, split)
+    settings = run.config.get("account", {})
+    key = stream_key(int(run.config.get("seed", 0)) if seed is None else seed, "account")
+    sizes = {"num_draws": num_draws or settings.get("num_draws"), "aggregated_over": aggregated_over or settings.get("aggregated_over")}
+    found = try_prior(run.model, prior, dataset, key=key, split=split, **sizes, **training)
+    if store:
+        store_trial(run.path, found)
+    return found
+
+
 def _at_most(wanted: int | None, dataset: Dataset, split: str) -> int | None:
     """A run's setting for a split that may have fewer rows."""
     return wanted and min(wanted, len(split_data(dataset, split)))
@@ -146,6 +173,7 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
         config=run.config,
         version=jensen.__version__,
         seed=int(run.config.get("seed", 0)),
+        trials=stored_trials(run.path, next(iter(accounts))),
     )
     return write_report(inputs, run.path)
 

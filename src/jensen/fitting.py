@@ -2,30 +2,26 @@
 
 import contextlib
 import json
-import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from jensen._files import write_atomically
 from jensen._types import Key
+from jensen.anatomy.in_training import InTraining
 from jensen.bounds import AbstractBound
 from jensen.bounds.elbo import ELBO
+from jensen.checks import check_data, check_posterior, prepare_folder
 from jensen.config import Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
-from jensen.distributions import is_discrete, root_of, stack, top_of
 from jensen.gradients import AbstractGradientEstimator
 from jensen.gradients.pathwise import Pathwise
-from jensen.likelihoods import check_support
 from jensen.model import Model
 from jensen.progress import FitProgress
+from jensen.recording import metrics_file, stop_on_signals, tensorboard
 from jensen.runs import Run, RunError, create, outcome_record
 from jensen.training import Outcome, Trained, TrainingOptions, train
 from jensen.training.optimisers import make_optimiser
@@ -35,7 +31,8 @@ from jensen.training.state import initial_state
 @dataclass(frozen=True)
 class Fit:
     """What `fit` returns: `model` is the best by validation bound, `last` the last; `run` is None when nothing was written. `stop_requested` says whether a
-    signal asked for the end, even if the training ended by itself in the same epoch."""
+    signal asked for the end, even if the training ended by itself in the same epoch. With `account_every`, records of `history` hold 'account': its cheap lines
+    on a fixed subset of the training data (see `anatomy.in_training`)."""
 
     model: Model
     last: Model
@@ -69,7 +66,7 @@ def fit(
         out: a run folder to write; nothing is written without one.
         overwrite: replace `out` if it exists.
         progress: show a progress line on stderr.
-        options: epochs, batch_size, num_samples, learning_rate, beta, beta_schedule, warm_up, patience ...: see `TrainingOptions`.
+        options: epochs, batch_size, num_samples, learning_rate, beta, beta_schedule, warm_up, patience, account_every ...: see `TrainingOptions`.
 
     Returns:
         A `Fit`; a training that diverges returns too, and says where (`fit.outcome`).
@@ -125,14 +122,18 @@ def fit_run(
             raise RunError(f"{run.path} has done all its {options.epochs} epochs; to go on, give more of them: --epochs {2 * options.epochs}.")
         write_atomically(run.path / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in before))
         run.update(status="running")
+    measure = None
+    if options.account_every:
+        watched = {"every": options.account_every, "rows": options.account_rows, "before": before}
+        measure = InTraining(model, dataset.split("train"), key, **watched)
     with contextlib.ExitStack() as stack:
         stop_requested = stack.enter_context(stop_on_signals())
         line = stack.enter_context(FitProgress(options, shown=progress, first_epoch=len(before), objective=gradient.objective))
         sinks: list[Callable[[dict[str, Any]], None]] = [line.epoch]
         if run is not None:
-            sinks.append(stack.enter_context(_metrics_file(run.path)))
+            sinks.append(stack.enter_context(metrics_file(run.path)))
             if run.config.get("record", {}).get("tensorboard"):
-                sinks.append(stack.enter_context(_tensorboard(run.path)))
+                sinks.append(stack.enter_context(tensorboard(run.path)))
 
         def on_epoch(record: dict[str, Any]) -> None:
             for sink in sinks:
@@ -152,6 +153,7 @@ def fit_run(
             on_epoch=on_epoch,
             on_compile=line.compiled,
             stop_requested=stop_requested,
+            measure=measure,
         )
     if run is not None:
         run.update(status=trained.outcome.status, outcome=outcome_record(trained.outcome), seconds=round(trained.seconds, 2))
@@ -181,106 +183,6 @@ def resume_run(
     bound, gradient = (ROOMS[s].build(getattr(config, s)["name"], _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
     dataset = dataset or run.dataset
     return fit_run(run.blank_model(), dataset, bound, gradient, options, run.key, run, resume=True, progress=progress), dataset
-
-
-def check_data(model: Model, dataset: Dataset) -> None:
-    """Raises ValueError when the data do not fit the model's shape or its likelihood's support."""
-    if model.recipe is None:
-        return
-    expected = tuple(model.recipe.values["event_shape"])
-    if dataset.event_shape != expected:
-        raise ValueError(f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}.")
-    likelihood = model.recipe.values["likelihood"]
-    for split in ("train", "validation", "test"):
-        if split == "train" and dataset.levels is not None:
-            continue  # drawn as 0 and 1 before the likelihood sees them
-        values = getattr(dataset, split)
-        if len(values):
-            check_support(likelihood, values, where=f"the {split} split of {dataset.name}")
-
-
-def check_posterior(model: Model, dataset: Dataset) -> None:
-    """Raises ValueError when nothing could account for the model: posteriors that cannot be stacked, or a prior that gives their draws no density."""
-    x = jnp.asarray(dataset.train[:1])
-
-    def shapes(model, x):
-        posterior, prior = root_of(model.encoder(x[0])), top_of(model.prior(model.encoder))
-        kinds[:] = [is_discrete(posterior), is_discrete(prior)]
-        return stack(lambda x: root_of(model.encoder(x)), x)
-
-    kinds: list[bool] = []
-    eqx.filter_eval_shape(shapes, model, x)
-    if kinds[0] != kinds[1]:
-        names = ["discrete" if kind else "continuous" for kind in kinds]
-        raise ValueError(
-            f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their draws no density. Use a {names[0]} prior, or --prior vamp, a "
-            "mixture of the encoder's own posteriors."
-        )
-
-
-def prepare_folder(path: Path, *, overwrite: bool) -> None:
-    """Makes sure that a new run can be written at `path`.
-
-    Raises:
-        ValueError: it exists and may not be replaced, or is not a run folder, or cannot be written.
-    """
-    if path.exists():
-        other = next(p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists())
-        if not overwrite:
-            raise ValueError(f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}.")
-        if not path.is_dir() or (any(path.iterdir()) and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))):
-            raise ValueError(f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}.")
-        shutil.rmtree(path)
-    path.mkdir(parents=True)
-
-
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Within it, the first SIGINT or SIGTERM asks the training to stop after its epoch; a second SIGINT stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def handler(number, frame):
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for s, old in before.items():
-            signal.signal(s, old)
-
-
-@contextlib.contextmanager
-def _metrics_file(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    with open(path / "metrics.jsonl", "a") as file:
-
-        def write(record: dict[str, Any]) -> None:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-
-        yield write
-
-
-@contextlib.contextmanager
-def _tensorboard(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise ValueError("record.tensorboard needs the extra: pip install 'jensen[tensorboard]'.") from None
-    with SummaryWriter(str(path / "tensorboard")) as writer:
-
-        def write(record: dict[str, Any]) -> None:
-            writer.add_scalar("beta", record["beta"], record["epoch"])
-            for split in ("train", "validation"):
-                for term, value in (record[split] or {}).items():
-                    writer.add_scalar(f"{term}/{split}", value, record["epoch"])
-
-        yield write
 
 
 def _record_of(member: AbstractBound | AbstractGradientEstimator) -> dict[str, Any]:

@@ -18,11 +18,12 @@ import numpy as np
 from jensen._parameters import constant, partition
 from jensen._types import Array, Distribution, Key
 from jensen.bounds.elbo import ELBO
+from jensen.checks import check_data
 from jensen.datasets import Dataset, load_dataset
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import diagonal_normal, diagonal_normal_parameters
 from jensen.encoders import AbstractEncoder
-from jensen.fitting import Fit, check_data, stop_on_signals
+from jensen.fitting import Fit
 from jensen.generation import posterior_codes
 from jensen.gradients.pathwise import Pathwise
 from jensen.model import Model
@@ -30,6 +31,7 @@ from jensen.models import Choice, build_model
 from jensen.models.hvae import HierarchicalPrior, top_level
 from jensen.priors import AbstractPrior
 from jensen.progress import FitProgress
+from jensen.recording import stop_on_signals
 from jensen.training import Outcome, TrainingOptions, train
 
 
@@ -63,7 +65,7 @@ def refit_prior(
 
         jensen.refit_prior(fit.model, "vamp", data, epochs=50, key=jax.random.key(3)).model
     """
-    known = [f.name for f in fields(TrainingOptions) if not f.name.startswith("beta") and f.name not in ("warm_up", "checkpoint_seconds")]
+    known = [f.name for f in fields(TrainingOptions) if not f.name.startswith(("beta", "account")) and f.name not in ("warm_up", "checkpoint_seconds")]
     for name in options:
         if name not in known:
             raise ValueError(f"refit_prior has no option {name!r}; its training options: {', '.join(known)}.")

@@ -11,6 +11,7 @@ from jensen.anatomy.gaps import inference_gaps as inference_gaps
 from jensen.anatomy.generalisation import Generalisation as Generalisation
 from jensen.anatomy.generalisation import generalisation as generalisation
 from jensen.anatomy.marginals import Marginals as Marginals
+from jensen.anatomy.standings import Standings as Standings
 from jensen.anatomy.surgery import Surgery as Surgery
 from jensen.anatomy.surgery import surgery as surgery
 from jensen.anatomy.units import active_units as active_units

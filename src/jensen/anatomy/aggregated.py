@@ -118,6 +118,21 @@ def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
     return int(min(16, max(1, WORK // (n**2 * cost)))), int(min(n, max(2, WORK // (n * cost))))
 
 
+def affordable_rows(posteriors: Stacked, z: np.ndarray, *, work: float = WORK / 1000) -> int:
+    """Of how many data q(z), at one draw of each, is made with no more than `work` numbers computed for all pairs: by default a fraction of a second on two
+    cores. As many as there are for diagonal normals, whose pairs are matrix products.
+
+    Args:
+        posteriors: of any number of data.
+        z: one draw.
+
+        affordable_rows(stack(encoder, data), z)
+    """
+    if posteriors.map(diagonal_normal_parameters) is not None:
+        return len(posteriors)
+    return int(min(len(posteriors), max(2, (work / _cost(posteriors, z)) ** 0.5)))
+
+
 def _stream(posteriors: Stacked, z: np.ndarray, log_weights: np.ndarray, on_progress: Progress) -> np.ndarray:
     n, points = len(posteriors), len(z)
     point_block = min(POINT_BLOCK, points)

@@ -1,13 +1,18 @@
-"""Two accounts side by side, paired on the same data points."""
+"""Two accounts side by side, or any number of them, paired on the same data points."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from jensen.anatomy._lines import OF_Q_Z
 from jensen.anatomy._record import Account
+from jensen.anatomy.standings import Entry, Standings, entries_dataset, paired
 from jensen.anatomy.table import GAP_ROWS, ROWS, table_rows
+
+if TYPE_CHECKING:
+    import xarray
 
 GAPS = tuple(name for name, _, _ in GAP_ROWS)
 
@@ -36,6 +41,14 @@ class Comparison:
         """Plain values: what `jensen compare A B --json` prints."""
         return {"first": self.names[0], "second": self.names[1], "split": self.split, "n": self.n, **{k: vars(v) for k, v in self.lines.items()}}
 
+    def to_dataset(self) -> "xarray.Dataset":
+        """An xarray Dataset over `run` and `line`: value, difference to the first run, and its paired standard error, nats per datum.
+
+        compare(a, b).to_dataset()["difference"].sel(run="second", line="elbo")
+        """
+        entries = {name: (Entry(d.first, 0.0, 0.0), Entry(d.second, d.difference, d.standard_error)) for name, d in self.lines.items()}
+        return entries_dataset(self.names, self.split, self.n, entries)
+
     def __str__(self) -> str:
         width = max(12, *(len(n) for n in self.names))
         out = [
@@ -62,38 +75,84 @@ class Comparison:
         return "\n".join(out)
 
 
-def compare(first: Account, second: Account, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
-    """Second minus first, line by line; the standard error is that of the mean of the paired differences over the data.
+@overload
+def compare(first: Account, second: Account, /, *, names: Sequence[str] | None = None) -> Comparison: ...
+
+
+@overload
+def compare(first: Account, second: Account, third: Account, /, *more: Account, names: Sequence[str] | None = None) -> Standings: ...
+
+
+def compare(*accounts: Account, names: Sequence[str] | None = None) -> Comparison | Standings:
+    """Each account minus the first, line by line; the standard error is that of the mean of the paired differences over the data.
+
+    Args:
+        accounts: two or more, of the same data points.
+        names: what they are called, one name each.
+
+    Returns:
+        Of two accounts a `Comparison`; of more a `Standings`, which also ranks them.
 
     Raises:
-        ValueError: the accounts are of different data points.
+        ValueError: fewer than two accounts, another number of names, names that are not all different (of more than two), or accounts of different data points.
 
-    I(n; z) and the marginal KL are left out where the two accounts take q(z) over different numbers of data, the parts of the Jensen gap where they are not of
-    the same data; a family of posteriors may differ, as each encoder has its own.
+    Lines that not all accounts have are left out: levels; I(n; z) and the marginal KL where q(z) is over different numbers of data; the parts of the Jensen gap
+    where they are not of the same data (a family of posteriors may differ, as each encoder has its own).
 
         print(compare(run_a.account, run_b.account))
+        print(compare(a, b, c, names=("vae", "vamp", "mixture")))
     """
-    if first.n != second.n or first.fingerprint != second.fingerprint:
-        raise ValueError(
-            f"{names[0]} and {names[1]} were not evaluated on the same data points ({first.split}: {first.n}, {second.split}: {second.n} data; "
-            "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
-        )
-    lines = {}
-    over = [a.aggregated_over or a.n for a in (first, second)]
-    # Levels that only one of the two models has are left out: there is nothing to pair them with.
-    rows = table_rows(first) if first.levels.keys() == second.levels.keys() else ROWS
-    if over[0] != over[1]:  # I(n; z) of fewer data is lower by that alone
-        rows = tuple(row for row in rows if row[0] not in OF_Q_Z)
-    if not _same_gaps(first, second):
-        rows = tuple(row for row in rows if row[0] not in GAPS)
+    if len(accounts) < 2:
+        raise ValueError(f"a comparison wants at least two accounts; got {len(accounts)}.")
+    if names is None:
+        names = ("first", "second") if len(accounts) == 2 else tuple(f"run {i}" for i in range(1, len(accounts) + 1))
+    names = tuple(names)
+    if len(names) != len(accounts):
+        raise ValueError(f"a comparison of {len(accounts)} accounts wants as many names; got {len(names)}: {', '.join(names)}.")
+    if len(accounts) > 2 and len(set(names)) < len(names):
+        raise ValueError(f"the names of compared accounts must differ; got {', '.join(names)}.")
+    first = accounts[0]
+    for other, name in zip(accounts[1:], names[1:], strict=True):
+        if first.n != other.n or first.fingerprint != other.fingerprint:
+            raise ValueError(
+                f"{names[0]} and {name} were not evaluated on the same data points ({first.split}: {first.n}, {other.split}: {other.n} data; "
+                "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
+            )
+    rows, left_out = common_rows(accounts)
+    entries = {}
     for name, _, _ in rows:
-        a, b = first.line(name), second.line(name)
-        d = b.per_datum - a.per_datum
-        lines[name] = Difference(a.value, b.value, float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan)
-    return Comparison(names, first.split, first.n, lines, rows)
+        base = first.line(name)
+        entries[name] = tuple(Entry(line.value, *paired(line.per_datum, base.per_datum)) for line in (a.line(name) for a in accounts))
+    if len(accounts) > 2:
+        columns = {line: tuple(a.line(line).per_datum for a in accounts) for line in ("elbo", "evidence")}
+        return Standings(names, first.split, first.n, entries, rows, left_out, columns)
+    lines = {name: Difference(a.value, b.value, b.difference, b.standard_error) for name, (a, b) in entries.items()}
+    return Comparison((names[0], names[1]), first.split, first.n, lines, rows)
 
 
-def _same_gaps(first: Account, second: Account) -> bool:
-    """Whether both Jensen gaps are split, on the same data."""
-    one, other = first.gaps, second.gaps
-    return one is not None and other is not None and np.array_equal(one.index, other.index) and one.own == other.own
+def common_rows(accounts: Sequence[Account]) -> tuple[tuple[tuple[str, str, str], ...], dict[str, tuple[str, ...]]]:
+    """(the rows of the table that can be compared, {why not: the names of the other lines}).
+
+    common_rows([a, b])[0][0]  # ('evidence', 'log p(x)', ...)
+    """
+    every = [a.lines.keys() | (set() if a.gaps is None else a.gaps.lines.keys()) for a in accounts]
+    union = list(dict.fromkeys(row[0] for a in accounts for row in table_rows(a)))
+    common = set.intersection(*(set(names) for names in every))
+    why: dict[str, tuple[str, ...]] = {"not in every account": tuple(name for name in union if name not in common)}
+    over = sorted({a.aggregated_over or a.n for a in accounts})
+    if len(over) > 1:  # I(n; z) of fewer data is lower by that alone
+        why[f"q(z) is over different numbers of data ({', '.join(map(str, over))})"] = tuple(name for name in union if name in OF_Q_Z)
+    if not _same_gaps(accounts):
+        why["the Jensen gap is not split on the same data"] = tuple(name for name in union if name in GAPS and name in common)
+    # Levels that only some of the models have are left out: there is nothing to pair them with.
+    alike = all(a.levels.keys() == accounts[0].levels.keys() for a in accounts)
+    candidates = table_rows(accounts[0] if alike else replace(accounts[0], levels={}))
+    out = {name for names in why.values() for name in names}
+    return tuple(row for row in candidates if row[0] not in out), {reason: names for reason, names in why.items() if names}
+
+
+def _same_gaps(accounts: Sequence[Account]) -> bool:
+    """Whether all Jensen gaps are split, on the same data, or none is."""
+    gaps = [a.gaps for a in accounts if a.gaps is not None]
+    same = all(np.array_equal(g.index, gaps[0].index) and g.own == gaps[0].own for g in gaps)
+    return same and len(gaps) in (0, len(accounts))

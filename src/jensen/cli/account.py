@@ -10,7 +10,14 @@ from jensen.cli.options import Checkpoint, DataDir, Json, OptionalRun, OtherData
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
+With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
+options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
+
 Example: jensen account runs/digits --split train --json
+
+Example: jensen account runs/digits --split both
+
+Example: jensen account runs/digits --try vamp --set prior.num_components=50 --set training.epochs=100
 
 Example: jensen account --model mymodel:make --data x.npy
 """
@@ -36,6 +43,11 @@ def account(
         str | None, typer.Option(help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.", show_default="the run's, or own")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODULE:FUNCTION", help=MODEL_HELP, show_default=False)] = None,
+    try_: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="PRIOR", help="Re-fit this prior alone: how much of the gain is real?", show_default=False),
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With --try: prior.KEY or training.KEY.", show_default=False)] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz, .csv or .nc (netCDF).", show_default=False)] = None,
@@ -45,8 +57,16 @@ def account(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    if split == "both" and out:
-        raise ValueError("--out writes the values of one split; with --split both, take them from accounts/ in the run folder or name one split.")
+    if split == "both" and (out or try_):
+        raise ValueError("--split both goes with neither --out nor --try, which are of one split: name it.")
+    if set_ and not try_:
+        raise ValueError("--set goes with --try PRIOR.")
+    unused = [name for name, value in {"--num-samples": num_samples, "--gaps": gaps, "--gap-family": gap_family, "--out": out}.items() if value is not None]
+    if try_ and unused:
+        raise ValueError(f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself.")
+    if try_ and run is None:
+        raise ValueError("--try wants a RUN folder: a new prior is fitted to the run's training data.")
+    from jensen.anatomy import Account
     from jensen.cli.output import check_suffix, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
@@ -56,10 +76,15 @@ def account(
         found = account_of_foreign(run, model, data, split, seed, numbers, of_runs)
     else:
         opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+        if try_:
+            from jensen.cli._trial import run_trials
+
+            draws = {"num_draws": num_draws, "aggregated_over": aggregated_over}
+            return run_trials(opened, try_, set_ or [], split, json=json, dataset=dataset, seed=seed, store=data is None, **draws)
         from jensen.evaluation import account_of, account_of_both
 
         settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
         found = account_of_both(opened, **settings) if split == "both" else account_of(opened, split, **settings)
-    if out:
+    if out and isinstance(found, Account):
         write_account(out, found)
     print_json(found.to_json()) if json else print(found)

@@ -1,4 +1,4 @@
-"""`jensen compare`: two accounts, paired."""
+"""`jensen compare`: the accounts of two runs or more, paired."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +7,11 @@ import typer
 
 from jensen.cli.options import Json, Split, TrustCode, open_run, print_json
 
-HELP = """Lay the accounts of two runs side by side, line by line, with the difference and its paired standard error on the same data points.
+HELP = """Lay the accounts of two or more runs side by side, line by line, with the difference to the first and its paired standard error on the same data
+points. With three and more they are ranked by ELBO and by log p(x), and Bonferroni's threshold says which differences stand among so many.
 
 Example: jensen compare runs/digits runs/digits-vamp
+Example: jensen compare runs/digits runs/digits-vamp runs/digits-mixture --figure differences.svg
 """
 
 
@@ -19,20 +21,33 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run folder.", show_default=False)],
-    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Another; differences are B minus A.", show_default=False)],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, two or more; differences are to the first.", show_default=False)],
     split: Split = "test",
+    figure: Annotated[str | None, typer.Option(help="Also draw the differences, as .png or .svg.", show_default=False)] = None,
     trust_code: TrustCode = False,
     json: Json = False,
 ) -> None:
     """See HELP."""
+    if len(runs) < 2:
+        raise ValueError(f"jensen compare wants two runs or more; got {len(runs)}.")
+    if figure is not None and Path(figure).suffix not in (".png", ".svg"):
+        raise ValueError(f"--figure wants a file that ends in .png or .svg; got {figure!r}.")
     from jensen.anatomy import compare as compare_accounts
     from jensen.evaluation import account_of
 
-    runs = [open_run(path, trust_code=trust_code) for path in (run_a, run_b)]
-    accounts = [run.stored_account(split) or account_of(run, split) for run in runs]
-    labels = (Path(run_a).resolve().name, Path(run_b).resolve().name)
-    if labels[0] == labels[1]:
-        labels = (run_a, run_b)
+    opened = [open_run(path, trust_code=trust_code) for path in runs]
+    accounts = [run.stored_account(split) or account_of(run, split) for run in opened]
+    labels = [Path(path).resolve().name for path in runs]
+    if len(set(labels)) < len(labels):
+        labels = list(runs)
     found = compare_accounts(*accounts, names=labels)
-    print_json(found.to_json()) if json else print(found)
+    record = found.to_json()
+    if figure is not None:
+        from jensen._files import write_atomically
+        from jensen.reports import draw_differences
+
+        write_atomically(Path(figure), draw_differences(found)[f"differences{Path(figure).suffix}"])
+        record["figure"] = figure
+    print_json(record) if json else print(found)
+    if figure is not None and not json:
+        print(f"\nPicture: {figure}")

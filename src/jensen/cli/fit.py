@@ -15,6 +15,7 @@ no flag of its own. Flags win over the file, --set wins over both.
 Example: jensen fit digits --prior vamp --set prior.num_components=200 --out runs/digits-vamp
 Example: jensen fit digits --beta 4 --beta-schedule cyclical --set training.beta_cycles=5 --warm-up 100 --patience 0
 Example: jensen fit digits --gradient free_bits --set gradient.floor=0.25
+Example: jensen fit digits --account-every 5 --set training.account_rows=500
 """
 
 
@@ -47,6 +48,10 @@ def fit(
     patience: Annotated[
         int | None, typer.Option(help="Stop after this many epochs at the full beta without a better validation bound; 0: never.", show_default="50")
     ] = None,
+    account_every: Annotated[
+        int | None,
+        typer.Option(help="Every so many epochs, record I(n; z), marginal KL ... of 1000 training data (at most log 1000 = 6.91).", show_default="0: never"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.", show_default="0")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False)] = None,
     checkpoint: Annotated[int | None, typer.Option(help="With --resume: the epoch to go on from; the newest by default.", show_default=False)] = None,
@@ -75,6 +80,7 @@ def fit(
             "warm_up": warm_up,
             "beta_schedule": beta_schedule,
             "patience": patience,
+            "account_every": account_every,
         },
         "seed": seed,
     }
@@ -87,6 +93,10 @@ def fit(
     print(f"{fitted.outcome.status.replace('_', ' ')}: {fitted.outcome.message}", file=sys.stderr)
     for warning in fitted.outcome.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    from jensen.anatomy.in_training import remarks_of
+
+    for remark in remarks_of(fitted.history):
+        print(f"note: {remark}", file=sys.stderr)
     if fitted.outcome.status == "diverged":
         if json:
             print_json({"run": str(run.path), "status": "diverged", "message": fitted.outcome.message})

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from jensen.anatomy import Account
+    from jensen.anatomy import Account, Comparison, Standings
     from jensen.datasets import Dataset
     from jensen.evidence._sandwich import Sandwich
     from jensen.model import Model
+    from jensen.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ReportInputs:
         version: of jensen.
         seed: of the run; the report's own draws are made with it too.
         objective: what was trained where it was not the bound, in words.
+        trials: priors that were tried on the frozen encoder, judged on the main account's split.
     """
 
     title: str
@@ -43,6 +45,7 @@ class ReportInputs:
     version: str
     seed: int
     objective: str = ""
+    trials: "Sequence[Trial]" = ()
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
@@ -82,6 +85,18 @@ def draw_image_grid(images: "np.ndarray", *, columns: int | None = None, value_r
     from jensen.reports._mosaic import image_grid
 
     return image_grid(images, columns=columns, value_range=value_range)
+
+
+def draw_differences(found: "Comparison | Standings") -> dict[str, bytes]:
+    """The differences of a comparison, a panel for each line, as {file name: bytes} of a PNG and an SVG file; bars are two paired standard errors.
+
+    draw_differences(jensen.compare(a, b, c))["differences.png"]
+    """
+    from jensen.reports import _differences
+    from jensen.reports._style import line_art, styled
+
+    with styled():
+        return line_art("differences", _differences.describe(found), lambda layout: _differences.draw_differences(found, layout)).files
 
 
 def draw_published(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+import jensen.reports._carried as carried
 import jensen.reports._curves as curves
 import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
 from jensen.anatomy import Account
+from jensen.anatomy.in_training import remarks_of
 from jensen.anatomy.units import ACTIVE_VARIANCE
 from jensen.distributions import CONTINUOUS, code_kind
 from jensen.generation import prior_samples
@@ -24,6 +26,7 @@ from jensen.reports._probes import QUANTILES, encode, reconstruct, traverse
 from jensen.reports._rows import Datum, account_rows, median_datum, tail_shape, values_text, worst_data
 from jensen.reports._style import Drawing, line_art, picture, styled
 from jensen.reports._vectors import Vectors
+from jensen.trial import label
 
 
 def write(inputs: ReportInputs, folder: Path) -> Path:
@@ -70,9 +73,12 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "names": part_names(inputs),
         "others": list(inputs.accounts)[1:],
         "same_size": all(a.n == account.n for a in inputs.accounts.values()),
+        "trials": [(label(trial.prior), trial) for trial in inputs.trials],
         "rows": account_rows(inputs.accounts),
         "figures": figures,
         "history_epochs": len(inputs.history),
+        "carried": carried.label_of(inputs.history),
+        "carried_remarks": remarks_of(inputs.history),
         "warm_up": curves.warm_up_epochs(inputs.history) if inputs.history else 0,
         "best_epoch": curves.best_epoch(inputs.history) if inputs.history else 0,
         "is_image": pictures is not None,
@@ -119,6 +125,8 @@ def number_figures(inputs: ReportInputs, account: Account, variance: np.ndarray,
         figures["waterfall"] = line_art("waterfall", waterfall.describe(account), lambda at: waterfall.draw_waterfall(account, at))
     if inputs.history:
         figures["curves"] = line_art("curves", curves.describe(inputs.history), lambda at: curves.draw_curves(inputs.history, at))
+    if carried.label_of(inputs.history):
+        figures["carried"] = line_art("carried", carried.describe(inputs.history), lambda at: carried.draw_carried(inputs.history, at))
     if np.isfinite(values).any():
         alt = f"Histogram of log p(x) of {account.n} data, mean {account.evidence.value:.2f}, lowest {values.min():.2f}, highest {values.max():.2f} nats."
         figures["evidence"] = line_art("evidence", alt, lambda at: draw_evidence(values, worst, at))

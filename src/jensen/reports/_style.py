@@ -1,6 +1,7 @@
 """The look of the figures: palette, two layouts (a page and a phone), and figures as bytes.
 
-No text that comes from a user is ever drawn in a figure: names, notes and configuration live in the page, where they are escaped.
+No text that comes from a user is drawn in a figure of the page: names, notes and configuration live in the page, where they are escaped. The picture of a
+comparison, which has no page, names its runs in plain ASCII (`_differences.plain_name`).
 """
 
 import contextlib

@@ -10,25 +10,21 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._numerics import mixture_log_density
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
 from jensen.anatomy._lines import Line, line_from_data, line_from_draws
-from jensen.anatomy.aggregated import log_densities, mixture_density
+from jensen.anatomy.aggregated import log_densities
+from jensen.anatomy.prior_density import PAIRS_AT_A_TIME, log_density
 from jensen.anatomy.surgery import posterior_draws
-from jensen.distributions import DiagonalNormalMixture, Mixture, diagonal_normal_parameters
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level
 from jensen.progress import CountProgress
 
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
-PAIRS_AT_A_TIME = 16384  # (datum, draw) pairs decoded at a time
 
 
 @dataclass(frozen=True)
@@ -61,26 +57,6 @@ def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, r
     below = (log_priors - log_posteriors)[..., :-1].sum(axis=-1)
     rest = log_likelihood + below - log_densities(cut.posteriors[: len(some)], z)
     return SplitDraws(cut, z.astype(np.float32) if z.dtype == np.float64 else z, rest)
-
-
-def log_density(prior: Distribution, z: np.ndarray) -> np.ndarray:
-    """log p(z) [...] of points z [..., D]; in float64 and in bounded memory for mixtures of any size.
-
-    log_density(model.prior(model.encoder), z)
-    """
-    flat = z.reshape(-1, z.shape[-1])
-    single = diagonal_normal_parameters(prior)
-    if isinstance(prior, DiagonalNormalMixture):
-        found = mixture_log_density(flat, np.asarray(prior.loc), np.asarray(prior.scale), log_weights=np.asarray(prior.log_weights, np.float64))
-    elif single is not None:
-        found = mixture_log_density(flat, *(np.asarray(p)[None] for p in single))
-    elif isinstance(prior, Mixture):
-        found = mixture_density(prior.members, flat, log_weights=np.asarray(prior.log_weights))
-    else:
-        evaluate = jax.jit(jax.vmap(prior.log_prob))
-        parts = [np.asarray(evaluate(jnp.asarray(part)), np.float64) for part in np.array_split(flat, max(1, -(-len(flat) // PAIRS_AT_A_TIME)))]
-        found = np.concatenate(parts)
-    return found.reshape(z.shape[:-1])
 
 
 def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def train(
     on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
     on_compile: Callable[[float], None] = lambda seconds: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    measure: Callable[[dict[str, Any], Model], dict[str, Any]] | None = None,
 ) -> Trained:
     """Trains a model by stochastic gradient ascent on a bound.
 
@@ -76,6 +77,7 @@ def train(
         start: a state to go on from.
         on_epoch: called with each epoch's record (nats per datum); on_compile: with the seconds that compiling took.
         stop_requested: asked after every epoch; true ends the training as 'interrupted', unless that epoch was its last anyway.
+        measure: called after every epoch with its record and the current model; what it gives is added to the record.
 
     Returns:
         A `Trained` record; a training that diverges returns too, with the last good state.
@@ -128,6 +130,8 @@ def train(
             "best_epoch": int(state.best_epoch),
             "seconds": round(time.monotonic() - epoch_began, 4),
         }
+        if measure is not None:
+            record |= measure(record, eqx.combine(state.parameters, state.constants, static))
         history.append(record)
         on_epoch(record)
         stopping = stop_requested()

@@ -37,6 +37,9 @@ class TrainingOptions:
             (`settled`; of a cyclical schedule the end of its last rise). With a beta other than 1 the best epoch is chosen from there on, too: the validation
             bound is at beta = 1 and would choose a model of another weight. It may then fall while the objective still rises: use 0 there.
         checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
+        account_every: after every so many epochs `fit` takes the cheap lines of the account, I(n; z) and the marginal KL among them, of the current model on a
+            fixed random subset of the training data; 0 never does. Rarer where it would take more than 5% of the training's time. Changes no weight.
+        account_rows: M, how many data that subset has, at most. I(n; z) of M data is at most log M.
 
     Raises:
         ValueError: a value out of range.
@@ -62,6 +65,8 @@ class TrainingOptions:
     beta_schedule: str = "linear"
     beta_cycles: int = 4
     beta_ramp: float = 0.5
+    account_every: int = 0
+    account_rows: int = 1000
 
     def __post_init__(self):
         if self.warm_up is None:
@@ -77,6 +82,8 @@ class TrainingOptions:
             ("checkpoint_seconds", 0),
             ("beta", 0),
             ("beta_cycles", 1),
+            ("account_every", 0),
+            ("account_rows", 2),
         ]:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")

@@ -1,0 +1,63 @@
+"""What is refused before a training begins: data that do not fit the model, a model that nothing could account for, a folder that may not be written."""
+
+import shutil
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from jensen.datasets import Dataset
+from jensen.distributions import is_discrete, root_of, stack, top_of
+from jensen.likelihoods import check_support
+from jensen.model import Model
+
+
+def check_data(model: Model, dataset: Dataset) -> None:
+    """Raises ValueError when the data do not fit the model's shape or its likelihood's support."""
+    if model.recipe is None:
+        return
+    expected = tuple(model.recipe.values["event_shape"])
+    if dataset.event_shape != expected:
+        raise ValueError(f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}.")
+    likelihood = model.recipe.values["likelihood"]
+    for split in ("train", "validation", "test"):
+        if split == "train" and dataset.levels is not None:
+            continue  # drawn as 0 and 1 before the likelihood sees them
+        values = getattr(dataset, split)
+        if len(values):
+            check_support(likelihood, values, where=f"the {split} split of {dataset.name}")
+
+
+def check_posterior(model: Model, dataset: Dataset) -> None:
+    """Raises ValueError when nothing could account for the model: posteriors that cannot be stacked, or a prior that gives their draws no density."""
+    x = jnp.asarray(dataset.train[:1])
+
+    def shapes(model, x):
+        posterior, prior = root_of(model.encoder(x[0])), top_of(model.prior(model.encoder))
+        kinds[:] = [is_discrete(posterior), is_discrete(prior)]
+        return stack(lambda x: root_of(model.encoder(x)), x)
+
+    kinds: list[bool] = []
+    eqx.filter_eval_shape(shapes, model, x)
+    if kinds[0] != kinds[1]:
+        names = ["discrete" if kind else "continuous" for kind in kinds]
+        raise ValueError(
+            f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their draws no density. Use a {names[0]} prior, or --prior vamp, a "
+            "mixture of the encoder's own posteriors."
+        )
+
+
+def prepare_folder(path: Path, *, overwrite: bool) -> None:
+    """Makes sure that a new run can be written at `path`.
+
+    Raises:
+        ValueError: it exists and may not be replaced, or is not a run folder, or cannot be written.
+    """
+    if path.exists():
+        other = next(p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists())
+        if not overwrite:
+            raise ValueError(f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}.")
+        if not path.is_dir() or (any(path.iterdir()) and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))):
+            raise ValueError(f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}.")
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
