@@ -21,8 +21,8 @@ import jax.random as jr
 import numpy as np
 
 from jensen._files import write_atomically
-from jensen._types import Key
-from jensen.anatomy import surgery
+from jensen._types import Distribution, Key
+from jensen.anatomy import Surgery, surgery
 from jensen.anatomy._lines import line_from_draws
 from jensen.anatomy.prior_density import log_density
 from jensen.config import Config
@@ -191,11 +191,8 @@ def try_prior(
             settings_of = {"num_draws": num_draws, "aggregated_over": aggregated_over and min(aggregated_over, len(rows))}
             report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
             cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
-            was, now = log_density(before, cut.z), log_density(after, cut.z)
-            if not (np.isfinite(was).all() and np.isfinite(now).all()):
-                raise ArithmeticError(f"log p(z) is not finite at some draws of q(z|x) on {name}: {label(new)} gives them no density.")
-            draws = {"predicted": cut.log_aggregated - was, "realised": now - was, "left": cut.log_aggregated - now}
-            gains[name] = Gain(len(rows), cut.z.shape[1], **{line: _measured(values) for line, values in draws.items()})
+            draws = [_parts(some, before, after, f"{label(new)} on {name}") for some in (cut, cut.again) if some is not None]
+            gains[name] = Gain(len(rows), cut.z.shape[1], **{line: _measured(*(some[line] for some in draws)) for line in draws[0]})
     return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
 
 
@@ -253,6 +250,14 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
     return tuple(sorted(found, key=lambda t: -t.gain.realised.value))
 
 
-def _measured(draws: np.ndarray) -> Measured:
-    line = line_from_draws(draws)
+def _parts(cut: Surgery, before: Distribution, after: Distribution, what: str) -> dict[str, np.ndarray]:
+    """What was predicted, what of it is realised, and what is left, at every draw."""
+    was, now = log_density(before, cut.z), log_density(after, cut.z)
+    if not (np.isfinite(was).all() and np.isfinite(now).all()):
+        raise ArithmeticError(f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density.")
+    return {"predicted": cut.log_aggregated - was, "realised": now - was, "left": cut.log_aggregated - now}
+
+
+def _measured(draws: np.ndarray, again: np.ndarray | None = None) -> Measured:
+    line = line_from_draws(draws, again)
     return Measured(line.value, line.standard_error, line.data_error)

@@ -82,6 +82,7 @@ def test_a_saturated_code():
     found = account(Model(StandardNormal(3), Narrow(), Echo()), rows, key=KEY, num_samples=100)
     assert faults(found) == ["Saturated"]
     assert found.index_information.value == pytest.approx(np.log(300), abs=1e-3)
+    assert "out of reach" in found.ceilings[0].remedy
 
 
 def test_a_prior_mismatch():

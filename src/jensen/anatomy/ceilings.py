@@ -33,6 +33,7 @@ RICHER_POSTERIOR = {
     "full_normal": "a richer posterior (--set encoder.name=flow)",
     "flow": "more layers (--set encoder.num_layers=8)",
 }
+SATURATED = 0.95  # of log N
 ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = "--prior vamp, --prior mixture", "a richer posterior", "a larger network, longer training"
 
 
@@ -58,10 +59,12 @@ def ceilings(account: "Account", prior: str = "", encoder: str = "") -> tuple[Ce
     ceilings(acc, "standard_normal", "diagonal_normal")[0].value  # the marginal KL
     """
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
-    out = [_ceiling(account, "marginal_kl", "a better prior", BETTER_PRIOR.get(prior, ANY_PRIOR))]
+    full = account.n > 1 and account.index_information.value > SATURATED * account.log_n
+    better = "I(n; z) is at its ceiling: out of reach of a prior that does not know these data" if full else BETTER_PRIOR.get(prior, ANY_PRIOR)
+    out = [_ceiling(account, "marginal_kl", "a better prior", better)]
     if account.marginals is not None and account.marginals.dimension_wise_kl is not None:
         out.append(_ceiling(account, "dimension_wise_kl", "dimension by dimension", "other means, scales or shapes", "marginal_kl"))
-        out.append(_ceiling(account, "total_correlation", "by their dependence", BETTER_PRIOR.get(prior, ANY_PRIOR), "marginal_kl"))
+        out.append(_ceiling(account, "total_correlation", "by their dependence", better, "marginal_kl"))
     out.append(_ceiling(account, "jensen_gap", "a better q(z|x)", "--gaps 500 says which" if account.gaps is None else ""))
     if account.gaps is not None:
         out.append(_ceiling(account, "approximation_gap", "a richer family", richer, "jensen_gap"))

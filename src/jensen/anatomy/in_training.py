@@ -18,13 +18,15 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import check_closure, level_names, line_from_draws
+from jensen.anatomy._lines import check_closure
+from jensen.anatomy.account import cut_lines
 from jensen.anatomy.aggregated import affordable_rows
 from jensen.anatomy.surgery import Surgery, encode, surgery
 from jensen.anatomy.units import active_units
 from jensen.model import Model
 
 SHARE = 0.05  # of the training's time
+CHEAP = ("elbo", "reconstruction", "average_kl", "index_information", "marginal_kl")
 NUM_DRAWS = 2  # per datum: the fewest that tell of the spread within a datum
 STREAM = 0x61636374  # what the run's key is folded with, far from the numbers of epochs
 
@@ -86,16 +88,8 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
     """
     n, kl = len(cut.z), cut.level_log_posteriors - cut.level_log_priors
     by_level = len(cut.indexed) < len(kl)
-    lines = {
-        "elbo": line_from_draws(cut.log_likelihood + cut.log_prior - cut.log_posterior),
-        "reconstruction": line_from_draws(cut.log_likelihood),
-        "average_kl": line_from_draws(cut.log_posterior - cut.log_prior),
-        **{name: line_from_draws(level) for name, level in zip(level_names(len(kl)) if by_level else (), kl, strict=False)},
-        "index_information": line_from_draws(cut.index_information),
-        "marginal_kl": line_from_draws(cut.marginal_kl),
-    }
-    entropy, energy = float(-cut.log_posterior.mean()), float(-(cut.log_likelihood + cut.log_prior).mean())
-    check_closure({**{name: line.value for name, line in lines.items()}, "entropy": entropy, "expected_energy": energy})
+    lines, levels = cut_lines(cut)
+    check_closure({name: line.value for name, line in (lines | levels).items()})
     means = cut.posterior_means.reshape(n, -1)
     code = f"z{len(kl)}" if by_level and len(kl) > 1 else "z"
     return {
@@ -103,7 +97,7 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
         "n": n,
         "log_n": math.log(n),
         "num_draws": cut.z.shape[1],
-        **{name: {"value": line.value, "standard_error": line.standard_error} for name, line in lines.items()},
+        **{name: {"value": line.value, "standard_error": line.standard_error} for name, line in (lines | levels).items() if name in CHEAP or name in levels},
         "active_units": active_units(means),
         "latent_dim": means.shape[1],
     }

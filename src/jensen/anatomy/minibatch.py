@@ -65,8 +65,9 @@ def minibatch_split(cut: Surgery, key: Key, *, batch_size: int = 64, estimator: 
     z, weights = np.asarray(cut.z, np.float64)[:, 0], _log_weights(estimator, batch_size, n)
     batches = np.asarray(jr.permutation(key, n))[: n // batch_size * batch_size].reshape(-1, batch_size)
     columns = [_split(z[b], loc[b], scale[b], weights, cut.factors) for b in batches]
-    lines = [line_from_data(values, np.full(len(values), values.std(ddof=1))) for values in map(np.concatenate, zip(*columns, strict=True))]
-    return MinibatchSplit(estimator, batch_size, *lines, BIAS[estimator])
+    columns = [np.concatenate(values) for values in zip(*columns, strict=True)]
+    information, correlation, dimension_wise = (line_from_data(values, np.full(len(values), values.std(ddof=1))) for values in columns)
+    return MinibatchSplit(estimator, batch_size, information, correlation, dimension_wise, BIAS[estimator])
 
 
 def _log_weights(estimator: str, batch: int, n: int) -> np.ndarray:

@@ -15,14 +15,14 @@
 
 from typing import TYPE_CHECKING
 
-from jensen.anatomy.ceilings import ANY_POSTERIOR, ANY_PRIOR, BETTER_ENCODER, BETTER_PRIOR, RICHER_POSTERIOR
+from jensen.anatomy.ceilings import ANY_POSTERIOR, ANY_PRIOR, BETTER_ENCODER, BETTER_PRIOR, RICHER_POSTERIOR, SATURATED
 
 if TYPE_CHECKING:
     from jensen.anatomy._lines import Line
     from jensen.anatomy._record import Account
     from jensen.anatomy.gaps import Gaps
 
-BARELY_USED, SATURATED, UNTRUSTED, PART = 0.05, 0.95, 0.05, 0.25
+BARELY_USED, UNTRUSTED, PART = 0.05, 0.05, 0.25
 
 
 def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[str, ...]:
