@@ -82,9 +82,9 @@ def test_the_aggregated_posterior_realises_all_of_train_and_less_of_test(world):
 
 
 def test_several_levels_are_tried_at_the_top():
-    data = jensen.load_dataset(binary(200))
+    data = jensen.load_dataset(binary(400))
     model = jensen.hvae((9,), latent_dim=(3, 2), network=NETWORK, data=data, key=jr.key(2))
-    model = jensen.fit(model, data, epochs=15, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(3), progress=False).model
+    model = jensen.fit(model, data, epochs=40, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(3), progress=False).model
     found = try_prior(model, {"name": "vamp", "num_components": 6, "initialise": "data"}, data, key=KEY, epochs=100, progress=False, split="validation")
     account = jensen.account(model, data.validation, key=KEY, num_samples=10)
     assert found.gain.predicted.value == pytest.approx(account.marginal_kl.value, abs=1e-5)

@@ -54,13 +54,13 @@ class Comparison:
         out = [
             f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum",
             "",
-            f"  {'line':<22}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}   {'+-':>6}",
-            "  " + "-" * (46 + 2 * width),
+            f"  {'line':<28}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}   {'+-':>6}",
+            "  " + "-" * (52 + 2 * width),
         ]
         for name, label, _ in self.rows:
             d = self.lines[name]
             clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
-            out.append(f"  {label:<22}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
+            out.append(f"  {label:<28}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
         if not self.lines.keys() & set(OF_Q_Z):
             out += ["", "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data."]
         elbo = self.lines["elbo"]

@@ -108,13 +108,13 @@ class Standings:
 
     def __str__(self) -> str:
         width = max(17, *(len(name) for name in self.names))
-        at_a_time = max(1, (WIDTH - 26 - width) // (width + 2))
+        at_a_time = max(1, (WIDTH - 32 - width) // (width + 2))
         out = [f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum", ""]
         others = range(1, len(self.names))
         for start in range(0, len(others), at_a_time):
             out += [*self._block((0, *others[start : start + at_a_time]), width), ""]
         for reason, names in self.left_out.items():
-            out.append(f"  Left out: {', '.join(names)} ({reason}).")
+            out.append(f"  Left out: {', '.join(names).replace('_', ' ')} ({reason}).")
         out += ["", *(self._ranked(line) for line in RANKED), ""]
         out += [
             f"  *  beyond two standard errors of the paired difference; of {self.comparisons} comparisons, about {0.0455 * self.comparisons:.1f} would be by "
@@ -124,12 +124,12 @@ class Standings:
         return "\n".join(out)
 
     def _block(self, columns: Sequence[int], width: int) -> list[str]:
-        head = f"  {'line':<22}" + "".join(f"  {self.names[i]:>{width}}" for i in columns)
+        head = f"  {'line':<28}" + "".join(f"  {self.names[i]:>{width}}" for i in columns)
         out = [head, "  " + "-" * (len(head) - 2)]
         for name, label, _ in self.rows:
             entries = [self.lines[name][i] for i in columns]
-            out.append(f"  {label:<22}" + "".join(f"  {round(e.value, 3) + 0.0:>{width}.3f}" for e in entries))
-            out.append((" " * (26 + width) + "".join(f"  {self._marked(e):>{width}}" for e in entries[1:])).rstrip())
+            out.append(f"  {label:<28}" + "".join(f"  {round(e.value, 3) + 0.0:>{width}.3f}" for e in entries))
+            out.append((" " * (32 + width) + "".join(f"  {self._marked(e):>{width}}" for e in entries[1:])).rstrip())
         return out
 
     def _marked(self, entry: Entry) -> str:

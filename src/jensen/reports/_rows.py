@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jensen.anatomy import Account, Line
-from jensen.anatomy._lines import PARTS
+from jensen.anatomy import Account
+from jensen.anatomy._lines import OF_Q_Z, PARTS
 
 # name, label, depth, what it is, what addresses it
 LINES = (
@@ -77,11 +77,11 @@ LINES = (
 
 @dataclass(frozen=True)
 class Beside:
-    """The same line on another split, and main minus other with the error of two samples of data."""
+    """The same line on another split, and main minus other with the error of two samples of data; no difference where q(z) is over other numbers of data."""
 
     value: float
     standard_error: float
-    difference: float
+    difference: float | None
     difference_error: float
 
 
@@ -106,7 +106,7 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
     rows = []
     for name, label, depth, meaning, remedy in _lines_of(main):
         line = main.line(name)
-        beside = tuple(_beside(line, other, name) for other in others)
+        beside = tuple(_beside(main, other, name) for other in others)
         if name == "index_information":
             meaning += f" At most {main.ceiling}."
         if main.gaps is not None and name in main.gaps.lines:
@@ -115,11 +115,12 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
     return rows
 
 
-def _beside(line: Line, other: Account, name: str) -> Beside | None:
+def _beside(main: Account, other: Account, name: str) -> Beside | None:
     if name not in other.lines and (other.gaps is None or name not in other.gaps.lines):
         return None
-    o = other.line(name)
-    return Beside(o.value, o.standard_error, line.value - o.value, math.hypot(line.data_error, o.data_error))
+    line, o = main.line(name), other.line(name)
+    comparable = name not in OF_Q_Z or (main.aggregated_over or main.n) == (other.aggregated_over or other.n)
+    return Beside(o.value, o.standard_error, line.value - o.value if comparable else None, math.hypot(line.data_error, o.data_error))
 
 
 def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
