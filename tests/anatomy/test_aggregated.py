@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import jensen
+import linear_gaussian
 from jensen.anatomy import aggregated, surgery
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities, mixture_density
 from jensen.anatomy.surgery import encode
@@ -187,3 +188,13 @@ def test_posteriors_are_those_of_the_encoder_whatever_the_block(encoder):
     whole, parts = (encode(model, x, block=block).map(lambda q: q.log_prob(z)) for block in (50, 7))
     np.testing.assert_allclose(whole, parts, rtol=1e-5)
     np.testing.assert_allclose(whole, [model.encoder(jnp.asarray(row)).log_prob(z) for row in x], rtol=1e-5)
+
+
+def test_beyond_the_largest_number_q_is_over_random_subsets_and_says_so(x64, monkeypatch):
+    """As with more than a million data, whose q(z) would take hours."""
+    monkeypatch.setattr(aggregated, "LARGEST", 40)
+    model = linear_gaussian.make(latent=2)
+    found = jensen.account(model.model, model.data(100, seed=3), key=jr.key(0), num_samples=20)
+    assert found.aggregated_over == 40 and found.log_n == pytest.approx(np.log(40))
+    assert "log 40 = 3.69, q(z) being over random subsets of 40 of the data" in " ".join(str(found).split())
+    assert found.left_out["total_correlation"] == "q(z) is over random subsets of 40 data"

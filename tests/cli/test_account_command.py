@@ -48,7 +48,7 @@ def test_values_per_datum_as_netcdf_and_as_a_table(plain, capsys, tmp_path):
     ("arguments", "message"),
     [
         (["--out", "a.txt"], "ends in .npz, .csv or .nc; got 'a.txt'"),
-        (["--split", "both", "--out", "a.npz"], "--out writes the values of one split"),
+        (["--split", "both", "--out", "a.npz"], "--split both goes with neither --out nor --try"),
         (["--split", "boht"], "test"),
     ],
 )
