@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jensen.anatomy import Account as Account
     from jensen.anatomy import account as account
     from jensen.anatomy import compare as compare
+    from jensen.anatomy import generalisation as generalisation
     from jensen.anatomy import surgery as surgery
     from jensen.anatomy.gaps import inference_gaps as inference_gaps
     from jensen.datasets import Dataset as Dataset
@@ -49,6 +50,7 @@ _PUBLIC = {
     "account": "jensen.anatomy",
     "compare": "jensen.anatomy",
     "constant": "jensen._parameters",
+    "generalisation": "jensen.anatomy",
     "surgery": "jensen.anatomy",
     "Dataset": "jensen.datasets",
     "load_dataset": "jensen.datasets",

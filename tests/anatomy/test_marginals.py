@@ -100,7 +100,7 @@ def test_what_cannot_be_had_is_named_with_its_reason():
     found = account(dependent, rows, key=KEY, num_samples=20, num_draws=2)
     assert found.marginals.dimension_wise_kl is None and "dimension_wise_kl" not in found.lines
     assert "depend on each other" in found.left_out["dimension_wise_kl"]
-    assert "dimension wise kl, since the prior's dimensions depend on each other" in " ".join(str(found).split())
+    assert "dimension-wise KL, since the prior's dimensions depend on each other" in " ".join(str(found).split())
     subset = account(Model(StandardNormal(2), Coded(0.5), Flat()), rows, key=KEY, num_samples=20, num_draws=2, aggregated_over=10)
     assert subset.marginals is None
     assert subset.left_out == {k: "q(z) is over random subsets of 10 data" for k in ("total_correlation", "dimension_wise_kl")}

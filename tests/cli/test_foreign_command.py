@@ -91,6 +91,7 @@ WRONG = {
     "callable": (["--model", "a_foreign_model:raising", "--data", "x.npy"], "encode raised KeyError: 'weights'"),
     "gaps": (["--model", "a_foreign_model:make", "--data", "x.npy", "--gaps", "5"], "give log_likelihood_gradient="),
     "split": (["--model", "a_foreign_model:make", "--data", "splits.npz", "--split", "tset"], "no split 'tset' .did you mean 'test'"),
+    "both splits": (["--model", "a_foreign_model:make", "--data", "x.npy", "--split", "both"], "--split both is of a run"),
     "file": (["--model", "a_foreign_model:make", "--data", "y.npy"], "y.npy"),
 }
 

@@ -129,9 +129,13 @@ def _notes(account: "Account", where: str = "") -> list[str]:
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
-            reasons.setdefault(reason, []).append(name.replace("_", " "))
-        out += _wrapped(where + "left out: " + "; ".join(f"{' and '.join(names)}, since {reason}" for reason, names in reasons.items()) + ".")
+            reasons.setdefault(reason, []).append(name.replace("dimension_wise_kl", "dimension-wise KL").replace("_", " "))
+        out += _wrapped(where + "left out: " + "; ".join(f"{_listed(names)}, since {reason}" for reason, names in reasons.items()) + ".")
     return out
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _estimate(account: "Account") -> str:

@@ -31,6 +31,10 @@ def account_of_foreign(
         raise ValueError(f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave one out.")
     if of_runs:
         raise ValueError(f"{', '.join(of_runs)}: of a run, and --model {model} is none. Leave it out.")
+    if split == "both":
+        raise ValueError(
+            f"--split both is of a run's train and test; account for each file by itself, or in Python: jensen.generalisation ({model} has no splits)."
+        )
     if data is None:
         raise ValueError(f"--model {model} needs --data FILE: the rows to account for.")
     rows, name = rows_of(data, split)
