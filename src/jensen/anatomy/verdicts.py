@@ -62,7 +62,7 @@ def _code(account: "Account") -> str:
         return (
             f"Saturated: I(n; z) is {information:.2f} nats, {share:.2f} of {account.ceiling}: the code tells nearly every datum apart, so this line cannot "
             f"grow with these N data, and a longer code shows up in the marginal KL ({account.marginal_kl.value:.2f} nats), which only a prior that knows "
-            "these very data could win. Try a larger --beta, fewer latent dimensions, or more data."
+            "these very data could win. By itself no fault; if codes were to be shared between data, a larger --beta or fewer latent dimensions."
         )
     return ""
 
