@@ -5,13 +5,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, PURPLE, Layout, canvas, place, plain
 
 COLOURS = {"mean_field": ORANGE, "full_rank": BLUE, "AutoNormal": PURPLE, "AutoMultivariateNormal": GREEN}
 ROW, HEAD, FOOT = 0.46, 0.4, 0.5
 LEAST = 1e-3
+TICKS = (0.001, 0.01, 0.05, 0.1, 1, 10, 100, 1000), (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
@@ -28,7 +29,7 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
     for k, (title, (x, bottom, width)) in enumerate(zip(titles, places, strict=True)):
         axes = place(figure, x, bottom, width, panel)
         axes.set_xscale("log")
-        axes.axvspan(*((LEAST, 0.05) if k == 0 else (0.95, 1.05)), color=PALE)
+        axes.axvspan(*((LEAST / 10, 0.05) if k == 0 else (0.95, 1.05)), color=PALE)
         for row in judged:
             offset = (methods.index(row["method"]) - (len(methods) - 1) / 2) * 0.18
             at = len(names) - 1 - names.index(row["posterior"]) - offset
@@ -40,8 +41,10 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
         axes.set_yticks(range(len(names)), [name.rpartition("-")[2].replace("_", " ") if shown else "" for name in reversed(names)])
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.set_title(title)
+        axes.xaxis.set_major_locator(FixedLocator(TICKS[k]))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, position: ""))
+        axes.set_xlim(*_limits(judged, k))
         axes.grid(axis="x")
     handles = [Line2D([], [], marker="o", color=COLOURS.get(m, MUTED), label=m.replace("_", " ")) for m in methods]
     handles += [Line2D([], [], marker="o", color=INK, markerfacecolor="white", linestyle="", label="not trusted")]
@@ -54,6 +57,13 @@ def describe(rows: Sequence[Mapping[str, Any]]) -> str:
     judged = [row for row in rows if "sd_ratios" in row]
     said = (f"{r['posterior']} by {r['method']} {r['largest_mean_error']:.3f} and {r['sd_ratios'][0]:.2f} to {r['sd_ratios'][1]:.2f}" for r in judged)
     return "Largest error of a mean in reference sds, and range of the sd ratios: " + "; ".join(said) + ". The shaded bands are what passes."
+
+
+def _limits(rows: Sequence[Mapping[str, Any]], panel: int) -> tuple[float, float]:
+    if panel == 0:
+        return LEAST / 1.3, 1.6 * max(0.1, *(row["largest_mean_error"] for row in rows))
+    ratios = [ratio for row in rows for ratio in row["sd_ratios"]]
+    return min(0.3, *ratios) / 1.3, 1.3 * max(1.3, *ratios)
 
 
 def _places(layout: Layout, left: float, panel: float) -> list[tuple[float, float, float]]:

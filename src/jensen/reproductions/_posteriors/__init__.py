@@ -1,7 +1,7 @@
 """The twelve posteriors of posteriordb as NumPyro models: one file each, called as its Stan program is. This is code to be read beside the Stan program.
 
-    posterior = load("blr", data_dir="~/data")
-    numpyro.infer.util.log_density(posterior.model, posterior.arguments, {}, {"beta": jnp.zeros(5), "sigma": 1.0})
+posterior = load("blr", data_dir="~/data")
+numpyro.infer.util.log_density(posterior.model, posterior.arguments, {}, {"beta": jnp.zeros(5), "sigma": 1.0})
 """
 
 from jensen._rooms import Room
