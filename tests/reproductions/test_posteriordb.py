@@ -13,7 +13,7 @@ from miniature_posteriordb import DATA, make
 
 import jensen
 from jensen import cli
-from jensen.reproductions._posteriors import load, stem_of
+from jensen.reproductions._posteriors import AbstractPosterior, load, stem_of
 from jensen.reproductions._posteriors._ours import fit_ours, missing
 from jensen.reproductions._posteriors._svi import BACK, fit_svi, no_longer_rises
 from jensen.reproductions._posteriors._table import compare_speed, notes, seconds_to, verdict
@@ -61,10 +61,11 @@ def call(capsys, *arguments):
     return code, found.out, found.err
 
 
-class Normal:
-    """A posterior that the guides hold exactly: z ~ N(0, diag(1, 4)), observed by nothing but a factor of evidence exp(-3)."""
+class Normal(AbstractPosterior):
+    """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)), observed by nothing but a factor, so that the evidence is exp(-3)."""
 
     name, proper, arguments, stan_offset = "normal", True, (), 0.0
+    reference_name, shapes = None, {"z": (2,)}  # noqa: RUF012
 
     @staticmethod
     def model():

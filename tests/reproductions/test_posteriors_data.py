@@ -44,7 +44,7 @@ def test_the_folder_is_found_in_three_forms_and_by_the_environment(tmp_path, dra
     monkeypatch.setenv("JENSEN_DATA", str(tmp_path))
     assert database(None) == place
     monkeypatch.delenv("JENSEN_DATA")
-    with pytest.raises(ValueError, match="neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb"):
+    with pytest.raises(ValueError, match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb"):
         database(None)
     with pytest.raises(ValueError, match=r"no posteriordb in .*nowhere: none of .* name DIRECTORY by --data-dir"):
         database(str(tmp_path / "nowhere"))
@@ -65,7 +65,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, drawn):
     with pytest.raises(ValueError, match="the chains have 4, 5 draws"):
         read_reference(REFERENCE, SHAPES, str(tmp_path))
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(ValueError, match="is no complete zip file with sblrc-blr.json in it"):
+    with pytest.raises(ValueError, match=r"is no complete zip file with sblrc-blr.json in it"):
         read_reference(REFERENCE, SHAPES, str(tmp_path))
     write_zip(place / "data" / "data" / "sblrc.json.zip", [1, 2])
     with pytest.raises(ValueError, match="the data 'sblrc' are a list, not variables by name"):

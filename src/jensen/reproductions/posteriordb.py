@@ -1,4 +1,4 @@
-"""The twelve posteriors of posteriordb (Magnusson et al. 2024) by variational inference: ours and NumPyro's SVI against reference draws, in the same process."""
+"""Twelve posteriors of posteriordb (Magnusson et al. 2024) by variational inference: ours and NumPyro's SVI against reference draws, in one process."""
 
 import json
 import sys
@@ -149,8 +149,8 @@ class PosteriorDB(AbstractReproduction):
                 write_atomically(self.out / name, content)
                 files.insert(0, str(self.out / name))
         settings = (
-            f"{self.num_samples:,} fresh draws of each fit, seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most {self.max_steps:,} "
-            "steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two standard errors. Both in float64, after a warm-up."
+            f"{self.num_samples:,} fresh draws of each fit, seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most "
+            f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two standard errors. Both in float64, after a warm-up."
         )
         details = {"unit": "nats", "seed": self.seed, "num_samples": self.num_samples, "speed": compare_speed(rows)}
         failed = sum(row["status"] != "done" for row in rows)

@@ -1,7 +1,7 @@
 """The other side of the table: NumPyro's stochastic variational inference as its users run it, with a stopping rule and an account of what it cost.
 
-Adam at a constant rate, one draw a step, NumPyro's own initial values, the last iterate. A window is WINDOW steps in one compiled program; the ELBO of a step is
-the one that its gradient was taken of. It stops when the mean ELBO of the last BACK windows is not above that of the BACK windows before by more than two
+Adam at a constant rate, one draw a step, NumPyro's own initial values, the last iterate. A window is WINDOW steps in one compiled program; the ELBO of a step
+is the one that its gradient was taken of. It stops when the mean ELBO of the last BACK windows is not above that of the BACK windows before by more than two
 standard errors of the difference, or after `max_steps`.
 """
 

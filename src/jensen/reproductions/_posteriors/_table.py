@@ -101,14 +101,16 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         if ratios:
             never = sum(s["theirs"] is None for s in speed if s["family"] == family)
             lines.append(
-                f"{family}: NumPyro's {GUIDES[family]} takes {statistics.median(ratios):.1f} times our time to our ELBO (median of {len(ratios)}; within {REACHED} "
-                f"nats, compilation included on both sides, ours with all that it measures afterwards); {never} never reach it and count with the time until they stop."
+                f"{family}: NumPyro's {GUIDES[family]} takes {statistics.median(ratios):.1f} times our time to our ELBO (median of {len(ratios)}; within "
+                f"{REACHED} nats, compilation included on both sides, ours with all that it measures afterwards); {never} never reach it and count with the "
+                "time until they stop."
             )
     return (
         *lines,
-        "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the parameters as posteriordb names them. Passing: error <= .05 and ratios in .95-1.05.",
-        "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of the best mean-field normal by the reference draws' correlations.",
-        "evidence is that of the density with normalised priors; '-' where a flat prior leaves it undefined. Stan's: the same for the density of the Stan program.",
+        "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the parameters as posteriordb names them. Passing: error <= .05, ratios in "
+        ".95-1.05.",
+        "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of the best mean-field normal by the reference's correlations.",
+        "evidence is that of the density with normalised priors; '-' where a flat prior leaves it undefined. Stan's: that of the density of the Stan program.",
         "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its fresh draws, which it does not look at by itself.",
         settings,
         *(f"{v}: {meaning}." for v, meaning in VERDICTS.items() if any(r["verdict"] == v for r in judged)),
