@@ -65,7 +65,7 @@ class Normal(AbstractPosterior):
     """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)), observed by nothing but a factor, so that the evidence is exp(-3)."""
 
     name, proper, arguments, stan_offset = "normal", True, (), 0.0
-    reference_name, shapes = None, {"z": (2,)}  # noqa: RUF012
+    reference_name, shapes = None, {"z": (2,)}
 
     @staticmethod
     def model():
@@ -96,10 +96,10 @@ def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
         @staticmethod
         def model():
             z = numpyro.sample("z", dist.Normal(0.0, 1.0))
-            numpyro.factor("constant", jax.numpy.log(z - 1e9))
+            numpyro.factor("constant", jax.numpy.log(5 - z))
 
-    with pytest.raises(FloatingPointError, match="AutoNormal on normal: the ELBO of step 1 is nan"):
-        fit_svi(Broken(), "AutoNormal", seed=0, max_steps=1000)
+    with pytest.raises(FloatingPointError, match=r"NumPyro's AutoNormal on normal: the ELBO of step \d+ is nan"):
+        fit_svi(Broken(), "AutoNormal", seed=0, learning_rate=10.0, max_steps=1000)
 
 
 def test_the_stopping_rule_is_two_standard_errors_of_the_rise():
@@ -170,7 +170,7 @@ def stand_in(monkeypatch):
 
 
 def test_our_side_is_called_once_and_judged_against_the_reference(folder, stand_in, capsys):
-    code, out, err = call(capsys, "--set", "guides=[]", "--set", "families=[full_rank]", "--num-samples", "500", "--json")
+    code, out, err = call(capsys, "--set", "guides=[]", "--set", 'families=["full_rank"]', "--num-samples", "500", "--json")
     assert code == 0, out + err
     row = json.loads(out)["rows"][0]
     (model, arguments), family, draws = stand_in[-1]
@@ -235,7 +235,7 @@ def test_a_posterior_is_called_by_its_program_or_in_full():
         (["--set", "learning_rate=0"], "learning_rate must be positive and finite; got 0"),
         (["--set", "max_steps=0"], "max_steps must be at least 1; got 0"),
         (["--set", "families=[]", "--set", "guides=[]"], "there is nothing to fit"),
-        (["--set", "families=[flow]"], "reproduction 'posteriordb', families: "),
+        (["--set", 'families=["flow"]'], "reproduction 'posteriordb', families: "),
         (["--only", "blrr", "--set", "families=[]"], "unknown posterior 'blrr' (did you mean 'blr'?)"),
     ],
 )
@@ -245,7 +245,7 @@ def test_wrong_options_are_refused(folder, capsys, arguments, message):
 
 
 def test_a_posterior_whose_data_are_missing_is_a_row_that_failed(folder, capsys):
-    code, out, _ = call(capsys, "--only", "wells_dist", "--set", "families=[]", "--set", "guides=[AutoNormal]", "--set", "max_steps=1000", "--json")
+    code, out, _ = call(capsys, "--only", "wells_dist", "--set", "families=[]", "--set", 'guides=["AutoNormal"]', "--set", "max_steps=1000", "--json")
     rows = json.loads(out)["rows"]
     assert code == 1
     assert [row["status"] for row in rows] == ["done", "failed"]

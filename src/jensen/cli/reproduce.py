@@ -25,7 +25,7 @@ rows is said below the table. The paper's 3280 epochs are for GPUs. By --set: sh
 (4 epochs, for CPUs), seeds=3 (trainings of each row, with SEED, SEED + 1, ...).
 
 posteriordb: mean-field and full-rank fits of twelve posteriors of posteriordb against their reference draws, beside NumPyro's SVI; a few minutes. The files
-are not downloaded: --data-dir or JENSEN_DATA holds a folder posteriordb. By --set: families=[full_rank] (ours), guides=[] (NumPyro's), learning_rate=0.001
+are not downloaded: --data-dir or JENSEN_DATA holds a folder posteriordb. By --set: families=["full_rank"] (ours), guides=[] (NumPyro's), learning_rate=0.001
 and max_steps=200000 (of NumPyro's Adam).
 
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.

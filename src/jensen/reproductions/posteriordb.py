@@ -150,7 +150,8 @@ class PosteriorDB(AbstractReproduction):
                 files.insert(0, str(self.out / name))
         settings = (
             f"{self.num_samples:,} fresh draws of each fit, seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most "
-            f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two standard errors. Both in float64, after a warm-up."
+            f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two "
+            "standard errors. Both in float64, after a warm-up."
         )
         details = {"unit": "nats", "seed": self.seed, "num_samples": self.num_samples, "speed": compare_speed(rows)}
         failed = sum(row["status"] != "done" for row in rows)
