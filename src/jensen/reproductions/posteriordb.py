@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from jensen._files import exclusive, write_atomically
 from jensen.reproductions._base import AbstractReproduction, Column, Results, finite
-from jensen.reproductions._posteriors._table import COLUMNS, GUIDES, OURS, compare_speed, measure, notes
+from jensen.reproductions._posteriors._table import COLUMNS, OURS, compare_speed, measure, notes
 
 
 class PosteriorDB(AbstractReproduction):
@@ -37,8 +37,8 @@ class PosteriorDB(AbstractReproduction):
         data_dir: str | None,
         *,
         only: tuple[str, ...] = (),
-        families: tuple[Literal["mean_field", "full_rank"], ...] = OURS,
-        guides: tuple[Literal["AutoNormal", "AutoMultivariateNormal"], ...] = tuple(GUIDES.values()),
+        families: tuple[Literal["mean_field", "full_rank"], ...] = ("mean_field", "full_rank"),
+        guides: tuple[Literal["AutoNormal", "AutoMultivariateNormal"], ...] = ("AutoNormal", "AutoMultivariateNormal"),
         num_samples: int = 10_000,
         learning_rate: float = 0.01,
         max_steps: int = 50_000,

@@ -16,17 +16,17 @@ class _TwoOrderedNormals(dist.Distribution):
     """Two draws of N(0, scale), the smaller first: density 2 N(a) N(b) on a < b."""
 
     arg_constraints = {"scale": dist.constraints.positive}  # noqa: RUF012
-    support = dist.constraints.ordered_vector
+    support = dist.constraints.ordered_vector  # pyright: ignore[reportAssignmentType]
     pytree_data_fields = ("scale",)
 
     def __init__(self, scale: float, *, validate_args: bool | None = None):
         self.scale = scale
         super().__init__(batch_shape=(), event_shape=(2,), validate_args=validate_args)
 
-    def sample(self, key, sample_shape=()):
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
         return jnp.sort(self.scale * jax.random.normal(key, (*sample_shape, 2)))
 
-    def log_prob(self, value):
+    def log_prob(self, value: Any) -> Any:
         return math.log(2) + dist.Normal(0.0, self.scale).log_prob(value).sum(-1)
 
 
@@ -48,6 +48,6 @@ class LowDimGaussMix(AbstractPosterior):
         mu = numpyro.sample("mu", _TwoOrderedNormals(2.0))
         sigma = numpyro.sample("sigma", dist.HalfNormal(2.0).expand([2]).to_event(1))
         theta = numpyro.sample("theta", dist.Beta(5.0, 5.0))
-        log_weights = jnp.stack([jnp.log(theta), jnp.log1p(-theta)])
+        log_weights = jnp.log(jnp.stack([theta, 1 - jnp.asarray(theta)]))
         densities = dist.Normal(mu, sigma).log_prob(jnp.asarray(y)[:, None]) + log_weights
         numpyro.factor("y", jax.nn.logsumexp(densities, axis=-1).sum())
