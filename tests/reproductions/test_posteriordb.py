@@ -162,6 +162,7 @@ def stand_in(monkeypatch):
             outcome=outcome,
             trusted=True,
             verdicts=("nothing stands out",),
+            importance=np.eye(num_draws)[0],
         )
 
     monkeypatch.setattr(jensen, "fit_variational", fit_variational, raising=False)
@@ -178,6 +179,8 @@ def test_our_side_is_called_once_and_judged_against_the_reference(folder, stand_
     np.testing.assert_array_equal(arguments[1], Y)
     assert (row["elbo"], row["evaluations"], row["pareto_k"], row["trusted"], row["warnings"]) == (-7.5, 123, 0.3, True, ["nothing stands out"])
     assert row["stan_evidence"] == pytest.approx(-7.5 - math.log(2))
+    # All weight is on the first draw.
+    assert row["weighted_sd_ratios"] == pytest.approx([0, 0], abs=1e-12) and row["weighted_mean_error"] != row["largest_mean_error"]
     # The reference has its mode near X^-1 y and a heavy-tailed sigma: trusted, and wrong.
     assert row["verdict"] == "SILENT FAILURE" and row["largest_mean_error"] > 0.05
     assert len([c for c in stand_in if c[1] == "full_rank"]) == 2  # the warm-up and this

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from miniature_posteriordb import DATA, draws_of, make, write_zip
 
-from jensen.reproductions._posteriors._agreement import agreement, predicted_sd_ratio
+from jensen.reproductions._posteriors._agreement import agreement, moments, predicted_sd_ratio
 from jensen.reproductions._posteriors._data import database, labels_of, read_data, read_reference
 
 RNG = np.random.default_rng(0)
@@ -102,3 +102,14 @@ def test_agreement_is_in_units_of_the_reference():
     assert agreement(mean, sd | {"sigma": 0.96 * sd["sigma"]}, reference).passes
     with pytest.raises(ValueError, match=r"the reference has sigma of shape \(\), which is missing in the approximation \(beta\)"):
         agreement({"beta": mean["beta"]}, sd, reference)
+
+
+def test_reweighted_moments_are_those_of_draws_that_occur_as_often_as_they_weigh():
+    draws, counts = {"beta": RNG.normal(size=(6, 2)), "sigma": RNG.random(6)}, np.array([1, 4, 0, 2, 2, 1])
+    mean, sd = moments(draws, counts / counts.sum())
+    plain_mean, plain_sd = moments(draws)
+    for name, values in draws.items():
+        repeated = np.repeat(values, counts, axis=0)
+        np.testing.assert_allclose(mean[name], repeated.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(sd[name], repeated.std(axis=0), rtol=1e-12)
+        np.testing.assert_allclose((plain_mean[name], plain_sd[name]), (values.mean(axis=0), values.std(axis=0, ddof=1)), rtol=1e-12)

@@ -57,6 +57,17 @@ def agreement(mean: dict[str, np.ndarray], sd: dict[str, np.ndarray], reference:
     return Agreement(tuple(labels), np.concatenate(errors), np.concatenate(ratios))
 
 
+def moments(draws: dict[str, np.ndarray], weights: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Means and standard deviations of draws [S, *shape] by name; of their distribution reweighted where there are `weights` [S] that sum to 1.
+
+    moments({"sigma": np.array([1.0, 3.0])})[0]["sigma"]  # 2.0
+    """
+    if weights is None:
+        return {k: v.mean(axis=0) for k, v in draws.items()}, {k: v.std(axis=0, ddof=1) for k, v in draws.items()}
+    mean = {k: np.tensordot(weights, v, 1) for k, v in draws.items()}
+    return mean, {k: np.sqrt(np.tensordot(weights, (v - mean[k]) ** 2, 1)) for k, v in draws.items()}
+
+
 def as_matrix(draws: dict[str, np.ndarray], axes: int = 1) -> np.ndarray:
     """Draws by name, each with `axes` leading axes, as a matrix [draws, elements].
 

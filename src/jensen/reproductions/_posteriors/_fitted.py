@@ -22,6 +22,7 @@ class Fitted:
         trusted: whether whoever made it trusts it.
         trace: (seconds, mean ELBO of a window of steps, its standard error), where there are steps.
         warnings: what it says against itself.
+        weights: [S], importance weights of the draws that sum to 1, where it has them.
     """
 
     draws: Mapping[str, np.ndarray]
@@ -37,3 +38,4 @@ class Fitted:
     trusted: bool
     trace: tuple[tuple[float, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
+    weights: np.ndarray | None = None

@@ -61,4 +61,5 @@ def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_sample
         converged=bool(found.outcome.converged),
         trusted=bool(found.trusted),
         warnings=tuple(found.verdicts),
+        weights=getattr(found, "importance", None),
     )

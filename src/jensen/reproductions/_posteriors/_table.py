@@ -22,7 +22,7 @@ def measure(posterior: Any, fitted: Any, reference: Any, density: Any) -> dict[s
     """
     import numpy as np
 
-    from jensen.reproductions._posteriors._agreement import agreement, predicted_sd_ratio
+    from jensen.reproductions._posteriors._agreement import agreement, moments, predicted_sd_ratio
 
     row: dict[str, Any] = {
         **{k: getattr(fitted, k) for k in ("elbo", "elbo_error", "evidence", "evidence_error", "evaluations", "outcome", "converged", "trusted")},
@@ -36,7 +36,11 @@ def measure(posterior: Any, fitted: Any, reference: Any, density: Any) -> dict[s
         return row
     sites = {name: fitted.draws[name] for name in density.sites}
     named = posterior.coordinates.to_named(sites)
-    found = agreement({k: v.mean(axis=0) for k, v in named.items()}, {k: v.std(axis=0, ddof=1) for k, v in named.items()}, reference)
+    found = agreement(*moments(named), reference)
+    if fitted.weights is not None:
+        weighted = agreement(*moments(named, fitted.weights), reference)
+        row["weighted_mean_error"] = weighted.largest_mean_error
+        row["weighted_sd_ratios"] = [float(weighted.sd_ratios.min()), float(weighted.sd_ratios.max())]
     theirs = density.unconstrain({k: v.reshape(-1, *v.shape[2:]) for k, v in reference.items()})
     ratios = density.unconstrain(named).std(axis=0, ddof=1) / theirs.std(axis=0, ddof=1)
     return row | {
@@ -109,6 +113,7 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         *lines,
         "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the parameters as posteriordb names them. Passing: error <= .05, "
         "ratios in .95-1.05.",
+        "both, reweighted: the same of the draws with their smoothed importance weights; k-hat speaks of these, and only indirectly of q's own moments.",
         "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of the best mean-field normal by the reference's correlations.",
         "evidence is that of the density with normalised priors; '-' where a flat prior leaves it undefined. Stan's: that of the density of the Stan program.",
         "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its fresh draws, which it does not look at by itself.",
@@ -119,6 +124,10 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
 
 def _ratios(row: Row) -> str:
     return "-".join(number(r) for r in row["sd_ratios"]) if "sd_ratios" in row else ""
+
+
+def _weighted(row: Row) -> str:
+    return f"{number(row['weighted_mean_error'], 3)}, {'-'.join(number(r) for r in row['weighted_sd_ratios'])}" if "weighted_sd_ratios" in row else ""
 
 
 def _predicted(row: Row) -> str:
@@ -145,6 +154,7 @@ COLUMNS = (
     Column("method", lambda r: r["method"]),
     Column("error", lambda r: number(r.get("largest_mean_error"), 3)),
     Column("sd ratio", _ratios),
+    Column("both, reweighted", _weighted),
     Column("smallest / predicted", _predicted),
     Column("k-hat", lambda r: number(r.get("pareto_k"))),
     Column("ELBO", lambda r: plus_minus(r.get("elbo"), r.get("elbo_error"), 3)),
