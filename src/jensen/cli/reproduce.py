@@ -24,6 +24,10 @@ iwae: the tables of importance weighted auto-encoders, 1 and 2 layers, VAE and I
 rows is said below the table. The paper's 3280 epochs are for GPUs. By --set: share=0.01 (of the paper's epochs, their stages in proportion), schedule=short
 (4 epochs, for CPUs), seeds=3 (trainings of each row, with SEED, SEED + 1, ...).
 
+posteriordb: mean-field and full-rank fits of twelve posteriors of posteriordb against their reference draws, beside NumPyro's SVI; a few minutes. The files
+are not downloaded: --data-dir or JENSEN_DATA holds a folder posteriordb. By --set: families=["full_rank"] (ours), guides=[] (NumPyro's), learning_rate=0.001
+and max_steps=200000 (of NumPyro's Adam).
+
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
 Exit code 1 when a row has no figure (it diverged, or its data are missing).
 
@@ -40,14 +44,20 @@ def register(app: typer.Typer) -> None:
 def reproduce(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of: {names('reproductions').replace('_', '-')}.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where runs and results go; runs/NAME by default.", show_default=False)] = None,
-    only: Annotated[list[str] | None, typer.Option(help="vampprior, iwae: a recipe; may be repeated. All by default.", show_default=False)] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="vampprior, iwae: a recipe; posteriordb: a posterior. May be repeated; all by default.", show_default=False)
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show what would be run and what is done; run nothing.")] = False,
     epochs: Annotated[
         int | None,
         typer.Option(help="Of each training, at most; prior-ladder: of each re-fitting.", show_default="the recipe's; prior-ladder: about 1500 steps"),
     ] = None,
     num_samples: Annotated[
-        int | None, typer.Option(help="Importance samples per datum.", show_default="5000; prior-ladder, temperature, iwae's short schedule: 500")
+        int | None,
+        typer.Option(
+            help="Importance samples per datum; posteriordb: fresh draws of a fit.",
+            show_default="5000; posteriordb: 10000; prior-ladder, temperature, iwae's short schedule: 500",
+        ),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,
     data: Annotated[str | None, typer.Option(help="temperature, and prior-ladder without --run: digits or mnist.", show_default="digits")] = None,

@@ -192,3 +192,24 @@ def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         raise ValueError("a picture of the KL weight wants at least one run trained at some beta; got none.")
     with styled():
         return line_art("temperature", _temperature.describe(rows), lambda layout: _temperature.draw_temperature(rows, layout)).files
+
+
+def draw_posteriors(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Variational fits against reference draws: largest errors of means and ranges of sd ratios, as {file name: bytes} of a PNG and an SVG file.
+
+    Args:
+        rows: each with 'posterior', 'method' and 'trusted'; those with reference draws with 'largest_mean_error' and 'sd_ratios' (smallest, largest), and only
+            these are drawn.
+
+    Raises:
+        ValueError: no row with 'sd_ratios'.
+
+        draw_posteriors(rows)["posteriors.png"]
+    """
+    from jensen.reports import _posteriors
+    from jensen.reports._style import line_art, styled
+
+    if not any("sd_ratios" in row for row in rows):
+        raise ValueError("a picture of posteriors wants at least one fit with reference draws; got none.")
+    with styled():
+        return line_art("posteriors", _posteriors.describe(rows), lambda layout: _posteriors.draw_posteriors(rows, layout)).files
