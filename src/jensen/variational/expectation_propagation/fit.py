@@ -11,7 +11,7 @@ from jensen.variational.expectation_propagation.result import EPResult
 from jensen.variational.expectation_propagation.sites import AbstractSite
 
 MOST_DAMPING = 0.98
-PATIENCE = 40  # sweeps without a smaller change before damping is raised
+PATIENCE = 50  # undamped sweeps without a smaller change before damping is raised; damped ones count less, or a slow spiral inwards would be cut short
 
 
 def fit_expectation_propagation(
@@ -73,7 +73,7 @@ def fit_expectation_propagation(
             break
         if swept.change < 0.9 * best[0]:
             best = (swept.change, done)
-        if (swept.shortened or done - best[1] > PATIENCE) and not was_last:
+        if (swept.shortened or done - best[1] > PATIENCE / (1 - damping)) and not was_last:
             why = "the sites of a full step make no distribution" if swept.shortened else f"the changes have stopped falling, at {swept.change:.2g}"
             warnings.append(f"sweep {done}: {why}; damping raised from {damping:.3g} to {_raised(damping):.3g}.")
             damping, best = _raised(damping), (np.inf, done)
