@@ -57,15 +57,16 @@ class FactorAnalysis:
 
 
 def fit_factor_analysis(
-    x: np.ndarray, latent_dim: int, *, key: Key, least_noise: float = 1e-6, tolerance: float = 1e-8, max_sweeps: int = 20_000
+    x: np.ndarray, latent_dim: int, *, key: Key, least_noise: float = 0.005, tolerance: float = 1e-8, max_sweeps: int = 20_000
 ) -> FactorAnalysis:
-    """Maximum likelihood by EM: coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Rubin & Thayer 1982; Neal & Hinton
-    1998). No posterior over the parameters is approximated.
+    """Maximum likelihood by EM: coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Rubin & Thayer 1982; Neal &
+    Hinton 1998). No posterior over the parameters is approximated.
 
     Args:
         x: [N, D].
         latent_dim: L, below D.
-        least_noise: where a noise variance stops, as a share of its column's variance. Without it the likelihood can rise for ever as one goes to 0 (a Heywood case).
+        least_noise: where a noise variance stops, as a share of its column's variance. Without it the likelihood can rise for ever as one goes to 0 (a Heywood
+            case), and EM goes there as 1 / sweeps. A column that stops there is named in the warnings.
         tolerance: nats that a sweep must win to go on. EM is slow where factors are weak: look at the outcome.
 
     Raises:
@@ -76,9 +77,7 @@ def fit_factor_analysis(
     """
     x = checked(x, latent_dim)
     floor = positive(least_noise, "least_noise") * x.var(axis=0)
-    ascent = ascend_factors(
-        x, latent_dim, lambda residuals: np.maximum(residuals, floor), "the noise", key=key, tolerance=tolerance, max_sweeps=max_sweeps
-    )
+    ascent = ascend_factors(x, latent_dim, lambda residuals: np.maximum(residuals, floor), "the noise", key=key, tolerance=tolerance, max_sweeps=max_sweeps)
     return factors_found(x, ascent, np.flatnonzero(ascent.state.noise <= floor))
 
 

@@ -48,10 +48,11 @@ class GaussianMixture:
         return float(self.elbos[-1])
 
     def weighted_draws(self, num_samples: int = 4000, *, key: Key, collapsed: bool = False) -> WeightedDraws:
-        """Draws `mean` [S, K, D] and `assignment` [S, N] with log p and log q; `collapsed`: the means alone, with log p(x, mu) summed over all assignments, whose
-        weights vary less.
+        """Draws `mean` [S, K, D] and `assignment` [S, N] with log p and log q; `collapsed`: the means alone, with log p(x, mu) summed over all assignments,
+        whose weights vary less.
 
-        q has one of the K! orders of the components, and no draw ever sees the others: evidence from these weights is about log K! too low, which k-hat cannot show.
+        q has one of the K! orders of the components, and no draw ever sees the others: evidence from these weights is about log K! too low, which k-hat cannot
+        show.
         """
         (_, k, d), n = (num_samples, *self.mean.shape), len(self.x)
         key_mean, key_class = jr.split(key)

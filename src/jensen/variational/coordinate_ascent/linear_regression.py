@@ -80,8 +80,8 @@ def fit_linear_regression(
 ) -> LinearRegression:
     """Coordinate ascent for w ~ N(m0, V0), y ~ N(x w, noise_variance I).
 
-    With one factor, q(w), the first update is the exact posterior. With `factorised`, q(w) = prod_j q(w_j), one update for each coefficient: the means become the
-    posterior's, the variances 1 / L_jj with L the posterior's precision, and the gap (sum log L_jj - log|L|) / 2.
+    With one factor, q(w), the first update is the exact posterior. With `factorised`, q(w) = prod_j q(w_j), one update for each coefficient: the means become
+    the posterior's, the variances 1 / L_jj with L the posterior's precision, and the gap (sum log L_jj - log|L|) / 2.
 
     Args:
         x, y: [N, D] and [N]; write an intercept as a column of ones.
@@ -89,7 +89,8 @@ def fit_linear_regression(
         tolerance: nats that a sweep must win to go on.
 
     Raises:
-        ValueError: shapes that disagree, values that are not finite (by index), a prior covariance that is not positive definite, or an option out of its range.
+        ValueError: shapes that disagree, values that are not finite (by index), a prior covariance that is not positive definite, or an option out of its
+            range.
         ArithmeticError: an update that lowered the ELBO, by name.
 
         fit_linear_regression(x, y, np.zeros(2), np.eye(2)).log_evidence

@@ -78,8 +78,8 @@ def fit_normal_gamma_regression(
     tolerance: float = 1e-10,
     max_sweeps: int = 1000,
 ) -> NormalGammaRegression:
-    """Coordinate ascent over q(w) q(tau) for tau ~ Gamma(prior_shape, prior_rate), w ~ N(m0, V0 / tau), y ~ N(x w, I / tau) (Bishop 2006, section 10.3, whose prior
-    of w does not scale with tau).
+    """Coordinate ascent over q(w) q(tau) for tau ~ Gamma(prior_shape, prior_rate), w ~ N(m0, V0 / tau), y ~ N(x w, I / tau) (the conjugate
+    prior of Bishop 2006, exercise 3.12).
 
     The posterior itself couples w and tau, so a gap remains; `log_evidence` is exact (Bishop 2006, exercise 3.23).
 

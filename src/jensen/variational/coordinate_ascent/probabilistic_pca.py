@@ -11,7 +11,8 @@ from jensen.variational.coordinate_ascent.factor_analysis import FactorAnalysis,
 def fit_probabilistic_pca(
     x: np.ndarray, latent_dim: int, *, key: Key, least_noise: float = 1e-6, tolerance: float = 1e-8, max_sweeps: int = 20_000
 ) -> FactorAnalysis:
-    """Maximum likelihood by EM, coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Tipping & Bishop 1999, section 3.3).
+    """Maximum likelihood by EM, coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Tipping & Bishop 1999,
+    appendix B).
 
     The maximum is known: -N/2 [sum_{i <= L} log lam_i + (D - L) log s2 + D log 2 pi + D], s2 the mean of the D - L least eigenvalues lam of the covariance, and
     the loadings span the leading eigenvectors. EM finds it whatever it starts from: other stationary points are saddles.

@@ -3,4 +3,3 @@
 from jensen.variational.expectation_propagation.fit import fit_expectation_propagation as fit_expectation_propagation
 from jensen.variational.expectation_propagation.result import EPResult as EPResult
 from jensen.variational.expectation_propagation.sites import AbstractSite as AbstractSite
-from jensen.variational.expectation_propagation.sites import sites as sites

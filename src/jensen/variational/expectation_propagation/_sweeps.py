@@ -17,8 +17,8 @@ class Swept:
     Attributes:
         precision, shift: of the sites [N].
         q: None if these sites make no distribution.
-        change: the largest undamped change of a site in units of its marginal: of the precision times the variance, of the mean over the deviation. Skipped sites
-            do not count.
+        change: the largest undamped change of a site in units of its marginal: of the precision times the variance, of the mean over the deviation. Skipped
+            sites do not count.
         cavity_failed, moments_failed: the sites that were skipped [N], and why.
         shortened: the step had to be halved for the sites to make a distribution.
     """

@@ -27,8 +27,8 @@ def fit_expectation_propagation(
 ) -> EPResult:
     """q(w) = N(m, V) for p(w, y) = N(w; m0, V0) prod_n t_n(a_n . w), by matching, site by site, the mean and variance of the cavity times the true site.
 
-    It minimises KL(tilted_n || q) locally and in turn. It does not minimise the global KL(p || q), nor any bound: convergence is not guaranteed, and the evidence
-    is an approximation (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
+    It minimises KL(tilted_n || q) locally and in turn. It does not minimise the global KL(p || q), nor any bound: convergence is not guaranteed, and the
+    evidence is an approximation (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
 
     Where a cavity is not positive, or a tilted distribution has no moments, the site is left as it is for that sweep, and everything starts again with more
     damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. `outcome.warnings` tells.
@@ -54,7 +54,7 @@ def fit_expectation_propagation(
     precision, shift, q = _start(problem)
     best = (np.inf, 0)  # the least change, and the sweep that had it
     skipped, warnings = np.zeros(size, int), []
-    swept, done, was_last = None, 0, False
+    swept, done = None, 0
     for done in range(1, max_sweeps + 1):
         swept = SWEEPS[schedule](problem, precision, shift, q, 1 - damping)
         failed = swept.cavity_failed | swept.moments_failed
@@ -78,7 +78,7 @@ def fit_expectation_propagation(
             warnings.append(f"sweep {done}: {why}; damping raised from {damping:.3g} to {_raised(damping):.3g}.")
             damping, best = _raised(damping), (np.inf, done)
     assert swept is not None
-    ending = _ending(problem, precision, shift, q, swept, tolerance, done, warnings)
+    ending = _ending(problem, precision, shift, q, swept, tolerance, damping, done, warnings)
     root = problem.prior_root
     return EPResult(
         mean=problem.prior_mean + root @ q.mean,
@@ -120,14 +120,14 @@ def _named(which: np.ndarray) -> str:
 
 
 def _ending(
-    problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, swept: Swept, tolerance: float, sweeps: int, warnings: list[str]
+    problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, swept: Swept, tolerance: float, damping: float, sweeps: int, warnings: list[str]
 ) -> Ending:
     failed = swept.cavity_failed | swept.moments_failed
     if swept.q is not None and swept.change < tolerance and not failed.any():
         return Ending("converged", f"No site changed by more than {swept.change:.2g} of its marginal in sweep {sweeps}.", sweeps, tuple(warnings))
     bad = ~cavities(*marginals(problem.forms, q), precision, shift).positive
     if failed.any() or swept.q is None:
-        why = f"{_fault(swept)} even with damping {MOST_DAMPING}"
+        why = f"{_fault(swept)} in the last of {sweeps} sweeps, damping then being {damping:.3g}"
     else:
         why = f"a site still changed by {swept.change:.2g} of its marginal in sweep {sweeps}, above the tolerance {tolerance:.2g}"
     missing = f" The evidence is not defined: the cavity is not positive of {_named(bad)}." if bad.any() else ""

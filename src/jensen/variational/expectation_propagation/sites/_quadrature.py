@@ -1,7 +1,7 @@
 """Moments of N(f; m, v) t(f) on the line by Gauss-Legendre rules on panels that are halved where they do not yet agree with their halves.
 
-Gauss-Hermite nodes, even at the mode and with its curvature, are right only where the product is nearly Gaussian. A wide cavity cut by a narrow logistic step, two
-bumps of a Student's t far from its cavity, and the lopsided Poisson are not. The panels start from the scales of both factors, so that neither is overlooked
+Gauss-Hermite nodes, even at the mode and with its curvature, are right only where the product is nearly Gaussian. A wide cavity cut by a narrow logistic step,
+two bumps of a Student's t far from its cavity, and the lopsided Poisson are not. The panels start from the scales of both factors, so that neither is overlooked
 where it is narrow, and end where both are negligible: for a factor t with one maximum, or none, the product beyond both centres falls as fast as the cavity.
 """
 

@@ -10,8 +10,8 @@ from jensen.variational.expectation_propagation.sites._quadrature import tilted_
 
 
 class StudentT(AbstractSite):
-    """t_n(f) = Student's t of y_n with `df` degrees of freedom around f, in units of `scale`. Moments by quadrature. It is not log-concave: a site far out gets a
-    negative precision (it makes the rest less certain), so cavities may fail to be positive; damp (Vanhatalo, Jylanki & Vehtari 2009).
+    """t_n(f) = Student's t of y_n with `df` degrees of freedom around f, in units of `scale`. Moments by quadrature. It is not log-concave: a site far out gets
+    a negative precision (it makes the rest less certain), so cavities may fail to be positive; damp (Vanhatalo, Jylanki & Vehtari 2009).
 
     Raises:
         ValueError: values that are not finite, or a scale or degrees of freedom that are not positive.
