@@ -229,6 +229,32 @@ def test_whatever_happens_it_ends_with_a_distribution_and_a_word_on_it(schedule,
     assert found.outcome.sweeps <= 60
 
 
+class Impossible(sites.AbstractSite):
+    """Normal sites, of which the last is 0 everywhere."""
+
+    y: np.ndarray
+
+    def log_density(self, f, index):
+        return np.where(index == len(self.y) - 1, -np.inf, -0.5 * np.square(f - self.y[index]))
+
+    def tilted(self, mean, variance, index):
+        total = variance + 1
+        normaliser = np.where(index == len(self.y) - 1, np.nan, -0.5 * (np.square(mean - self.y[index]) / total + np.log(total)))
+        return sites.Tilted(normaliser, mean + variance / total * (self.y[index] - mean), variance / total)
+
+
+@both
+def test_a_site_without_moments_is_skipped_and_named_and_the_others_are_exact(schedule):
+    found = fit(Impossible(np.array([1.0, 2.0, 3.0])), np.ones((3, 1)), np.zeros(1), np.eye(1), schedule=schedule, max_sweeps=2000)
+    assert found.outcome.status == "not_converged"
+    assert found.outcome.message.startswith("The tilted distribution had no moments of site 2 in the last of")
+    assert "sweeps, damping then being 0.98." in found.outcome.message
+    assert "the tilted distribution had no moments of site 2; damping raised from 0 to 0.5" in found.outcome.warnings[0]
+    assert list(found.skipped) == [0, 0, found.outcome.sweeps]
+    assert found.outcome.sweeps < 2000  # it ends when the others have arrived
+    assert (found.mean[0], found.covariance[0, 0]) == pytest.approx((1.0, 1 / 3), abs=1e-6)
+
+
 def test_too_few_sweeps_are_no_convergence():
     found = clutter([3.0, 5.0], 15, 100, 0.4, max_sweeps=5)
     assert found.outcome.status == "not_converged" and found.outcome.sweeps == 5

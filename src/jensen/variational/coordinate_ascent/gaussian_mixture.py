@@ -62,15 +62,15 @@ class GaussianMixture:
         mu = self.mean + np.sqrt(self.variance)[:, None] * noise
         log_p = -0.5 * np.sum(mu**2 / self.prior_variance + np.log(self.prior_variance) + LOG_2PI, axis=(1, 2))
         log_q = -0.5 * np.sum(noise**2 + np.log(self.variance)[:, None] + LOG_2PI, axis=(1, 2))
-        square = np.sum(np.square(self.x[:, None] - mu[:, None]), axis=-1)  # [S, N, K]
-        log_x = -0.5 * (square / self.noise_variance + d * (np.log(self.noise_variance) + LOG_2PI)) - np.log(k)
-        if collapsed:
-            return WeightedDraws({"mean": mu}, log_p + np.sum(logsumexp(log_x, axis=-1), axis=1), log_q)
         upper = np.cumsum(self.shares, axis=1)
-        c = np.minimum(np.sum(uniform[..., None] * upper[:, -1:] >= upper, axis=-1), k - 1)
-        log_p = log_p + np.sum(np.take_along_axis(log_x, c[..., None], axis=-1)[..., 0], axis=1)
-        log_q = log_q + np.sum(np.log(self.shares[np.arange(n), c]), axis=1)
-        return WeightedDraws({"mean": mu, "assignment": c}, log_p, log_q)
+        c = np.minimum(sum(uniform * upper[:, -1] >= upper[:, j] for j in range(k)), k - 1)
+        for s in range(num_samples):
+            square = np.sum(np.square(self.x[:, None] - mu[s]), axis=-1)  # [N, K]
+            log_x = -0.5 * (square / self.noise_variance + d * (np.log(self.noise_variance) + LOG_2PI)) - np.log(k)
+            log_p[s] += np.sum(logsumexp(log_x, axis=-1)) if collapsed else np.sum(log_x[np.arange(n), c[s]])
+        if collapsed:
+            return WeightedDraws({"mean": mu}, log_p, log_q)
+        return WeightedDraws({"mean": mu, "assignment": c}, log_p, log_q + np.sum(np.log(self.shares[np.arange(n), c]), axis=1))
 
 
 def fit_gaussian_mixture(

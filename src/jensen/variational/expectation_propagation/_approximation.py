@@ -72,8 +72,8 @@ def cavities(mean: np.ndarray, variance: np.ndarray, precision: np.ndarray, shif
 
 
 def log_evidence(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian) -> float:
-    """log Z of expectation propagation, nats: that of base and sites, each scaled such that it gives its tilted distribution's normaliser (Minka 2001; Rasmussen &
-    Williams 2006, equation 3.65). NaN where a cavity is not positive."""
+    """log Z of expectation propagation, nats: that of base and sites, each scaled such that it gives its tilted distribution's normaliser (Minka 2001;
+    Rasmussen & Williams 2006, equation 3.65). NaN where a cavity is not positive."""
     cavity = cavities(*marginals(problem.forms, q), precision, shift)
     if not cavity.positive.all():
         return float("nan")

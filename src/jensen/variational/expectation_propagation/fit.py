@@ -69,7 +69,7 @@ def fit_expectation_propagation(
         if swept.q is None:
             break
         precision, shift, q = swept.precision, swept.shift, swept.q
-        if swept.change < tolerance and not failed.any():
+        if swept.change < tolerance:  # if sites still fail with so much damping, nothing that is left would change it
             break
         if swept.change < 0.9 * best[0]:
             best = (swept.change, done)
