@@ -78,12 +78,13 @@ def fit_expectation_propagation(
             warnings.append(f"sweep {done}: {why}; damping raised from {damping:.3g} to {_raised(damping):.3g}.")
             damping, best = _raised(damping), (np.inf, done)
     assert swept is not None
-    ending = _ending(problem, precision, shift, q, swept, tolerance, damping, done, warnings)
+    log_z = log_evidence(problem, precision, shift, q)
+    ending = _ending(problem, (precision, shift, q), log_z, swept, tolerance, damping, done, warnings)
     root = problem.prior_root
     return EPResult(
         mean=problem.prior_mean + root @ q.mean,
         covariance=root @ q.covariance @ root.T,
-        log_evidence=log_evidence(problem, precision, shift, q),
+        log_evidence=log_z,
         site_precisions=precision,
         site_shifts=shift + precision * problem.offset,
         improper=np.flatnonzero(precision < 0),
@@ -120,17 +121,26 @@ def _named(which: np.ndarray) -> str:
 
 
 def _ending(
-    problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, swept: Swept, tolerance: float, damping: float, sweeps: int, warnings: list[str]
+    problem: Problem,
+    state: tuple[np.ndarray, np.ndarray, Gaussian],
+    log_z: float,
+    swept: Swept,
+    tolerance: float,
+    damping: float,
+    sweeps: int,
+    warnings: list[str],
 ) -> Ending:
     failed = swept.cavity_failed | swept.moments_failed
     if swept.q is not None and swept.change < tolerance and not failed.any():
         return Ending("converged", f"No site changed by more than {swept.change:.2g} of its marginal in sweep {sweeps}.", sweeps, tuple(warnings))
+    precision, shift, q = state
     bad = ~cavities(*marginals(problem.forms, q), precision, shift).positive
     if failed.any() or swept.q is None:
         why = f"{_fault(swept)} in the last of {sweeps} sweeps, damping then being {damping:.3g}"
     else:
         why = f"a site still changed by {swept.change:.2g} of its marginal in sweep {sweeps}, above the tolerance {tolerance:.2g}"
-    missing = f" The evidence is not defined: the cavity is not positive of {_named(bad)}." if bad.any() else ""
+    lacking = f"the cavity is not positive of {_named(bad)}" if bad.any() else "a site has no moments"
+    missing = "" if np.isfinite(log_z) else f" The evidence is not defined: {lacking}."
     remedy = " Raise max_sweeps or damping, or take a variational fit, which has a bound to ascend."
     return Ending("not_converged", f"{why[0].upper()}{why[1:]}.{missing}{remedy}", sweeps, tuple(warnings))
 

@@ -21,7 +21,7 @@ class EPResult:
     Attributes:
         mean, covariance: [D], [D, D].
         log_evidence: the approximation to log p(y), nats: neither a lower nor an upper bound. Means something at a fixed point only, and is NaN where a cavity
-            is not positive (`outcome` says so).
+            is not positive or a site has no moments (`outcome` says so).
         site_precisions, site_shifts: of t~_n(f) proportional to exp(shift f - precision f^2 / 2), f = a_n . w [N].
         improper: the sites whose precision is negative: they make the rest less certain, as an outlier should, and by themselves are no distributions.
         skipped: how many times each site was left as it was, since its cavity was not positive or its moments did not exist [N].
