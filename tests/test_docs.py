@@ -44,6 +44,14 @@ def test_the_examples_of_foreign_models_run(capsys):
     assert "= ELBO" in capsys.readouterr().out
 
 
+def test_the_example_of_expectation_propagation_runs(capsys):
+    scope: dict = {}
+    for block in python_blocks("docs/expectation_propagation.md"):
+        exec(block, scope)
+    assert scope["found"].log_evidence == pytest.approx(-6.010644, abs=1e-6)
+    assert "converged" in capsys.readouterr().out
+
+
 def test_documents_link_to_files_that_exist():
     for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):

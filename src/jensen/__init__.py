@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.trial import try_prior as try_prior
+    from jensen.variational.expectation_propagation import fit_expectation_propagation as fit_expectation_propagation
     from jensen.weights import LogWeights as LogWeights
     from jensen.weights import log_weights as log_weights
 
@@ -69,6 +70,7 @@ _PUBLIC = {
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "try_prior": "jensen.trial",
+    "fit_expectation_propagation": "jensen.variational.expectation_propagation",
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",
 }
@@ -86,6 +88,7 @@ _ROOMS = (
     "anatomy",
     "training",
     "interop",
+    "variational",
 )
 
 __all__ = ["__version__", *_PUBLIC, *_ROOMS]

@@ -1,0 +1,60 @@
+"""The loop of coordinate ascent, and its proof while it runs: after every single update the ELBO is computed anew and must not have fallen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from jensen.variational._ending import Ending, positive
+
+ROUNDING = 1e-10  # nats for each nat of the ELBO, and one more
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True)
+class Ascent(Generic[State]):
+    """The last state, the ELBO at the start and after every sweep (nats, [sweeps + 1]), and how it ended."""
+
+    state: State
+    elbos: np.ndarray
+    outcome: Ending
+
+
+def ascend(
+    start: State,
+    updates: Mapping[str, Callable[[State], State]],
+    elbo: Callable[[State], float],
+    *,
+    tolerance: float,
+    max_sweeps: int,
+) -> Ascent[State]:
+    """Sweeps over the updates until one raises the ELBO by less than `tolerance` nats.
+
+    Raises:
+        ArithmeticError: an update that lowers the ELBO by more than rounding, or makes it not finite, by its name.
+        ValueError: a tolerance that is not positive, or no sweeps.
+
+        ascend(1.0, {"halve": lambda s: s / 2}, lambda s: -s * s, tolerance=1e-9, max_sweeps=100).elbos
+    """
+    positive(tolerance, "tolerance")
+    if max_sweeps < 1:
+        raise ValueError(f"max_sweeps must be at least 1; got {max_sweeps}.")
+    state, value = start, elbo(start)
+    if not np.isfinite(value):
+        raise ArithmeticError(f"the ELBO is {value} at the start: look for extreme data or options.")
+    elbos, rise = [value], np.inf
+    for sweep in range(1, max_sweeps + 1):
+        for name, update in updates.items():
+            state, before = update(state), value
+            value = elbo(state)
+            if not value >= before - ROUNDING * (1 + abs(before)):
+                raise ArithmeticError(f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to {value:.10g} nats: it must never lower it.")
+        rise = value - elbos[-1]
+        elbos.append(value)
+        if rise < tolerance:
+            return Ascent(state, np.array(elbos), Ending("converged", f"Sweep {sweep} raised the ELBO by {max(rise, 0.0):.2g} nats.", sweep))
+    remedy = "Raise max_sweeps; the ELBO rises still, so this is a bound and no optimum."
+    message = f"Sweep {max_sweeps} still raised the ELBO by {rise:.2g} nats, above the tolerance {tolerance:.2g}. {remedy}"
+    return Ascent(state, np.array(elbos), Ending("not_converged", message, max_sweeps))
