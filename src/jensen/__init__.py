@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.trial import try_prior as try_prior
+    from jensen.variational import Target as Target
+    from jensen.variational import VariationalFit as VariationalFit
+    from jensen.variational import fit_variational as fit_variational
+    from jensen.variational import from_log_joint as from_log_joint
+    from jensen.variational import from_numpyro as from_numpyro
+    from jensen.variational import from_unconstrained as from_unconstrained
     from jensen.weights import LogWeights as LogWeights
     from jensen.weights import log_weights as log_weights
 
@@ -67,6 +73,12 @@ _PUBLIC = {
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "try_prior": "jensen.trial",
+    "Target": "jensen.variational",
+    "VariationalFit": "jensen.variational",
+    "fit_variational": "jensen.variational",
+    "from_log_joint": "jensen.variational",
+    "from_numpyro": "jensen.variational",
+    "from_unconstrained": "jensen.variational",
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",
 }
@@ -84,6 +96,7 @@ _ROOMS = (
     "anatomy",
     "training",
     "interop",
+    "variational",
 )
 
 __all__ = ["__version__", *_PUBLIC, *_ROOMS]
