@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 MEMORY = 30
 SMALL_GAIN = 1e-6  # nats; half the squared gradient, in units in which the curvature is about 1, is what a Newton step would still win
+
+PATIENCE, LITTLE = 50, 1e-5  # so many evaluations that won so few nats are enough
 
 
 class Climb(NamedTuple):
@@ -26,6 +28,7 @@ def climb(value_and_gradient: Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
 
     climb(lambda u: (np.asarray(-0.5 * u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
     """
+    history: list[float] = []
     best: list = [-np.inf, np.asarray(start, np.float64), np.full(len(start), np.inf)]
     evaluations = walls = 0
 
@@ -39,14 +42,21 @@ def climb(value_and_gradient: Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
             return abs(best[0]) * 2 + 1e6, np.zeros_like(u)
         if value > best[0]:
             best[:] = value, np.array(u), gradient
+        history.append(best[0])
         return -value, -gradient
 
-    options = {"maxcor": MEMORY, "maxfun": max_evaluations, "maxiter": max_evaluations, "ftol": 1e-15, "gtol": 1e-9, "maxls": 40}
-    found = minimize(descend, start, jac=True, method="L-BFGS-B", options=options)
+    def enough(intermediate_result: OptimizeResult) -> None:
+        del intermediate_result
+        if len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE:
+            raise StopIteration
+
+    options = {"maxcor": MEMORY, "maxfun": max_evaluations, "maxiter": max_evaluations, "ftol": 1e-14, "gtol": 1e-8, "maxls": 40}
+    found = minimize(descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options)
     slope = float(np.abs(best[2]).max())
     left = 0.5 * float(np.sum(best[2] ** 2))
-    converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0]))
-    message = f"{evaluations} evaluations; a Newton step would win {left:.1e} nats"
+    idle = len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE
+    converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
+    message = f"{evaluations} evaluations; " + (f"the last {PATIENCE} won less than {LITTLE:g} nats" if idle else f"a Newton step would win {left:.1e} nats")
     if not converged:
         why = "the limit of evaluations was met" if evaluations >= max_evaluations else f"the line search ended ({found.message})"
         message += f": {why}" + (f", and the density is not finite at {walls} places that it tried" if walls else "")

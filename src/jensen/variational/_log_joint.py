@@ -120,6 +120,8 @@ class _Part:
             self.bijector = biject_to(support)
         except NotImplementedError as error:
             raise ValueError(f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a transform of a real one.") from error
+        if support.event_dim > value.ndim:
+            raise ValueError(f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} axes; the example has shape {value.shape}.")
         if not bool(np.all(support(jnp.asarray(value)))):
             raise ValueError(f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies outside its support, {support}.")
         try:

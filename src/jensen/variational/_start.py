@@ -24,6 +24,7 @@ TRIES = 50
 MOST_FOR_CURVATURE = 1000  # dimensions up to which the matrix of second derivatives is made
 NEWTON = 10
 ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
+ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
 
@@ -88,8 +89,8 @@ def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
     many = eqx.filter_jit(jax.vmap(target.log_density))
     guilty = []
     for i, name in enumerate(target.coordinates):
-        moved = np.repeat(u[None], 6, axis=0)
-        moved[:, i] = [0, 0.1, -0.1, 1, -1, -u[i]]
+        moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
+        moved[:, i] = ELSEWHERE
         if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
             guilty.append(f"{name} = {u[i]:.4g}")
     of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"

@@ -5,6 +5,7 @@
 | Not converged | the outcome says so |
 | Untrusted | k-hat is above its threshold (.7 with many draws), or there is none: the parameters are named that the weights move most, and MCMC is advised |
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
+| No ELBO | its standard error is above 1 nat: it may be -inf (a heavy-tailed q where log p falls fast) |
 | Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
 | No evidence | the prior is improper |
 | Nothing stands out | none of these |
@@ -17,7 +18,7 @@ import numpy as np
 from jensen.evidence import pareto_k_threshold
 
 NO_VARIANCE, MOST_NAMED = 0.5, 4
-MOVED_MEAN, MOVED_SD, TOO_NARROW = 0.1, 0.1, 1.5
+MOVED_MEAN, MOVED_SD, TOO_NARROW, MOST_ERROR = 0.1, 0.1, 1.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Seen:
     message: str
     proper: bool
     family: str
+    elbo_error: float
 
 
 def verdicts(seen: Seen) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ def verdicts(seen: Seen) -> tuple[str, ...]:
 
     verdicts(seen)[0]
     """
-    found = [_outcome(seen), _tails(seen), _narrow(seen), _evidence(seen)]
+    found = [_outcome(seen), _tails(seen), _elbo(seen), _narrow(seen), _evidence(seen)]
     return tuple(v for v in found if v) or (f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws, and the fit converged.",)
 
 
@@ -77,6 +79,15 @@ def _tails(seen: Seen) -> str:
             f"standard error says: a light-tailed q hides its own bias.{named} A family with heavier tails (student_t) or MCMC would tell."
         )
     return ""
+
+
+def _elbo(seen: Seen) -> str:
+    if seen.elbo_error <= MOST_ERROR:
+        return ""
+    return (
+        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p falls "
+        "exponentially. The evidence and k-hat do not suffer from it."
+    )
 
 
 def _narrow(seen: Seen) -> str:
