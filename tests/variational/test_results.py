@@ -9,22 +9,25 @@ import xarray
 from scipy.stats import norm
 
 import jensen
+from jensen.evidence import evidence_of_log_weights
+from jensen.variational import families
+from jensen.variational._measure import Drawn
 from variational import _worlds as worlds
 
 KEY = jr.key(0)
 
 
 def t_target(df, size=1):
-    constant = None  # the k of tails does not depend on it
-    del constant
     return jensen.from_unconstrained(lambda u: jnp.sum(-0.5 * (df + 1) * jnp.log1p(u**2 / df)), size=size)
 
 
-@pytest.mark.parametrize(("df", "of_q"), [(5.0, 10.0), (3.0, 10.0)])
-def test_k_hat_of_a_t_fitted_to_a_t(df, of_q):
-    start = jensen.variational.families.Start(np.zeros(1), np.eye(1))
-    fit = jensen.fit_variational(t_target(df), {"name": "student_t", "df": of_q}, key=KEY, num_draws=100_000, start=start)
-    assert fit.pareto_k == pytest.approx(1 - df / of_q, abs=0.12)
+@pytest.mark.parametrize(("df", "of_q"), [(5.0, 10.0), (3.0, 6.0)])
+def test_k_hat_of_a_t_for_a_t(x64, df, of_q):
+    """As its draws say, of a q that is not fitted: the truth is of equal scales."""
+    start = families.Start(jnp.zeros(1), jnp.eye(1))
+    drawn = Drawn(t_target(df), families.StudentT(start, df=of_q), KEY, 100_000)
+    k = float(evidence_of_log_weights(drawn.log_w[None]).pareto_k[0])
+    assert k == pytest.approx(1 - df / of_q, abs=0.12)
 
 
 def test_a_normal_on_a_t_warns():
@@ -40,10 +43,9 @@ def test_heavy_tails_may_have_no_elbo():
 
 
 def test_a_mixture_finds_both_modes():
-    half = lambda u, m: norm_log(u - m)  # noqa: E731
-    norm_log = lambda u: -0.5 * jnp.sum(u**2) - 0.5 * np.log(2 * np.pi) * 2  # noqa: E731
+    half = lambda u, m: -0.5 * jnp.sum((u - m) ** 2) - np.log(2 * np.pi)  # noqa: E731
     target = jensen.from_unconstrained(lambda u: jnp.logaddexp(half(u, 3.0), half(u, -3.0)) - np.log(2.0), size=2)
-    start = jensen.variational.families.Start(np.zeros(2), 2 * np.eye(2))
+    start = families.Start(np.zeros(2), 2 * np.eye(2))
     fit = jensen.fit_variational(target, {"name": "mixture", "num_components": 2}, key=KEY, start=start)
     assert abs(fit.elbo.value) < 0.01 and abs(fit.evidence.value) < 0.01
     one = jensen.fit_variational(target, "full_rank", key=KEY)
@@ -73,7 +75,7 @@ def test_the_tree_is_what_arviz_reads():
     tree = fit.to_datatree()
     assert tree["posterior"]["beta"].dims == ("chain", "draw", "beta_dim_0")
     assert tree["sample_stats"].attrs["evidence"] == pytest.approx(worlds.EVIDENCE)
-    assert float(arviz_stats.summary(tree["posterior"].to_dataset(), round_to="none").loc["beta[0]", "mean"]) == pytest.approx(fit.mean()["beta"][0])
+    assert float(tree["posterior"]["beta"].mean(("chain", "draw"))[0]) == pytest.approx(fit.mean()["beta"][0])
     log_likelihood = norm(fit.draws["beta"] @ worlds.X.T, worlds.NOISE).logpdf(worlds.Y)[None]
     tree["log_likelihood"] = xarray.DataTree(xarray.Dataset({"y": (("chain", "draw", "row"), log_likelihood)}))
     loo = arviz_stats.loo_approximate_posterior(tree, log_p=fit.log_p, log_q=fit.log_q)
@@ -95,5 +97,6 @@ def test_a_fit_reads_as_a_table():
 def test_over_fitted_draws_are_seen_and_doubled():
     few = jensen.fit_variational(worlds.seven_points(), "flow", key=KEY, fixed_draws=16, max_evaluations=200)
     assert not few.outcome.converged and "over-fitted" in few.outcome.message
-    rng = np.random.default_rng(0)
-    assert few.settings["fixed_draws"] == 16 and rng is not None
+    assert few.settings["fixed_draws"] == 16 and not few.trusted
+    doubled = jensen.fit_variational(worlds.seven_points(), "low_rank", key=KEY)
+    assert doubled.settings["fixed_draws"] > 256 and doubled.outcome.converged

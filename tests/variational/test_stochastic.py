@@ -1,6 +1,7 @@
 """Fits by noisy gradients: they end where the fixed draws end, and know when they have not."""
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ SD = np.sqrt(np.diag(np.linalg.inv(worlds.PRECISION)))
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch": 4}, {"bound": "eubo"}, {"bound": {"name": "renyi", "alpha": 0.5}}, {"gradient": "closed_form_kl"}, {"bound": "iwae", "gradient": "pathwise"}],
+    [{"batch": 4}, {"bound": "eubo"}, {"bound": {"name": "renyi", "alpha": 0.5}}, {"gradient": "closed_form_kl"}, {"gradient": "pathwise"}],
     ids=["minibatches", "eubo", "renyi", "closed entropy", "pathwise"],
 )
 def test_a_conjugate_posterior_is_found_by(options):
@@ -45,9 +46,9 @@ def test_the_forward_kl_has_the_marginal_variances_and_the_reverse_kl_the_condit
 
 def test_minibatches_are_scaled_to_all_data(x64):
     target = worlds.conjugate_in_rows()
-    u = np.array([0.3, -0.2, 1.5])
+    u = jnp.array([0.3, -0.2, 1.5])
     full = float(target.log_likelihood(u))
-    parts = [float(target.log_likelihood(u, np.arange(start, start + 3))) for start in (0, 3, 6, 9)]
+    parts = [float(target.log_likelihood(u, jnp.arange(start, start + 3))) for start in (0, 3, 6, 9)]
     assert np.mean(parts) == pytest.approx(full, abs=1e-10)
     assert np.std(parts) > 1
     assert float(target.log_density(u)) == pytest.approx(float(worlds.conjugate().log_density(u)), abs=1e-10)

@@ -43,10 +43,11 @@ def test_a_numpyro_model_has_its_density_in_two_parts(x64):
     prior = norm(0, 5).logpdf(mu) + halfcauchy(scale=5).logpdf(tau) + u[1] + norm.logpdf(z).sum()
     likelihood = norm(mu + tau * z, worlds.ERRORS).logpdf(worlds.EFFECTS).sum()
     assert target.coordinates[:3] == ("mu", "tau", "z[0]")
+    u = jnp.asarray(u)
     assert float(target.log_density(u)) == pytest.approx(prior + likelihood, abs=1e-9)
     assert float(target.log_prior(u)) == pytest.approx(prior, abs=1e-9)
     assert float(target.log_likelihood(u)) == pytest.approx(likelihood, abs=1e-9)
-    np.testing.assert_allclose(target.constrain(jnp.asarray(u))["theta"], mu + tau * z)
+    np.testing.assert_allclose(target.constrain(u)["theta"], mu + tau * z)
 
 
 def test_supports_that_depend_on_other_sites(x64):

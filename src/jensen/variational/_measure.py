@@ -28,7 +28,9 @@ class Drawn:
         u, draws, weights = weighted_draws(self.model, jnp.asarray(datum(target)[0]), key, num_draws)
         self.u, self.draws = np.asarray(u), {name: np.asarray(value) for name, value in draws.items()}
         self.log_likelihood, self.log_prior, self.log_q = (np.asarray(leaf) for leaf in (weights.log_likelihood, weights.log_prior, weights.log_posterior))
-        self.log_w = self.log_likelihood + self.log_prior - self.log_q
+        # Where the density is not a number the posterior is not: q put draws where the model cannot go.
+        self.log_likelihood = np.where(np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood)
+        self.log_w = np.nan_to_num(self.log_likelihood + self.log_prior - self.log_q, nan=-np.inf, neginf=-np.inf, posinf=np.inf)
 
     @property
     def elbo(self) -> Figure:
@@ -79,6 +81,8 @@ class Drawn:
 
 
 def _average(values: np.ndarray) -> Figure:
+    if not np.isfinite(values).all():
+        return Figure(float(values.mean()), np.inf)
     return Figure(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 

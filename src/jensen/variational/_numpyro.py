@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 from numpyro.distributions import biject_to
-from numpyro.infer import Predictive
+from numpyro.infer import Predictive, init_to_uniform
 from numpyro.infer.util import compute_log_probs, constrain_fn, potential_energy
 from numpyro.primitives import Messenger
 
@@ -29,7 +29,10 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
         jensen.from_numpyro(model, x, y=y).names
     """
-    trace = handlers.trace(handlers.seed(model, jr.key(0))).get_trace(*args, **kwargs)
+    # Improper sites cannot be drawn, so values are made up as numpyro makes its starts.
+    started = handlers.substitute(handlers.seed(model, jr.key(0)), substitute_fn=init_to_uniform)
+    with jax.enable_x64(True):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
+        trace = handlers.trace(started).get_trace(*args, **kwargs)
     latent = _latent(trace)
     shapes = {}
     for name, site in latent.items():

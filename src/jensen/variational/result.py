@@ -108,7 +108,8 @@ class VariationalFit:
             return {name: np.asarray(draws.std(axis=0)) for name, draws in self._response_draws.items()}
         weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
         mean = self.mean(weighted=weighted)
-        return {name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1))) for name, draws in self.draws.items()}
+        with np.errstate(over="ignore", invalid="ignore"):  # a fit that went wrong may have draws at the end of the numbers
+            return {name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1))) for name, draws in self.draws.items()}
 
     @cached_property
     def _response_draws(self) -> dict[str, np.ndarray]:

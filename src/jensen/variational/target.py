@@ -74,7 +74,8 @@ class Target(eqx.Module):
             raise ValueError(f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}.")
         check_data(data)
         self.constrain, self.size, self.proper, self.predictive = constrain, size, proper, predictive
-        self.names = labels(jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))))
+        with jax.enable_x64(True):
+            self.names = labels(jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))))
         self.coordinates = coordinates or tuple(f"u[{i}]" for i in range(size))
         self._density, self._prior, self._likelihood, self._likelihood_of = log_density, log_prior, log_likelihood, log_likelihood_of
         self.data = None if data is None else jax.tree.map(np.asarray, data)
