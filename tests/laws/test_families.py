@@ -1,5 +1,6 @@
 """Laws of every member of the families room, in two dimensions where a grid can integrate anything."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-import equinox as eqx
 from jensen._parameters import partition
 from jensen.variational._fixed_draws import fixed_noise
 from jensen.variational.families import Start, families

@@ -26,7 +26,7 @@ def test_a_density_of_zero_at_the_start_names_the_coordinate():
     with pytest.raises(ValueError, match=r"-inf at the start: another value of b = -1.* would mend it"):
         fit(target, start=np.array([0.5, -1.0]))
     hopeless = jensen.from_unconstrained(lambda u: jnp.sum(u) - jnp.inf, size=2)
-    with pytest.raises(ValueError, match="all of 50 random starts.*no single coordinate mends it"):
+    with pytest.raises(ValueError, match=r"all of 50 random starts.*no single coordinate mends it"):
         fit(hopeless)
 
 
@@ -49,23 +49,23 @@ def test_a_wide_direction_is_not_taken_for_a_constant_one():
 
 
 def test_starts_and_numbers_out_of_range():
-    with pytest.raises(ValueError, match="start must hold the 3 unconstrained coordinates"):
+    with pytest.raises(ValueError, match=r"start must hold the 3 unconstrained coordinates"):
         fit(worlds.conjugate(), start=np.zeros(2))
-    with pytest.raises(ValueError, match="num_draws must be at least 100"):
+    with pytest.raises(ValueError, match=r"num_draws must be at least 100"):
         jensen.fit_variational(worlds.conjugate(), key=KEY, num_draws=10)
-    with pytest.raises(ValueError, match="unknown family 'fullrank' .did you mean 'full_rank'"):
+    with pytest.raises(ValueError, match=r"unknown family 'fullrank' .did you mean 'full_rank'"):
         jensen.fit_variational(worlds.conjugate(), "fullrank", key=KEY)
-    with pytest.raises(ValueError, match="method must be auto"):
+    with pytest.raises(ValueError, match=r"method must be auto"):
         _method("map", ELBO(), worlds.conjugate(), None, None, None)
-    with pytest.raises(ValueError, match="the Renyi bound belong to method='stochastic'|the Renyi bound"):
+    with pytest.raises(ValueError, match=r"climbs the ELBO of all data; the Renyi bound"):
         fit(worlds.conjugate(), method="fixed_draws", bound={"name": "renyi", "alpha": 0.5})
-    with pytest.raises(ValueError, match="batch= needs a likelihood that can be had"):
+    with pytest.raises(ValueError, match=r"batch= needs a likelihood that can be had"):
         fit(worlds.conjugate(), batch=4)
-    with pytest.raises(ValueError, match="from 1 to the 12 rows of data; got 13"):
+    with pytest.raises(ValueError, match=r"from 1 to the 12 rows of data; got 13"):
         fit(worlds.conjugate_in_rows(), batch=13)
-    with pytest.raises(ValueError, match="those of this family have no derivative"):
+    with pytest.raises(ValueError, match=r"those of this family have no derivative"):
         jensen.fit_variational(worlds.conjugate(), "mixture", key=KEY, gradient="pathwise")
-    with pytest.raises(ValueError, match="needs its name too"):
+    with pytest.raises(ValueError, match=r"needs its name too"):
         jensen.fit_variational(worlds.conjugate(), {"df": 3.0}, key=KEY)
 
 
@@ -86,15 +86,15 @@ def test_supports_that_do_not_match(name):
 
 def test_targets_that_are_not_whole():
     zero = lambda p: jnp.zeros(())  # noqa: E731
-    with pytest.raises(ValueError, match="needs an example"):
+    with pytest.raises(ValueError, match=r"needs an example"):
         jensen.from_log_joint(zero)
-    with pytest.raises(ValueError, match="needs size="):
+    with pytest.raises(ValueError, match=r"needs size="):
         jensen.from_unconstrained(zero)
-    with pytest.raises(ValueError, match="is given by log_density, or by log_prior"):
+    with pytest.raises(ValueError, match=r"is given by log_density, or by log_prior"):
         jensen.from_log_joint(None, {"a": 0.0})
-    with pytest.raises(ValueError, match="not finite in row 2"):
+    with pytest.raises(ValueError, match=r"not finite in row 2"):
         jensen.from_log_joint(None, {"a": 0.0}, log_prior=zero, log_likelihood=lambda p, x: x, data=np.array([0.0, 1.0, np.nan]))
-    with pytest.raises(ValueError, match="equally long"):
+    with pytest.raises(ValueError, match=r"equally long"):
         jensen.from_log_joint(None, {"a": 0.0}, log_prior=zero, log_likelihood=lambda p, x: x, data={"x": np.zeros(3), "y": np.zeros(2)})
     with pytest.raises(ValueError, match=r"must be one number; got shape \(2,\)"):
         fit(jensen.from_log_joint(lambda p: -0.5 * p["a"] ** 2, {"a": np.zeros(2)}))
@@ -137,9 +137,9 @@ def test_numpyro_models_that_no_family_fits(name):
 
 def test_what_a_fit_does_not_have_is_refused():
     found = jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=200)
-    with pytest.raises(ValueError, match="says nothing of predictions"):
+    with pytest.raises(ValueError, match=r"says nothing of predictions"):
         found.predict(KEY)
-    with pytest.raises(ValueError, match="linear response belongs to a mean-field fit"):
+    with pytest.raises(ValueError, match=r"linear response belongs to a mean-field fit"):
         found.sd(linear_response=True)
-    with pytest.raises(ValueError, match="nothing can be simulated"), jax.enable_x64(True):
+    with pytest.raises(ValueError, match=r"nothing can be simulated"), jax.enable_x64(True):
         found.model.decoder(jnp.zeros(3)).sample(KEY)

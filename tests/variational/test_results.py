@@ -69,6 +69,7 @@ def test_weighted_moments_are_nearer_the_truth():
     assert again["slope"].std() == pytest.approx(1.7815, rel=0.08)
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_the_tree_is_what_arviz_reads():
     """Leave-one-out of a conjugate regression from draws of q, against the exact predictive densities."""
     fit = jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=4000)

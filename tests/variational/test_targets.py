@@ -85,7 +85,5 @@ def test_predictions_are_those_of_the_posterior():
     sd = np.sqrt(0.25 + x**2 * 0.25 / 14)
     assert (np.abs(y.mean(0) - 2 * x) < 5 * sd / np.sqrt(4000)).all()
     np.testing.assert_allclose(y.std(0), sd, rtol=5 / np.sqrt(8000))
-    again = jensen.fit_variational(
-        worlds.conjugate(predictive=lambda key, draws: {"y": draws["beta"] @ worlds.X.T}), "full_rank", key=KEY, num_draws=2000
-    )
+    again = jensen.fit_variational(worlds.conjugate(predictive=lambda key, draws: {"y": draws["beta"] @ worlds.X.T}), "full_rank", key=KEY, num_draws=2000)
     assert np.abs(again.predict(KEY)["y"].mean(0) - worlds.X @ worlds.MEAN).max() < 0.1

@@ -94,7 +94,18 @@ def _seen(fit: VariationalFit) -> Seen:
     def flat(parts: dict[str, np.ndarray]) -> np.ndarray:
         return np.concatenate([np.ravel(parts[name]) for name in fit.draws])
 
-    moments = [flat(part) for part in (fit.mean(), fit.sd(), fit.mean(weighted=True), fit.sd(weighted=True))]
-    response = None if fit.covariance is None else flat(fit.sd(linear_response=True))
-    facts = fit.pareto_k, len(fit.log_p), fit.outcome.converged, fit.outcome.message, fit.target.proper, fit.settings["family"], fit.elbo.standard_error
-    return Seen(fit.target.names, *moments, response, *facts)
+    return Seen(
+        names=fit.target.names,
+        mean=flat(fit.mean()),
+        sd=flat(fit.sd()),
+        weighted_mean=flat(fit.mean(weighted=True)),
+        weighted_sd=flat(fit.sd(weighted=True)),
+        response_sd=None if fit.covariance is None else flat(fit.sd(linear_response=True)),
+        pareto_k=fit.pareto_k,
+        num_draws=len(fit.log_p),
+        converged=fit.outcome.converged,
+        message=fit.outcome.message,
+        proper=fit.target.proper,
+        family=fit.settings["family"],
+        elbo_error=fit.elbo.standard_error,
+    )

@@ -27,6 +27,8 @@ ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
 ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
+ValueAndGradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
 
 class Begun(NamedTuple):
     """A start, how it came about, and the evaluations of the log-density that it took."""
@@ -43,8 +45,8 @@ def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
         ValueError: a start of the wrong length, a log-density that is not finite there (the coordinates that could mend it are named), a gradient that is not
             (its coordinates), or a direction along which the density is constant (the coordinates it moves).
     """
-    u, tried = first_place(target, key, at)
     value_and_gradient = _value_and_gradient(target)
+    u, tried = first_place(target, value_and_gradient, key, at)
     check_gradient(target, value_and_gradient(u)[1])
     up = climb(value_and_gradient, u, max_evaluations=20 * target.size + 500)
     evaluations = tried + up.evaluations
@@ -64,21 +66,20 @@ def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
     return Begun(Start(loc, jnp.diag(scale)), "rough mean-field", evaluations + more + found.evaluations * ROUGH_DRAWS)
 
 
-def first_place(target: Target, key: Key, at: np.ndarray | None) -> tuple[np.ndarray, int]:
+def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, at: np.ndarray | None) -> tuple[np.ndarray, int]:
     """A place where the log-density is finite, and how many were tried."""
-    log_density = eqx.filter_jit(target.log_density)
     if at is not None:
         u = np.asarray(at, np.float64)
         if u.shape != (target.size,):
             raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
-        value = float(log_density(jnp.asarray(u)))
+        value = float(value_and_gradient(u)[0])
         if not np.isfinite(value):
             raise ValueError(_refusal(target, u, value, "the start"))
         return u, 1
     u, value = np.zeros(target.size), np.nan
     for attempt in range(TRIES):
         u = np.asarray(jr.uniform(jr.fold_in(key, attempt), (target.size,), float, -2, 2))
-        value = float(log_density(jnp.asarray(u)))
+        value = float(value_and_gradient(u)[0])
         if np.isfinite(value):
             return u, attempt + 1
     raise ValueError(_refusal(target, u, value, f"all of {TRIES} random starts; the last"))
@@ -93,7 +94,9 @@ def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
         moved[:, i] = ELSEWHERE
         if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
             guilty.append(f"{name} = {u[i]:.4g}")
-    of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
+    of = (
+        f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
+    )
     return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). Give start=, a place where it is finite."
 
 
@@ -108,27 +111,32 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
         )
 
 
-def _value_and_gradient(target: Target) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    compiled = eqx.filter_jit(lambda t, u: jax.value_and_grad(t.log_density)(u))
+@eqx.filter_jit
+def _compiled(target: Target, u: Array) -> tuple[Array, Array]:
+    return jax.value_and_grad(target.log_density)(u)
 
+
+def _value_and_gradient(target: Target) -> ValueAndGradient:
     def at(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, gradient = compiled(target, jnp.asarray(u))
+        value, gradient = _compiled(target, jnp.asarray(u))
         return np.asarray(value), np.asarray(gradient)
 
     return at
 
 
+@eqx.filter_jit
+def _curvature(target: Target, u: Array) -> tuple[Array, Array, Array]:
+    """(log-density, gradient, minus its second derivatives)."""
+    slope = jax.grad(target.log_density)
+    second = jax.lax.map(lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=min(128, len(u)))
+    return target.log_density(u), slope(u), -second
+
+
 def _newton(target: Target, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """(place, minus the second derivatives there, evaluations), after Newton steps that rise."""
 
-    @eqx.filter_jit
-    def curvature(target: Target, u: Array):
-        slope = jax.grad(target.log_density)
-        second = jax.lax.map(lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=128)
-        return target.log_density(u), slope(u), -second
-
     def at(u):
-        value, gradient, precision = (np.asarray(a) for a in curvature(target, jnp.asarray(u)))
+        value, gradient, precision = (np.asarray(a) for a in _curvature(target, jnp.asarray(u)))
         return float(value), gradient, (precision + precision.T) / 2
 
     value, gradient, precision = at(u)

@@ -112,7 +112,7 @@ def _part(how: How, target: Target, rest: Any, unravel: Any, flat: Array, state:
         gradient = jax.grad(surrogate)(flat, jr.fold_in(key, number))
         fine = jnp.isfinite(gradient).all()
         updates, state = optax.scale_by_adam().update(jnp.where(fine, -gradient, 0.0), state)
-        flat = flat - rate * updates
+        flat = flat - rate * jnp.asarray(updates)
         return (flat, state, bad + ~fine), flat
 
     (flat, state, bad), iterates = jax.lax.scan(step, (flat, state, jnp.zeros((), int)), jnp.arange(PART))
