@@ -3,6 +3,8 @@
 import jax
 import jax.random as jr
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 
 import jensen
@@ -73,6 +75,7 @@ def test_unscaled_regression_is_solved_from_a_random_start(seed):
     mean = fit.mean(weighted=True)
     assert abs(mean["slope"] - -8.8848) < 0.15 * 1.7815 and abs(mean["intercept"] - 88.4935) < 0.15 * 8.348
     assert abs(fit.evidence.value - -32.37105) < 0.1
+    assert fit.settings["objective_evaluations"] <= 130
     assert fit.pareto_k > 0.5 and not fit.verdicts[0].startswith("Nothing")
 
 
@@ -84,3 +87,25 @@ def test_eight_schools_is_doubted():
     assert said.startswith(("Doubtful", "Untrusted")) and "tau" in said and "MCMC" in said
     assert fit.mean()["tau"] < 3.4  # the truth is 3.5979
     assert fit.evidence.value > fit.elbo.value
+
+
+def centred_schools():
+    mu = numpyro.sample("mu", dist.Normal(0, 5))
+    tau = numpyro.sample("tau", dist.HalfCauchy(5))
+    with numpyro.plate("schools", 8):
+        theta = numpyro.sample("theta", dist.Normal(mu, tau))
+        numpyro.sample("y", dist.Normal(theta, worlds.ERRORS), obs=worlds.EFFECTS)
+
+
+def test_a_density_without_a_maximum_has_another_start_and_wants_mcmc():
+    """The centred parametrisation: its density rises without end as tau falls to 0."""
+    fit = jensen.fit_variational(jensen.from_numpyro(centred_schools), "full_rank", key=KEY)
+    assert fit.settings["start"] == "rough mean-field" and fit.outcome.converged
+    assert fit.elbo.value < -31.3113474 and fit.elbo.value > -34
+    assert not fit.trusted and fit.verdicts[0].startswith("Untrusted") and "tau" in fit.verdicts[0] and "MCMC" in fit.verdicts[0]
+
+
+def test_a_climb_that_was_cut_short_says_so():
+    fit = jensen.fit_variational(worlds.seven_points(), "mean_field", key=KEY, max_evaluations=2, num_draws=500)
+    assert not fit.outcome.converged and "the limit of evaluations was met" in fit.outcome.message
+    assert fit.verdicts[0].startswith("Not converged") and not fit.trusted and fit.covariance is None

@@ -2,9 +2,9 @@
 
     F(q) = sum_t share_t log p(x, u_t(q)) + H(q),        u_t = T(e_t; q), e_t fixed
 
-The noise e comes from scrambled Sobol points, in pairs e and -e, with mean 0 and unit covariance, so that F is the ELBO itself where log p is quadratic. How many
-draws: enough that the parameters could not fit the noise, S >= 10 x parameters / D and S > 4 x noise_size, and at least 256; F's optimum is checked on fresh draws
-by the caller.
+The noise e comes from scrambled Sobol points, in pairs e and -e, with mean 0 and unit covariance, so that F is the ELBO itself where log p is quadratic. How
+many draws: enough that the parameters could not fit the noise, S >= 10 x parameters / D and S > 4 x noise_size, and at least 256; F's optimum is checked on
+fresh draws by the caller.
 """
 
 import math

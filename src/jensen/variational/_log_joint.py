@@ -31,8 +31,8 @@ def from_log_joint(
         example: parameters as log_joint wants them, a pytree (most often a dict) of arrays or numbers within their supports; only shapes are kept.
         supports: name -> constraint of numpyro.distributions.constraints; real for names that are absent. Names of nested parameters are joined by a dot.
         log_prior, log_likelihood: in the place of log_joint, apart.
-        data: a pytree of arrays [N, ...]: log_likelihood is then called with (parameters, rows of data) and returns one number for each row, so that minibatches
-            can be had.
+        data: a pytree of arrays [N, ...]: log_likelihood is then called with (parameters, rows of data) and returns one number for each row, so that
+            minibatches can be had.
         proper: False if the prior is flat or unnormalised: the evidence is then left out.
         predictive: (key, dict of draws [S, ...]) -> dict of predictions.
 

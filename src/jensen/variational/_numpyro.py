@@ -20,8 +20,8 @@ from jensen.variational.target import Target
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
     """A NumPyro model called with these arguments (its data among them) as a `Target`.
 
-    Prior and likelihood are apart: the likelihood is that of the observed sites and of `numpyro.factor`. The constrained parameters are the latent sites; sites by
-    `numpyro.deterministic` are among them, too. A site with an improper prior (`ImproperUniform`) leaves the evidence out.
+    Prior and likelihood are apart: the likelihood is that of the observed sites and of `numpyro.factor`. The constrained parameters are the latent sites;
+    sites by `numpyro.deterministic` are among them, too. A site with an improper prior (`ImproperUniform`) leaves the evidence out.
 
     Raises:
         ValueError: no latent site, a discrete one, `numpyro.param` sites, plates that draw minibatches, or an observed site whose data are not finite.

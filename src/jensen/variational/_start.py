@@ -106,8 +106,8 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
     if len(bad):
         named = ", ".join(target.coordinates[i] for i in bad[:5]) + (" ..." if len(bad) > 5 else "")
         raise ValueError(
-            f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other branch "
-            "is not finite, or a square root or a power of 0: guard its argument too."
+            f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other "
+            "branch is not finite, or a square root or a power of 0: guard its argument too."
         )
 
 

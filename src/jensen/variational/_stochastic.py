@@ -1,8 +1,8 @@
 """Any bound by any gradient estimator of the house, with Adam, for minibatches and large models; the answer is an average of iterates.
 
-At one rate the iterates end in a stationary law around the optimum. They are there when the split R-hat of the last half of them is small (Dhaka et al. 2020), and
-are averaged until the Monte Carlo error of the average is small; then the rate falls by four, and when the averages at two rates agree what the rate leaves as bias
-is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior.
+At one rate the iterates end in a stationary law around the optimum. They are there when the split R-hat of the last half of them is small (Dhaka et al. 2020),
+and are averaged until the Monte Carlo error of the average is small; then the rate falls by four, and when the averages at two rates agree what the rate leaves
+as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior.
 """
 
 from typing import Any, NamedTuple
@@ -30,8 +30,8 @@ REPARAMETERISED = ("pathwise", "closed_form_kl", "sticking_the_landing", "doubly
 
 
 class Stochastic(NamedTuple):
-    """A family made of averaged iterates, evaluations of the log-density at one point with all data (minibatches count by their share), whether it converged, and
-    why it ended."""
+    """A family made of averaged iterates, evaluations of the log-density at one point with all data (minibatches count by their share), whether it converged,
+    and why it ended."""
 
     family: AbstractFamily
     evaluations: int
@@ -52,8 +52,8 @@ class How(eqx.Module):
 
 
 def default_estimator(bound: AbstractBound, family: AbstractFamily) -> str:
-    """The gradient estimator of least noise that is valid: sticking the landing for the ELBO, wake for bounds from above, doubly reparameterised for the others;
-    the score function for families whose draws no derivative passes."""
+    """The gradient estimator of least noise that is valid: sticking the landing for the ELBO, wake for bounds from above, doubly reparameterised for the
+    others; the score function for families whose draws no derivative passes."""
     if bound.estimators is not None:
         return bound.estimators[0]
     if not family.reparameterised:

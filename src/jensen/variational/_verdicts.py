@@ -18,6 +18,7 @@ import numpy as np
 from jensen.evidence import pareto_k_threshold
 
 NO_VARIANCE, MOST_NAMED = 0.5, 4
+RICHER = ("full_rank", "student_t", "flow")
 MOVED_MEAN, MOVED_SD, TOO_NARROW, MOST_ERROR = 0.1, 0.1, 1.5, 1.0
 
 
@@ -66,17 +67,19 @@ def _outcome(seen: Seen) -> str:
 
 def _tails(seen: Seen) -> str:
     moved, threshold = most_moved(seen), pareto_k_threshold(seen.num_draws)
+    remedy = "MCMC would tell." if seen.family == "student_t" else "A family with heavier tails (student_t) or MCMC would tell."
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
     if not seen.pareto_k <= threshold:
-        richer = "" if seen.family in ("flow", "mixture") else " or a richer family (full_rank, student_t, flow)"
+        others = [name for name in RICHER if name != seen.family]
+        richer = "" if seen.family in ("flow", "mixture") else f" or a richer family ({', '.join(others)})"
         return (
-            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the evidence can "
-            f"be relied on.{named} This posterior wants MCMC{richer}."
+            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
+            f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
         )
     if seen.pareto_k > NO_VARIANCE:
         return (
             f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no variance, so the evidence is likely too low by more than its "
-            f"standard error says: a light-tailed q hides its own bias.{named} A family with heavier tails (student_t) or MCMC would tell."
+            f"standard error says: a light-tailed q hides its own bias.{named} {remedy}"
         )
     return ""
 
@@ -85,8 +88,8 @@ def _elbo(seen: Seen) -> str:
     if seen.elbo_error <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p falls "
-        "exponentially. The evidence and k-hat do not suffer from it."
+        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "
+        "falls exponentially. The evidence and k-hat do not suffer from it."
     )
 
 

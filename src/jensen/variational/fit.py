@@ -54,8 +54,8 @@ def fit_variational(
         bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
         num_draws: fresh draws that everything reported is measured on.
         start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
-        fixed_draws: how many draws stay the same; when absent enough for the family, doubled while they are over-fitted: while their ELBO is above that of fresh
-            draws by two standard errors and .01 nats.
+        fixed_draws: how many draws stay the same; when absent enough for the family, doubled while they are over-fitted: while their ELBO is above that of
+            fresh draws by two standard errors and .01 nats.
         max_evaluations: of the ELBO over all fixed draws, for each number of them.
         gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its draws a step; when absent what suits the bound.
         batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
@@ -107,10 +107,10 @@ def _by_fixed_draws(
     began: float,
     settings: dict[str, Any],
 ) -> VariationalFit:
-    count = fixed_draws or how_many_draws(member, target.size)
+    count, climbed = fixed_draws or how_many_draws(member, target.size), 0
     while True:
         found = fit_fixed_draws(target, member, key_fit, num_draws=count, max_evaluations=max_evaluations)
-        evaluations, member = evaluations + found.evaluations * count, found.family
+        climbed, evaluations, member = climbed + found.evaluations, evaluations + found.evaluations * count, found.family
         drawn = Drawn(target, member, key_draws, num_draws)
         fresh = drawn.clipped_elbo
         excess = found.value - fresh.value
@@ -123,7 +123,7 @@ def _by_fixed_draws(
         outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
     mean_field = isinstance(member, MeanField) and outcome.converged
     covariance = linear_response(target, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
-    return drawn.summary(outcome, covariance, evaluations, began, settings | {"fixed_draws": count})
+    return drawn.summary(outcome, covariance, evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
 
 
 def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

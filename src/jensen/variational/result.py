@@ -55,7 +55,7 @@ class VariationalFit:
         trusted: it converged, and k-hat is at most its threshold.
         verdicts: what to think of it, in words, the gravest first.
         evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included.
-        settings: method, family, start and number of fixed draws, and what else was decided.
+        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided.
     """
 
     target: Target = field(repr=False)

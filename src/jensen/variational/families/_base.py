@@ -13,8 +13,8 @@ from jensen._types import Array, Distribution, Float
 
 
 class Start(NamedTuple):
-    """The normal that a fit sets out from, N(loc, L L^T), L = scale_tril. It also gives the units that a family's parameters are in, so that they are numbers of
-    order one and near to independent whatever the target's scales: the preconditioner of every fit."""
+    """The normal that a fit sets out from, N(loc, L L^T), L = scale_tril. It also gives the units that a family's parameters are in, so that they are numbers
+    of order one and near to independent whatever the target's scales: the preconditioner of every fit."""
 
     loc: Float[Array, " dim"]
     scale_tril: Float[Array, "dim dim"]

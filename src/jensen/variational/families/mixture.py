@@ -14,8 +14,8 @@ from jensen.variational.families._base import AbstractFamily, Spread, Start, mat
 
 
 class Mixture(AbstractFamily):
-    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single normal fits. Reverse KL is not concave here, and what is found
-    depends on the start: the components set out from places drawn around the start's normal, `width` of its standard deviations apart.
+    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single normal fits. Reverse KL is not convex here, and what is
+    found depends on the start: the components set out from places drawn around the start's normal, `width` of its standard deviations apart.
 
     The mean over q is the sum of the components' means by their weights, each over the same draws, so that derivatives pass the weights too; the entropy, which
     has no closed form, is taken over the same draws.
