@@ -52,6 +52,15 @@ def test_the_example_of_expectation_propagation_runs(capsys):
     assert "converged" in capsys.readouterr().out
 
 
+def test_the_examples_of_variational_inference_run(capsys):
+    scope: dict = {}
+    for block in python_blocks("docs/variational.md"):
+        exec(block, scope)
+    said = capsys.readouterr().out
+    assert "tau" in said and scope["fit"].verdicts[0].startswith(("Doubtful", "Untrusted"))
+    assert float(said.splitlines()[-1]) == pytest.approx(-31.3113, abs=0.5)
+
+
 def test_documents_link_to_files_that_exist():
     for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from jensen.runs import Run as Run
     from jensen.runs import load as load
     from jensen.trial import try_prior as try_prior
+    from jensen.variational import Target as Target
+    from jensen.variational import VariationalFit as VariationalFit
+    from jensen.variational import fit_variational as fit_variational
+    from jensen.variational import from_log_joint as from_log_joint
+    from jensen.variational import from_numpyro as from_numpyro
+    from jensen.variational import from_unconstrained as from_unconstrained
     from jensen.variational.expectation_propagation import fit_expectation_propagation as fit_expectation_propagation
     from jensen.weights import LogWeights as LogWeights
     from jensen.weights import log_weights as log_weights
@@ -70,6 +76,12 @@ _PUBLIC = {
     "Run": "jensen.runs",
     "load": "jensen.runs",
     "try_prior": "jensen.trial",
+    "Target": "jensen.variational",
+    "VariationalFit": "jensen.variational",
+    "fit_variational": "jensen.variational",
+    "from_log_joint": "jensen.variational",
+    "from_numpyro": "jensen.variational",
+    "from_unconstrained": "jensen.variational",
     "fit_expectation_propagation": "jensen.variational.expectation_propagation",
     "LogWeights": "jensen.weights",
     "log_weights": "jensen.weights",

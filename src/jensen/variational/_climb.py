@@ -1,0 +1,63 @@
+"""The maximum of a smooth function of a vector, by SciPy's L-BFGS-B on one compiled program in float64."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+MEMORY = 30
+SMALL_GAIN = 1e-6  # nats; half the squared gradient, in units in which the curvature is about 1, is what a Newton step would still win
+
+PATIENCE, LITTLE = 50, 1e-5  # so many evaluations that won so few nats are enough
+
+
+class Climb(NamedTuple):
+    """Where a climb ended: the place, its value (nats), the largest |gradient|, how many evaluations it took, whether that is a maximum, and why it ended."""
+
+    place: np.ndarray
+    value: float
+    slope: float
+    evaluations: int
+    converged: bool
+    message: str
+
+
+def climb(value_and_gradient: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray, *, max_evaluations: int) -> Climb:
+    """Climbs from a start where value and gradient are finite. Where they are not later on, the line search meets a wall and turns back.
+
+    climb(lambda u: (np.asarray(-0.5 * u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
+    """
+    history: list[float] = []
+    best: list = [-np.inf, np.asarray(start, np.float64), np.full(len(start), np.inf)]
+    evaluations = walls = 0
+
+    def descend(u: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal evaluations, walls
+        evaluations += 1
+        value, gradient = value_and_gradient(u)
+        value, gradient = float(value), np.asarray(gradient, np.float64)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            walls += 1
+            return abs(best[0]) * 2 + 1e6, np.zeros_like(u)
+        if value > best[0]:
+            best[:] = value, np.array(u), gradient
+        history.append(best[0])
+        return -value, -gradient
+
+    def enough(intermediate_result: OptimizeResult) -> None:
+        del intermediate_result
+        if len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE:
+            raise StopIteration
+
+    options = {"maxcor": MEMORY, "maxfun": max_evaluations, "maxiter": max_evaluations, "ftol": 1e-14, "gtol": 1e-8, "maxls": 40}
+    found = minimize(descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options)
+    slope = float(np.abs(best[2]).max())
+    left = 0.5 * float(np.sum(best[2] ** 2))
+    idle = len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE
+    converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
+    message = f"{evaluations} evaluations; " + (f"the last {PATIENCE} won less than {LITTLE:g} nats" if idle else f"a Newton step would win {left:.1e} nats")
+    if not converged:
+        why = "the limit of evaluations was met" if evaluations >= max_evaluations else f"the line search ended ({found.message})"
+        message += f": {why}" + (f", and the density is not finite at {walls} places that it tried" if walls else "")
+    return Climb(best[1], best[0], slope, evaluations, converged, message)

@@ -1,0 +1,35 @@
+"""Draws of q with their log-weights: what everything that is reported of a fit is made from."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from jensen._types import Array, Key
+from jensen.model import Model
+from jensen.variational._problem import TargetLikelihood
+from jensen.weights import LogWeights, over_samples
+
+BLOCK = 1000
+
+
+@eqx.filter_jit
+def weighted_draws(model: Model, x: Array, key: Key, num_draws: int) -> tuple[Array, dict[str, Any], LogWeights]:
+    """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of draws of q; the same draws as `datum_log_weights` with this key."""
+    assert isinstance(model.decoder, TargetLikelihood)
+    prior, posterior = model.prior(model.encoder), model.encoder(x)
+    constrain = model.decoder.target.constrain
+
+    def one(sample: Array):
+        u = posterior.sample(jr.fold_in(key, sample))
+        return u, constrain(u), LogWeights(model.decoder(u).log_prob(x), prior.log_prob(u), posterior.log_prob(u))
+
+    return over_samples(one, num_draws, BLOCK)
+
+
+@eqx.filter_jit
+def constrained(constrain: Any, u: Array) -> dict[str, Any]:
+    """The constrained parameters [S, ...] of many u [S, D]."""
+    return jax.vmap(constrain)(jnp.asarray(u))

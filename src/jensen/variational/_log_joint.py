@@ -1,0 +1,144 @@
+"""Targets of plain functions: of constrained parameters, whose Jacobian is added here, or of an unconstrained vector as it is."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.distributions import biject_to, constraints
+
+from jensen._rooms import nearest
+from jensen._types import Array
+from jensen.variational.target import Target
+
+
+def from_log_joint(
+    log_joint: Callable[[Any], Array] | None = None,
+    example: Any = None,
+    supports: Mapping[str, Any] | None = None,
+    *,
+    log_prior: Callable[[Any], Array] | None = None,
+    log_likelihood: Callable[..., Array] | None = None,
+    data: Any = None,
+    proper: bool = True,
+    predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = None,
+) -> Target:
+    """A target of a log-density of constrained parameters; the log-Jacobian of numpyro's bijectors is added.
+
+    Args:
+        log_joint: parameters -> log p(x, parameters), nats, with all its constants if the evidence is to mean anything.
+        example: parameters as log_joint wants them, a pytree (most often a dict) of arrays or numbers within their supports; only shapes are kept.
+        supports: name -> constraint of numpyro.distributions.constraints; real for names that are absent. Names of nested parameters are joined by a dot.
+        log_prior, log_likelihood: in the place of log_joint, apart.
+        data: a pytree of arrays [N, ...]: log_likelihood is then called with (parameters, rows of data) and returns one number for each row, so that
+            minibatches can be had.
+        proper: False if the prior is flat or unnormalised: the evidence is then left out.
+        predictive: (key, dict of draws [S, ...]) -> dict of predictions.
+
+    Returns:
+        A `Target`.
+
+    Raises:
+        ValueError: no example, an unknown name among the supports, a discrete support, an example outside its support or of a shape it does not fit.
+
+        from_log_joint(lambda p: -p["tau"] + p["mu"] * 0, {"mu": 0.0, "tau": 1.0}, {"tau": constraints.positive})
+    """
+    if example is None or not jax.tree.leaves(example):
+        raise ValueError("from_log_joint needs an example of the parameters, such as {'beta': np.zeros(3), 'sigma': 1.0}: shapes are taken from it.")
+    parts = _parts(example, supports or {})
+    structure = jax.tree.structure(example)
+
+    def split(u: Array) -> tuple[list[Array], Array]:
+        values, log_jacobian, at = [], jnp.zeros((), u.dtype), 0
+        for part in parts:
+            raw = u[at : at + part.size].reshape(part.shape)
+            value = part.bijector(raw)
+            jacobian = part.bijector.log_abs_det_jacobian(raw, value)
+            values.append(value.reshape(part.value_shape))
+            log_jacobian, at = log_jacobian + jnp.sum(jacobian), at + part.size
+        return values, log_jacobian
+
+    def with_jacobian(function: Callable[[Any], Array]) -> Callable[[Array], Array]:
+        def density(u: Array) -> Array:
+            values, log_jacobian = split(u)
+            return _scalar(function(jax.tree.unflatten(structure, values))) + log_jacobian
+
+        return density
+
+    def plain(function: Callable[..., Array], reduce: Callable[[Array], Array]) -> Callable[..., Array]:
+        return lambda u, *rows: reduce(function(jax.tree.unflatten(structure, split(u)[0]), *rows))
+
+    likelihood: dict[str, Any] = {}
+    if log_likelihood is not None and data is not None:
+        likelihood = {"log_likelihood_of": plain(log_likelihood, jnp.asarray), "data": data}
+    elif log_likelihood is not None:
+        likelihood = {"log_likelihood": plain(log_likelihood, _scalar)}
+    elif data is not None:
+        raise ValueError("data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a log_joint cannot be had for some of the data.")
+    return Target(
+        constrain=lambda u: dict(zip([p.name for p in parts], split(u)[0], strict=True)),
+        size=sum(p.size for p in parts),
+        log_density=None if log_joint is None else with_jacobian(log_joint),
+        log_prior=None if log_prior is None else with_jacobian(log_prior),
+        coordinates=tuple(label for p in parts for label in p.labels()),
+        proper=proper,
+        predictive=predictive,
+        **likelihood,
+    )
+
+
+def from_unconstrained(
+    log_density: Callable[[Array], Array], constrain: Callable[[Array], dict[str, Array]] | None = None, size: int | None = None, **options: Any
+) -> Target:
+    """A target of a log-density of an unconstrained vector, its Jacobian included; further options as of `Target`.
+
+    Raises:
+        ValueError: no size.
+
+        from_unconstrained(lambda u: -0.5 * (u @ u), size=2)
+    """
+    if size is None:
+        raise ValueError("from_unconstrained needs size=, the length of the vector that the log-density takes.")
+    return Target(constrain=constrain or (lambda u: {"u": u}), size=size, log_density=log_density, **options)
+
+
+def _scalar(value: Any) -> Array:
+    value = jnp.asarray(value)
+    if value.size != 1:
+        raise ValueError(f"a log-density must be one number; got shape {value.shape}. Sum it over the data and the parameters.")
+    return value.reshape(())
+
+
+class _Part:
+    """One array of the parameters: its bijector, and its place on both sides of it."""
+
+    def __init__(self, name: str, value: np.ndarray, support: Any):
+        if support.is_discrete:
+            raise ValueError(f"parameter {name!r} is discrete ({support}): no family here has such codes, and no derivative passes. Sum it out of log_joint.")
+        try:
+            self.bijector = biject_to(support)
+        except NotImplementedError as error:
+            raise ValueError(f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a transform of a real one.") from error
+        if support.event_dim > value.ndim:
+            raise ValueError(f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} axes; the example has shape {value.shape}.")
+        if not bool(np.all(support(jnp.asarray(value)))):
+            raise ValueError(f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies outside its support, {support}.")
+        try:
+            self.shape = self.bijector.inverse_shape(value.shape)
+        except ValueError as error:
+            raise ValueError(f"parameter {name!r}: a value of shape {value.shape} does not fit its support, {support}: {error}") from error
+        self.name, self.value_shape, self.size = name, value.shape, int(np.prod(self.shape, dtype=int))
+
+    def labels(self) -> list[str]:
+        return [f"{self.name}[{','.join(str(int(j)) for j in np.unravel_index(i, self.shape))}]" if self.shape else self.name for i in range(self.size)]
+
+
+def _parts(example: Any, supports: Mapping[str, Any]) -> list[_Part]:
+    leaves = jax.tree_util.tree_leaves_with_path(example)
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") or "x" for path, _ in leaves]
+    for name in supports:
+        if name not in names:
+            raise ValueError(f"supports names {name!r}, which is no parameter{nearest(name, names)}; the example has: {', '.join(names)}.")
+    arrays = [np.asarray(leaf, float) for _, leaf in leaves]
+    return [_Part(name, array, supports.get(name, constraints.real)) for name, array in zip(names, arrays, strict=True)]

@@ -1,0 +1,184 @@
+"""Where a fit sets out from: the normal at the maximum of the log-density, with its curvature (Laplace), or what does better where there is no such thing.
+
+A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while the curvature allows. The maximum's inverse curvature gives
+location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Array, Key
+from jensen.variational._climb import climb
+from jensen.variational._fixed_draws import fit_fixed_draws
+from jensen.variational.families import Start
+from jensen.variational.families.mean_field import MeanField
+from jensen.variational.target import Target
+
+TRIES = 50
+MOST_FOR_CURVATURE = 1000  # dimensions up to which the matrix of second derivatives is made
+NEWTON = 10
+ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
+ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
+FLAT = 1e-8  # change of a log-density, relative to it, that is none
+
+ValueAndGradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Begun(NamedTuple):
+    """A start, how it came about, and the evaluations of the log-density that it took."""
+
+    start: Start
+    kind: str
+    evaluations: int
+
+
+def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
+    """The start for a target; `at` [D] takes the place of the random draw.
+
+    Raises:
+        ValueError: a start of the wrong length, a log-density that is not finite there (the coordinates that could mend it are named), a gradient that is not
+            (its coordinates), or a direction along which the density is constant (the coordinates it moves).
+    """
+    value_and_gradient = _value_and_gradient(target)
+    u, tried = first_place(target, value_and_gradient, key, at)
+    check_gradient(target, value_and_gradient(u)[1])
+    up = climb(value_and_gradient, u, max_evaluations=20 * target.size + 500)
+    evaluations = tried + up.evaluations
+    if target.size > MOST_FOR_CURVATURE:
+        return Begun(Start(jnp.asarray(up.place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)", evaluations)
+    place, precision, more = _newton(target, up.place)
+    refuse_flat_directions(target, place, precision)
+    values, vectors = np.linalg.eigh(precision)
+    gradient = np.asarray(value_and_gradient(place)[1])
+    if values.min() > 1e-12 * values.max() and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01:
+        covariance = (vectors / values) @ vectors.T
+        return Begun(Start(jnp.asarray(place), jnp.asarray(np.linalg.cholesky((covariance + covariance.T) / 2))), "Laplace", evaluations + more)
+    rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
+    found = fit_fixed_draws(target, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS)
+    assert isinstance(found.family, MeanField)
+    loc, scale = found.family.parameters()
+    return Begun(Start(loc, jnp.diag(scale)), "rough mean-field", evaluations + more + found.evaluations * ROUGH_DRAWS)
+
+
+def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, at: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """A place where the log-density is finite, and how many were tried."""
+    if at is not None:
+        u = np.asarray(at, np.float64)
+        if u.shape != (target.size,):
+            raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
+        value = float(value_and_gradient(u)[0])
+        if not np.isfinite(value):
+            raise ValueError(_refusal(target, u, value, "the start"))
+        return u, 1
+    u, value = np.zeros(target.size), np.nan
+    for attempt in range(TRIES):
+        u = np.asarray(jr.uniform(jr.fold_in(key, attempt), (target.size,), float, -2, 2))
+        value = float(value_and_gradient(u)[0])
+        if np.isfinite(value):
+            return u, attempt + 1
+    raise ValueError(_refusal(target, u, value, f"all of {TRIES} random starts; the last"))
+
+
+def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
+    """Which single coordinate would mend it, if any."""
+    many = eqx.filter_jit(jax.vmap(target.log_density))
+    guilty = []
+    for i, name in enumerate(target.coordinates):
+        moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
+        moved[:, i] = ELSEWHERE
+        if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
+            guilty.append(f"{name} = {u[i]:.4g}")
+    of = (
+        f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
+    )
+    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). Give start=, a place where it is finite."
+
+
+def check_gradient(target: Target, gradient: np.ndarray) -> None:
+    """Refuses a gradient that is not finite, by its coordinates."""
+    bad = np.flatnonzero(~np.isfinite(np.asarray(gradient)))
+    if len(bad):
+        named = ", ".join(target.coordinates[i] for i in bad[:5]) + (" ..." if len(bad) > 5 else "")
+        raise ValueError(
+            f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other "
+            "branch is not finite, or a square root or a power of 0: guard its argument too."
+        )
+
+
+@eqx.filter_jit
+def _compiled(target: Target, u: Array) -> tuple[Array, Array]:
+    return jax.value_and_grad(target.log_density)(u)
+
+
+def _value_and_gradient(target: Target) -> ValueAndGradient:
+    def at(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, gradient = _compiled(target, jnp.asarray(u))
+        return np.asarray(value), np.asarray(gradient)
+
+    return at
+
+
+@eqx.filter_jit
+def _curvature(target: Target, u: Array) -> tuple[Array, Array, Array]:
+    """(log-density, gradient, minus its second derivatives)."""
+    slope = jax.grad(target.log_density)
+    second = jax.lax.map(lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=min(128, len(u)))
+    return target.log_density(u), slope(u), -second
+
+
+def _newton(target: Target, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """(place, minus the second derivatives there, evaluations), after Newton steps that rise."""
+
+    def at(u):
+        value, gradient, precision = (np.asarray(a) for a in _curvature(target, jnp.asarray(u)))
+        return float(value), gradient, (precision + precision.T) / 2
+
+    value, gradient, precision = at(u)
+    for count in range(1, NEWTON + 1):
+        values = np.linalg.eigvalsh(precision) if np.isfinite(precision).all() else np.array([-1.0])
+        if values.min() <= 1e-14 * abs(values).max():
+            return u, precision, count
+        step = np.linalg.solve(precision, gradient)
+        left = 0.5 * gradient @ step
+        if left < 1e-25 * max(1.0, abs(value)):
+            return u, precision, count
+        new = at(u + step)
+        if left < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
+            u, (value, gradient, precision) = u + step, new
+            continue
+        if not (np.isfinite(new[0]) and new[0] > value and np.isfinite(new[2]).all()):
+            return u, precision, count
+        u, (value, gradient, precision) = u + step, new
+    return u, precision, NEWTON
+
+
+def refuse_flat_directions(target: Target, place: np.ndarray, precision: np.ndarray) -> None:
+    """Refuses a target that does not depend on some direction at all: its covariance is singular, and no q has a finite bound.
+
+    Raises:
+        ValueError: names the coordinates that the direction moves.
+    """
+    if not np.isfinite(precision).all():
+        return
+    values, vectors = np.linalg.eigh(precision)
+    suspects = np.flatnonzero(np.abs(values) < 1e-6 * max(np.abs(values).max(), 1e-6))
+    if not len(suspects):
+        return
+    many = eqx.filter_jit(jax.vmap(target.log_density))
+    here = float(target.log_density(jnp.asarray(place)))
+    steps = np.array([1.0, -1.0, 1e3, -1e3, 1e6, -1e6])
+    for i in suspects:
+        along = np.asarray(many(jnp.asarray(place + steps[:, None] * vectors[:, i])))
+        if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
+            loads = np.abs(vectors[:, i])
+            moved = [target.coordinates[j] for j in np.argsort(-loads) if loads[j] > 0.1 * loads.max()]
+            raise ValueError(
+                f"the log-density is constant along a direction that moves {', '.join(moved[:5])}: the posterior has no covariance there (singular), and no "
+                "family a finite bound. Give these parameters a prior, or take one of them out."
+            )

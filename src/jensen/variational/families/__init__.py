@@ -1,0 +1,9 @@
+"""Families of q: each starts from a normal, knows its draws as functions of fixed noise, and its entropy where that is known. Each file is one family."""
+
+from jensen._rooms import Room
+from jensen.variational.families._base import AbstractFamily as AbstractFamily
+from jensen.variational.families._base import Spread as Spread
+from jensen.variational.families._base import Start as Start
+
+families = Room(__name__, "family")
+__getattr__, __dir__ = families.attribute_access()

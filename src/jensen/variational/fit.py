@@ -1,0 +1,157 @@
+"""The front door of variational inference: a target, a family, and what comes of them."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Key
+from jensen.bounds import AbstractBound, bounds
+from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
+from jensen.variational._linear_response import linear_response
+from jensen.variational._measure import Drawn
+from jensen.variational._start import begin
+from jensen.variational._stochastic import fit_stochastic, make_how
+from jensen.variational.families import AbstractFamily, Start, families
+from jensen.variational.families.mean_field import MeanField
+from jensen.variational.result import Outcome, VariationalFit
+from jensen.variational.target import Target
+
+MOST_FIXED_DRAWS, OVER_FIT = 16384, 0.01
+LARGE = 500
+
+
+def fit_variational(
+    target: Target,
+    family: str | Mapping[str, Any] = "full_rank",
+    *,
+    key: Key,
+    method: Literal["auto", "fixed_draws", "stochastic"] = "auto",
+    bound: str | Mapping[str, Any] | AbstractBound | None = None,
+    num_draws: int = 10_000,
+    start: np.ndarray | Start | None = None,
+    fixed_draws: int | None = None,
+    max_evaluations: int = 5000,
+    gradient: str | None = None,
+    num_samples: int | None = None,
+    batch: int | None = None,
+    rate: float = 0.03,
+    tolerance: float = 0.02,
+    max_steps: int = 20_000,
+) -> VariationalFit:
+    """Fits a family to a target, and says what the fit is worth, on draws that it has not seen. All of it in float64.
+
+    Args:
+        target: by `from_log_joint`, `from_unconstrained`, `from_numpyro`, or a `Target`.
+        family: a name of the families room (mean_field, full_rank, low_rank, student_t, mixture, flow), or {"name": ..., option: value}.
+        key: decides start, draws and all.
+        method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a Laplace start; 'stochastic' ascends any bound by Adam, with
+            minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other.
+        bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
+        num_draws: fresh draws that everything reported is measured on.
+        start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
+        fixed_draws: how many draws stay the same; when absent enough for the family, doubled while they are over-fitted: while their ELBO is above that of
+            fresh draws by two standard errors and .01 nats.
+        max_evaluations: of the ELBO over all fixed draws, for each number of them.
+        gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its draws a step; when absent what suits the bound.
+        batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
+        rate, tolerance, max_steps: Adam's first rate, and the Monte Carlo error of the averaged iterates at which it is satisfied, both in units of the start's
+            standard deviations; and where it gives up.
+
+    Returns:
+        A `VariationalFit`; one that did not converge says so in `outcome` and `verdicts`.
+
+    Raises:
+        ValueError: an unknown name, a start where the density is not finite, a gradient that is not, a direction along which the density is constant.
+
+        fit = jensen.fit_variational(target, "full_rank", key=jax.random.key(0))
+    """
+    began = time.monotonic()
+    if num_draws < 100:
+        raise ValueError(f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}.")
+    name, options = _named(family)
+    ascended = _bound(bound)
+    by = _method(method, ascended, target, batch, gradient, num_samples)
+    with jax.enable_x64(True):
+        key_start, key_fit, key_draws = jr.split(key, 3)
+        if isinstance(start, Start):
+            setting_out, kind, spent = Start(*(jnp.asarray(a, float) for a in start)), "given", 0
+        else:
+            setting_out, kind, spent = begin(target, key_start, at=start)
+        first = families.build(name, options, {"start": setting_out})
+        settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
+        if by == "stochastic":
+            how = make_how(
+                target, first, ascended, gradient=gradient, num_samples=num_samples, batch=batch, rate=rate, tolerance=tolerance, max_steps=max_steps
+            )
+            settings |= {"bound": type(ascended).__name__, "gradient": how.estimator.name, "num_samples": how.num_samples, "batch": batch}
+            found = fit_stochastic(target, first, key_fit, how)
+            drawn = Drawn(target, found.family, key_draws, num_draws)
+            return drawn.summary(Outcome(found.converged, found.message), None, spent + found.evaluations, began, settings)
+        return _by_fixed_draws(target, first, key_fit, key_draws, num_draws, fixed_draws, max_evaluations, spent, began, settings)
+
+
+def _by_fixed_draws(
+    target: Target,
+    member: AbstractFamily,
+    key_fit: Key,
+    key_draws: Key,
+    num_draws: int,
+    fixed_draws: int | None,
+    max_evaluations: int,
+    evaluations: int,
+    began: float,
+    settings: dict[str, Any],
+) -> VariationalFit:
+    count, climbed = fixed_draws or how_many_draws(member, target.size), 0
+    while True:
+        found = fit_fixed_draws(target, member, key_fit, num_draws=count, max_evaluations=max_evaluations)
+        climbed, evaluations, member = climbed + found.evaluations, evaluations + found.evaluations * count, found.family
+        drawn = Drawn(target, member, key_draws, num_draws)
+        fresh = drawn.clipped_elbo
+        excess = found.value - fresh.value
+        over_fitted = not excess <= max(2 * fresh.standard_error, OVER_FIT)
+        if not over_fitted or fixed_draws is not None or 2 * count > MOST_FIXED_DRAWS:
+            break
+        count *= 2
+    outcome = Outcome(found.converged, found.message)
+    if over_fitted:
+        outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
+    mean_field = isinstance(member, MeanField) and outcome.converged
+    covariance = linear_response(target, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
+    return drawn.summary(outcome, covariance, evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
+
+
+def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(choice, str):
+        return choice, {}
+    options = dict(choice)
+    if "name" not in options:
+        raise ValueError(f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}.")
+    return options.pop("name"), options
+
+
+def _bound(choice: str | Mapping[str, Any] | AbstractBound | None) -> AbstractBound:
+    return choice if isinstance(choice, AbstractBound) else bounds.build(*_named(choice or "elbo"), {})
+
+
+def _method(method: str, bound: AbstractBound, target: Target, batch: int | None, gradient: str | None, num_samples: int | None) -> str:
+    """Which of the two, and a refusal where options of the other were given."""
+    asks = {
+        f"the {type(bound).__name__} bound": not bound.linear,
+        "batch=": batch is not None,
+        "gradient=": gradient is not None,
+        "num_samples=": num_samples is not None,
+    }
+    reasons = [what for what, asked in asks.items() if asked]
+    if method == "auto":
+        return "stochastic" if reasons or target.size > LARGE else "fixed_draws"
+    if method not in ("fixed_draws", "stochastic"):
+        raise ValueError(f"method must be auto, fixed_draws or stochastic; got {method!r}.")
+    if method == "fixed_draws" and reasons:
+        raise ValueError(f"method='fixed_draws' climbs the ELBO of all data; {' and '.join(reasons)} belong to method='stochastic'.")
+    return method

@@ -1,0 +1,179 @@
+"""What a variational fit hands over: an approximation, what it is worth, and whether to believe it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Key
+from jensen.evidence import Evidence
+from jensen.model import Model
+from jensen.variational._draws import constrained
+from jensen.variational.families import AbstractFamily
+from jensen.variational.target import Target
+
+
+class Figure(NamedTuple):
+    """A number in nats with its Monte Carlo standard error."""
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit ended: whether it converged, and why it ended, in words."""
+
+    converged: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.converged
+
+
+@dataclass(frozen=True)
+class VariationalFit:
+    """An approximation q of a posterior, all of it measured on fresh draws that the fit has not seen.
+
+    Attributes:
+        target, family: what was fitted, and the family's member that was found; `family()` is q, with sample and log_prob of unconstrained u.
+        elbo: E_q[log p(x, u) - log q(u)], nats.
+        reconstruction, kl: the ELBO in its two parts E_q log p(x|u) and KL(q || p(u)), where prior and likelihood are apart; else None.
+        evidence: log p(x) by importance sampling, None where the prior is improper and it is not defined. `smoothed` is the same with Pareto-smoothed weights.
+        cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017), biased low; no bound itself.
+        gap: evidence less ELBO, which is KL(q || posterior).
+        pareto_k: k-hat of the weights; -inf where they are equal.
+        draws: name -> array [S, ...] of constrained parameters; `unconstrained` [S, D] are the same draws.
+        log_p, log_q: [S], log p(x, u) and log q(u), nats.
+        importance: [S], Pareto-smoothed weights that sum to 1.
+        covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
+        outcome: whether it converged, and why it ended.
+        trusted: it converged, and k-hat is at most its threshold.
+        verdicts: what to think of it, in words, the gravest first.
+        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included.
+        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided.
+    """
+
+    target: Target = field(repr=False)
+    family: AbstractFamily = field(repr=False)
+    elbo: Figure
+    reconstruction: Figure | None
+    kl: Figure | None
+    evidence: Evidence | None = field(repr=False)
+    smoothed: Evidence | None = field(repr=False)
+    cubo: float | None
+    pareto_k: float
+    draws: dict[str, np.ndarray] = field(repr=False)
+    unconstrained: np.ndarray = field(repr=False)
+    log_p: np.ndarray = field(repr=False)
+    log_q: np.ndarray = field(repr=False)
+    importance: np.ndarray = field(repr=False)
+    covariance: np.ndarray | None = field(repr=False)
+    outcome: Outcome
+    trusted: bool
+    verdicts: tuple[str, ...]
+    evaluations: int
+    seconds: float
+    settings: dict[str, Any]
+    model: Model = field(repr=False)
+
+    @property
+    def gap(self) -> Figure | None:
+        """log p(x) - ELBO, nats; its error is that of the evidence and the ELBO added, as if they moved apart."""
+        if self.evidence is None:
+            return None
+        return Figure(self.evidence.value - self.elbo.value, self.evidence.standard_error + self.elbo.standard_error)
+
+    def mean(self, *, weighted: bool = False) -> dict[str, np.ndarray]:
+        """Means of the constrained parameters under q, or with `weighted` under its importance weights.
+
+        fit.mean()["beta"]
+        """
+        weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
+        return {name: np.asarray(np.tensordot(weights, draws, 1)) for name, draws in self.draws.items()}
+
+    def sd(self, *, weighted: bool = False, linear_response: bool = False) -> dict[str, np.ndarray]:
+        """Standard deviations of the constrained parameters: of q, of its importance weights, or by linear response (mean-field fits only).
+
+        Raises:
+            ValueError: no linear response was computed for this fit.
+
+            fit.sd(linear_response=True)["beta"]
+        """
+        if linear_response:
+            return {name: np.asarray(draws.std(axis=0)) for name, draws in self._response_draws.items()}
+        weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
+        mean = self.mean(weighted=weighted)
+        with np.errstate(over="ignore", invalid="ignore"):  # a fit that went wrong may have draws at the end of the numbers
+            return {name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1))) for name, draws in self.draws.items()}
+
+    @cached_property
+    def _response_draws(self) -> dict[str, np.ndarray]:
+        if self.covariance is None:
+            raise ValueError("linear response belongs to a mean-field fit that has reached its maximum (family='mean_field', method='fixed_draws').")
+        noise = np.random.default_rng(0).normal(size=(2000, self.target.size))
+        u = self.unconstrained.mean(axis=0) + np.concatenate([noise, -noise]) @ np.linalg.cholesky(self.covariance).T
+        with jax.enable_x64(True):
+            return {name: np.asarray(value) for name, value in constrained(self.target.constrain, u).items()}
+
+    def predict(self, key: Key) -> dict[str, np.ndarray]:
+        """Predictive draws, one for each draw of q.
+
+        Raises:
+            ValueError: the target has no `predictive`.
+
+            fit.predict(jax.random.key(1))["y"]
+        """
+        if self.target.predictive is None:
+            raise ValueError("this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro.")
+        with jax.enable_x64(True):
+            found = self.target.predictive(key, {name: jnp.asarray(value) for name, value in self.draws.items()})
+            return {name: np.asarray(value) for name, value in found.items()}
+
+    def resampled(self, key: Key, num_draws: int = 1000) -> dict[str, np.ndarray]:
+        """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to the posterior than q where k-hat is good.
+
+        fit.resampled(jax.random.key(1))["beta"]
+        """
+        seed = np.asarray(jr.key_data(key)).ravel()
+        rows = np.random.default_rng(seed).choice(len(self.importance), size=num_draws, p=self.importance / self.importance.sum())
+        return {name: draws[rows] for name, draws in self.draws.items()}
+
+    def to_datatree(self) -> Any:
+        """An xarray DataTree in ArviZ's conventions, one chain: `posterior`, `unconstrained`, and `sample_stats` with log_p, log_q and importance weights.
+
+        `az.loo_approximate_posterior(tree, log_p=..., log_q=...)` takes its log_p and log_q, flattened, where a log_likelihood group is added.
+
+            fit.to_datatree()["posterior"]["beta"].dims  # ('chain', 'draw', 'beta_dim_0')
+        """
+        import xarray
+
+        def dataset(values: dict[str, np.ndarray]) -> xarray.Dataset:
+            coords: dict[str, Any] = {"chain": [0], "draw": np.arange(len(self.log_p))}
+            coords |= {f"{k}_dim_{i}": np.arange(size) for k, v in values.items() for i, size in enumerate(v.shape[1:])}
+            return xarray.Dataset({k: (("chain", "draw", *(f"{k}_dim_{i}" for i in range(v.ndim - 1))), v[None]) for k, v in values.items()}, coords)
+
+        facts = {"elbo": self.elbo.value, "elbo_standard_error": self.elbo.standard_error, "pareto_k": self.pareto_k, "converged": int(self.outcome.converged)}
+        facts |= {} if self.evidence is None else {"evidence": self.evidence.value, "evidence_standard_error": self.evidence.standard_error}
+        groups = {
+            "posterior": dataset(self.draws).assign_attrs(inference_library="jensen", verdicts=list(self.verdicts)),
+            "unconstrained_posterior": dataset({"u": self.unconstrained}),
+            "sample_stats": dataset({"log_p": self.log_p, "log_q": self.log_q, "importance_weight": self.importance}).assign_attrs(facts),
+        }
+        return xarray.DataTree.from_dict(groups)
+
+    def __str__(self) -> str:
+        names = self.target.names
+        columns = [np.concatenate([np.ravel(part[name]) for name in self.draws]) for part in (self.mean(), self.sd(), self.mean(weighted=True))]
+        width = max(len("ELBO"), *map(len, names))
+        said = [f"{'':{width}}  {'mean':>11} {'sd':>10} {'weighted mean':>14}"]
+        said += [f"{name:{width}}  {m:11.4g} {s:10.3g} {w:14.4g}" for name, m, s, w in zip(names[:40], *(c[:40] for c in columns), strict=True)]
+        said += [f"... {len(names) - 40} more"] if len(names) > 40 else []
+        said.append(f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}")
+        if self.evidence is not None:
+            said.append(f"log p(x) {self.evidence.value:.4f} +- {self.evidence.standard_error:.4f} nats by importance sampling")
+        return "\n".join([*said, *self.verdicts])

@@ -1,0 +1,138 @@
+"""What a family is fitted to: a log-density on R^D, with the way back to the parameters that a person knows."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jensen._parameters import constant
+from jensen._types import Array, Float
+
+Density = Callable[[Array], Array]
+Likelihood = Callable[[Array, Any], Array]
+
+
+class Target(eqx.Module):
+    """A log-density of an unconstrained vector u [D], nats, log-Jacobian included, and u -> the constrained parameters.
+
+    Args:
+        constrain: u [D] -> dict of name -> array.
+        size: D.
+        log_density: log p(x, u), where prior and likelihood are not apart.
+        log_prior, log_likelihood: their logs where they are; they sum to log_density, and 'reconstruction - KL' is to be had too. The Jacobian belongs to the
+            prior, which is then a density of u.
+        log_likelihood_of: (u, rows of `data`) -> [B], the log-likelihood of each row, in the place of log_likelihood; it allows minibatches.
+        data: a pytree of arrays with one leading axis [N].
+        coordinates: a label for each entry of u; `u[0]` ... when absent.
+        proper: False if the prior does not integrate to one: the evidence is then undefined, and left out.
+        predictive: (key, dict of draws [S, ...]) -> dict of predictions, where there are any.
+
+    Raises:
+        ValueError: functions that are missing or too many, a size below 1, data that are not finite or not equally long.
+
+        Target(constrain=lambda u: {"x": u}, size=2, log_density=lambda u: -0.5 * (u @ u)).names  # ('x[0]', 'x[1]')
+    """
+
+    constrain: Callable[[Array], dict[str, Array]] = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    coordinates: tuple[str, ...] = eqx.field(static=True)
+    proper: bool = eqx.field(static=True)
+    predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = eqx.field(static=True)
+    _density: Density | None = eqx.field(static=True)
+    _prior: Density | None = eqx.field(static=True)
+    _likelihood: Density | None = eqx.field(static=True)
+    _likelihood_of: Likelihood | None = eqx.field(static=True)
+    data: Any = constant()
+
+    def __init__(
+        self,
+        *,
+        constrain: Callable[[Array], dict[str, Array]],
+        size: int,
+        log_density: Density | None = None,
+        log_prior: Density | None = None,
+        log_likelihood: Density | None = None,
+        log_likelihood_of: Likelihood | None = None,
+        data: Any = None,
+        coordinates: tuple[str, ...] | None = None,
+        proper: bool = True,
+        predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = None,
+    ):
+        if size < 1:
+            raise ValueError(f"a target needs at least one parameter; got size {size}.")
+        likelihoods = [f for f in (log_likelihood, log_likelihood_of) if f is not None]
+        if (log_density is None) == (log_prior is None) and not (log_density is not None and log_prior is not None and log_likelihood is not None):
+            raise ValueError("a target is given by log_density, or by log_prior with log_likelihood (or with log_likelihood_of and data).")
+        if len(likelihoods) != (log_prior is not None) or (log_likelihood_of is None) != (data is None):
+            raise ValueError("log_prior goes with one of log_likelihood and log_likelihood_of, and log_likelihood_of with data.")
+        if coordinates is not None and len(coordinates) != size:
+            raise ValueError(f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}.")
+        check_data(data)
+        self.constrain, self.size, self.proper, self.predictive = constrain, size, proper, predictive
+        with jax.enable_x64(True):
+            self.names = labels(jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))))
+        self.coordinates = coordinates or tuple(f"u[{i}]" for i in range(size))
+        self._density, self._prior, self._likelihood, self._likelihood_of = log_density, log_prior, log_likelihood, log_likelihood_of
+        self.data = None if data is None else jax.tree.map(np.asarray, data)
+
+    def log_density(self, u: Float[Array, " dim"]) -> Float[Array, ""]:
+        """log p(x, u), nats, of all the data."""
+        return self._density(u) if self._density is not None else self.log_prior(u) + self.log_likelihood(u)
+
+    def log_prior(self, u: Float[Array, " dim"]) -> Float[Array, ""]:
+        """log p(u), nats; only where prior and likelihood are apart (`separate`)."""
+        assert self._prior is not None
+        return self._prior(u)
+
+    def log_likelihood(self, u: Float[Array, " dim"], rows: Array | None = None) -> Float[Array, ""]:
+        """log p(x|u), nats; of some rows of the data only, it is N/B times their sum, which estimates that of all without bias."""
+        if self._likelihood is not None:
+            return self._likelihood(u)
+        assert self._likelihood_of is not None
+        if rows is None:
+            return jnp.sum(self._likelihood_of(u, jax.tree.map(jnp.asarray, self.data)))
+        each = self._likelihood_of(u, jax.tree.map(lambda a: jnp.asarray(a)[rows], self.data))
+        return self.num_data / rows.shape[0] * jnp.sum(each)
+
+    @property
+    def separate(self) -> bool:
+        """Whether prior and likelihood are apart."""
+        return self._prior is not None
+
+    @property
+    def num_data(self) -> int:
+        """N, of a target whose likelihood can be had for some rows; 0 of any other."""
+        return 0 if self.data is None else len(jax.tree.leaves(self.data)[0])
+
+
+def labels(shapes: dict[str, Any]) -> tuple[str, ...]:
+    """A label for every number of a dict of arrays: `tau`, `beta[0]`, `W[0,1]`.
+
+    labels({"tau": np.zeros(()), "beta": np.zeros(2)})  # ('tau', 'beta[0]', 'beta[1]')
+    """
+    out = []
+    for name, value in shapes.items():
+        for i in range(math.prod(value.shape)):
+            index = ",".join(str(int(j)) for j in np.unravel_index(i, value.shape)) if value.shape else ""
+            out.append(f"{name}[{index}]" if index else name)
+    return tuple(out)
+
+
+def check_data(data: Any) -> None:
+    """Refuses data that are not finite, empty, or not equally long: by the name of the array and the row."""
+    lengths = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(data):
+        name, array = jax.tree_util.keystr(path) or "data", np.asarray(leaf)
+        if array.ndim == 0 or len(array) == 0:
+            raise ValueError(f"{name} must hold at least one row of data; got shape {array.shape}.")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise ValueError(f"{name} is not finite in row {row}: take such rows out, or model what is missing.")
+        lengths[name] = len(array)
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"arrays of data must be equally long, row n of each being datum n; got {lengths}.")

@@ -1,0 +1,103 @@
+"""What a fit reports of itself."""
+
+import arviz_stats
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import xarray
+from scipy.stats import norm
+
+import jensen
+from jensen.evidence import evidence_of_log_weights
+from jensen.variational import families
+from jensen.variational._measure import Drawn
+from variational import _worlds as worlds
+
+KEY = jr.key(0)
+
+
+def t_target(df, size=1):
+    return jensen.from_unconstrained(lambda u: jnp.sum(-0.5 * (df + 1) * jnp.log1p(u**2 / df)), size=size)
+
+
+@pytest.mark.parametrize(("df", "of_q"), [(5.0, 10.0), (3.0, 6.0)])
+def test_k_hat_of_a_t_for_a_t(x64, df, of_q):
+    """As its draws say, of a q that is not fitted: the truth is of equal scales."""
+    start = families.Start(jnp.zeros(1), jnp.eye(1))
+    drawn = Drawn(t_target(df), families.StudentT(start, df=of_q), KEY, 100_000)
+    k = float(evidence_of_log_weights(drawn.log_w[None]).pareto_k[0])
+    assert k == pytest.approx(1 - df / of_q, abs=0.12)
+
+
+def test_a_normal_on_a_t_warns():
+    fit = jensen.fit_variational(t_target(2.0, size=4), "full_rank", key=KEY, num_draws=20_000)
+    assert fit.pareto_k > 0.7 and not fit.trusted
+    assert fit.verdicts[0].startswith("Untrusted: k-hat is") and "MCMC" in fit.verdicts[0] and "u[" in fit.verdicts[0]
+
+
+def test_heavy_tails_may_have_no_elbo():
+    fit = jensen.fit_variational(worlds.seven_points(), "student_t", key=KEY)
+    assert any(v.startswith("No ELBO") for v in fit.verdicts)
+    assert fit.pareto_k < 0.5 and abs(fit.evidence.value - -32.37105) < 5 * fit.evidence.standard_error
+
+
+def test_a_mixture_finds_both_modes():
+    half = lambda u, m: -0.5 * jnp.sum((u - m) ** 2) - np.log(2 * np.pi)  # noqa: E731
+    target = jensen.from_unconstrained(lambda u: jnp.logaddexp(half(u, 3.0), half(u, -3.0)) - np.log(2.0), size=2)
+    start = families.Start(np.zeros(2), 2 * np.eye(2))
+    fit = jensen.fit_variational(target, {"name": "mixture", "num_components": 2}, key=KEY, start=start)
+    assert abs(fit.elbo.value) < 0.01 and abs(fit.evidence.value) < 0.01
+    one = jensen.fit_variational(target, "full_rank", key=KEY)
+    assert one.elbo.value == pytest.approx(-np.log(2), abs=0.05)  # one mode has half the mass, and no weight says so
+
+
+def test_a_flow_beats_the_normal_on_a_skewed_posterior():
+    normal = jensen.fit_variational(worlds.beta_bernoulli(), "full_rank", key=KEY)
+    flow = jensen.fit_variational(worlds.beta_bernoulli(), "flow", key=KEY)
+    assert normal.elbo.value <= flow.elbo.value + 5 * flow.elbo.standard_error
+    skewed = jensen.fit_variational(worlds.seven_points(), "flow", key=KEY, fixed_draws=2048, max_evaluations=150)
+    assert skewed.elbo.value > -32.54 + 0.05 and skewed.elbo.value < -32.37105 + 5 * skewed.elbo.standard_error
+
+
+def test_weighted_moments_are_nearer_the_truth():
+    fit = jensen.fit_variational(worlds.seven_points(), {"name": "student_t", "df": 5.0}, key=KEY, num_draws=40_000)
+    assert fit.sd(weighted=True)["intercept"] == pytest.approx(8.348, rel=0.05)
+    assert fit.sd(weighted=True)["slope"] == pytest.approx(1.7815, rel=0.05)
+    again = fit.resampled(jr.key(1), 20_000)
+    assert again["slope"].mean() == pytest.approx(-8.8848, abs=0.1)
+    assert again["slope"].std() == pytest.approx(1.7815, rel=0.08)
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_the_tree_is_what_arviz_reads():
+    """Leave-one-out of a conjugate regression from draws of q, against the exact predictive densities."""
+    fit = jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=4000)
+    tree = fit.to_datatree()
+    assert tree["posterior"]["beta"].dims == ("chain", "draw", "beta_dim_0")
+    assert tree["sample_stats"].attrs["evidence"] == pytest.approx(worlds.EVIDENCE)
+    assert float(tree["posterior"]["beta"].mean(("chain", "draw"))[0]) == pytest.approx(fit.mean()["beta"][0])
+    log_likelihood = norm(fit.draws["beta"] @ worlds.X.T, worlds.NOISE).logpdf(worlds.Y)[None]
+    tree["log_likelihood"] = xarray.DataTree(xarray.Dataset({"y": (("chain", "draw", "row"), log_likelihood)}))
+    loo = arviz_stats.loo_approximate_posterior(tree, log_p=fit.log_p, log_q=fit.log_q)
+    exact = 0.0
+    for i in range(12):
+        rest = np.delete(np.arange(12), i)
+        precision = np.diag(worlds.PRIOR_SD**-2.0) + worlds.X[rest].T @ worlds.X[rest] / worlds.NOISE**2
+        mean = np.linalg.solve(precision, worlds.PRIOR_MEAN / worlds.PRIOR_SD**2 + worlds.X[rest].T @ worlds.Y[rest] / worlds.NOISE**2)
+        spread = np.sqrt(worlds.NOISE**2 + worlds.X[i] @ np.linalg.solve(precision, worlds.X[i]))
+        exact += norm(worlds.X[i] @ mean, spread).logpdf(worlds.Y[i])
+    assert float(loo.elpd) == pytest.approx(exact, abs=0.15)
+
+
+def test_a_fit_reads_as_a_table():
+    said = str(jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=500))
+    assert "beta[2]" in said and "ELBO -17.2102 +- 0.0000 nats; k-hat -inf" in said and "Nothing stands out" in said
+
+
+def test_over_fitted_draws_are_seen_and_doubled():
+    few = jensen.fit_variational(worlds.seven_points(), "flow", key=KEY, fixed_draws=16, max_evaluations=200)
+    assert not few.outcome.converged and "over-fitted" in few.outcome.message
+    assert few.settings["fixed_draws"] == 16 and not few.trusted
+    doubled = jensen.fit_variational(worlds.seven_points(), "low_rank", key=KEY)
+    assert doubled.settings["fixed_draws"] > 256 and doubled.outcome.converged
