@@ -14,7 +14,7 @@ from miniature_posteriordb import DATA, make
 import jensen
 from jensen import cli
 from jensen.reproductions._posteriors import AbstractPosterior, load, stem_of
-from jensen.reproductions._posteriors._ours import fit_ours, missing
+from jensen.reproductions._posteriors._ours import fit_ours
 from jensen.reproductions._posteriors._svi import BACK, fit_svi, no_longer_rises
 from jensen.reproductions._posteriors._table import compare_speed, notes, seconds_to, verdict
 
@@ -184,17 +184,6 @@ def test_our_side_is_called_once_and_judged_against_the_reference(folder, stand_
     # The reference has its mode near X^-1 y and a heavy-tailed sigma: trusted, and wrong.
     assert row["verdict"] == "SILENT FAILURE" and row["largest_mean_error"] > 0.05
     assert len([c for c in stand_in if c[1] == "full_rank"]) == 2  # the warm-up and this
-
-
-def test_without_our_side_the_command_says_so(folder, capsys, monkeypatch):
-    for name in ("fit_variational", "from_numpyro"):
-        monkeypatch.delattr(jensen, name, raising=False)
-        monkeypatch.delitem(jensen._PUBLIC, name, raising=False)
-    assert missing() == "this jensen has no jensen.fit_variational and no jensen.from_numpyro, so our side of the table cannot be made"
-    code, _, err = call(capsys)
-    assert code == 2 and "no jensen.fit_variational" in err and "--set families=[]" in err
-    with pytest.raises(ValueError, match="leave it out by --set families=\\[\\]"):
-        fit_ours(Normal(), "full_rank", seed=0)
 
 
 def test_a_flat_prior_leaves_the_evidence_undefined(stand_in):

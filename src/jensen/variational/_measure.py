@@ -12,7 +12,7 @@ from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshol
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._draws import weighted_draws
 from jensen.variational._problem import as_model, datum
-from jensen.variational._verdicts import Seen, verdicts
+from jensen.variational._verdicts import Seen, biased, verdicts
 from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
@@ -68,14 +68,16 @@ class Drawn:
             importance=importance / importance.sum(),
             covariance=covariance,
             outcome=outcome,
-            trusted=outcome.converged and bool(k <= pareto_k_threshold(len(self.log_w))),
+            trusted=False,
             verdicts=(),
             evaluations=evaluations,
             seconds=0.0,
             settings=settings,
             model=self.model,
         )
-        object.__setattr__(fit, "verdicts", verdicts(_seen(fit)))
+        seen = _seen(fit)
+        object.__setattr__(fit, "trusted", outcome.converged and bool(k <= pareto_k_threshold(len(self.log_w))) and not biased(seen))
+        object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
         return fit
 
@@ -103,6 +105,7 @@ def _seen(fit: VariationalFit) -> Seen:
         response_sd=None if fit.covariance is None else flat(fit.sd(linear_response=True)),
         pareto_k=fit.pareto_k,
         num_draws=len(fit.log_p),
+        effective_draws=float(1 / np.sum(np.square(fit.importance))),
         converged=fit.outcome.converged,
         message=fit.outcome.message,
         proper=fit.target.proper,

@@ -4,6 +4,7 @@
 |---|---|
 | Not converged | the outcome says so |
 | Untrusted | k-hat is above its threshold (.7 with many draws), or there is none: the parameters are named that the weights move most, and MCMC is advised |
+| Biased | k-hat is good, and by the weights a mean of q is off by more than .05 standard deviations, or one of these by more than 5%, noise allowed for |
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
 | No ELBO | its standard error is above 1 nat: it may be -inf (a heavy-tailed q where log p falls fast) |
 | Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
@@ -20,6 +21,7 @@ from jensen.evidence import pareto_k_threshold
 NO_VARIANCE, MOST_NAMED = 0.5, 4
 RICHER = ("full_rank", "student_t", "flow")
 MOVED_MEAN, MOVED_SD, TOO_NARROW, MOST_ERROR = 0.1, 0.1, 1.5, 1.0
+BIASED_MEAN, BIASED_SD = 0.05, 0.05  # of a standard deviation; of 1
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Seen:
     response_sd: np.ndarray | None
     pareto_k: float
     num_draws: int
+    effective_draws: float
     converged: bool
     message: str
     proper: bool
@@ -46,19 +49,49 @@ def verdicts(seen: Seen) -> tuple[str, ...]:
 
     verdicts(seen)[0]
     """
-    found = [_outcome(seen), _tails(seen), _elbo(seen), _narrow(seen), _evidence(seen)]
+    found = [_outcome(seen), _tails(seen), _bias(seen), _elbo(seen), _narrow(seen), _evidence(seen)]
     return tuple(v for v in found if v) or (f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws, and the fit converged.",)
+
+
+def biased(seen: Seen) -> bool:
+    """Whether q's own moments are off where the weights can be relied on: k-hat speaks of the weighted ones, and a good one alone is no word for q's.
+
+    biased(seen)
+    """
+    return bool(_off(seen))
 
 
 def most_moved(seen: Seen) -> list[str]:
     """The parameters that the importance weights move most against q, with how: by a tenth of a standard deviation, or its size by a tenth."""
+    return _named(seen, MOVED_MEAN, MOVED_SD)
+
+
+def _off(seen: Seen) -> list[str]:
+    if not seen.pareto_k <= pareto_k_threshold(seen.num_draws):
+        return []
+    # The weighted moments differ from those of the same draws by what the weights lose of them.
+    noise = 3 * np.sqrt(max(1 / seen.effective_draws - 1 / seen.num_draws, 0.0))
+    return _named(seen, BIASED_MEAN + noise, BIASED_SD + noise)
+
+
+def _named(seen: Seen, most_shift: float, most_ratio: float) -> list[str]:
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.nan_to_num(np.abs(seen.weighted_mean - seen.mean) / seen.sd)
         ratio = np.nan_to_num(seen.weighted_sd / seen.sd, nan=1.0, posinf=1.0)
     score = np.maximum(shift, np.abs(np.log(np.maximum(ratio, 1e-12))))
-    order = [int(i) for i in np.argsort(-score) if shift[i] > MOVED_MEAN or abs(ratio[i] - 1) > MOVED_SD]
+    order = [int(i) for i in np.argsort(-score) if shift[i] > most_shift or abs(ratio[i] - 1) > most_ratio]
     said = [f"{seen.names[i]} (mean moves by {(seen.weighted_mean[i] - seen.mean[i]) / seen.sd[i]:+.2f} sd, sd x {ratio[i]:.2f})" for i in order[:MOST_NAMED]]
     return [*said, f"and {len(order) - MOST_NAMED} more"] if len(order) > MOST_NAMED else said
+
+
+def _bias(seen: Seen) -> str:
+    off = _off(seen)
+    if not off:
+        return ""
+    return (
+        f"Biased: k-hat is {seen.pareto_k:.2f}, and by the importance weights the moments of q itself are off: {', '.join(off)}. Take mean(weighted=True) and "
+        "sd(weighted=True), or a richer family."
+    )
 
 
 def _outcome(seen: Seen) -> str:

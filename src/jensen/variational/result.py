@@ -52,7 +52,8 @@ class VariationalFit:
         importance: [S], Pareto-smoothed weights that sum to 1.
         covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
         outcome: whether it converged, and why it ended.
-        trusted: it converged, and k-hat is at most its threshold.
+        trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
+            and 5%.
         verdicts: what to think of it, in words, the gravest first.
         evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included.
         settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided.

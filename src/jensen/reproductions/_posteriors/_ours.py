@@ -9,17 +9,6 @@ import jensen
 from jensen.reproductions._posteriors._base import AbstractPosterior
 from jensen.reproductions._posteriors._fitted import Fitted
 
-WANTED = ("fit_variational", "from_numpyro")
-
-
-def missing() -> str:
-    """Why our side cannot be run, in words; empty where it can.
-
-    missing()  # ''
-    """
-    absent = [f"jensen.{name}" for name in WANTED if not hasattr(jensen, name)]
-    return f"this jensen has no {' and no '.join(absent)}, so our side of the table cannot be made" if absent else ""
-
 
 def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_samples: int = 10_000) -> Fitted:
     """A family of ours fitted to a posterior, everything else as it is by default.
@@ -34,18 +23,14 @@ def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_sample
         The fit; `seconds` are of the whole call: compilation, fit, and all that it measures on fresh draws.
 
     Raises:
-        ValueError: what `jensen.from_numpyro` and `jensen.fit_variational` refuse, or that there are none.
+        ValueError: what `jensen.from_numpyro` and `jensen.fit_variational` refuse.
 
         fit_ours(load("blr"), "full_rank", seed=0).elbo
     """
-    if said := missing():
-        raise ValueError(f"{said}; leave it out by --set families=[].")
-    # By name: the package's public face is made when it is asked for.
-    from_numpyro, fit_variational = (getattr(jensen, name) for name in reversed(WANTED))
     began = time.perf_counter()
     with jax.enable_x64(True):
-        target = from_numpyro(posterior.model, *posterior.arguments)
-    found: Any = fit_variational(target, family, key=jax.random.key(seed), num_draws=num_samples)
+        target = jensen.from_numpyro(posterior.model, *posterior.arguments)
+    found: Any = jensen.fit_variational(target, family, key=jax.random.key(seed), num_draws=num_samples)
     seconds = time.perf_counter() - began
     evidence = found.evidence if posterior.proper else None
     return Fitted(
