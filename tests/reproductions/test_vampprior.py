@@ -231,7 +231,8 @@ def test_two_processes_do_not_work_in_one_folder(shelf, capsys, tmp_path):
 
 def test_without_a_name_the_reproductions_are_listed(capsys):
     assert cli.run(["reproduce", "--json"]) == 0
-    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["reproductions"]] == ["iwae", "posteriordb", "prior-ladder", "temperature", "vampprior"]
+    listed = [entry["name"] for entry in json.loads(capsys.readouterr().out)["reproductions"]]
+    assert listed == ["iwae", "posteriordb", "prior-ladder", "temperature", "vampprior"]
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 18 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
