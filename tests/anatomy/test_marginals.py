@@ -113,18 +113,27 @@ TOY = {
 }
 
 
+# The published figures are of one draw of the world: their standard deviations over eight draws of it, and they are rounded.
+SPREAD = {
+    0.1: {"exact": (0.0005, 0.05, 0.004), "weighted": (0.0005, 0.067, 0.029), "stratified": (0.0005, 0.09, 0.057)},
+    0.5: {"exact": (0.034, 0.026, 0.003), "weighted": (0.02, 0.04, 0.011), "stratified": (0.041, 0.042, 0.014)},
+}
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("scale", TOY)
 def test_the_toy_table_exact_and_by_minibatches(scale):
-    """The published figures are of one draw of the world; between draws of 2000 data the total correlation moves by a few hundredths."""
+    def agrees(kind, *values):
+        tolerance = 4 * np.sqrt(2) * np.array(SPREAD[scale][kind]) + 0.005  # both are of one draw
+        assert (np.abs(np.array(values) - TOY[scale][kind]) < tolerance).all(), (kind, values)
+
     rows = np.random.default_rng(0).normal(size=(2000, 10)) * np.sqrt(1 - scale**2)
     cut = surgery(Model(StandardNormal(10), Coded(scale), Flat()), rows, KEY, num_draws=1)
     found, _ = marginals(cut)
-    np.testing.assert_allclose([cut.index_information.mean(), found.total_correlation.value, found.dimension_wise_kl.value], TOY[scale]["exact"], atol=0.12)
+    agrees("exact", cut.index_information.mean(), found.total_correlation.value, found.dimension_wise_kl.value)
     for estimator in ("weighted", "stratified"):
         split = minibatch_split(cut, KEY, estimator=estimator)
-        lines = (split.index_information, split.total_correlation, split.dimension_wise_kl)
-        np.testing.assert_allclose([line.value for line in lines], TOY[scale][estimator], atol=0.25)
+        agrees(estimator, split.index_information.value, split.total_correlation.value, split.dimension_wise_kl.value)
         assert "too high" in split.bias
     with pytest.raises(ValueError, match="must be from 3 to the number of data, 2000; got 2001"):
         minibatch_split(cut, KEY, batch_size=2001)
@@ -134,8 +143,8 @@ def test_the_toy_table_exact_and_by_minibatches(scale):
 
 @pytest.mark.usefixtures("x64")
 def test_a_batch_of_all_the_data_is_the_whole_of_q():
-    """With M = N the stratified weights are 1/N each but for one datum, so that I(n; z) is that of the account."""
+    """With M = N the stratified weights are 1/N each but for one datum, whose share of log q(z) is 1/N in the mean: I(n; z) is that of the account to 2/N."""
     rows = np.random.default_rng(4).normal(size=(200, 3))
     cut = surgery(Model(StandardNormal(3), Coded(0.7), Flat()), rows, KEY, num_draws=1)
     split = minibatch_split(cut, KEY, batch_size=200, estimator="stratified")
-    assert split.index_information.value == pytest.approx(cut.index_information.mean(), abs=0.02)
+    assert split.index_information.value == pytest.approx(cut.index_information.mean(), abs=2 / 200)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray
 
-from command_line import call
+from command_line import QUICK, call
 from jensen import load
 
 
@@ -42,6 +42,16 @@ def test_values_per_datum_as_netcdf_and_as_a_table(plain, capsys, tmp_path):
         np.testing.assert_allclose(shares["index_information"] + shares["marginal_kl"], shares["average_kl"], atol=1e-9)
         table = np.genfromtxt(tmp_path / "a.csv", delimiter=",", names=True)
         np.testing.assert_allclose(table["elbo"], dataset["elbo"], rtol=1e-8)
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_fit_takes_accounts_on_its_way(capsys, tmp_path):
+    code, _, _ = call(capsys, "fit", "digits", "--out", str(tmp_path / "run"), "--account-every", "1", "--set", "training.account_rows=100", *QUICK)
+    assert code == 0
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["account"]
+    assert first["n"] == 100 and "at most log 100 = 4.61" in first["label"] and 0 <= first["index_information"]["value"] < np.log(100)
+    split = first["index_information"]["value"] + first["marginal_kl"]["value"]
+    assert first["average_kl"]["value"] == pytest.approx(split, abs=1e-6)
 
 
 @pytest.mark.parametrize(

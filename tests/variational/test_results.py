@@ -101,3 +101,16 @@ def test_over_fitted_draws_are_seen_and_doubled():
     assert few.settings["fixed_draws"] == 16 and not few.trusted
     doubled = jensen.fit_variational(worlds.seven_points(), "low_rank", key=KEY)
     assert doubled.settings["fixed_draws"] > 256 and doubled.outcome.converged
+
+
+def test_a_good_k_hat_is_no_word_for_the_moments_of_q():
+    """A mean-field fit of a normal with correlation .6: the weights' tail is mild, k = 1 - .64 / 1.6 = .6, and sds are too small by a fifth."""
+    fit = jensen.fit_variational(worlds.correlated(0.6), "mean_field", key=jr.key(0), num_draws=20_000)
+    assert fit.pareto_k < 0.7 and fit.outcome.converged
+    (said,) = [v for v in fit.verdicts if v.startswith("Biased")]
+    assert "u[0]" in said and "u[1]" in said and "weighted=True" in said
+    assert not fit.trusted
+    np.testing.assert_allclose(fit.sd()["u"], 0.8, atol=5 * 0.8 / np.sqrt(2 * 20_000))
+    np.testing.assert_allclose(fit.sd(weighted=True)["u"], 1, atol=0.05)  # the weights' variance is infinite here: no standard error to go by
+    exact = jensen.fit_variational(worlds.correlated(0.6), "full_rank", key=jr.key(0), num_draws=2000)
+    assert exact.trusted and not any(v.startswith("Biased") for v in exact.verdicts)
