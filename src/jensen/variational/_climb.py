@@ -23,10 +23,10 @@ class Climb(NamedTuple):
     message: str
 
 
-def climb(value_and_gradient: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray, *, max_evaluations: int) -> Climb:
+def climb(value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, *, max_evaluations: int) -> Climb:
     """Climbs from a start where value and gradient are finite. Where they are not later on, the line search meets a wall and turns back.
 
-    climb(lambda u: (np.asarray(-0.5 * u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
+    climb(lambda u: (-0.5 * float(u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
     """
     history: list[float] = []
     best: list = [-np.inf, np.asarray(start, np.float64), np.full(len(start), np.inf)]
@@ -36,7 +36,6 @@ def climb(value_and_gradient: Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
         nonlocal evaluations, walls
         evaluations += 1
         value, gradient = value_and_gradient(u)
-        value, gradient = float(value), np.asarray(gradient, np.float64)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             walls += 1
             return abs(best[0]) * 2 + 1e6, np.zeros_like(u)

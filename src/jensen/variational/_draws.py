@@ -9,22 +9,23 @@ import jax.random as jr
 
 from jensen._types import Array, Key
 from jensen.model import Model
+from jensen.variational._compilation import quick_jit
 from jensen.variational._problem import TargetLikelihood
 from jensen.weights import LogWeights, over_samples
 
 BLOCK = 1000
 
 
-@eqx.filter_jit
+@quick_jit
 def weighted_draws(model: Model, x: Array, key: Key, num_draws: int) -> tuple[Array, dict[str, Any], LogWeights]:
     """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of draws of q; the same draws as `datum_log_weights` with this key."""
     assert isinstance(model.decoder, TargetLikelihood)
-    prior, posterior = model.prior(model.encoder), model.encoder(x)
-    constrain = model.decoder.target.constrain
+    target, posterior = model.decoder.target, model.encoder(x)
 
     def one(sample: Array):
         u = posterior.sample(jr.fold_in(key, sample))
-        return u, constrain(u), LogWeights(model.decoder(u).log_prob(x), prior.log_prob(u), posterior.log_prob(u))
+        here = target.everything(u)
+        return u, here.constrained, LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u))
 
     return over_samples(one, num_draws, BLOCK)
 

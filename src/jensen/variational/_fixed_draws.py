@@ -8,21 +8,21 @@ fresh draws by the caller.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from scipy.stats import qmc
 
 from jensen._parameters import partition
 from jensen._types import Array, Float, Key
 from jensen.variational._climb import climb
+from jensen.variational._compilation import quick_jit
+from jensen.variational._density import BLOCK, Density
 from jensen.variational.families import AbstractFamily
-from jensen.variational.target import Target
 
 LEAST = 256
 
@@ -50,30 +50,64 @@ def fixed_noise(family: AbstractFamily, key: Key, num_draws: int) -> Float[Array
     return jnp.asarray(family.noise(np.clip(points, 1e-12, 1 - 1e-12)))
 
 
-def objective(target: Target, family: AbstractFamily, noise: Float[Array, "draws noise"]) -> Float[Array, ""]:
-    """F, nats."""
-    spread = family.spread(noise)
-    return jnp.vdot(spread.shares, jax.vmap(target.log_density)(spread.points)) + spread.entropy
+class Objective:
+    """F as a function of a family's parameters in one vector: their points by one small program, their log-densities by the target's, F's gradient by another.
+
+    Objective(Density(target), family, noise).at(Objective(...).place)
+    """
+
+    def __init__(self, density: Density, family: AbstractFamily, noise: Float[Array, "draws noise"]):
+        self.density = density
+        # F is the mean over equal blocks of draws of what it is of each, so that more draws need no other program.
+        blocks = len(noise) // BLOCK if len(noise) % BLOCK == 0 else 1
+        self._blocks = [jnp.asarray(block) for block in np.split(np.asarray(noise), blocks)]
+        parts = partition(family)
+        self._template, self._rest = parts.parameters, (parts.constants, parts.static)
+        self.place = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parts.parameters)])
+
+    def at(self, place: np.ndarray) -> tuple[float, np.ndarray]:
+        """(F in nats, its gradient [P])."""
+        flat, total, gradient = jnp.asarray(place), 0.0, np.zeros_like(place)
+        for noise in self._blocks:
+            values, slopes = self.density(np.asarray(_points(flat, self._template, self._rest, noise)))
+            found = _pulled_back(flat, self._template, self._rest, noise, jnp.asarray(values), jnp.asarray(slopes))
+            total, gradient = total + float(found[0]), gradient + np.asarray(found[1])
+        return total / len(self._blocks), gradient / len(self._blocks)
+
+    def family(self, place: np.ndarray) -> AbstractFamily:
+        """The member with these parameters."""
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, _member(place, self._template, self._rest))
 
 
-@eqx.filter_jit
-def _value_and_gradient(flat: Array, unravel, rest, target: Target, noise: Array):
-    return jax.value_and_grad(lambda flat: objective(target, eqx.combine(unravel(flat), rest), noise))(flat)
+def _member(flat: Any, template: Any, rest: tuple[Any, Any]) -> AbstractFamily:
+    leaves, structure = jax.tree.flatten(template)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    parts = [flat[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
+    return eqx.combine(jax.tree.unflatten(structure, parts), *rest)
 
 
-def fit_fixed_draws(target: Target, family: AbstractFamily, key: Key, *, num_draws: int, max_evaluations: int) -> Fixed:
+@quick_jit
+def _points(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array) -> Array:
+    return _member(flat, template, rest).spread(noise).points
+
+
+@quick_jit
+def _pulled_back(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array, values: Array, slopes: Array) -> tuple[Array, Array]:
+    """F and its gradient, of the log-densities [T] and their gradients [T, D] at the points."""
+
+    def objective(flat: Array, here: Array) -> Array:
+        spread = _member(flat, template, rest).spread(noise)
+        # Linear in the points, with the right value and slope here.
+        return jnp.vdot(spread.shares, values + jnp.sum(slopes * (spread.points - here), axis=1)) + spread.entropy
+
+    return jax.value_and_grad(objective)(flat, _member(flat, template, rest).spread(noise).points)
+
+
+def fit_fixed_draws(density: Density, family: AbstractFamily, key: Key, *, num_draws: int, max_evaluations: int) -> Fixed:
     """The family's member that maximises F, from its present parameters on.
 
-    fit_fixed_draws(target, MeanField(start), key, num_draws=256, max_evaluations=2000).family
+    fit_fixed_draws(Density(target), MeanField(start), key, num_draws=256, max_evaluations=2000).family
     """
-    noise = fixed_noise(family, key, num_draws)
-    parts = partition(family)
-    flat, unravel = ravel_pytree(parts.parameters)
-    rest = eqx.combine(parts.constants, parts.static)
-
-    def at(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, gradient = _value_and_gradient(jnp.asarray(place), unravel, rest, target, noise)
-        return np.asarray(value), np.asarray(gradient)
-
-    found = climb(at, np.asarray(flat), max_evaluations=max_evaluations)
-    return Fixed(eqx.combine(unravel(jnp.asarray(found.place)), rest), found.value, found.evaluations, found.converged, found.message)
+    objective = Objective(density, family, fixed_noise(family, key, num_draws))
+    found = climb(objective.at, objective.place, max_evaluations=max_evaluations)
+    return Fixed(objective.family(found.place), found.value, found.evaluations, found.converged, found.message)

@@ -5,40 +5,32 @@
 For a normal target that is the exact covariance, which the fit's own variances are not.
 """
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
-from jensen._parameters import partition
 from jensen._types import Array, Float
-from jensen.variational._fixed_draws import objective
+from jensen.variational._density import Density
+from jensen.variational._fixed_draws import Objective
 from jensen.variational.families.mean_field import MeanField
-from jensen.variational.target import Target
 
 MOST = 1000  # dimensions
+STEP = 1e-3  # of the parameters, which are in units in which F's curvature is about 1
 
 
-@eqx.filter_jit
-def _second_derivatives(flat: Array, unravel, rest, target: Target, noise: Array) -> tuple[Array, Array]:
-    slope = jax.grad(lambda flat: objective(target, eqx.combine(unravel(flat), rest), noise))
-    means = jax.jacfwd(lambda flat: eqx.combine(unravel(flat), rest).parameters()[0])(flat)
-    return jax.lax.map(lambda e: jax.jvp(slope, (flat,), (e,))[1], jnp.eye(len(flat)), batch_size=128), means
+def linear_response(density: Density, family: MeanField, noise: Float[Array, "draws noise"]) -> np.ndarray | None:
+    """The covariance [D, D] of u by linear response at a maximum of F; None where F has no maximum there, or D is above 1000. F's second
+    derivatives are differences of its gradient.
 
-
-def linear_response(target: Target, family: MeanField, noise: Float[Array, "draws noise"]) -> np.ndarray | None:
-    """The covariance [D, D] of u by linear response at a maximum of F; None where F has no maximum there, or D is above 1000.
-
-    linear_response(target, fit.family, noise)
+    linear_response(Density(target), fit.family, noise)
     """
-    if target.size > MOST:
+    if density.target.size > MOST:
         return None
-    parts = partition(family)
-    flat, unravel = ravel_pytree(parts.parameters)
-    second, means = _second_derivatives(flat, unravel, eqx.combine(parts.constants, parts.static), target, noise)
-    curvature, means = -np.asarray(second), np.asarray(means)
-    curvature = (curvature + curvature.T) / 2
+    objective = Objective(density, family, noise)
+    steps = STEP * np.eye(len(objective.place))
+    slopes = np.stack([objective.at(objective.place + step)[1] - objective.at(objective.place - step)[1] for step in steps]) / (2 * STEP)
+    curvature = -(slopes + slopes.T) / 2
     if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature).min() <= 0:
         return None
-    return means @ np.linalg.solve(curvature, means.T)
+
+    # m = loc + L shift, and shift is the first of the parameters.
+    response = np.concatenate([np.asarray(family.start.scale_tril), np.zeros((density.target.size, density.target.size))], axis=1)
+    return response @ np.linalg.solve(curvature, response.T)

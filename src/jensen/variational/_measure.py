@@ -6,10 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jensen._types import Key
+from jensen._types import Array, Key
 from jensen.bounds.cubo import CUBO
 from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshold
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
+from jensen.variational._compilation import quick_jit
 from jensen.variational._draws import weighted_draws
 from jensen.variational._problem import as_model, datum
 from jensen.variational._verdicts import Seen, biased, verdicts
@@ -59,7 +60,7 @@ class Drawn:
             kl=_average(self.log_q - self.log_prior) if separate else None,
             evidence=evidence if proper else None,
             smoothed=_smoothed(log_w) if proper else None,
-            cubo=float(CUBO()(jnp.asarray(log_w[0]))) if proper else None,
+            cubo=float(_cubo(jnp.asarray(log_w[0]))) if proper else None,
             pareto_k=k,
             draws=self.draws,
             unconstrained=self.u,
@@ -80,6 +81,11 @@ class Drawn:
         object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
         return fit
+
+
+@quick_jit
+def _cubo(log_w: Array) -> Array:
+    return CUBO()(log_w)
 
 
 def _average(values: np.ndarray) -> Figure:

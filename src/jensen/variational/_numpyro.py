@@ -1,20 +1,24 @@
 """A NumPyro model, its data given, as a target: densities, Jacobians and supports are numpyro's own."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from numpyro import handlers
 from numpyro.distributions import biject_to
 from numpyro.infer import Predictive, init_to_uniform
-from numpyro.infer.util import compute_log_probs, constrain_fn, potential_energy
+from numpyro.infer.util import _unconstrain_reparam, compute_log_probs  # pyright: ignore[reportPrivateUsage]
 from numpyro.primitives import Messenger
 
 from jensen._types import Array
-from jensen.variational.target import Target
+from jensen.variational.target import Everything, Target
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
@@ -28,54 +32,97 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
         jensen.from_numpyro(model, x, y=y).names
     """
-    # Improper sites cannot be drawn, so values are made up as numpyro makes its starts.
-    started = handlers.substitute(handlers.seed(model, jr.key(0)), substitute_fn=init_to_uniform)
     with jax.enable_x64(True):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
-        trace = handlers.trace(started).get_trace(*args, **kwargs)
-    latent = _latent(trace)
-    shapes = {}
-    for name, site in latent.items():
-        try:
-            shapes[name] = np.zeros(biject_to(site["fn"].support).inverse_shape(np.shape(site["value"])))
-        except NotImplementedError as error:
-            raise ValueError(f"site {name!r}: numpyro has no bijector to {site['fn'].support}. Write it as a transform of a real site.") from error
-    size = sum(a.size for a in shapes.values())
-    coordinates = tuple(label for name, a in shapes.items() for label in _labels(name, a.shape))
-    observed = [name for name, site in trace.items() if site["type"] == "sample" and site["is_observed"]]
+        sites = _read(model, args, kwargs)
     keyed = handlers.seed(model, jr.key(0))
 
     def unravel(u: Array) -> dict[str, Array]:
         parts, at = {}, 0
-        for name, blank in shapes.items():
-            parts[name] = u[at : at + blank.size].reshape(blank.shape)
-            at += blank.size
+        for name, shape in sites.shapes.items():
+            parts[name] = u[at : at + math.prod(shape)].reshape(shape)
+            at += math.prod(shape)
         return parts
 
+    def traced(u: Array) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The log-densities of the sites at u, those of the Jacobians among them, and the trace: as in numpyro's potential energy, which keeps the sum."""
+        return compute_log_probs(handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u))), args, kwargs, {})
+
     def log_density(u: Array) -> Array:
-        return -jnp.asarray(potential_energy(keyed, args, kwargs, unravel(u)))
+        return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))
 
-    def log_likelihood(u: Array) -> Array:
-        params = constrain_fn(keyed, args, kwargs, unravel(u))
-        found = compute_log_probs(keyed, args, kwargs, params, sum_log_prob=True)[0]
-        return sum((found[name] for name in observed if name in found), start=jnp.zeros((), u.dtype))
-
-    def constrain(u: Array) -> dict[str, Array]:
-        found = constrain_fn(keyed, args, kwargs, unravel(u), return_deterministic=True)
-        return {name: jnp.asarray(found[name]) for name in trace if name in found and (name in latent or trace[name]["type"] == "deterministic")}
+    def everything(u: Array) -> Everything:
+        terms, found = traced(u)
+        zero = jnp.zeros((), u.dtype)
+        log_prior = sum((term for name, term in terms.items() if name not in sites.observed), start=zero)
+        log_likelihood = sum((term for name, term in terms.items() if name in sites.observed), start=zero)
+        return Everything({name: jnp.asarray(found[name]["value"]) for name in sites.constrained}, jnp.asarray(log_prior), jnp.asarray(log_likelihood))
 
     def predictive(key: Any, draws: dict[str, Array]) -> dict[str, Array]:
-        return Predictive(_Forget(model), {name: draws[name] for name in latent})(key, *args, **kwargs)
+        return Predictive(_Forget(model), {name: draws[name] for name in sites.shapes})(key, *args, **kwargs)
 
     return Target(
-        constrain=constrain,
-        size=size,
+        constrain=lambda u: everything(u).constrained,
+        size=sum(math.prod(shape) for shape in sites.shapes.values()),
         log_density=log_density,
-        log_prior=lambda u: log_density(u) - log_likelihood(u),
-        log_likelihood=log_likelihood,
-        coordinates=coordinates,
-        proper=not any(type(_base(site["fn"])).__name__ == "ImproperUniform" for site in latent.values()),
+        log_prior=lambda u: everything(u).log_prior,
+        log_likelihood=lambda u: everything(u).log_likelihood,
+        everything=everything,
+        coordinates=tuple(label for name, shape in sites.shapes.items() for label in _labels(name, shape)),
+        proper=sites.proper,
         predictive=predictive,
     )
+
+
+@dataclass(frozen=True)
+class _Sites:
+    """What is read of a model: the latent sites with their unconstrained shapes, the observed ones, those whose values are the parameters (latent and
+    deterministic, in the model's order), and whether all priors are proper."""
+
+    shapes: dict[str, tuple[int, ...]]
+    observed: tuple[str, ...]
+    constrained: tuple[str, ...]
+    proper: bool
+
+
+def _read(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> _Sites:
+    # Improper sites cannot be drawn, so values are made up as numpyro makes its starts. Nothing is computed: a model is hundreds of small programs.
+    started = handlers.substitute(handlers.seed(model, jr.key(0)), substitute_fn=init_to_uniform)
+    found = []
+
+    def abstract() -> dict[str, Array]:
+        trace = handlers.trace(started).get_trace(*args, **kwargs)
+        latent = _latent(trace)
+        data = {name: site["value"] for name, site in trace.items() if site["type"] == "sample" and site["is_observed"]}
+        derived = {name: value for name, value in data.items() if isinstance(value, Tracer)}
+        _refuse_data({name: value for name, value in data.items() if name not in derived and not _is_factor(trace[name])})
+        found.append(
+            _Sites(
+                shapes={name: _unconstrained_shape(name, site) for name, site in latent.items()},
+                observed=tuple(data),
+                constrained=tuple(name for name, site in trace.items() if name in latent or site["type"] == "deterministic"),
+                proper=not any(type(_base(site["fn"])).__name__ == "ImproperUniform" for site in latent.values()),
+            )
+        )
+        return {name: value for name, value in derived.items() if not _is_factor(trace[name])}
+
+    if jax.eval_shape(abstract):
+        _refuse_data(jax.jit(abstract)())
+    return found[0]
+
+
+def _unconstrained_shape(name: str, site: dict[str, Any]) -> tuple[int, ...]:
+    try:
+        return tuple(biject_to(site["fn"].support).inverse_shape(np.shape(site["value"])))
+    except NotImplementedError as error:
+        raise ValueError(f"site {name!r}: numpyro has no bijector to {site['fn'].support}. Write it as a transform of a real site.") from error
+
+
+def _refuse_data(data: dict[str, Any]) -> None:
+    for name, values in data.items():
+        value = np.asarray(values)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            where = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
+            raise ValueError(f"the data of site {name!r} are not finite at {where}: take such rows out, or model what is missing.")
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[str]:
@@ -115,10 +162,4 @@ def _latent(trace: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"site {name!r} is discrete ({type(_base(site['fn'])).__name__}): no family here has such codes. Sum it out, as a mixture does.")
     if not latent:
         raise ValueError("the model has no latent site: everything is observed, and there is nothing to infer.")
-    for name, site in trace.items():
-        if site["type"] == "sample" and site["is_observed"] and not _is_factor(site):
-            value = np.asarray(site["value"])
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
-                where = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
-                raise ValueError(f"the data of site {name!r} are not finite at {where}: take such rows out, or model what is missing.")
     return latent

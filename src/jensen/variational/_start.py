@@ -4,17 +4,15 @@ A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by
 location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._types import Array, Key
+from jensen._types import Key
 from jensen.variational._climb import climb
+from jensen.variational._density import Density
 from jensen.variational._fixed_draws import fit_fixed_draws
 from jensen.variational.families import Start
 from jensen.variational.families.mean_field import MeanField
@@ -27,72 +25,69 @@ ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
 ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
-ValueAndGradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-
 
 class Begun(NamedTuple):
-    """A start, how it came about, and the evaluations of the log-density that it took."""
+    """A start, and how it came about."""
 
     start: Start
     kind: str
-    evaluations: int
 
 
-def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
+def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     """The start for a target; `at` [D] takes the place of the random draw.
 
     Raises:
         ValueError: a start of the wrong length, a log-density that is not finite there (the coordinates that could mend it are named), a gradient that is not
             (its coordinates), or a direction along which the density is constant (the coordinates it moves).
     """
-    value_and_gradient = _value_and_gradient(target)
-    u, tried = first_place(target, value_and_gradient, key, at)
-    check_gradient(target, value_and_gradient(u)[1])
-    up = climb(value_and_gradient, u, max_evaluations=20 * target.size + 500)
-    evaluations = tried + up.evaluations
+    target = density.target
+    u = first_place(density, key, at)
+    check_gradient(target, density.at(u)[1])
+    place = climb(density.at, u, max_evaluations=20 * target.size + 500).place
     if target.size > MOST_FOR_CURVATURE:
-        return Begun(Start(jnp.asarray(up.place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)", evaluations)
-    place, precision, more = _newton(target, up.place)
-    refuse_flat_directions(target, place, precision)
+        return Begun(Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)")
+    place, precision = _newton(density, place)
+    refuse_flat_directions(density, place, precision)
     values, vectors = np.linalg.eigh(precision)
-    gradient = np.asarray(value_and_gradient(place)[1])
+    gradient = density.at(place)[1]
     if values.min() > 1e-12 * values.max() and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01:
         covariance = (vectors / values) @ vectors.T
-        return Begun(Start(jnp.asarray(place), jnp.asarray(np.linalg.cholesky((covariance + covariance.T) / 2))), "Laplace", evaluations + more)
+        scale_tril = np.linalg.cholesky((covariance + covariance.T) / 2)
+        return Begun(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
     rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
-    found = fit_fixed_draws(target, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS)
+    found = fit_fixed_draws(density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS)
     assert isinstance(found.family, MeanField)
     loc, scale = found.family.parameters()
-    return Begun(Start(loc, jnp.diag(scale)), "rough mean-field", evaluations + more + found.evaluations * ROUGH_DRAWS)
+    return Begun(Start(loc, jnp.diag(scale)), "rough mean-field")
 
 
-def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, at: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """A place where the log-density is finite, and how many were tried."""
+def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray:
+    """A place where the log-density is finite."""
+    target = density.target
     if at is not None:
         u = np.asarray(at, np.float64)
         if u.shape != (target.size,):
             raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
-        value = float(value_and_gradient(u)[0])
+        value = density.at(u)[0]
         if not np.isfinite(value):
-            raise ValueError(_refusal(target, u, value, "the start"))
-        return u, 1
-    u, value = np.zeros(target.size), np.nan
-    for attempt in range(TRIES):
-        u = np.asarray(jr.uniform(jr.fold_in(key, attempt), (target.size,), float, -2, 2))
-        value = float(value_and_gradient(u)[0])
+            raise ValueError(_refusal(density, u, value, "the start"))
+        return u
+    u, value, random = np.zeros(target.size), np.nan, np.random.default_rng(np.asarray(jr.key_data(key)).ravel())
+    for _ in range(TRIES):
+        u = random.uniform(-2, 2, target.size)
+        value = density.at(u)[0]
         if np.isfinite(value):
-            return u, attempt + 1
-    raise ValueError(_refusal(target, u, value, f"all of {TRIES} random starts; the last"))
+            return u
+    raise ValueError(_refusal(density, u, value, f"all of {TRIES} random starts; the last"))
 
 
-def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
+def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
     """Which single coordinate would mend it, if any."""
-    many = eqx.filter_jit(jax.vmap(target.log_density))
     guilty = []
-    for i, name in enumerate(target.coordinates):
+    for i, name in enumerate(density.target.coordinates):
         moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
         moved[:, i] = ELSEWHERE
-        if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
+        if np.isfinite(density(moved)[0]).any():
             guilty.append(f"{name} = {u[i]:.4g}")
     of = (
         f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
@@ -111,54 +106,32 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
         )
 
 
-@eqx.filter_jit
-def _compiled(target: Target, u: Array) -> tuple[Array, Array]:
-    return jax.value_and_grad(target.log_density)(u)
-
-
-def _value_and_gradient(target: Target) -> ValueAndGradient:
-    def at(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, gradient = _compiled(target, jnp.asarray(u))
-        return np.asarray(value), np.asarray(gradient)
-
-    return at
-
-
-@eqx.filter_jit
-def _curvature(target: Target, u: Array) -> tuple[Array, Array, Array]:
-    """(log-density, gradient, minus its second derivatives)."""
-    slope = jax.grad(target.log_density)
-    second = jax.lax.map(lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=min(128, len(u)))
-    return target.log_density(u), slope(u), -second
-
-
-def _newton(target: Target, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """(place, minus the second derivatives there, evaluations), after Newton steps that rise."""
+def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(place, minus the second derivatives there), after Newton steps that rise."""
 
     def at(u):
-        value, gradient, precision = (np.asarray(a) for a in _curvature(target, jnp.asarray(u)))
-        return float(value), gradient, (precision + precision.T) / 2
+        return *density.at(u), density.curvature(u)
 
     value, gradient, precision = at(u)
-    for count in range(1, NEWTON + 1):
+    for _ in range(NEWTON):
         values = np.linalg.eigvalsh(precision) if np.isfinite(precision).all() else np.array([-1.0])
         if values.min() <= 1e-14 * abs(values).max():
-            return u, precision, count
+            return u, precision
         step = np.linalg.solve(precision, gradient)
         left = 0.5 * gradient @ step
         if left < 1e-25 * max(1.0, abs(value)):
-            return u, precision, count
+            return u, precision
         new = at(u + step)
         if left < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
             u, (value, gradient, precision) = u + step, new
             continue
         if not (np.isfinite(new[0]) and new[0] > value and np.isfinite(new[2]).all()):
-            return u, precision, count
+            return u, precision
         u, (value, gradient, precision) = u + step, new
-    return u, precision, NEWTON
+    return u, precision
 
 
-def refuse_flat_directions(target: Target, place: np.ndarray, precision: np.ndarray) -> None:
+def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.ndarray) -> None:
     """Refuses a target that does not depend on some direction at all: its covariance is singular, and no q has a finite bound.
 
     Raises:
@@ -170,14 +143,13 @@ def refuse_flat_directions(target: Target, place: np.ndarray, precision: np.ndar
     suspects = np.flatnonzero(np.abs(values) < 1e-6 * max(np.abs(values).max(), 1e-6))
     if not len(suspects):
         return
-    many = eqx.filter_jit(jax.vmap(target.log_density))
-    here = float(target.log_density(jnp.asarray(place)))
+    here = density.at(place)[0]
     steps = np.array([1.0, -1.0, 1e3, -1e3, 1e6, -1e6])
     for i in suspects:
-        along = np.asarray(many(jnp.asarray(place + steps[:, None] * vectors[:, i])))
+        along = density(place + steps[:, None] * vectors[:, i])[0]
         if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
             loads = np.abs(vectors[:, i])
-            moved = [target.coordinates[j] for j in np.argsort(-loads) if loads[j] > 0.1 * loads.max()]
+            moved = [density.target.coordinates[j] for j in np.argsort(-loads) if loads[j] > 0.1 * loads.max()]
             raise ValueError(
                 f"the log-density is constant along a direction that moves {', '.join(moved[:5])}: the posterior has no covariance there (singular), and no "
                 "family a finite bound. Give these parameters a prior, or take one of them out."

@@ -11,6 +11,7 @@ import numpy as np
 
 from jensen._types import Key
 from jensen.bounds import AbstractBound, bounds
+from jensen.variational._density import Density
 from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
 from jensen.variational._linear_response import linear_response
 from jensen.variational._measure import Drawn
@@ -78,10 +79,11 @@ def fit_variational(
     by = _method(method, ascended, target, batch, gradient, num_samples)
     with jax.enable_x64(True):
         key_start, key_fit, key_draws = jr.split(key, 3)
+        density = Density(target)
         if isinstance(start, Start):
-            setting_out, kind, spent = Start(*(jnp.asarray(a, float) for a in start)), "given", 0
+            setting_out, kind = Start(*(jnp.asarray(a, float) for a in start)), "given"
         else:
-            setting_out, kind, spent = begin(target, key_start, at=start)
+            setting_out, kind = begin(density, key_start, at=start)
         first = families.build(name, options, {"start": setting_out})
         settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
         if by == "stochastic":
@@ -91,26 +93,26 @@ def fit_variational(
             settings |= {"bound": type(ascended).__name__, "gradient": how.estimator.name, "num_samples": how.num_samples, "batch": batch}
             found = fit_stochastic(target, first, key_fit, how)
             drawn = Drawn(target, found.family, key_draws, num_draws)
-            return drawn.summary(Outcome(found.converged, found.message), None, spent + found.evaluations, began, settings)
-        return _by_fixed_draws(target, first, key_fit, key_draws, num_draws, fixed_draws, max_evaluations, spent, began, settings)
+            return drawn.summary(Outcome(found.converged, found.message), None, density.evaluations + found.evaluations, began, settings)
+        return _by_fixed_draws(density, first, key_fit, key_draws, num_draws, fixed_draws, max_evaluations, began, settings)
 
 
 def _by_fixed_draws(
-    target: Target,
+    density: Density,
     member: AbstractFamily,
     key_fit: Key,
     key_draws: Key,
     num_draws: int,
     fixed_draws: int | None,
     max_evaluations: int,
-    evaluations: int,
     began: float,
     settings: dict[str, Any],
 ) -> VariationalFit:
+    target = density.target
     count, climbed = fixed_draws or how_many_draws(member, target.size), 0
     while True:
-        found = fit_fixed_draws(target, member, key_fit, num_draws=count, max_evaluations=max_evaluations)
-        climbed, evaluations, member = climbed + found.evaluations, evaluations + found.evaluations * count, found.family
+        found = fit_fixed_draws(density, member, key_fit, num_draws=count, max_evaluations=max_evaluations)
+        climbed, member = climbed + found.evaluations, found.family
         drawn = Drawn(target, member, key_draws, num_draws)
         fresh = drawn.clipped_elbo
         excess = found.value - fresh.value
@@ -122,8 +124,8 @@ def _by_fixed_draws(
     if over_fitted:
         outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
     mean_field = isinstance(member, MeanField) and outcome.converged
-    covariance = linear_response(target, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
-    return drawn.summary(outcome, covariance, evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
+    covariance = linear_response(density, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
+    return drawn.summary(outcome, covariance, density.evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
 
 
 def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

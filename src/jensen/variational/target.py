@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,6 +16,14 @@ Density = Callable[[Array], Array]
 Likelihood = Callable[[Array, Any], Array]
 
 
+class Everything(NamedTuple):
+    """What is to be known of one u: the constrained parameters, log p(u) and log p(x|u) in nats; where these are not apart, the first is 0."""
+
+    constrained: dict[str, Array]
+    log_prior: Array
+    log_likelihood: Array
+
+
 class Target(eqx.Module):
     """A log-density of an unconstrained vector u [D], nats, log-Jacobian included, and u -> the constrained parameters.
 
@@ -25,6 +33,7 @@ class Target(eqx.Module):
         log_density: log p(x, u), where prior and likelihood are not apart.
         log_prior, log_likelihood: their logs where they are; they sum to log_density, and 'reconstruction - KL' is to be had too. The Jacobian belongs to the
             prior, which is then a density of u.
+        everything: u -> `Everything`, where one run of the model gives more than one of these functions; they must agree.
         log_likelihood_of: (u, rows of `data`) -> [B], the log-likelihood of each row, in the place of log_likelihood; it allows minibatches.
         data: a pytree of arrays with one leading axis [N].
         coordinates: a label for each entry of u; `u[0]` ... when absent.
@@ -47,6 +56,7 @@ class Target(eqx.Module):
     _prior: Density | None = eqx.field(static=True)
     _likelihood: Density | None = eqx.field(static=True)
     _likelihood_of: Likelihood | None = eqx.field(static=True)
+    _everything: Callable[[Array], Everything] | None = eqx.field(static=True)
     data: Any = constant()
 
     def __init__(
@@ -58,6 +68,7 @@ class Target(eqx.Module):
         log_prior: Density | None = None,
         log_likelihood: Density | None = None,
         log_likelihood_of: Likelihood | None = None,
+        everything: Callable[[Array], Everything] | None = None,
         data: Any = None,
         coordinates: tuple[str, ...] | None = None,
         proper: bool = True,
@@ -78,6 +89,7 @@ class Target(eqx.Module):
             self.names = labels(jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))))
         self.coordinates = coordinates or tuple(f"u[{i}]" for i in range(size))
         self._density, self._prior, self._likelihood, self._likelihood_of = log_density, log_prior, log_likelihood, log_likelihood_of
+        self._everything = everything
         self.data = None if data is None else jax.tree.map(np.asarray, data)
 
     def log_density(self, u: Float[Array, " dim"]) -> Float[Array, ""]:
@@ -98,6 +110,14 @@ class Target(eqx.Module):
             return jnp.sum(self._likelihood_of(u, jax.tree.map(jnp.asarray, self.data)))
         each = self._likelihood_of(u, jax.tree.map(lambda a: jnp.asarray(a)[rows], self.data))
         return self.num_data / rows.shape[0] * jnp.sum(each)
+
+    def everything(self, u: Float[Array, " dim"]) -> Everything:
+        """The constrained parameters, log p(u) and log p(x|u), of all the data."""
+        if self._everything is not None:
+            return self._everything(u)
+        if not self.separate:
+            return Everything(self.constrain(u), jnp.zeros((), u.dtype), self.log_density(u))
+        return Everything(self.constrain(u), self.log_prior(u), self.log_likelihood(u))
 
     @property
     def separate(self) -> bool:

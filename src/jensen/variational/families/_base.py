@@ -21,8 +21,8 @@ class Start(NamedTuple):
 
     def conditional_scale(self) -> Float[Array, " dim"]:
         """1 / sqrt of the precision's diagonal: the best mean-field scales for this normal (Bishop 2006, section 10.1.2)."""
-        inverse = jnp.linalg.inv(self.scale_tril)
-        return 1 / jnp.sqrt(jnp.sum(jnp.square(inverse), axis=0))
+        inverse = np.linalg.inv(np.asarray(self.scale_tril))
+        return jnp.asarray(1 / np.sqrt(np.sum(np.square(inverse), axis=0)))
 
 
 class Spread(NamedTuple):
