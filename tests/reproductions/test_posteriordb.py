@@ -77,14 +77,14 @@ class Normal(AbstractPosterior):
 def test_numpyros_side_finds_an_exact_posterior_and_counts_what_it_did(guide):
     found = fit_svi(Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000)
     assert found.converged and found.trusted and "no longer rises" in found.outcome
-    assert found.evaluations == 1000 * len(found.trace) >= 1000 * 2 * BACK
+    assert 30 == len(found.trace) > found.evaluations / 1000 >= 2 * BACK  # what came after the end is for the clock alone
     # q is nearly the posterior: every log weight is nearly log Z = -3.
     assert abs(found.elbo + 3) < 0.02 and found.elbo < -3 + 4 * found.elbo_error + 1e-9
     assert abs(found.evidence + 3) < 4 * found.evidence_error + 1e-3
     z = found.draws["z"]
     assert np.all(np.abs(z.mean(axis=0) - [1, -2]) < 4 * np.array([1, 2]) / math.sqrt(4000) + 0.1)
     np.testing.assert_allclose(z.std(axis=0), [1, 2], rtol=0.1)
-    assert all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:])) and found.trace[-1][0] <= found.seconds
+    assert all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:])) and found.trace[found.evaluations // 1000 - 1][0] == found.seconds
 
 
 def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
@@ -159,6 +159,7 @@ def stand_in(monkeypatch):
             draws=draws,
             evaluations=123,
             seconds=0.1,
+            seconds_fitting=0.05,
             outcome=outcome,
             trusted=True,
             verdicts=("nothing stands out",),
@@ -203,14 +204,25 @@ def test_verdicts_and_speed_are_read_from_the_rows():
     ]
     trace = [[1.0, -20.0, 0.1], [2.0, -10.05, 0.1], [3.0, -10.0, 0.1]]
     base = {"status": "done", "evidence": None, "trusted": True}
-    ours = {**base, "posterior": "a", "method": "full_rank", "elbo": -10.0, "seconds": 0.5, "verdict": "passes"}
-    theirs = {**base, "posterior": "a", "method": "AutoMultivariateNormal", "elbo": -10.0, "seconds": 3.5, "trace": trace, "verdict": "warned"}
+    ours = {**base, "posterior": "a", "method": "full_rank", "elbo": -10.0, "seconds": 0.8, "seconds_fitting": 0.5, "verdict": "passes"}
+    theirs = {**base, "posterior": "a", "method": "AutoMultivariateNormal", "elbo": -10.0, "seconds": 2.0, "trace": trace, "verdict": "warned"}
     assert seconds_to(-10.0, theirs) == 2.0 and seconds_to(-9.0, theirs) is None
-    assert compare_speed([ours, theirs]) == [{"posterior": "a", "family": "full_rank", "ours": 0.5, "theirs": 2.0, "ratio": 4.0}]
+    assert compare_speed([ours, theirs]) == [
+        {
+            "posterior": "a",
+            "family": "full_rank",
+            "ours": 0.5,
+            "ours_measured": 0.8,
+            "theirs": 2.0,
+            "theirs_at_least": 2.0,
+            "ratio": 4.0,
+            "ratio_measured": 2.5,
+        }
+    ]
     never = compare_speed([ours | {"elbo": -5.0}, theirs])[0]
-    assert never["theirs"] is None and never["ratio"] == 7.0
+    assert never["theirs"] is None and never["ratio"] == 6.0
     said = "\n".join(notes([ours, theirs], "settings"))
-    assert "AutoMultivariateNormal takes 4.0 times our time to our ELBO" in said and "0 never reach it" in said
+    assert "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in said and "2.5 times with all that" in said and "0 never reach it" in said
     assert compare_speed([ours, theirs | {"status": "failed"}]) == []
 
 

@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 # XLA's newer emitters of fused loops take two thirds of the compilation of a small program, and LLVM's higher levels five sixths of that of random bits; what
@@ -15,14 +14,14 @@ R = TypeVar("R")
 CHEAPER = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
 
 
-def quick_jit(function: Callable[P, R]) -> Callable[P, R]:
-    """`eqx.filter_jit`, on CPUs with what makes compilation cheap where this XLA knows it.
+def quick_jit(function: Callable[..., R]) -> Callable[..., R]:
+    """`eqx.filter_jit`, on CPUs with what makes compilation cheap where this XLA knows it. It takes arrays of NumPy as they are.
 
     quick_jit(lambda x: x + 1)(jnp.zeros(2))
     """
 
     @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: Any, **kwargs: Any) -> R:
         return _compiled(function)(*args, **kwargs)
 
     return call

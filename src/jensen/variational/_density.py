@@ -53,7 +53,7 @@ class Density:
             some = points[start : start + BLOCK]
             # A pad is a point like the last: elsewhere the density may not be finite.
             padded = np.concatenate([some, np.broadcast_to(some[-1:], (BLOCK - len(some), some.shape[1]))])
-            found = _block(self.target, jnp.asarray(padded), jnp.asarray(len(some)))
+            found = _block(self.target, padded, np.asarray(len(some)))
             values[start : start + BLOCK], slopes[start : start + BLOCK] = (np.asarray(a)[: len(some)] for a in found)
         return values, slopes
 
@@ -73,7 +73,7 @@ class Density:
             if np.isfinite(found).all() and np.linalg.eigvalsh(scale[:, None] * found * scale).min() > FAINT:
                 return found
         self.evaluations += len(u)
-        exact = np.asarray(_exact_curvature(self.target, jnp.asarray(u)))
+        exact = np.asarray(_exact_curvature(self.target, u))
         return (exact + exact.T) / 2
 
     def _differences(self, u: np.ndarray, step: np.ndarray, multiples: tuple[float, ...]) -> np.ndarray:

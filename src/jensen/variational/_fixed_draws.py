@@ -60,17 +60,17 @@ class Objective:
         self.density = density
         # F is the mean over equal blocks of draws of what it is of each, so that more draws need no other program.
         blocks = len(noise) // BLOCK if len(noise) % BLOCK == 0 else 1
-        self._blocks = [jnp.asarray(block) for block in np.split(np.asarray(noise), blocks)]
+        self._blocks = np.split(np.asarray(noise), blocks)
         parts = partition(family)
         self._template, self._rest = parts.parameters, (parts.constants, parts.static)
         self.place = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parts.parameters)])
 
     def at(self, place: np.ndarray) -> tuple[float, np.ndarray]:
         """(F in nats, its gradient [P])."""
-        flat, total, gradient = jnp.asarray(place), 0.0, np.zeros_like(place)
+        total, gradient = 0.0, np.zeros_like(place)
         for noise in self._blocks:
-            values, slopes = self.density(np.asarray(_points(flat, self._template, self._rest, noise)))
-            found = _pulled_back(flat, self._template, self._rest, noise, jnp.asarray(values), jnp.asarray(slopes))
+            values, slopes = self.density(np.asarray(_points(place, self._template, self._rest, noise)))
+            found = _pulled_back(place, self._template, self._rest, noise, values, slopes)
             total, gradient = total + float(found[0]), gradient + np.asarray(found[1])
         return total / len(self._blocks), gradient / len(self._blocks)
 

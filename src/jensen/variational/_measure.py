@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jensen._types import Array, Key
@@ -25,8 +24,9 @@ class Drawn:
     """A family's fresh draws with their log-weights, and all that is made from them."""
 
     def __init__(self, target: Target, family: AbstractFamily, key: Key, num_draws: int):
+        self.began = time.monotonic()
         self.target, self.family, self.model = target, family, as_model(target, family)
-        u, draws, weights = weighted_draws(self.model, jnp.asarray(datum(target)[0]), key, num_draws)
+        u, draws, weights = weighted_draws(self.model, datum(target)[0], key, num_draws)
         self.u, self.draws = np.asarray(u), {name: np.asarray(value) for name, value in draws.items()}
         self.log_likelihood, self.log_prior, self.log_q = (np.asarray(leaf) for leaf in (weights.log_likelihood, weights.log_prior, weights.log_posterior))
         # Where the density is not a number the posterior is not: q put draws where the model cannot go.
@@ -45,7 +45,7 @@ class Drawn:
         return _average(np.maximum(self.log_w, middle - DEPTH * max(high - low, 1.0)))
 
     def summary(self, outcome: Outcome, covariance: np.ndarray | None, evaluations: int, began: float, settings: dict[str, Any]) -> VariationalFit:
-        """The record of the fit."""
+        """The record of a fit that began at time.monotonic() == `began`."""
         log_w = self.log_w[None]
         evidence = evidence_of_log_weights(log_w)
         k = float(evidence.pareto_k[0])
@@ -60,7 +60,7 @@ class Drawn:
             kl=_average(self.log_q - self.log_prior) if separate else None,
             evidence=evidence if proper else None,
             smoothed=_smoothed(log_w) if proper else None,
-            cubo=float(_cubo(jnp.asarray(log_w[0]))) if proper else None,
+            cubo=float(_cubo(log_w[0])) if proper else None,
             pareto_k=k,
             draws=self.draws,
             unconstrained=self.u,
@@ -73,6 +73,7 @@ class Drawn:
             verdicts=(),
             evaluations=evaluations,
             seconds=0.0,
+            seconds_fitting=self.began - began,
             settings=settings,
             model=self.model,
         )

@@ -55,7 +55,8 @@ class VariationalFit:
         trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
             and 5%.
         verdicts: what to think of it, in words, the gravest first.
-        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included.
+        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included;
+        seconds_fitting: those until q was found, the rest having gone into measuring it.
         settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided.
     """
 
@@ -79,6 +80,7 @@ class VariationalFit:
     verdicts: tuple[str, ...]
     evaluations: int
     seconds: float
+    seconds_fitting: float
     settings: dict[str, Any]
     model: Model = field(repr=False)
 

@@ -16,11 +16,12 @@ class Fitted:
         evidence, evidence_error: log p(y) by importance sampling from the fit; None where it is undefined.
         pareto_k: k-hat of the log-weights of these draws.
         evaluations: how often the gradient of the log density was computed, a draw of q counted as one.
-        seconds: wall time, compilation included.
+        seconds: wall time, compilation included; of ours all that is measured on fresh draws, too.
+        seconds_fitting: of which until q was found.
         outcome: how it ended, a sentence.
         converged: whether it ended by its own stopping rule.
         trusted: whether whoever made it trusts it.
-        trace: (seconds, mean ELBO of a window of steps, its standard error), where there are steps.
+        trace: (seconds, mean ELBO of a window of steps, its standard error), where there are steps; also of those made after it had ended.
         warnings: what it says against itself.
         weights: [S], importance weights of the draws that sum to 1, where it has them.
     """
@@ -33,6 +34,7 @@ class Fitted:
     pareto_k: float
     evaluations: int
     seconds: float
+    seconds_fitting: float
     outcome: str
     converged: bool
     trusted: bool
