@@ -114,3 +114,12 @@ def test_a_good_k_hat_is_no_word_for_the_moments_of_q():
     np.testing.assert_allclose(fit.sd(weighted=True)["u"], 1, atol=0.05)  # the weights' variance is infinite here: no standard error to go by
     exact = jensen.fit_variational(worlds.correlated(0.6), "full_rank", key=jr.key(0), num_draws=2000)
     assert exact.trusted and not any(v.startswith("Biased") for v in exact.verdicts)
+
+
+def test_more_is_drawn_where_k_hat_is_in_doubt_and_the_first_draws_stay_what_they_were():
+    heavy = t_target(2.0, size=2)
+    few, many = (jensen.fit_variational(heavy, "full_rank", key=KEY, num_draws=n) for n in (10_000, None))
+    assert few.pareto_k > 0.5 and (len(few.log_p), len(many.log_p)) == (10_000, 100_000)
+    np.testing.assert_array_equal(many.log_q[:10_000], few.log_q)
+    assert len(np.unique(many.unconstrained[:, 0])) == 100_000
+    assert len(jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY).log_p) == 10_000

@@ -19,7 +19,7 @@ class PosteriorDB(AbstractReproduction):
         only: posteriors, 'blr' or in full 'sblrc-blr'; all by default.
         families: ours.
         guides: NumPyro's.
-        num_samples: fresh draws of each fit.
+        num_samples: fresh draws of each fit; by default as many as `jensen.fit_variational` takes by itself, and 10,000 of NumPyro's.
         learning_rate, max_steps: of NumPyro's Adam.
 
     Raises:
@@ -39,11 +39,11 @@ class PosteriorDB(AbstractReproduction):
         only: tuple[str, ...] = (),
         families: tuple[Literal["mean_field", "full_rank"], ...] = ("mean_field", "full_rank"),
         guides: tuple[Literal["AutoNormal", "AutoMultivariateNormal"], ...] = ("AutoNormal", "AutoMultivariateNormal"),
-        num_samples: int = 10_000,
+        num_samples: int | None = None,
         learning_rate: float = 0.01,
         max_steps: int = 50_000,
     ):
-        if num_samples < 100:
+        if num_samples is not None and num_samples < 100:
             raise ValueError(f"num_samples must be at least 100, or k-hat means nothing; got {num_samples}.")
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {learning_rate}.")
@@ -103,14 +103,14 @@ class PosteriorDB(AbstractReproduction):
         except (ValueError, OSError, ArithmeticError, RuntimeError) as error:  # the other rows go on
             return row | {"status": "failed", "message": str(error) or type(error).__name__}
 
-    def _fit(self, posterior: Any, method: str, *, seed: int, num_samples: int, max_steps: int) -> Any:
+    def _fit(self, posterior: Any, method: str, *, seed: int, num_samples: int | None, max_steps: int) -> Any:
         from jensen.reproductions._posteriors._ours import fit_ours
         from jensen.reproductions._posteriors._svi import fit_svi
 
         if method in OURS:
             return fit_ours(posterior, method, seed=seed, num_samples=num_samples)
         guide: Any = method
-        return fit_svi(posterior, guide, seed=seed, num_samples=num_samples, learning_rate=self.learning_rate, max_steps=max_steps)
+        return fit_svi(posterior, guide, seed=seed, num_samples=num_samples or 10_000, learning_rate=self.learning_rate, max_steps=max_steps)
 
     def _warm_up(self) -> None:
         """What a process compiles once, whoever comes first, is on nobody's clock."""
@@ -118,7 +118,7 @@ class PosteriorDB(AbstractReproduction):
 
         tiny = WellsDistance({"dist": [0.0, 1.0, 2.0, 3.0], "switched": [0, 1, 0, 1]})
         for method in self.methods:
-            self._fit(tiny, method, seed=0, num_samples=100, max_steps=1)
+            self._fit(tiny, method, seed=0, num_samples=self.num_samples, max_steps=1)
 
     def _settings(self, method: str) -> dict[str, Any]:
         """What a kept row depends on."""
@@ -146,7 +146,8 @@ class PosteriorDB(AbstractReproduction):
                 write_atomically(self.out / name, content)
                 files.insert(0, str(self.out / name))
         settings = (
-            f"{self.num_samples:,} fresh draws of each fit, seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most "
+            f"{f'{self.num_samples:,}' if self.num_samples else '10,000 or, where k-hat of these is above .5, 100,000'} fresh draws of each fit (10,000 of "
+            f"NumPyro's), seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most "
             f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two "
             "standard errors. Both in float64, after a warm-up."
         )

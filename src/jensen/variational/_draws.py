@@ -17,13 +17,14 @@ BLOCK = 1000
 
 
 @quick_jit
-def weighted_draws(model: Model, x: Array, key: Key, num_draws: int) -> tuple[Array, dict[str, Any], LogWeights]:
-    """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of draws of q; the same draws as `datum_log_weights` with this key."""
+def weighted_draws(model: Model, x: Array, key: Key, num_draws: int, first: Array) -> tuple[Array, dict[str, Any], LogWeights]:
+    """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of the draws of q from number `first` on; the same draws as
+    `datum_log_weights` makes with this key."""
     assert isinstance(model.decoder, TargetLikelihood)
     target, posterior = model.decoder.target, model.encoder(x)
 
     def one(sample: Array):
-        u = posterior.sample(jr.fold_in(key, sample))
+        u = posterior.sample(jr.fold_in(key, first + sample))
         here = target.everything(u)
         return u, here.constrained, LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u))
 

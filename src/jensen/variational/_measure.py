@@ -1,8 +1,10 @@
 """A fit is measured on fresh draws: everything that it reports is made here, from their log-weights."""
 
+import math
 import time
 from typing import Any
 
+import jax
 import numpy as np
 
 from jensen._types import Array, Key
@@ -12,26 +14,44 @@ from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._compilation import quick_jit
 from jensen.variational._draws import weighted_draws
 from jensen.variational._problem import as_model, datum
-from jensen.variational._verdicts import Seen, biased, verdicts
+from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, verdicts
 from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
 
+DRAWS, MORE = 10_000, 10  # fresh draws, and how many times as many where k-hat of these is above NO_VARIANCE
+MOST_NUMBERS = 20_000_000  # that the draws may hold for there to be more of them
 DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
 
 class Drawn:
-    """A family's fresh draws with their log-weights, and all that is made from them."""
+    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be."""
 
-    def __init__(self, target: Target, family: AbstractFamily, key: Key, num_draws: int):
+    def __init__(self, target: Target, family: AbstractFamily, key: Key, num_draws: int | None):
         self.began = time.monotonic()
         self.target, self.family, self.model = target, family, as_model(target, family)
-        u, draws, weights = weighted_draws(self.model, datum(target)[0], key, num_draws)
-        self.u, self.draws = np.asarray(u), {name: np.asarray(value) for name, value in draws.items()}
-        self.log_likelihood, self.log_prior, self.log_q = (np.asarray(leaf) for leaf in (weights.log_likelihood, weights.log_prior, weights.log_posterior))
+        self.key, self.may_grow, self.size = key, num_draws is None, num_draws or DRAWS
+        self._take([self._drawn(0)])
+
+    def _drawn(self, first: int) -> Any:
+        return jax.tree.map(np.asarray, weighted_draws(self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)))
+
+    def _take(self, parts: list[Any]) -> None:
+        u, draws, weights = parts[0] if len(parts) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        self.u, self.draws = u, draws
+        self.log_likelihood, self.log_prior, self.log_q = weights.log_likelihood, weights.log_prior, weights.log_posterior
         # Where the density is not a number the posterior is not: q put draws where the model cannot go.
         self.log_likelihood = np.where(np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood)
         self.log_w = np.nan_to_num(self.log_likelihood + self.log_prior - self.log_q, nan=-np.inf, neginf=-np.inf, posinf=np.inf)
+
+    def _resolve(self) -> Evidence:
+        """The evidence, from MORE times as many draws where k-hat is in doubt: of ten thousand it may be far too high for weights that are nearly equal."""
+        evidence = evidence_of_log_weights(self.log_w[None])
+        numbers = self.size * (self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values()))
+        if self.may_grow and not evidence.pareto_k[0] <= NO_VARIANCE and MORE * numbers <= MOST_NUMBERS:
+            self._take([self._drawn(i * self.size) for i in range(MORE)])
+            evidence = evidence_of_log_weights(self.log_w[None])
+        return evidence
 
     @property
     def elbo(self) -> Figure:
@@ -46,8 +66,8 @@ class Drawn:
 
     def summary(self, outcome: Outcome, covariance: np.ndarray | None, evaluations: int, began: float, settings: dict[str, Any]) -> VariationalFit:
         """The record of a fit that began at time.monotonic() == `began`."""
+        evidence = self._resolve()
         log_w = self.log_w[None]
-        evidence = evidence_of_log_weights(log_w)
         k = float(evidence.pareto_k[0])
         smoothed = pareto_smoothed(log_w)[0][0]
         importance = np.exp(smoothed - smoothed.max())

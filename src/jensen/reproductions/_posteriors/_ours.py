@@ -10,14 +10,14 @@ from jensen.reproductions._posteriors._base import AbstractPosterior
 from jensen.reproductions._posteriors._fitted import Fitted
 
 
-def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_samples: int = 10_000) -> Fitted:
+def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_samples: int | None = None) -> Fitted:
     """A family of ours fitted to a posterior, everything else as it is by default.
 
     Args:
         posterior: the model and its data.
         family: of jensen.variational.families.
         seed: of start, fixed draws and fresh draws.
-        num_samples: fresh draws.
+        num_samples: fresh draws; by default as many as are enough.
 
     Returns:
         The fit; `seconds` are of the whole call: compilation, fit, and all that it measures on fresh draws; `seconds_fitting` leave the last out.
