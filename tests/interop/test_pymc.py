@@ -19,18 +19,18 @@ if "pymc" not in sys.modules:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ArviZ's news, once a day
         pytest.importorskip("pymc", reason="PyMC is not installed (extra `pymc`)")
-import pymc as pm  # noqa: E402
+import pymc as pm
 
-from jensen.variational import _pymc  # noqa: E402
+from jensen.variational import _pymc
 
 KEY = jr.key(0)
-EPS = 1e-9
+EPS = 1e-8
 
 
 def schools():
-    # Numbers with a point: PyTensor takes the logarithm of a small integer in single precision.
+    # PyTensor keeps 5.0 in single precision, and its logarithm too.
     with pm.Model() as model:
-        mu, tau = pm.Normal("mu", 0.0, 5.0), pm.HalfCauchy("tau", 5.0)
+        mu, tau = pm.Normal("mu", 0.0, np.float64(5)), pm.HalfCauchy("tau", np.float64(5))
         z = pm.Normal("z", 0.0, 1.0, shape=8)
         theta = pm.Deterministic("theta", mu + tau * z)
         pm.Normal("y", theta, worlds.ERRORS, observed=worlds.EFFECTS)
@@ -44,7 +44,7 @@ def eight():
 
 def test_eight_schools_has_the_density_of_the_formula_and_of_numpyros_model(x64, eight):
     theirs = jensen.from_numpyro(worlds.eight_schools)
-    assert eight.names == theirs.names[:2] + tuple(f"theta[{i}]" for i in range(8)) + tuple(f"z[{i}]" for i in range(8)) or set(eight.names) == set(theirs.names)
+    assert set(eight.names) == set(theirs.names)
     assert eight.coordinates == theirs.coordinates and eight.proper
     many = jnp.asarray(np.random.default_rng(0).normal(size=(5, 10)))
     for u in many:
@@ -106,7 +106,7 @@ def test_potentials_data_and_missing_values(x64):
         with pm.Model() as model:
             x = pm.Data("x", np.array([1.0, 2.0, 3.0]))
             slope = pm.Flat("slope")
-            pm.Normal("y", slope * x, 0.5, observed=np.ma.masked_invalid(y))
+            pm.Normal("y", slope * x, np.float64(0.5), observed=np.ma.masked_invalid(y))
             pm.Potential("pull", -((slope - 1.0) ** 2))
     target = jensen.from_pymc(model)
     assert not target.proper and target.coordinates == ("slope", "y_unobserved[0]")
@@ -176,7 +176,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_no_family_can_take_is_refused(name):
     make, message = REFUSED[name]
-    with pm.Model() as model:
+    with warnings.catch_warnings(), pm.Model() as model:
+        warnings.simplefilter("ignore")  # PyMC misses total_size
         make()
     with pytest.raises(ValueError, match=message):
         jensen.from_pymc(model)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from jensen._types import Array
 from jensen.variational.target import Target
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
+TOLERANCE = 1e-6  # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer two compilations need not be
 POINTS, TRIES = 4, 40  # places at which both densities are compared; how many are tried until so many are finite
 
 
@@ -24,8 +26,8 @@ def from_pymc(model: Any) -> Target:
     names. Prior and likelihood are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`, `pm.HalfFlat` and `pm.ICAR` leave
     the evidence out. `pm.Data` are read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
 
-    All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared with what PyMC compiles for itself at several places, and a difference above the square root of
-    the rounding error is refused: a sign, a Jacobian or a transform that went astray ends here.
+    All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared with what PyMC compiles for itself at several places, and a
+    difference above 1e-6, relative or absolute, is refused: a sign, a Jacobian or a transform that went astray ends here.
 
     Raises:
         ValueError: PyMC is not installed (extra `pymc`), another thing than a model, no free variable, discrete ones, single precision, minibatches or other
@@ -47,7 +49,7 @@ def from_pymc(model: Any) -> Target:
         densities = _as_jax(jaxified, inputs, [prior, likelihood], model)
         constrained = _as_jax(jaxified, inputs, values, model)
 
-    def split(u: Array) -> list[Array]:
+    def split(u: Any) -> list[Any]:
         if u.dtype != np.float64:
             raise ValueError(
                 f"a PyMC model's density is in float64; got u in {u.dtype}. Call it within jax.enable_x64(True), as fit_variational does by itself."
@@ -90,7 +92,9 @@ def _pymc() -> tuple[Any, Any]:
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
     """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a hundred devices: both are set back."""
-    precision, flags = jax.config.values["jax_enable_x64"], os.environ.get("XLA_FLAGS")
+    with ThreadPoolExecutor(1) as elsewhere:  # a thread of its own sees the process's precision, not that of a `with` around us
+        precision = elsewhere.submit(lambda: jax.config.jax_enable_x64).result()
+    flags = os.environ.get("XLA_FLAGS")
     try:
         yield
     finally:
@@ -180,14 +184,16 @@ def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: 
 
 
 def _refuse_other(model: Any, what: str, u: np.ndarray, ours: Any, theirs: Any) -> None:
-    tolerance = float(np.sqrt(np.finfo(np.float64).eps))
-    if np.shape(ours) != np.shape(theirs) or not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True):
+    if np.shape(ours) != np.shape(theirs) or not np.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
         where = np.array2string(u, precision=4, threshold=6)
         raise ValueError(
-            f"{what} is {np.array2string(np.asarray(ours), threshold=6)} through JAX and {np.array2string(np.asarray(theirs), threshold=6)} as PyMC compiles it "
-            f"(at u = {where}, {len(model.value_vars)} value variables): the two must agree to {tolerance:.0e}. Write the model as jensen.from_log_joint, and "
-            "report the operation to PyTensor."
+            f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at u = {where}, {len(model.value_vars)} value "
+            f"variables): the two must agree to {TOLERANCE:.0e}. Write the model as jensen.from_log_joint, and report the operation to PyTensor."
         )
+
+
+def _shown(value: Any) -> str:
+    return np.array2string(np.asarray(value), threshold=6)
 
 
 def _predictive(pymc: Any, model: Any) -> Any:

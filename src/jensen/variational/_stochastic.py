@@ -2,9 +2,11 @@
 
 At one rate the iterates end in a stationary law around the optimum. They are there when the split R-hat of the last half of them is small (Dhaka et al. 2020),
 and are averaged until the Monte Carlo error of the average is small; then the rate falls by four, and when the averages at two rates agree what the rate leaves
-as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior. The weights of a
-network are not: they wander along directions in which q does not change. There draws of q on held noise are judged, by their rms distance in standard deviations
-of q, which is no less than the Wasserstein distance; drifts of less than that are none, whatever R-hat says; and the rate falls in time for four of them.
+as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior.
+
+A network's weights are not in such units: they wander along directions in which q does not change. There draws of q on held noise are judged, by their rms
+distance in standard deviations of q, which is no less than the Wasserstein distance of two q; drifts below three tolerances are none, whatever R-hat says; and
+the rate falls in time for four of them.
 """
 
 from typing import Any, NamedTuple
