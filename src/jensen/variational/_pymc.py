@@ -93,7 +93,7 @@ def _pymc() -> tuple[Any, Any]:
 def _unchanged() -> Iterator[None]:
     """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a hundred devices: both are set back."""
     with ThreadPoolExecutor(1) as elsewhere:  # a thread of its own sees the process's precision, not that of a `with` around us
-        precision = elsewhere.submit(lambda: jax.config.jax_enable_x64).result()
+        precision = elsewhere.submit(lambda: jax.config.values["jax_enable_x64"]).result()
     flags = os.environ.get("XLA_FLAGS")
     try:
         yield
