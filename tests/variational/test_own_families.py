@@ -53,7 +53,7 @@ def test_ones_own_numpyro_distribution_finds_a_normal_posterior():
         draws = np.asarray(q.sample(KEY, (20_000,)))
         scale = np.linalg.cholesky(COVARIANCE)
         known = dist.MultivariateNormal(MEAN, scale_tril=scale).log_prob(draws[:100])
-        np.testing.assert_allclose(q.log_prob(draws[:100]), known, atol=0.25)
+        np.testing.assert_allclose(q.log_prob(jnp.asarray(draws[:100])), known, atol=0.25)
     assert (np.abs(draws.mean(0) - MEAN) < 5 * np.sqrt(np.diag(COVARIANCE)) * (1 / 64 + 1 / 141)).all()
 
 
