@@ -88,15 +88,12 @@ def twenty():
 
 @pytest.mark.parametrize("name", ["banana", pytest.param("schools", marks=pytest.mark.slow), pytest.param("twenty", marks=pytest.mark.slow)])
 def test_a_flow_converges_at_the_default_rate(name):
-    """A full-rank normal is .4 nats below the banana's evidence, .22 below that of the schools."""
+    """The evidence is known, so the ELBO says how far q is from the posterior: KL(q || p). A full-rank normal's is .22 nats for the schools."""
     target, options = {"banana": lambda: (banana(), {}), "schools": lambda: (jensen.from_numpyro(worlds.eight_schools), {}), "twenty": twenty}[name]()
     evidence, most = {"banana": (0, 0.06), "schools": (-31.3113474, 0.06), "twenty": (0, 0.03)}[name]
     fit = jensen.fit_variational(target, "flow", key=KEY, method="stochastic", **options)
     assert fit.outcome.converged, fit.outcome.message
     assert evidence - most < fit.elbo.value < evidence + 5 * fit.elbo.standard_error
-    if name == "banana":
-        u = fit.mean()["u"]
-        assert abs(u[0]) < 0.08 and abs(u[1] - 1) < 0.1  # E u1 = E u0^2
 
 
 def test_a_flow_that_was_cut_short_says_so():
