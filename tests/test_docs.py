@@ -1,6 +1,7 @@
 """The documents' examples run, and the commands they name exist."""
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,22 @@ def test_the_example_of_expectation_propagation_runs(capsys):
 def test_the_examples_of_variational_inference_run(capsys):
     scope: dict = {}
     for block in python_blocks("docs/variational.md"):
-        exec(block, scope)
+        if not block.startswith("# needs"):
+            exec(block, scope)
     said = capsys.readouterr().out
     assert "tau" in said and scope["fit"].verdicts[0].startswith(("Doubtful", "Untrusted"))
     assert float(said.splitlines()[-1]) == pytest.approx(-31.3113, abs=0.5)
+
+
+def test_the_example_of_pymc_runs(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ArviZ's news, once a day
+        pytest.importorskip("pymc", reason="PyMC is not installed (extra `pymc`)")
+    first, *others = python_blocks("docs/variational.md")
+    scope: dict = {}
+    exec(first, scope)
+    exec(next(block for block in others if block.startswith("# needs pymc")), scope)
+    assert capsys.readouterr().out.endswith("(10000, 8)\n")
 
 
 def test_documents_link_to_files_that_exist():

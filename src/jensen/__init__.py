@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from jensen.variational import fit_variational as fit_variational
     from jensen.variational import from_log_joint as from_log_joint
     from jensen.variational import from_numpyro as from_numpyro
+    from jensen.variational import from_pymc as from_pymc
     from jensen.variational import from_unconstrained as from_unconstrained
     from jensen.variational.expectation_propagation import fit_expectation_propagation as fit_expectation_propagation
     from jensen.weights import LogWeights as LogWeights
@@ -81,6 +82,7 @@ _PUBLIC = {
     "fit_variational": "jensen.variational",
     "from_log_joint": "jensen.variational",
     "from_numpyro": "jensen.variational",
+    "from_pymc": "jensen.variational",
     "from_unconstrained": "jensen.variational",
     "fit_expectation_propagation": "jensen.variational.expectation_propagation",
     "LogWeights": "jensen.weights",

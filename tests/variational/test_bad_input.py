@@ -1,5 +1,7 @@
 """What is refused, and the words it is refused with."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -143,3 +145,13 @@ def test_what_a_fit_does_not_have_is_refused():
         found.sd(linear_response=True)
     with pytest.raises(ValueError, match=r"nothing can be simulated"), jax.enable_x64(True):
         found.model.decoder(jnp.zeros(3)).sample(KEY)
+
+
+def test_a_library_that_is_absent_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymc", None)
+    monkeypatch.setitem(sys.modules, "flowjax", None)
+    monkeypatch.setitem(sys.modules, "flowjax.distributions", None)
+    with pytest.raises(ValueError, match=r"needs PyMC, which is not installed: pip install 'jensen\[pymc\]'"):
+        jensen.from_pymc(None)
+    with pytest.raises(ValueError, match=r"pip install 'jensen\[flows\]'"):
+        jensen.variational.families.from_flowjax(None)

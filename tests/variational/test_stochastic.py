@@ -71,3 +71,31 @@ def test_the_diagnostics_of_iterates():
     for i in range(1, len(slow)):
         slow[i] = 0.9 * slow[i - 1] + rng.normal()
     assert monte_carlo_error(slow)[0] == pytest.approx(10 / np.sqrt(40_000), rel=0.5)  # (1 - .9)^-1 / sqrt T
+
+
+def banana():
+    """u0 ~ N(0, 1), u1 | u0 ~ N(u0^2, 1/2): normalised, so the evidence is 0."""
+    constant = -np.log(2 * np.pi) - np.log(0.5)
+    return jensen.from_unconstrained(lambda u: -0.5 * u[0] ** 2 - 2 * (u[1] - u[0] ** 2) ** 2 + constant, size=2)
+
+
+def twenty():
+    rng = np.random.default_rng(1)
+    root = rng.normal(size=(20, 20))
+    covariance, mean = root @ root.T / 20 + 0.05 * np.eye(20), rng.normal(size=20)
+    return worlds.gaussian(np.linalg.inv(covariance), mean), {"start": jensen.variational.families.Start(mean + 0.5, 1.5 * np.linalg.cholesky(covariance))}
+
+
+@pytest.mark.parametrize("name", ["banana", pytest.param("schools", marks=pytest.mark.slow), pytest.param("twenty", marks=pytest.mark.slow)])
+def test_a_flow_converges_at_the_default_rate(name):
+    """The evidence is known, so the ELBO says how far q is from the posterior: KL(q || p). A full-rank normal's is .22 nats for the schools."""
+    target, options = {"banana": lambda: (banana(), {}), "schools": lambda: (jensen.from_numpyro(worlds.eight_schools), {}), "twenty": twenty}[name]()
+    evidence, most = {"banana": (0, 0.06), "schools": (-31.3113474, 0.06), "twenty": (0, 0.03)}[name]
+    fit = jensen.fit_variational(target, "flow", key=KEY, method="stochastic", **options)
+    assert fit.outcome.converged, fit.outcome.message
+    assert evidence - most < fit.elbo.value < evidence + 5 * fit.elbo.standard_error
+
+
+def test_a_flow_that_was_cut_short_says_so():
+    fit = jensen.fit_variational(banana(), "flow", key=KEY, method="stochastic", max_steps=1000, num_draws=500)
+    assert not fit.outcome.converged and not fit.trusted and fit.verdicts[0].startswith("Not converged: 1000 steps")

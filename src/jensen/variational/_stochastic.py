@@ -3,6 +3,10 @@
 At one rate the iterates end in a stationary law around the optimum. They are there when the split R-hat of the last half of them is small (Dhaka et al. 2020),
 and are averaged until the Monte Carlo error of the average is small; then the rate falls by four, and when the averages at two rates agree what the rate leaves
 as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior.
+
+A network's weights are not in such units: they wander along directions in which q does not change. There draws of q on held noise are judged, by their rms
+distance in standard deviations of q, which is no less than the Wasserstein distance of two q; drifts below three tolerances are none, whatever R-hat says; and
+the rate falls in time for four of them.
 """
 
 from typing import Any, NamedTuple
@@ -19,12 +23,16 @@ from jensen._parameters import partition
 from jensen._types import Array, Key
 from jensen.bounds import AbstractBound
 from jensen.gradients import AbstractGradientEstimator, gradients
+from jensen.variational._fixed_draws import fixed_noise
 from jensen.variational._problem import as_model, datum
 from jensen.variational.families import AbstractFamily
 from jensen.variational.target import Target
 
 PART, LEAST_WINDOW, BATCHES = 200, 600, 20
 STATIONARY = 1.1  # R-hat
+NETWORK_PACE = 0.1  # of the rate: sums over some ten hidden units move by that many steps at once
+PROBES = 32  # draws on held noise
+NETWORK_WINDOW, RATES = 1500, 4  # no less steps to judge by; how many rates at the least there is time for
 FALL = 4.0
 REPARAMETERISED = ("pathwise", "closed_form_kl", "sticking_the_landing", "doubly_reparameterised")
 
@@ -127,33 +135,71 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
     parts = partition(family)
     flat, unravel = ravel_pytree(parts.parameters)
     rest = eqx.combine(parts.constants, parts.static)
-    state, rate = optax.scale_by_adam().init(flat), how.rate
+    judged = _Judged(family, unravel, rest)
+    state, rate = optax.scale_by_adam().init(flat), how.rate * (NETWORK_PACE if family.network else 1.0)
     share = 1.0 if how.batch is None else how.batch / target.num_data
     iterates, earlier, average, steps, bad = [], None, np.asarray(flat), 0, 0
     said, converged = "", False
     while steps < how.max_steps and not converged:
         flat, state, some, wrong = _part(how, target, rest, unravel, flat, state, jr.fold_in(key, steps), jnp.asarray(rate))
-        iterates.append(np.asarray(some))
+        iterates.append((np.asarray(some), judged(some)))
         steps, bad = steps + PART, bad + int(wrong)
         if bad > 0.05 * steps and steps >= LEAST_WINDOW:
             said = f"the gradient was not finite at {bad} of {steps} steps"
             break
-        window = np.concatenate(iterates[len(iterates) // 2 :])
-        average = window.mean(axis=0)
-        if len(window) < LEAST_WINDOW:
+        average, window = (np.concatenate(part) for part in zip(*iterates[len(iterates) // 2 :], strict=True))
+        average = average.mean(axis=0)
+        if len(window) < judged.least_window:
             continue
-        spread, error = float(split_r_hat(window).max()), float(monte_carlo_error(window).max())
-        moved = np.inf if earlier is None else float(np.abs(average - earlier).max())
+        spread, error, drift = float(split_r_hat(window).max()), judged.worst(monte_carlo_error(window), window), np.inf
+        if family.network:
+            spread, drift = (
+                judged.root_mean_square(split_r_hat(window)),
+                judged.worst(np.subtract(*(h.mean(axis=0) for h in np.array_split(window, 2))), window),
+            )
+        now = judged(jnp.asarray(average)[None])
+        moved = np.inf if earlier is None else judged.worst(now[0] - earlier, window)
         said = f"R-hat {spread:.3f}, Monte Carlo error {error:.3f} and change between rates {moved:.3f} of a standard deviation"
-        if spread > STATIONARY or error > how.tolerance:
+        late = family.network and PART * len(iterates) >= how.max_steps // RATES
+        still = (spread <= STATIONARY or drift <= 3 * how.tolerance) and error <= how.tolerance
+        if not (still or late):
             continue
-        converged = moved < 3 * how.tolerance
-        earlier, rate, iterates = average, rate / FALL, []
+        converged = still and moved < 3 * how.tolerance
+        earlier, rate, iterates = now[0], rate / FALL, []
         flat = jnp.asarray(average)
     if not converged:
         said = f"{said}; wanted are {STATIONARY}, {how.tolerance} and {3 * how.tolerance:g} within {how.max_steps} steps. Raise max_steps=, or tolerance="
     message = f"{steps} steps, the last at rate {rate:.2g}: {said}"
     return Stochastic(eqx.combine(unravel(jnp.asarray(average)), rest), round(steps * how.num_samples * share), converged, message)
+
+
+class _Judged:
+    """What convergence is judged by, [T, Q] of iterates [T, P]: the parameters, or of a network its draws on held noise, [PROBES, D] in a row."""
+
+    def __init__(self, family: AbstractFamily, unravel: Any, rest: Any):
+        self.network, self.unravel, self.rest = family.network, unravel, rest
+        self.least_window = NETWORK_WINDOW if family.network else LEAST_WINDOW
+        self.noise = fixed_noise(family, jr.key(0), PROBES) if family.network else jnp.zeros(0)
+
+    def __call__(self, iterates: Array) -> np.ndarray:
+        if not self.network:
+            return np.asarray(iterates)
+        return np.asarray(_points(self.unravel, self.rest, iterates, self.noise)).reshape(len(iterates), -1)
+
+    def worst(self, values: np.ndarray, window: np.ndarray) -> float:
+        """The largest of parameters; over draws the root mean square, in standard deviations of q."""
+        if not self.network:
+            return float(np.abs(values).max())
+        return self.root_mean_square(values.reshape(PROBES, -1) / window.mean(axis=0).reshape(PROBES, -1).std(axis=0))
+
+    def root_mean_square(self, values: np.ndarray) -> float:
+        """Over all of them."""
+        return float(np.sqrt(np.mean(np.square(values))))
+
+
+@eqx.filter_jit
+def _points(unravel: Any, rest: Any, iterates: Array, noise: Array) -> Array:
+    return jax.lax.map(lambda flat: eqx.combine(unravel(flat), rest).spread(noise).points, iterates)
 
 
 def split_r_hat(window: np.ndarray, *, pieces: int = 4) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The front door of variational inference: a target, a family, and what comes of them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -28,7 +28,7 @@ LARGE = 500
 
 def fit_variational(
     target: Target,
-    family: str | Mapping[str, Any] = "full_rank",
+    family: str | Mapping[str, Any] | Callable[[Start], AbstractFamily] = "full_rank",
     *,
     key: Key,
     method: Literal["auto", "fixed_draws", "stochastic"] = "auto",
@@ -47,8 +47,9 @@ def fit_variational(
     """Fits a family to a target, and says what the fit is worth, on draws that it has not seen. All of it in float64.
 
     Args:
-        target: by `from_log_joint`, `from_unconstrained`, `from_numpyro`, or a `Target`.
-        family: a name of the families room (mean_field, full_rank, low_rank, student_t, mixture, flow), or {"name": ..., option: value}.
+        target: by `from_log_joint`, `from_unconstrained`, `from_numpyro`, `from_pymc`, or a `Target`.
+        family: a name of the families room (mean_field, full_rank, low_rank, student_t, mixture, flow), or {"name": ..., option: value}; or your
+            own: a callable of the `Start`, such as a subclass of `AbstractFamily`, or as `families.own` and `families.from_flowjax` make it.
         key: decides start, draws and all.
         method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a Laplace start; 'stochastic' ascends any bound by Adam, with
             minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other.
@@ -75,7 +76,7 @@ def fit_variational(
     began = time.monotonic()
     if num_draws is not None and num_draws < 100:
         raise ValueError(f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}.")
-    name, options = _named(family)
+    name, options = ("own", {}) if callable(family) else _named(family)
     ascended = _bound(bound)
     by = _method(method, ascended, target, batch, gradient, num_samples)
     with jax.enable_x64(True):
@@ -85,7 +86,9 @@ def fit_variational(
             setting_out, kind = Start(*(jnp.asarray(a, float) for a in start)), "given"
         else:
             setting_out, kind = begin(density, key_start, at=start)
-        first = families.build(name, options, {"start": setting_out})
+        first = family(setting_out) if callable(family) else families.build(name, options, {"start": setting_out})
+        if callable(family):
+            name, by = _own_name(first), _without_derivatives(first, method, by)
         settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
         if by == "stochastic":
             how = make_how(
@@ -136,6 +139,21 @@ def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if "name" not in options:
         raise ValueError(f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}.")
     return options.pop("name"), options
+
+
+def _own_name(member: Any) -> str:
+    if not isinstance(member, AbstractFamily):
+        raise ValueError(f"a family is a name, or a callable of a Start that returns an AbstractFamily; got {type(member).__name__}. See families.own.")
+    return type(member).__name__
+
+
+def _without_derivatives(member: AbstractFamily, method: str, by: str) -> str:
+    """Stochastic, where no derivative passes the draws."""
+    if member.reparameterised or by == "stochastic":
+        return by
+    if method == "fixed_draws":
+        raise ValueError("method='fixed_draws' differentiates through the draws, and those of this family have no derivative; take method='stochastic'.")
+    return "stochastic"
 
 
 def _bound(choice: str | Mapping[str, Any] | AbstractBound | None) -> AbstractBound:

@@ -132,7 +132,9 @@ class VariationalFit:
             fit.predict(jax.random.key(1))["y"]
         """
         if self.target.predictive is None:
-            raise ValueError("this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro.")
+            raise ValueError(
+                "this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro or jensen.from_pymc."
+            )
         with jax.enable_x64(True):
             found = self.target.predictive(key, {name: jnp.asarray(value) for name, value in self.draws.items()})
             return {name: np.asarray(value) for name, value in found.items()}

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -38,9 +38,12 @@ class AbstractFamily(eqx.Module):
 
     Attributes:
         reparameterised: whether derivatives pass its draws, so that gradient estimators may use them.
+        network: whether its parameters are the weights of a network and not in the units of the start. A stochastic fit then takes a tenth of the steps, since
+            many weights move a draw at once, and judges its convergence by draws: weights have directions in which q does not change, and wander along them.
     """
 
     reparameterised: eqx.AbstractClassVar[bool]
+    network: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self) -> Distribution:

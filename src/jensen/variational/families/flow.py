@@ -23,6 +23,7 @@ class Flow(AbstractFamily):
     """
 
     reparameterised: ClassVar[bool] = True
+    network: ClassVar[bool] = True
     map: FlowMap
     start: Start = constant()
 
