@@ -6,6 +6,7 @@ import numpy as np
 
 from jensen.variational._ending import Ending, cholesky_of, finite
 from jensen.variational.expectation_propagation._approximation import Gaussian, Problem, cavities, gaussian, log_evidence, marginals
+from jensen.variational.expectation_propagation._extrapolation import Extrapolation
 from jensen.variational.expectation_propagation._sweeps import SWEEPS, Swept
 from jensen.variational.expectation_propagation.result import EPResult
 from jensen.variational.expectation_propagation.sites import AbstractSite
@@ -51,35 +52,52 @@ def fit_expectation_propagation(
     problem = _problem(sites, design, prior_mean, prior_covariance)
     _check_options(damping, schedule, tolerance, max_sweeps)
     size = len(problem.offset)
-    precision, shift, q = _start(problem)
+    state, extrapolation = _start(problem), Extrapolation()
     best = (np.inf, 0)  # the least change, and the sweep that had it
     skipped, warnings = np.zeros(size, int), []
-    swept, done = None, 0
+    swept, plain, done = None, None, 0
     for done in range(1, max_sweeps + 1):
-        swept = SWEEPS[schedule](problem, precision, shift, q, 1 - damping)
+        swept = SWEEPS[schedule](problem, *state, 1 - damping)
         failed = swept.cavity_failed | swept.moments_failed
+        astray = failed.any() or swept.q is None
+        if plain is not None and (astray or swept.change > plain.change):  # the extrapolated sites led nowhere: back to those of the sweep itself
+            swept, plain = plain, None
+            assert swept.q is not None
+            state = swept.precision, swept.shift, swept.q
+            extrapolation.forget()
+            continue
+        plain = None
         skipped += failed
         was_last = damping >= MOST_DAMPING
-        if (failed.any() or swept.q is None) and not was_last:
-            raised = _raised(damping)
-            warnings.append(f"sweep {done}: {_fault(swept)}; damping raised from {damping:.3g} to {raised:.3g}, and started again.")
-            damping, best = raised, (np.inf, done)
-            precision, shift, q = _start(problem)
+        if astray and not was_last:
+            schedule, damping, how = _calmer(schedule, damping)
+            warnings.append(f"sweep {done}: {_fault(swept)}; {how}, and started again.")
+            best, state = (np.inf, done), _start(problem)
+            extrapolation.forget()
             continue
         if swept.q is None:
             break
-        precision, shift, q = swept.precision, swept.shift, swept.q
+        before, state = state, (swept.precision, swept.shift, swept.q)
         if swept.change < tolerance:  # if sites still fail with so much damping, nothing that is left would change it
             break
         if swept.change < 0.9 * best[0]:
             best = (swept.change, done)
         if (swept.shortened or done - best[1] > PATIENCE / (1 - damping)) and not was_last:
             why = "the sites of a full step make no distribution" if swept.shortened else f"the changes have stopped falling, at {swept.change:.2g}"
-            warnings.append(f"sweep {done}: {why}; damping raised from {damping:.3g} to {_raised(damping):.3g}.")
-            damping, best = _raised(damping), (np.inf, done)
+            schedule, damping, how = _calmer(schedule, damping)
+            warnings.append(f"sweep {done}: {why}; {how}.")
+            best = (np.inf, done)
+            extrapolation.forget()
+        elif not astray:
+            ahead = extrapolation.proposal(problem, before, state, swept.change)
+            plain, state = (swept, ahead) if ahead is not None else (None, state)
     assert swept is not None
+    if plain is not None and done == max_sweeps:  # a proposal that no sweep has tried
+        assert plain.q is not None
+        state = plain.precision, plain.shift, plain.q
+    precision, shift, q = state
     log_z = log_evidence(problem, precision, shift, q)
-    ending = _ending(problem, (precision, shift, q), log_z, swept, tolerance, damping, done, warnings)
+    ending = _ending(problem, state, log_z, swept, tolerance, damping, done, warnings)
     root = problem.prior_root
     return EPResult(
         mean=problem.prior_mean + root @ q.mean,
@@ -103,8 +121,12 @@ def _start(problem: Problem) -> tuple[np.ndarray, np.ndarray, Gaussian]:
     return np.zeros(size), np.zeros(size), q
 
 
-def _raised(damping: float) -> float:
-    return min((1 + damping) / 2, MOST_DAMPING)
+def _calmer(schedule: str, damping: float) -> tuple[str, float, str]:
+    """(schedule, damping, what was done): more damping; where that is not enough for all sites at once, one after the other, which turns less."""
+    if schedule == "parallel" and damping >= 0.5:
+        return "serial", damping, "from here site after site"
+    raised = min((1 + damping) / 2, MOST_DAMPING)
+    return schedule, raised, f"damping raised from {damping:.3g} to {raised:.3g}"
 
 
 def _fault(swept: Swept) -> str:
