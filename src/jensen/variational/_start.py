@@ -25,6 +25,7 @@ MOST_FOR_CURVATURE = 1000  # dimensions up to which the matrix of second derivat
 NEWTON = 10
 ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
 ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
+ENDLESS = 1e8  # of an unconstrained coordinate
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
 ValueAndGradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -49,6 +50,7 @@ def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
     u, tried = first_place(target, value_and_gradient, key, at)
     check_gradient(target, value_and_gradient(u)[1])
     up = climb(value_and_gradient, u, max_evaluations=20 * target.size + 500)
+    refuse_endless_rise(target, up.place, *value_and_gradient(up.place))
     evaluations = tried + up.evaluations
     if target.size > MOST_FOR_CURVATURE:
         return Begun(Start(jnp.asarray(up.place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)", evaluations)
@@ -69,7 +71,12 @@ def begin(target: Target, key: Key, *, at: np.ndarray | None = None) -> Begun:
 def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, at: np.ndarray | None) -> tuple[np.ndarray, int]:
     """A place where the log-density is finite, and how many were tried."""
     if at is not None:
-        u = np.asarray(at, np.float64)
+        try:
+            u = np.asarray(at, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"start must be an array of unconstrained coordinates, or a jensen.variational.families.Start; got {type(at).__name__}."
+            ) from error
         if u.shape != (target.size,):
             raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
         value = float(value_and_gradient(u)[0])
@@ -85,6 +92,29 @@ def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, 
     raise ValueError(_refusal(target, u, value, f"all of {TRIES} random starts; the last"))
 
 
+def check_start(target: Target, start: Start) -> Start:
+    """A start that was given, in float64.
+
+    Raises:
+        ValueError: shapes that are not those of the target, values that are not finite, or a scale_tril that is no Cholesky factor.
+
+        check_start(target, Start(np.zeros(2), np.eye(2)))
+    """
+    loc, scale_tril = (np.asarray(a, np.float64) for a in start)
+    size = target.size
+    if loc.shape != (size,) or scale_tril.shape != (size, size):
+        raise ValueError(
+            f"this target has {size} coordinates: start wants loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}."
+        )
+    if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
+        raise ValueError("start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with.")
+    if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
+        raise ValueError(
+            "start's scale_tril must be lower triangular with a positive diagonal, as np.linalg.cholesky(covariance) is; a singular one has no density."
+        )
+    return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
+
+
 def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
     """Which single coordinate would mend it, if any."""
     many = eqx.filter_jit(jax.vmap(target.log_density))
@@ -94,10 +124,15 @@ def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
         moved[:, i] = ELSEWHERE
         if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
             guilty.append(f"{name} = {u[i]:.4g}")
-    of = (
-        f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
+    of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it"
+    remedy = (
+        "Give start=, a place where it is finite."
+        if guilty
+        else (
+            "Look for data that are not finite or that the likelihood cannot have given, and for a fault in the model; or give start=, a place where it is finite."
+        )
     )
-    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). Give start=, a place where it is finite."
+    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
 
 
 def check_gradient(target: Target, gradient: np.ndarray) -> None:
@@ -156,6 +191,22 @@ def _newton(target: Target, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]
             return u, precision, count
         u, (value, gradient, precision) = u + step, new
     return u, precision, NEWTON
+
+
+def refuse_endless_rise(target: Target, place: np.ndarray, value: np.ndarray, gradient: np.ndarray) -> None:
+    """Refuses a log-density that still rises where the climb has gone beyond all measure: it cannot be normalised.
+
+    Raises:
+        ValueError: names the coordinate that went furthest.
+    """
+    furthest = int(np.argmax(np.abs(place)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        rises = not gradient @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
+    if abs(place[furthest]) > ENDLESS and rises:
+        raise ValueError(
+            f"the log-density rises without end: it is {float(value):.3g} at {target.coordinates[furthest]} = {place[furthest]:.3g} and still rising, and no such "
+            "density can be normalised. Look for a prior that is missing, or a sign that is wrong."
+        )
 
 
 def refuse_flat_directions(target: Target, place: np.ndarray, precision: np.ndarray) -> None:

@@ -1,12 +1,14 @@
 """Expectation propagation (Minka 2001; Opper & Winther 2000): sites on a Gaussian base."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from jensen.variational._ending import Ending, cholesky_of, finite
-from jensen.variational.expectation_propagation._approximation import Gaussian, Problem, cavities, gaussian, log_evidence, marginals
-from jensen.variational.expectation_propagation._extrapolation import Extrapolation
+from jensen.variational.expectation_propagation._approximation import Problem, cavities, gaussian, log_evidence, marginals
+from jensen.variational.expectation_propagation._extrapolation import Extrapolation, State
+from jensen.variational.expectation_propagation._groups import together
 from jensen.variational.expectation_propagation._sweeps import SWEEPS, Swept
 from jensen.variational.expectation_propagation.result import EPResult
 from jensen.variational.expectation_propagation.sites import AbstractSite
@@ -16,8 +18,8 @@ PATIENCE = 50  # undamped sweeps without a smaller change before damping is rais
 
 
 def fit_expectation_propagation(
-    sites: AbstractSite,
-    design: np.ndarray,
+    sites: AbstractSite | Sequence[AbstractSite],
+    design: np.ndarray | Sequence[np.ndarray],
     prior_mean: np.ndarray,
     prior_covariance: np.ndarray,
     *,
@@ -32,14 +34,16 @@ def fit_expectation_propagation(
     evidence is an approximation (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
 
     Where a cavity is not positive, or a tilted distribution has no moments, the site is left as it is for that sweep, and everything starts again with more
-    damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. `outcome.warnings` tells.
+    damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. All sites at once gives way to one after
+    the other when a damping of 0.5 is not enough. `outcome.warnings` tells. Where the changes are small the next state is where a linear map through the last
+    sweeps would end (`_extrapolation.py`), taken back if the changes grow: fixed points stay what they are, and are reached in tens of sweeps.
 
     Args:
-        sites: the likelihood, N sites (`jensen.variational.expectation_propagation.sites`).
-        design: a_n as rows [N, D].
+        sites: the likelihood, N sites (`jensen.variational.expectation_propagation.sites`); a list where they are of several kinds, as [Probit(y), Poisson(k)].
+        design: a_n as rows [N, D]; for several kinds a list, one for each. Results per site have them in this order, one kind after the other.
         prior_mean, prior_covariance: of w, [D] and [D, D].
         damping: in [0, 1): what is left of a site's old parameters at every update.
-        schedule: each site in turn, or all at once from the same q (a few large matrix products for a sweep).
+        schedule: each site in turn, or all at once from the same q (a few large matrix products for a sweep) as long as that goes well.
         tolerance: on the largest change of a site, in units of its marginal.
         max_sweeps: over all sites, restarts included.
 
@@ -114,7 +118,7 @@ def fit_expectation_propagation(
     )
 
 
-def _start(problem: Problem) -> tuple[np.ndarray, np.ndarray, Gaussian]:
+def _start(problem: Problem) -> State:
     size = len(problem.offset)
     q = gaussian(problem.forms, np.zeros(size), np.zeros(size))
     assert q is not None
@@ -144,7 +148,7 @@ def _named(which: np.ndarray) -> str:
 
 def _ending(
     problem: Problem,
-    state: tuple[np.ndarray, np.ndarray, Gaussian],
+    state: State,
     log_z: float,
     swept: Swept,
     tolerance: float,
@@ -167,18 +171,18 @@ def _ending(
     return Ending("not_converged", f"{why[0].upper()}{why[1:]}.{missing}{remedy}", sweeps, tuple(warnings))
 
 
-def _problem(sites: AbstractSite, design: np.ndarray, prior_mean: np.ndarray, prior_covariance: np.ndarray) -> Problem:
-    rows, mean = finite(design, "design"), finite(prior_mean, "prior_mean")
-    size = len(sites.y)
-    if rows.ndim != 2 or rows.shape[0] != size:
-        raise ValueError(f"design must be [{size}, D], a row for each of the {size} sites; got {list(rows.shape)}. Write a column as x[:, None].")
+def _problem(
+    sites: AbstractSite | Sequence[AbstractSite], design: np.ndarray | Sequence[np.ndarray], prior_mean: np.ndarray, prior_covariance: np.ndarray
+) -> Problem:
+    whole, rows = together(sites, design)
+    mean = finite(prior_mean, "prior_mean")
     if mean.shape != (rows.shape[1],):
         raise ValueError(f"prior_mean must be [{rows.shape[1]}], one for each column of the design; got {list(mean.shape)}.")
     root = cholesky_of(prior_covariance, "prior_covariance", len(mean))[1]
     zero = np.flatnonzero(~rows.any(axis=1))
     if len(zero):
         raise ValueError(f"row {zero[0]} of the design is all 0: its site does not depend on w; leave it out.")
-    return Problem(sites, rows @ root, rows @ mean, mean, root)
+    return Problem(whole, rows @ root, rows @ mean, mean, root)
 
 
 def _check_options(damping: float, schedule: str, tolerance: float, max_sweeps: int) -> None:
