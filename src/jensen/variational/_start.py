@@ -75,7 +75,7 @@ def first_place(target: Target, value_and_gradient: ValueAndGradient, key: Key, 
             u = np.asarray(at, np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"start must be an array of unconstrained coordinates, or a jensen.variational.families.Start; got {type(at).__name__}."
+                f"start must be an array of unconstrained coordinates, or a families.Start(loc, scale_tril); got a {type(at).__name__}."
             ) from error
         if u.shape != (target.size,):
             raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
@@ -103,34 +103,27 @@ def check_start(target: Target, start: Start) -> Start:
     loc, scale_tril = (np.asarray(a, np.float64) for a in start)
     size = target.size
     if loc.shape != (size,) or scale_tril.shape != (size, size):
-        raise ValueError(
-            f"this target has {size} coordinates: start wants loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}."
-        )
+        raise ValueError(f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}.")
     if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
         raise ValueError("start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with.")
     if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
-        raise ValueError(
-            "start's scale_tril must be lower triangular with a positive diagonal, as np.linalg.cholesky(covariance) is; a singular one has no density."
-        )
+        raise ValueError("start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density.")
     return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
 
 
 def _refusal(target: Target, u: np.ndarray, value: float, where: str) -> str:
     """Which single coordinate would mend it, if any."""
-    many = eqx.filter_jit(jax.vmap(target.log_density))
     guilty = []
     for i, name in enumerate(target.coordinates):
         moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
         moved[:, i] = ELSEWHERE
-        if np.isfinite(np.asarray(many(jnp.asarray(moved)))).any():
+        if np.isfinite(np.asarray(_many(target, jnp.asarray(moved)))).any():
             guilty.append(f"{name} = {u[i]:.4g}")
     of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it"
     remedy = (
         "Give start=, a place where it is finite."
         if guilty
-        else (
-            "Look for data that are not finite or that the likelihood cannot have given, and for a fault in the model; or give start=, a place where it is finite."
-        )
+        else ("Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite.")
     )
     return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
 
@@ -144,6 +137,11 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
             f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other "
             "branch is not finite, or a square root or a power of 0: guard its argument too."
         )
+
+
+@eqx.filter_jit
+def _many(target: Target, points: Array) -> Array:
+    return jax.vmap(target.log_density)(points)
 
 
 @eqx.filter_jit
@@ -204,8 +202,8 @@ def refuse_endless_rise(target: Target, place: np.ndarray, value: np.ndarray, gr
         rises = not gradient @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
     if abs(place[furthest]) > ENDLESS and rises:
         raise ValueError(
-            f"the log-density rises without end: it is {float(value):.3g} at {target.coordinates[furthest]} = {place[furthest]:.3g} and still rising, and no such "
-            "density can be normalised. Look for a prior that is missing, or a sign that is wrong."
+            f"the log-density rises without end: it is {float(value):.3g} at {target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
+            "can be normalised. Look for a prior that is missing, or a sign that is wrong."
         )
 
 
@@ -221,11 +219,10 @@ def refuse_flat_directions(target: Target, place: np.ndarray, precision: np.ndar
     suspects = np.flatnonzero(np.abs(values) < 1e-6 * max(np.abs(values).max(), 1e-6))
     if not len(suspects):
         return
-    many = eqx.filter_jit(jax.vmap(target.log_density))
     here = float(target.log_density(jnp.asarray(place)))
     steps = np.array([1.0, -1.0, 1e3, -1e3, 1e6, -1e6])
     for i in suspects:
-        along = np.asarray(many(jnp.asarray(place + steps[:, None] * vectors[:, i])))
+        along = np.asarray(_many(target, jnp.asarray(place + steps[:, None] * vectors[:, i])))
         if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
             loads = np.abs(vectors[:, i])
             moved = [target.coordinates[j] for j in np.argsort(-loads) if loads[j] > 0.1 * loads.max()]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -54,8 +53,8 @@ def fit_variational(
         bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
         num_draws: fresh draws that everything reported is measured on.
         start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
-        fixed_draws: how many draws stay the same, a power of 2; when absent enough for the family, doubled while they are over-fitted: while their ELBO is above that of
-            fresh draws by two standard errors and .01 nats.
+        fixed_draws: how many draws stay the same, a power of 2; when absent enough for the family, doubled while they are over-fitted: while their ELBO is
+            above that of fresh draws by two standard errors and .01 nats.
         max_evaluations: of the ELBO over all fixed draws, for each number of them.
         gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its draws a step; when absent what suits the bound.
         batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
@@ -66,7 +65,8 @@ def fit_variational(
         A `VariationalFit`; one that did not converge says so in `outcome` and `verdicts`.
 
     Raises:
-        ValueError: an unknown name, a number out of range, a start where the density is not finite, one that rises without end, a gradient that is not, a direction along which the density is constant.
+        ValueError: an unknown name, a number out of range, a start where the density is not finite, one that rises without end, a gradient that is
+            not finite, a direction along which the density is constant.
 
         fit = jensen.fit_variational(target, "full_rank", key=jax.random.key(0))
     """
@@ -120,7 +120,11 @@ def _by_fixed_draws(
             break
         count *= 2
     outcome = Outcome(found.converged, found.message)
-    if over_fitted:
+    if not np.isfinite(excess):
+        lost = int(np.sum(~np.isfinite(drawn.log_w)))
+        remedy = "say so by its support (supports= of from_log_joint, or a site's distribution), so that u has no edge"
+        outcome = Outcome(False, f"the log-density is not finite at {lost} of {num_draws} draws of q: if a parameter cannot go there, {remedy}")
+    elif over_fitted:
         outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
     mean_field = isinstance(member, MeanField) and outcome.converged
     covariance = linear_response(target, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None

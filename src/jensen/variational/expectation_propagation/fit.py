@@ -34,9 +34,9 @@ def fit_expectation_propagation(
     evidence is an approximation (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
 
     Where a cavity is not positive, or a tilted distribution has no moments, the site is left as it is for that sweep, and everything starts again with more
-    damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. All sites at once gives way to one after
-    the other when a damping of 0.5 is not enough. `outcome.warnings` tells. Where the changes are small the next state is where a linear map through the last
-    sweeps would end (`_extrapolation.py`), taken back if the changes grow: fixed points stay what they are, and are reached in tens of sweeps.
+    damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. All sites at once gives
+    way to one after the other when a damping of 0.5 is not enough. `outcome.warnings` tells. Where the changes are small the next state is where a linear map
+    through the last sweeps would end (`_extrapolation.py`), taken back if the changes grow: fixed points stay what they are, and take tens of sweeps.
 
     Args:
         sites: the likelihood, N sites (`jensen.variational.expectation_propagation.sites`); a list where they are of several kinds, as [Probit(y), Poisson(k)].
