@@ -202,7 +202,7 @@ def refuse_endless_rise(target: Target, place: np.ndarray, value: np.ndarray, gr
         rises = not gradient @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
     if abs(place[furthest]) > ENDLESS and rises:
         raise ValueError(
-            f"the log-density rises without end: it is {float(value):.3g} at {target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
+            f"the log-density rises without end: {float(value):.3g} at {target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
             "can be normalised. Look for a prior that is missing, or a sign that is wrong."
         )
 
