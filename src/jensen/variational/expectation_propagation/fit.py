@@ -13,6 +13,7 @@ from jensen.variational.expectation_propagation._sweeps import SWEEPS, Swept
 from jensen.variational.expectation_propagation.result import EPResult
 from jensen.variational.expectation_propagation.sites import AbstractSite
 
+Schedule = Literal["serial", "parallel"]
 MOST_DAMPING = 0.98
 PATIENCE = 50  # undamped sweeps without a smaller change before damping is raised; damped ones count less, or a slow spiral inwards would be cut short
 
@@ -24,7 +25,7 @@ def fit_expectation_propagation(
     prior_covariance: np.ndarray,
     *,
     damping: float = 0.0,
-    schedule: Literal["serial", "parallel"] = "serial",
+    schedule: Schedule = "serial",
     tolerance: float = 1e-8,
     max_sweeps: int = 1000,
 ) -> EPResult:
@@ -125,7 +126,7 @@ def _start(problem: Problem) -> State:
     return np.zeros(size), np.zeros(size), q
 
 
-def _calmer(schedule: str, damping: float) -> tuple[str, float, str]:
+def _calmer(schedule: Schedule, damping: float) -> tuple[Schedule, float, str]:
     """(schedule, damping, what was done): more damping; where that is not enough for all sites at once, one after the other, which turns less."""
     if schedule == "parallel" and damping >= 0.5:
         return "serial", damping, "from here site after site"
