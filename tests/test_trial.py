@@ -186,9 +186,9 @@ def test_the_command_tries_keeps_and_reports(tmp_path, capsys):
 
 
 def test_a_prior_that_gives_draws_no_density_is_an_error(world, monkeypatch):
-    from jensen import trial
+    from jensen.trial import attempt
 
     model, data = world
-    monkeypatch.setattr(trial, "log_density", lambda prior, z: np.full(z.shape[:-1], -np.inf))
+    monkeypatch.setattr(attempt, "log_density", lambda prior, z: np.full(z.shape[:-1], -np.inf))
     with pytest.raises(ArithmeticError, match="gives them no density"):
         try_prior(model, {"name": "standard_normal", "scale": 3.0}, data, key=KEY, progress=False)

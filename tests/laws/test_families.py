@@ -96,7 +96,7 @@ def test_derivatives_of_the_spread_are_those_of_the_expectation(x64, name, optio
 def test_options_out_of_range_are_refused():
     start = Start(jnp.zeros(2), jnp.eye(2))
     for name, options, message in [
-        ("low_rank", {"rank": 0}, "rank must be at least 1; got 0"),
+        ("low_rank", {"rank": 0}, "rank must be a whole number, at least 1; got 0"),
         ("student_t", {"df": 2.0}, "df must be above 2"),
         ("student_t", {"covariance": "ful"}, "must be one of full, diagonal"),
         ("mixture", {"num_components": 1}, "at least 2; got 1"),

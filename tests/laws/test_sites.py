@@ -12,12 +12,16 @@ DATA = {
     "poisson": np.array([0, 7]),
     "student_t": np.array([0.0, 40.0]),
     "clutter": np.array([0.0, 40.0]),
+    "normal": np.array([0.0, 40.0]),
+    "censored": np.array([0.0, 40.0]),
 }
 OPTIONS = [
     *((name, {}) for name in sites.names()),
     ("student_t", {"df": 1.5, "scale": 0.05}),
     ("student_t", {"df": 200.0, "scale": 0.5}),
     ("clutter", {"weight": 0.01, "noise_variance": 0.01}),
+    ("censored", {"side": "below", "noise_variance": 0.25}),
+    ("normal", {"noise_variance": 0.01}),
 ]
 CAVITIES = [(0, 1), (3, 0.01), (0, 1e4), (-30, 1), (-30, 400), (50, 25), (5, 1e-6), (0, 1e6), (-8, 1e-3)]
 every_site = pytest.mark.parametrize(("name", "options"), OPTIONS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
@@ -34,6 +38,8 @@ def shape_of(site, n):
         return 0.0, 1.0
     if kind == "Poisson":
         return np.log(max(site.y[n], 0.5)), 1 / np.sqrt(max(site.y[n], 1))
+    if kind in ("Normal", "Censored"):
+        return site.y[n], np.sqrt(site.noise_variance)
     return site.y[n], site.scale * min(1, np.sqrt(site.df)) if kind == "StudentT" else np.sqrt(site.noise_variance)
 
 
@@ -129,6 +135,9 @@ def test_data_that_are_not_finite_are_refused_by_index(name):
         ("student_t", {"scale": np.inf}, [1.0], "scale must be positive and finite; got inf"),
         ("clutter", {"weight": 1.0}, [1.0], r"weight is the share of clutter and must be in \(0, 1\); got 1"),
         ("clutter", {"clutter_variance": -1.0}, [1.0], "clutter_variance must be positive"),
+        ("normal", {"noise_variance": 0.0}, [1.0], "normal: noise_variance must be positive"),
+        ("censored", {"side": "over"}, [1.0], "side must be one of above, below; got 'over'"),
+        ("censored", {"noise_variance": -1.0}, [1.0], "censored: noise_variance must be positive"),
         ("clutter", {"noise_variance": 0.0}, [1.0], "noise_variance must be positive"),
     ],
 )

@@ -203,13 +203,13 @@ def test_the_clutter_that_runs_to_nan_is_damped_and_says_so():
     found = clutter([-1.0, 0, 1, 2, 3, 4], 0, 100, 0.5)
     assert found.outcome.converged and found.damping == 0.5
     assert found.outcome.warnings[0].startswith("sweep 3: the cavity was not positive of site 5; damping raised from 0 to 0.5")
-    assert found.skipped.sum() == 1
+    assert found.skipped.sum() == 1 and found.outcome.sweeps < 60
     assert (found.mean[0], found.covariance[0, 0]) == pytest.approx((1.8369092, 4.4197470), abs=2e-6)
     assert list(found.improper) == [0, 5]
     assert (found.site_precisions[found.improper] < 0).all()
     # From another damping, and all sites at once, it is the same fixed point.
     for options in ({"damping": 0.8}, {"schedule": "parallel"}):
-        other = clutter([-1.0, 0, 1, 2, 3, 4], 0, 100, 0.5, max_sweeps=10_000, **options)
+        other = clutter([-1.0, 0, 1, 2, 3, 4], 0, 100, 0.5, max_sweeps=80, **options)
         assert other.outcome.converged
         assert other.log_evidence == pytest.approx(found.log_evidence, abs=1e-8)
     # It is no bound: here it lies above the truth.

@@ -1,6 +1,7 @@
 """Fits whose every figure is known."""
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import numpyro
@@ -8,10 +9,13 @@ import numpyro.distributions as dist
 import pytest
 
 import jensen
+from jensen.bounds import CUBO, ELBO, Renyi
 from jensen.evidence import estimate_evidence
 from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
+from jensen.variational._measure import Drawn
 from jensen.variational._problem import datum
+from jensen.variational.families import MeanField, Start
 from variational import _worlds as worlds
 
 KEY = jr.key(0)
@@ -57,6 +61,31 @@ def test_mean_field_of_a_normal_has_the_known_variances_gap_and_linear_response(
     spread = fit.sd(linear_response=True)["u"]
     np.testing.assert_allclose(spread, 1, atol=5 / np.sqrt(8000))
     assert any(v.startswith("Too narrow") for v in fit.verdicts) == (rho == 0.9)
+
+
+@pytest.mark.parametrize("s", [0.8, 0.9])
+def test_the_bounds_of_a_standard_normal_by_a_narrower_one(x64, s):
+    """Validation case 3: p = N(0, 1), q = N(0, s^2), by the library's bounds on the log-weights that a fit of this q reports."""
+    n = 1_000_000
+    drawn = Drawn(worlds.gaussian(np.eye(1)), MeanField(Start(jnp.zeros(1), jnp.array([[s]]))), KEY, n)
+    log_w = drawn.log_w
+    elbo, cubo, half, two = (float(bound(jnp.asarray(log_w))) for bound in (ELBO(), CUBO(n=2.0), Renyi(alpha=0.5), Renyi(alpha=2.0)))
+
+    def error(exponent):
+        """Of (1 / exponent) log mean w^exponent, by the delta method."""
+        w = np.exp(exponent * log_w)
+        return w.std() / w.mean() / abs(exponent) / np.sqrt(n)
+
+    kl, second = 0.5 * (s**2 - 1 - np.log(s**2)), s**2 / np.sqrt(2 * s**2 - 1)
+    renyi = {a: np.log(s) + np.log(a + (1 - a) * s**2) / (2 * (a - 1)) for a in (0.5, 2.0)}
+    if s == 0.8:
+        assert (second, renyi[0.5], renyi[2.0]) == pytest.approx((1.2094863, -0.0246926, -0.0694012), abs=6e-8)
+    assert abs(elbo + kl) < 5 * log_w.std() / np.sqrt(n) and elbo == pytest.approx(drawn.elbo.value, abs=1e-12)
+    # At s = .8 w^2 has a mean and no variance (exp(.36 e^2), a tail of index 1.39): what a million draws miss of it is n^-.28 of it.
+    assert abs(cubo - 0.5 * np.log(second)) < (0.02 if s == 0.8 else 5 * error(2))
+    assert np.mean(np.exp(2 * log_w)) == pytest.approx(np.exp(2 * cubo), rel=1e-12)
+    assert abs(half - renyi[0.5]) < 5 * error(0.5) and abs(two - renyi[2.0]) < 5 * error(-1)
+    assert error(0.5) < 1e-3 and error(-1) < 1e-3
 
 
 def test_the_best_logit_normal_of_a_beta_posterior():

@@ -50,9 +50,10 @@ def climb(value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]], 
             raise StopIteration
 
     options = {"maxcor": MEMORY, "maxfun": max_evaluations, "maxiter": max_evaluations, "ftol": 1e-14, "gtol": 1e-8, "maxls": 40}
-    found = minimize(descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options)
-    slope = float(np.abs(best[2]).max())
-    left = 0.5 * float(np.sum(best[2] ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):  # where the function rises without end
+        found = minimize(descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options)
+        slope = float(np.abs(best[2]).max())
+        left = 0.5 * float(np.sum(best[2] ** 2))
     idle = len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE
     converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
     message = f"{evaluations} evaluations; " + (f"the last {PATIENCE} won less than {LITTLE:g} nats" if idle else f"a Newton step would win {left:.1e} nats")

@@ -66,14 +66,12 @@ def from_log_joint(
 
         return density
 
-    def plain(function: Callable[..., Array], reduce: Callable[[Array], Array]) -> Callable[..., Array]:
-        return lambda u, *rows: reduce(function(jax.tree.unflatten(structure, split(u)[0]), *rows))
-
     likelihood: dict[str, Any] = {}
     if log_likelihood is not None and data is not None:
-        likelihood = {"log_likelihood_of": plain(log_likelihood, jnp.asarray), "data": data}
+        of_rows = lambda u, rows: _per_row(log_likelihood(jax.tree.unflatten(structure, split(u)[0]), rows), rows)  # noqa: E731
+        likelihood = {"log_likelihood_of": of_rows, "data": data}
     elif log_likelihood is not None:
-        likelihood = {"log_likelihood": plain(log_likelihood, _scalar)}
+        likelihood = {"log_likelihood": lambda u: _scalar(log_likelihood(jax.tree.unflatten(structure, split(u)[0])))}
     elif data is not None:
         raise ValueError("data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a log_joint cannot be had for some of the data.")
     return Target(
@@ -100,20 +98,31 @@ def from_unconstrained(
     """
     if size is None:
         raise ValueError("from_unconstrained needs size=, the length of the vector that the log-density takes.")
-    return Target(constrain=constrain or (lambda u: {"u": u}), size=size, log_density=log_density, **options)
+    return Target(constrain=constrain or (lambda u: {"u": u}), size=size, log_density=lambda u: _scalar(log_density(u)), **options)
 
 
 def _scalar(value: Any) -> Array:
     value = jnp.asarray(value)
     if value.size != 1:
         raise ValueError(f"a log-density must be one number; got shape {value.shape}. Sum it over the data and the parameters.")
-    return value.reshape(())
+    if jnp.iscomplexobj(value):
+        raise ValueError(f"a log-density must be a real number; got {value.dtype}. Take the real part, or look where it became complex.")
+    return value.reshape(()).astype(jnp.result_type(float))
+
+
+def _per_row(value: Any, rows: Any) -> Array:
+    value, count = jnp.asarray(value), len(jax.tree.leaves(rows)[0])
+    if value.shape != (count,):
+        raise ValueError(f"log_likelihood must return one number for each of the {count} rows of data that it is given; got shape {value.shape}.")
+    return value
 
 
 class _Part:
     """One array of the parameters: its bijector, and its place on both sides of it."""
 
     def __init__(self, name: str, value: np.ndarray, support: Any):
+        if not isinstance(support, constraints.Constraint):
+            raise ValueError(f"parameter {name!r}: a support is one of numpyro.distributions.constraints, such as constraints.positive; got {support!r}.")
         if support.is_discrete:
             raise ValueError(f"parameter {name!r} is discrete ({support}): no family here has such codes, and no derivative passes. Sum it out of log_joint.")
         try:
@@ -140,5 +149,11 @@ def _parts(example: Any, supports: Mapping[str, Any]) -> list[_Part]:
     for name in supports:
         if name not in names:
             raise ValueError(f"supports names {name!r}, which is no parameter{nearest(name, names)}; the example has: {', '.join(names)}.")
-    arrays = [np.asarray(leaf, float) for _, leaf in leaves]
-    return [_Part(name, array, supports.get(name, constraints.real)) for name, array in zip(names, arrays, strict=True)]
+    return [_Part(name, _numbers(name, leaf), supports.get(name, constraints.real)) for name, (_, leaf) in zip(names, leaves, strict=True)]
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"parameter {name!r}: its example must be a number or an array of numbers; got {value!r}.") from error

@@ -61,8 +61,9 @@ class Drawn:
     @property
     def clipped_elbo(self) -> Figure:
         """The ELBO without the depth of its lowest draws, nats: by it over-fitting is judged, for the ELBO of heavy tails may be -inf."""
-        low, middle, high = np.quantile(self.log_w, [0.25, 0.5, 0.75])
-        return _average(np.maximum(self.log_w, middle - DEPTH * max(high - low, 1.0)))
+        with np.errstate(invalid="ignore"):  # between two draws of no density
+            low, middle, high = np.quantile(self.log_w, [0.25, 0.5, 0.75])
+            return _average(np.maximum(self.log_w, middle - DEPTH * max(high - low, 1.0)))
 
     def summary(self, outcome: Outcome, covariance: np.ndarray | None, evaluations: int, began: float, settings: dict[str, Any]) -> VariationalFit:
         """The record of a fit that began at time.monotonic() == `began`."""

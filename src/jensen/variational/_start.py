@@ -23,6 +23,7 @@ MOST_FOR_CURVATURE = 1000  # dimensions up to which the matrix of second derivat
 NEWTON = 10
 ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
 ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
+ENDLESS = 1e8  # of an unconstrained coordinate
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
 
@@ -44,6 +45,7 @@ def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     u = first_place(density, key, at)
     check_gradient(target, density.at(u)[1])
     place = climb(density.at, u, max_evaluations=20 * target.size + 500).place
+    refuse_endless_rise(density, u, place)
     if target.size > MOST_FOR_CURVATURE:
         return Begun(Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)")
     place, precision = _newton(density, place)
@@ -65,7 +67,12 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
     """A place where the log-density is finite."""
     target = density.target
     if at is not None:
-        u = np.asarray(at, np.float64)
+        try:
+            u = np.asarray(at, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"start must be an array of unconstrained coordinates, or a families.Start(loc, scale_tril); got a {type(at).__name__}."
+            ) from error
         if u.shape != (target.size,):
             raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
         value = density.at(u)[0]
@@ -81,6 +88,25 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
     raise ValueError(_refusal(density, u, value, f"all of {TRIES} random starts; the last"))
 
 
+def check_start(target: Target, start: Start) -> Start:
+    """A start that was given, in float64.
+
+    Raises:
+        ValueError: shapes that are not those of the target, values that are not finite, or a scale_tril that is no Cholesky factor.
+
+        check_start(target, Start(np.zeros(2), np.eye(2)))
+    """
+    loc, scale_tril = (np.asarray(a, np.float64) for a in start)
+    size = target.size
+    if loc.shape != (size,) or scale_tril.shape != (size, size):
+        raise ValueError(f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}.")
+    if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
+        raise ValueError("start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with.")
+    if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
+        raise ValueError("start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density.")
+    return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
+
+
 def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
     """Which single coordinate would mend it, if any."""
     guilty = []
@@ -89,10 +115,13 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
         moved[:, i] = ELSEWHERE
         if np.isfinite(density(moved)[0]).any():
             guilty.append(f"{name} = {u[i]:.4g}")
-    of = (
-        f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it: look for a fault in the data or the model"
+    of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it"
+    remedy = (
+        "Give start=, a place where it is finite."
+        if guilty
+        else ("Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite.")
     )
-    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). Give start=, a place where it is finite."
+    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
 
 
 def check_gradient(target: Target, gradient: np.ndarray) -> None:
@@ -129,6 +158,29 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return u, precision
         u, (value, gradient, precision) = u + step, new
     return u, precision
+
+
+def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> None:
+    """Refuses a log-density that still rises where the climb from u has gone beyond all measure, and along that coordinate alone too: it cannot be normalised.
+    A funnel, which can, rises without end in its mouth alone.
+
+    Raises:
+        ValueError: names the coordinate that went furthest.
+    """
+    furthest = int(np.argmax(np.abs(place)))
+    if abs(place[furthest]) <= ENDLESS:
+        return
+    along = np.repeat(u[None], 3, axis=0)
+    along[1:, furthest] = place[furthest] * np.array([1e-3, 1.0])
+    (value, slope), values = density.at(place), density(along)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rises = not slope @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
+        alone = bool(np.all(np.diff(values) > 0))
+    if rises and alone:
+        raise ValueError(
+            f"the log-density rises without end: {value:.3g} at {density.target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
+            "can be normalised. Look for a prior that is missing, or a sign that is wrong."
+        )
 
 
 def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.ndarray) -> None:

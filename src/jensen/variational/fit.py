@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -15,7 +14,7 @@ from jensen.variational._density import Density
 from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
 from jensen.variational._linear_response import linear_response
 from jensen.variational._measure import Drawn
-from jensen.variational._start import begin
+from jensen.variational._start import begin, check_start
 from jensen.variational._stochastic import fit_stochastic, make_how
 from jensen.variational.families import AbstractFamily, Start, families
 from jensen.variational.families.mean_field import MeanField
@@ -57,8 +56,8 @@ def fit_variational(
         num_draws: fresh draws that everything reported is measured on; when absent 10,000, and 100,000 where k-hat of these is above .5: in few draws it may be
             far too high for weights that are nearly equal.
         start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
-        fixed_draws: how many draws stay the same; when absent enough for the family, doubled while they are over-fitted: while their ELBO is above that of
-            fresh draws by two standard errors and .01 nats.
+        fixed_draws: how many draws stay the same, a power of 2; when absent enough for the family, doubled while they are over-fitted: while their ELBO is
+            above that of fresh draws by two standard errors and .01 nats.
         max_evaluations: of the ELBO over all fixed draws, for each number of them.
         gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its draws a step; when absent what suits the bound.
         batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
@@ -69,13 +68,15 @@ def fit_variational(
         A `VariationalFit`; one that did not converge says so in `outcome` and `verdicts`.
 
     Raises:
-        ValueError: an unknown name, a start where the density is not finite, a gradient that is not, a direction along which the density is constant.
+        ValueError: an unknown name, a number out of range, a start where the density is not finite, one that rises without end, a gradient that is
+            not finite, a direction along which the density is constant.
 
         fit = jensen.fit_variational(target, "full_rank", key=jax.random.key(0))
     """
     began = time.monotonic()
-    if num_draws is not None and num_draws < 100:
-        raise ValueError(f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}.")
+    _check_counts(
+        num_draws=num_draws, fixed_draws=fixed_draws, max_evaluations=max_evaluations, num_samples=num_samples, batch=batch, max_steps=max_steps, key=key
+    )
     name, options = ("own", {}) if callable(family) else _named(family)
     ascended = _bound(bound)
     by = _method(method, ascended, target, batch, gradient, num_samples)
@@ -83,7 +84,7 @@ def fit_variational(
         key_start, key_fit, key_draws = jr.split(key, 3)
         density = Density(target)
         if isinstance(start, Start):
-            setting_out, kind = Start(*(jnp.asarray(a, float) for a in start)), "given"
+            setting_out, kind = check_start(target, start), "given"
         else:
             setting_out, kind = begin(density, key_start, at=start)
         first = family(setting_out) if callable(family) else families.build(name, options, {"start": setting_out})
@@ -121,15 +122,32 @@ def _by_fixed_draws(
         fresh = drawn.clipped_elbo
         excess = found.value - fresh.value
         over_fitted = not excess <= max(2 * fresh.standard_error, OVER_FIT)
-        if not over_fitted or fixed_draws is not None or 2 * count > MOST_FIXED_DRAWS:
+        if not over_fitted or fixed_draws is not None or 2 * count > MOST_FIXED_DRAWS or not np.isfinite(excess):
             break
         count *= 2
     outcome = Outcome(found.converged, found.message)
-    if over_fitted:
+    if not np.isfinite(excess):
+        lost = int(np.sum(~np.isfinite(drawn.log_w)))
+        remedy = "say so by its support (supports= of from_log_joint, or a site's distribution), so that u has no edge"
+        outcome = Outcome(False, f"the log-density is not finite at {lost} of {len(drawn.log_w)} draws of q: if a parameter cannot go there, {remedy}")
+    elif over_fitted:
         outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
     mean_field = isinstance(member, MeanField) and outcome.converged
     covariance = linear_response(density, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
     return drawn.summary(outcome, covariance, density.evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
+
+
+def _check_counts(*, key: Any, num_draws: int | None, fixed_draws: int | None, **counts: int | None) -> None:
+    """Refuses a key that is none, and numbers of things that are not whole or too small."""
+    if not isinstance(key, jax.Array):
+        raise ValueError(f"key must be a JAX random key, such as jax.random.key(0); got {key!r}.")
+    for name, count in {"num_draws": num_draws, "fixed_draws": fixed_draws, **counts}.items():
+        if count is not None and (count != int(count) or count < 1):
+            raise ValueError(f"{name} must be a whole number, 1 or more; got {count}.")
+    if num_draws is not None and num_draws < 100:
+        raise ValueError(f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}.")
+    if fixed_draws is not None and (fixed_draws < 2 or fixed_draws & (fixed_draws - 1)):
+        raise ValueError(f"fixed_draws must be a power of 2, as Sobol points come in these and in pairs; got {fixed_draws}. Try 256.")
 
 
 def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

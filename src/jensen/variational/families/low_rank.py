@@ -35,8 +35,8 @@ class LowRank(AbstractFamily):
     unit: Float[Array, " dim"] = constant()
 
     def __init__(self, start: Start, *, rank: int = 5):
-        if rank < 1:
-            raise ValueError(f"family low_rank: rank must be at least 1; got {rank}. For a diagonal covariance take mean_field.")
+        if rank < 1 or rank != int(rank):
+            raise ValueError(f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a diagonal covariance take mean_field.")
         dim = len(start.loc)
         covariance = start.scale_tril @ start.scale_tril.T
         self.unit = jnp.sqrt(jnp.diagonal(covariance))

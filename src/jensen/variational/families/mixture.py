@@ -40,10 +40,10 @@ class Mixture(AbstractFamily):
     start: Start = constant()
 
     def __init__(self, start: Start, *, num_components: int = 3, width: float = 1.0, seed: int = 0):
-        if num_components < 2:
-            raise ValueError(f"family mixture: num_components must be at least 2; got {num_components}. For one take full_rank.")
-        if not width > 0:
-            raise ValueError(f"family mixture: width must be positive, or the components would stay alike; got {width}.")
+        if num_components < 2 or num_components != int(num_components):
+            raise ValueError(f"family mixture: num_components must be a whole number, at least 2; got {num_components}. For one take full_rank.")
+        if not 0 < width < float("inf"):
+            raise ValueError(f"family mixture: width must be positive and finite, or the components would stay alike; got {width}.")
         dim = len(start.loc)
         places = jr.normal(jr.key(seed), (num_components, dim), start.loc.dtype)
         self.start = start

@@ -2,11 +2,10 @@
 
 import equinox as eqx
 import numpy as np
-from scipy.special import erfcx, log_ndtr
+from scipy.special import log_ndtr
 
 from jensen.variational.expectation_propagation.sites._base import AbstractSite, Tilted, signs_of
-
-FAR = -35.0  # below it the series, whose error is then 1e-9 of a number that is 1e-3
+from jensen.variational.expectation_propagation.sites._step import tilted_by_step
 
 
 class Probit(AbstractSite):
@@ -27,16 +26,4 @@ class Probit(AbstractSite):
         return log_ndtr(self.y[index] * f)
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        sign, total = self.y[index], 1 + variance
-        z = sign * mean / np.sqrt(total)
-        # r = N(z) / Phi(z); the variance is v (1 + v (1 - r (z + r))) / (1 + v), every part positive.
-        ratio = np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2))
-        return Tilted(log_ndtr(z), mean + sign * variance * ratio / np.sqrt(total), variance * (1 + variance * _remainder(z, ratio)) / total)
-
-
-def _remainder(z: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """1 - r (z + r): the variance of a standard normal above -z, which cancels for z far below 0."""
-    u = 1 / np.square(np.minimum(z, FAR))
-    sum_over_z = 1 - 2 * u + 10 * u**2 - 74 * u**3  # |z| (z + r)
-    far = u * (2 - 10 * u + 74 * u**2 - 706 * u**3) - u * sum_over_z**2
-    return np.where(z < FAR, far, 1 - ratio * (z + ratio))
+        return tilted_by_step(mean, variance, self.y[index])

@@ -1,39 +1,14 @@
-"""A prior on trial: how much of the gain that the marginal KL predicts is real.
-
-With encoder and decoder frozen the ELBO depends on the prior p alone through E_q log p(z). For any new prior r, on the same draws z_n ~ q(z|x_n),
-
-    E log r(z) - log p(z)  =  KL(q(z) || p(z))  -  KL(q(z) || r(z))
-    realised               =  predicted         -  left
-
-exactly; and since what is left is a KL, no prior can realise more than is predicted (Hoffman & Johnson 2016).
-"""
+"""What a trial hands over, and where a run folder keeps it."""
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import jax.random as jr
-import numpy as np
-
 from jensen._files import write_atomically
-from jensen._types import Distribution, Key
-from jensen.anatomy import Surgery, surgery
-from jensen.anatomy._lines import line_from_draws
-from jensen.anatomy.prior_density import log_density
-from jensen.config import Config
-from jensen.datasets import Dataset, load_dataset
-from jensen.distributions import CONTINUOUS, code_kind, top_of
-from jensen.model import Model
-from jensen.models import Choice
-from jensen.progress import CountProgress
-from jensen.refitting import refit_prior
 
-STEPS, LEARNING_RATE = 3000, 1e-2  # of re-fitting, unless its options say otherwise
 LINES = {"predicted": "predicted: marginal KL", "realised": "realised: E log p(z), new - old", "left": "left: marginal KL, new prior"}
 
 
@@ -138,84 +113,6 @@ class Trial:
         return "\n".join([*out, "", f"  * {self.verdict}"])
 
 
-def try_prior(
-    model: Model,
-    prior: Choice,
-    data: Dataset | np.ndarray,
-    *,
-    key: Key,
-    split: str = "test",
-    num_draws: int | None = None,
-    aggregated_over: int | None = None,
-    progress: bool = True,
-    **options: Any,
-) -> Trial:
-    """Re-fits the prior alone on the training data, and measures what it gains on a split and on the training data.
-
-    Args:
-        model: with a recipe; encoder and decoder do not change.
-        prior: a member of the priors room, as for `jensen.vae`; of the top level in a model of several.
-        data: as for `jensen.fit`.
-        key: a JAX random key; draws are those of `jensen.account(model, data.split(split), key=key)`, so that `predicted` is its marginal KL.
-        split: what to judge by.
-        num_draws, aggregated_over: see `jensen.surgery`.
-        progress: show progress lines on stderr.
-        options: of re-fitting (see `refit_prior`); by default about 3000 steps at a rate of 0.01 that falls to 0 over the last half.
-
-    Returns:
-        A `Trial`.
-
-    Raises:
-        ValueError: the prior is the model's own, the model was put together by hand, its codes are discrete, or it is a Markov chain.
-        ArithmeticError: re-fitting diverged, or gives some draws no density.
-
-        print(jensen.try_prior(fit.model, "vamp", data, key=jax.random.key(2)))
-    """
-    dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    new, old = check_trial(model, prior, dataset)
-    batch = min(int(options.get("batch_size", 100)), len(dataset.train))
-    epochs = int(options.get("epochs", max(5, -(-STEPS * batch // len(dataset.train)))))
-    settings = {"epochs": epochs, "learning_rate": LEARNING_RATE, "cool_down": epochs // 2, "patience": 0} | options
-    began = time.monotonic()
-    fit = refit_prior(model, new, dataset, key=jr.fold_in(key, 4), progress=progress, **settings)
-    if fit.outcome.status == "interrupted":
-        raise KeyboardInterrupt
-    if fit.outcome.status == "diverged":
-        raise ArithmeticError(f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set training.learning_rate=0.001)")
-    seconds = time.monotonic() - began
-    before, after = (top_of(m.prior(m.encoder)) for m in (model, fit.model))
-    gains = {}
-    with CountProgress(shown=progress) as bar:
-        for name in dict.fromkeys((split, "train")):
-            rows = dataset.split(name)
-            settings_of = {"num_draws": num_draws, "aggregated_over": aggregated_over and min(aggregated_over, len(rows))}
-            report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
-            cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
-            draws = [_parts(some, before, after, f"{label(new)} on {name}") for some in (cut, cut.again) if some is not None]
-            gains[name] = Gain(len(rows), cut.z.shape[1], **{line: _measured(*(some[line] for some in draws)) for line in draws[0]})
-    return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
-
-
-def check_trial(model: Model, prior: Choice, dataset: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the new prior, the old one), names with all their options.
-
-    Raises:
-        ValueError: see `try_prior`.
-    """
-    if model.recipe is None:
-        raise ValueError("a trial wants a model with a recipe: this one was put together by hand. Re-fit a prior of your own with jensen.refit_prior.")
-    if model.encoder.bottom_up:
-        raise ValueError("no prior can be tried on a markov model: its top level has no q(z|x) in closed form, so there is nothing to fit a prior to.")
-    kind = code_kind(model.encoder(jnp.asarray(dataset.train[0])))
-    if kind != CONTINUOUS:
-        raise ValueError(f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs.")
-    wanted, own = ({"name": p} if isinstance(p, str) else dict(p) for p in (prior, model.recipe.values["prior"]))
-    new, old = (Config.read({"prior": p}).prior for p in (wanted, own))
-    if new == old:
-        raise ValueError(f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE).")
-    return new, old
-
-
 def label(prior: Mapping[str, Any]) -> str:
     """A prior in a word: `vamp(500)`.
 
@@ -248,16 +145,3 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR") from error
     return tuple(sorted(found, key=lambda t: -t.gain.realised.value))
-
-
-def _parts(cut: Surgery, before: Distribution, after: Distribution, what: str) -> dict[str, np.ndarray]:
-    """What was predicted, what of it is realised, and what is left, at every draw."""
-    was, now = log_density(before, cut.z), log_density(after, cut.z)
-    if not (np.isfinite(was).all() and np.isfinite(now).all()):
-        raise ArithmeticError(f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density.")
-    return {"predicted": cut.log_aggregated - was, "realised": now - was, "left": cut.log_aggregated - now}
-
-
-def _measured(draws: np.ndarray, again: np.ndarray | None = None) -> Measured:
-    line = line_from_draws(draws, again)
-    return Measured(line.value, line.standard_error, line.data_error)

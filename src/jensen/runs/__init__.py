@@ -1,0 +1,16 @@
+"""The run folder: what a training leaves behind, written atomically and read without executing anything.
+
+config.toml            the fully resolved configuration
+run.json               format, versions, status, fingerprints of the data
+metrics.jsonl          one record per epoch
+checkpoints/           current and best states, with checksums
+accounts/SPLIT.json    the account; SPLIT.npz holds its values per datum
+report.html, figures/  the report
+"""
+
+from jensen.runs.folder import create as create
+from jensen.runs.folder import load as load
+from jensen.runs.folder import outcome_record as outcome_record
+from jensen.runs.run import Run as Run
+from jensen.runs.run import RunError as RunError
+from jensen.runs.run import read_history as read_history
