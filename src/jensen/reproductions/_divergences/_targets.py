@@ -127,6 +127,13 @@ def by_quadrature(log_density: Callable, window: tuple, points: int = 1201) -> t
     return log_z, mean, np.sqrt(np.array([second for _, second in moments]) - mean**2)
 
 
+def plane(known: Known, points: int = 161) -> dict[str, Any]:
+    """What a picture wants of a target: 'axes', 'x' and 'y' [points], and the 'density' [points, points], up to a constant."""
+    x, y = (np.linspace(low, high, points) for low, high in known.window)
+    log_p = known.log_density(*np.meshgrid(x, y, indexing="ij"))
+    return {"axes": known.axes, "x": x, "y": y, "density": np.exp(log_p - log_p.max())}
+
+
 def _plane(log_density: Callable) -> Callable[[], Any]:
     def make() -> Any:
         import jensen

@@ -8,8 +8,8 @@ slope in t vanishes where
 
     t(a) = (2a - 1 + r) / (2a) = 2 (1 - a) (1 - rho^2) / (r + 1 - 2a),        r = sqrt(1 - 4 a (1 - a) rho^2)
 
-so a = 0 (reverse KL) gives 1 - rho^2 = 1 / L_ii, a = 1/2 sqrt(1 - rho^2), a -> 1 (forward KL) 1 = S_ii, and a = 2 (chi^2) more than that. The variance of a = 1/2
-is that of every symmetric f (Hellinger, Jensen-Shannon): there l_1 t = 1 / (l_2 t), and p and q change places when t passes it.
+so a = 0 (reverse KL) gives 1 - rho^2 = 1 / L_ii, a = 1/2 sqrt(1 - rho^2), a -> 1 (forward KL) 1 = S_ii, and a = 2 (chi^2) more than that. The variance of
+a = 1/2 is that of every symmetric f (Hellinger, Jensen-Shannon): there l_1 t = 1 / (l_2 t), and p and q change places when t passes it.
 """
 
 import math
