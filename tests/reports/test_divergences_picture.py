@@ -10,7 +10,7 @@ from jensen.reports._divergences import draw_targets, draw_two_normals, ellipse,
 from jensen.reports._style import NARROW, WIDE, styled
 
 X = np.linspace(-5, 5, 201)
-PLANE = {"axes": ("a", "b"), "x": X, "y": X, "density": np.exp(-0.5 * (X[:, None] ** 2 + X**2))}
+PLANE = {"title": "round", "axes": ("a", "b"), "x": X, "y": X, "density": np.exp(-0.5 * (X[:, None] ** 2 + X**2))}
 LABELS = {"elbo": "ELBO: KL(q || p)", "cubo": "CUBO"}
 
 

@@ -21,7 +21,7 @@ COVARIANCE = np.array([[1, RHO], [RHO, 1]])
 
 def _grid(rho):
     """Points along the eigenvectors of S, with log p and the area of a cell."""
-    first, second = np.linspace(-14, 14, 561), np.linspace(-8, 8, 641)
+    first, second = np.linspace(-11, 11, 121), np.linspace(-7, 7, 141)
     a, b = np.meshgrid(first, second, indexing="ij")
     x, y = (a + b) / math.sqrt(2), (a - b) / math.sqrt(2)
     log_p = -0.5 * (a**2 / (1 + rho) + b**2 / (1 - rho)) - 0.5 * math.log(1 - rho**2) - math.log(2 * math.pi)
@@ -37,7 +37,7 @@ def _brute(divergence, rho):
         log_q = -0.5 * (x**2 / s + y**2 / t) - 0.5 * math.log(s * t) - math.log(2 * math.pi)
         return divergence(log_p, log_q, area)
 
-    return np.exp(minimize(value, np.log([0.8, 0.9]) if rho < 0.9 else np.log([1.4, 1.3]), method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-11}).x)
+    return np.exp(minimize(value, np.log([0.8, 0.9]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10}).x)
 
 
 def _power(a):
@@ -65,7 +65,7 @@ def _middle(log_p, log_q, area):
     ids=["reverse KL", "Renyi 1/2", "Jensen-Shannon", "forward KL", "chi^2"],
 )
 def test_the_best_variance_is_that_of_a_search_over_both_variances(a, divergence):
-    np.testing.assert_allclose(_brute(divergence, 0.6), variance_of_power(a, 0.6), rtol=1e-4)
+    np.testing.assert_allclose(_brute(divergence, 0.6), variance_of_power(a, 0.6), rtol=3e-4)
 
 
 def test_the_best_variance_of_renyi_2_is_where_its_closed_form_is_stationary():
@@ -96,7 +96,7 @@ def test_the_ends_of_the_family_are_the_textbooks():
 @pytest.mark.parametrize("t", [0.19, 1.0, 2.2])
 def test_the_importance_weighted_bound_by_quadrature_is_its_mean_over_draws(t):
     excess = t / np.array([1 + RHO, 1 - RHO]) - 1
-    e = RNG.normal(size=(100_000, IWAE_SAMPLES, 2))
+    e = RNG.normal(size=(30_000, IWAE_SAMPLES, 2))
     log_w = 0.5 * np.log1p(excess).sum() - 0.5 * (e**2 @ excess)
     bound = np.log(np.exp(log_w).mean(axis=1))
     assert abs(expected_iwae(t, IWAE_SAMPLES, RHO) - bound.mean()) < 4 * bound.std() / math.sqrt(len(bound))

@@ -223,7 +223,7 @@ def draw_divergences(
     Args:
         rows: each with 'target', 'family', 'divergence', 'mean' [2], 'covariance' [2, 2], 'sd_ratios' and 'converged'; of two_normals also
             'best_variance'.
-        targets: name -> 'axes' (two labels), 'x' [X], 'y' [Y] and 'density' [X, Y], up to a constant.
+        targets: name -> 'title', 'axes' (two labels), 'x' [X], 'y' [Y] and 'density' [X, Y], up to a constant.
         labels: of the divergences, in their order.
         page: 'title', 'notes', and for the sections 'two_normals' and 'targets' that have rows a mapping of 'title', 'said', 'caption', 'headings', 'lines'.
 

@@ -50,7 +50,7 @@ def draw_targets(rows: Rows, targets: Mapping[str, Mapping[str, Any]], labels: M
     chosen = [name for name in labels if any(row["divergence"] == name for row in rows)]
 
     def panel(target: str, f: str) -> tuple[Mapping[str, Any], list, str]:
-        short = labels[f].replace(": ", "\n") if ": " in labels[f] else f"{labels[f]}\n"
+        short = f"{targets[target]['title']}\n{labels[f].partition(':')[0]}" if layout.narrow else labels[f].replace(": ", "\n")
         return targets[target], [row for row in rows if (row["target"], row["divergence"]) == (target, f)], short
 
     grid = [[panel(t, f) for t in names] for f in chosen] if layout.narrow else [[panel(t, f) for f in chosen] for t in names]
@@ -74,18 +74,23 @@ def _variance(row: Mapping[str, Any]) -> float:
 
 
 def _grid(panels: list[list[tuple[Mapping[str, Any], list, str]]], layout: Layout, columns: int, *, headed: bool = False) -> Figure:
-    """Panels in lines of `columns`; `headed`: f is written above the first line alone, and axes are labelled in every line."""
+    """Panels in lines of `columns`; `headed`: f is written above the first line alone, and each line begins with its target."""
     lines = [line[i : i + columns] for line in panels for i in range(0, len(line), columns)]
-    left, gap, foot, head, legend = 0.5, 0.32 if layout.narrow else 0.36, 0.5, 0.42, 0.66 if layout.narrow else 0.36
+    left, gap, foot, head, legend = 0.68 if headed else 0.5, 0.32 if layout.narrow else 0.36, 0.5, 0.42, 0.66 if layout.narrow else 0.36
     width = (layout.width - left - 0.12 - gap * (columns - 1)) / columns
     height = width * (1.0 if columns > 2 else 0.92)
-    figure = canvas(layout.width, legend + len(lines) * (head + height + foot))
+    heads = [head if not headed or i == 0 else 0.1 for i in range(len(lines))]
+    figure = canvas(layout.width, legend + sum(heads) + len(lines) * (height + foot))
+    bottom = sum(heads) + len(lines) * (height + foot)
     seen: set[str] = set()
     for i, line in enumerate(lines):
+        bottom -= heads[i] + height + foot
         for j, (target, rows, title) in enumerate(line):
-            bottom = (len(lines) - 1 - i) * (head + height + foot) + foot
-            axes = place(figure, left + j * (width + gap), bottom, width, height)
-            _panel(axes, target, rows, first=j == 0)
+            axes = place(figure, left + j * (width + gap), bottom + foot, width, height)
+            _panel(axes, target, rows)
+            if j == 0:
+                name = f"{target['title']}\n" if headed else ""
+                axes.set_ylabel(f"{name}{target['axes'][1]}", fontsize=8, labelpad=0, color=INK if headed else MUTED)
             if not headed or i == 0:
                 axes.set_title(title, fontsize=7.5 if layout.narrow else 8.5)
             seen |= {row["family"] for row in rows} | {"" for row in rows if not row["converged"]}
@@ -96,7 +101,7 @@ def _grid(panels: list[list[tuple[Mapping[str, Any], list, str]]], layout: Layou
     return figure
 
 
-def _panel(axes: Axes, target: Mapping[str, Any], rows: list, *, first: bool) -> None:
+def _panel(axes: Axes, target: Mapping[str, Any], rows: list) -> None:
     density = target["density"]
     axes.contourf(target["x"], target["y"], density.T, levels=[*levels_of(density), density.max() * 1.01], colors=SHADES)
     for row in rows:
@@ -110,5 +115,3 @@ def _panel(axes: Axes, target: Mapping[str, Any], rows: list, *, first: bool) ->
     quiet_axis(axes.yaxis, ticks=4)
     axes.tick_params(labelsize=7, pad=2)
     axes.set_xlabel(target["axes"][0], fontsize=8, labelpad=1, color=MUTED)
-    if first or len(rows) == 0:
-        axes.set_ylabel(target["axes"][1], fontsize=8, labelpad=0, color=MUTED)

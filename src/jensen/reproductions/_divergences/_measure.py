@@ -22,7 +22,11 @@ def fitted(known: Known, target: str, family: str, divergence: str, *, seed: int
     chosen = DIVERGENCES[divergence]
     how: dict[str, Any] = {"method": "fixed_draws"}
     if chosen.bound is not None:
-        how = {"bound": chosen.bound, "num_samples": chosen.num_samples, "gradient": chosen.gradient, "tolerance": tolerance, "max_steps": max_steps}
+        more = chosen.sharper if target == "two_normals" else 1
+        bound = dict(chosen.bound) if isinstance(chosen.bound, dict) else {"name": chosen.bound}
+        if "num_groups" in bound:
+            bound["num_groups"] *= more
+        how = {"bound": bound, "num_samples": chosen.num_samples * more, "tolerance": tolerance, "max_steps": max_steps}
     with jax.enable_x64(True):
         density = known.make()
     start = None if known.wide is None else Start(np.zeros(density.size), known.wide * np.eye(density.size))  # type: ignore[arg-type]

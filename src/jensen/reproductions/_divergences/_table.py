@@ -20,8 +20,8 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         f"Not converged, their figures are those where they stopped: {'; '.join(not_converged) or 'none'}.",
         *(f"Failed: {name_of(r)}: {r['message']}" for r in rows if r["status"] != "done"),
         "Mean error: the larger of two, in sds of the target; sd ratio: q's sd over the target's, of both coordinates that are drawn. Evidence: by importance "
-        "sampling with q; log Z: the truth. k-hat above .7: q is no proposal for this target; above .5 is a sign that E_q w^2 is infinite. Verdict: the fit's own, its first "
-        "word (Biased: the weights are good, and move q's moments).",
+        "sampling with q; log Z: the truth. k-hat above .7: q is no proposal for this target; above .5 is a sign that E_q w^2 is infinite. Verdict: the fit's "
+        "own, its first word (Biased: the weights are good, and move q's moments).",
         settings,
     )
 
@@ -75,7 +75,8 @@ def _two_normals(done: list[dict[str, Any]]) -> str:
     return (
         f"Two normals, correlation {RHO}, variance 1: the mean-field variance, with the exact minimiser in brackets, goes from below {1 - RHO**2:.2f} = "
         f"1/L_ii (reverse KL) through 1 = S_ii (forward KL) to more than 1: {said}. Every symmetric f (Hellinger, Jensen-Shannon, Renyi 1/2) has the same "
-        "minimiser, sqrt(1 - rho^2)."
+        "minimiser, sqrt(1 - rho^2), in the limit; the f_divergence bound of 250 draws has another, for E log Z_K comes to its f, and that "
+        "wants weights without tails, as iwae does."
     )
 
 
@@ -88,10 +89,10 @@ def _of_target(done: list[dict[str, Any]], target: str) -> str:
         named = [f"{r['divergence']} ({_family(r)})" for r in rows if width(r) == kind]
         if named:
             parts.append(f"{'narrow in one direction and wide in the other' if kind == 'both' else kind}: {', '.join(named)}")
-    best = min(rows, key=lambda r: abs(r["evidence"] - r["log_z"]))
+    low, high = (choose(rows, key=lambda r: r["evidence"]) for choose in (min, max))
     return (
-        f"{target.replace('_', ' ').capitalize()}, of the fits that converged: {'; '.join(parts)}. log Z is {rows[0]['log_z']:.3f}; nearest by importance "
-        f"sampling is q of {best['divergence']} ({_family(best)}), {best['evidence']:.3f}."
+        f"{target.replace('_', ' ').capitalize()}, of the fits that converged: {'; '.join(parts)}. log Z is {rows[0]['log_z']:.3f}; by importance sampling it "
+        f"comes out from {low['evidence']:.3f} ({low['divergence']}, {_family(low)}) to {high['evidence']:.3f} ({high['divergence']}, {_family(high)})."
     )
 
 

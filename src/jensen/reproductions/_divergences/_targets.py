@@ -68,7 +68,7 @@ def banana() -> Known:
 
     mean = np.array([m, bend * (m**2 + s**2)])
     sd = np.array([s, math.sqrt(bend**2 * (4 * m**2 * s**2 + 2 * s**4) + noise**2)])
-    window = ((-2.9, 4.6), (-3.2, 7.2))
+    window = ((-3.6, 5.6), (-3.6, 7.2))
     return Known("banana", 0.0, mean, sd, ("u0", "u1"), (0, 1), window, log_density, False, _plane(log_density))
 
 
@@ -128,10 +128,10 @@ def by_quadrature(log_density: Callable, window: tuple, points: int = 1201) -> t
 
 
 def plane(known: Known, points: int = 161) -> dict[str, Any]:
-    """What a picture wants of a target: 'axes', 'x' and 'y' [points], and the 'density' [points, points], up to a constant."""
+    """What a picture wants of a target: 'title', 'axes', 'x' and 'y' [points], and the 'density' [points, points], up to a constant."""
     x, y = (np.linspace(low, high, points) for low, high in known.window)
     log_p = known.log_density(*np.meshgrid(x, y, indexing="ij"))
-    return {"axes": known.axes, "x": x, "y": y, "density": np.exp(log_p - log_p.max())}
+    return {"title": known.title, "axes": known.axes, "x": x, "y": y, "density": np.exp(log_p - log_p.max())}
 
 
 def _plane(log_density: Callable) -> Callable[[], Any]:
