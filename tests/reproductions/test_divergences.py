@@ -105,7 +105,7 @@ def test_the_importance_weighted_bound_by_quadrature_is_its_mean_over_draws(t):
 
 
 def test_more_draws_widen_the_best_q_of_the_importance_weighted_bound_from_reverse_kl_to_chi_squared():
-    several = [variance_of_iwae(k, RHO) for k in (1, 3, 10, 100)]
+    several = [variance_of_iwae(k, RHO) for k in (1, 3, 10, 30)]
     assert several[0] == pytest.approx(1 - RHO**2, rel=1e-4)
     assert several == sorted(several) and several[2] > 1 and several[3] < variance_of_power(2, RHO)
 
@@ -126,14 +126,14 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
     # The plane is the target's: with the effects integrated out by draws, its density agrees with the model's own.
     target = known.make()
     assert [target.coordinates[i] for i in known.places] == ["mu", "tau"]
-    z = RNG.normal(size=(40_000, 8))
+    z = RNG.normal(size=(20_000, 8))
     at = np.concatenate([np.tile([3.0, 0.7], (len(z), 1)), z], axis=1)
     import jax
 
     log_w = np.asarray(jax.vmap(target.log_density)(at)) + 0.5 * np.sum(z**2, axis=1) + 4 * math.log(2 * math.pi)
     weights = np.exp(log_w - log_w.max())
     found, error = np.log(weights.mean()) + log_w.max(), weights.std() / weights.mean() / math.sqrt(len(z))
-    assert abs(found - float(known.log_density(np.array(3.0), np.array(0.7)))) < 4 * error
+    assert abs(found - known.log_density(np.array([3.0]), np.array([0.7]))[0]) < 4 * error
 
 
 def _row(divergence, target="two_normals", family="mean_field", **options):

@@ -91,6 +91,8 @@ def _grid(panels: list[list[tuple[Mapping[str, Any], list, str]]], layout: Layou
             if j == 0:
                 name = f"{target['title']}\n" if headed else ""
                 axes.set_ylabel(f"{name}{target['axes'][1]}", fontsize=8, labelpad=0, color=INK if headed else MUTED)
+            elif target["axes"] != line[0][0]["axes"]:  # no room for a label of its own
+                axes.set_xlabel(f"{target['axes'][0]}; up: {target['axes'][1]}", fontsize=7, labelpad=1, color=MUTED)
             if not headed or i == 0:
                 axes.set_title(title, fontsize=7.5 if layout.narrow else 8.5)
             seen |= {row["family"] for row in rows} | {"" for row in rows if not row["converged"]}

@@ -20,8 +20,8 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         f"Not converged, their figures are those where they stopped: {'; '.join(not_converged) or 'none'}.",
         *(f"Failed: {name_of(r)}: {r['message']}" for r in rows if r["status"] != "done"),
         "Mean error: the larger of two, in sds of the target; sd ratio: q's sd over the target's, of both coordinates that are drawn. Evidence: by importance "
-        "sampling with q; log Z: the truth. k-hat above .7: q is no proposal for this target; above .5 is a sign that E_q w^2 is infinite. Verdict: the fit's "
-        "own, its first word (Biased: the weights are good, and move q's moments).",
+        "sampling with q; log Z: the truth. k-hat above .7: q is no proposal for this target. Verdict: the fit's own, its "
+        "first word (Biased: the weights are good, and move q's moments).",
         settings,
     )
 
@@ -102,7 +102,7 @@ def _infinite(done: list[dict[str, Any]]) -> str:
         return ""
     return (
         f"On {' and '.join(named)} the chi^2 divergence from every normal is infinite (their tails are heavier): cubo has nothing to converge to there, and "
-        "what its finite draws settle on depends on their number. k-hat above .5 is the sign of it."
+        "what its finite draws settle on, converged or not, depends on their number. k-hat sees only the tails that its draws reach, and may stay below .5."
     )
 
 

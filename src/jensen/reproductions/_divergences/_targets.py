@@ -144,16 +144,15 @@ def _plane(log_density: Callable) -> Callable[[], Any]:
 
 
 def _eight_schools() -> Any:
-    import numpyro
+    import jax.numpy as jnp
     import numpyro.distributions as dist
+    from numpyro.distributions import constraints
 
     import jensen
 
-    def model() -> None:
-        mu = numpyro.sample("mu", dist.Normal(0, 5))
-        tau = numpyro.sample("tau", dist.HalfCauchy(5))
-        with numpyro.plate("schools", 8):
-            z = numpyro.sample("z", dist.Normal(0, 1))
-            numpyro.sample("y", dist.Normal(mu + tau * z, ERRORS), obs=EFFECTS)  # type: ignore[operator]
+    def log_joint(p: Any) -> Any:
+        mu, tau, z = p["mu"], p["tau"], p["z"]
+        log_prior = dist.Normal(0.0, 5.0).log_prob(mu) + dist.HalfCauchy(5.0).log_prob(tau) + jnp.sum(dist.Normal(0.0, 1.0).log_prob(z))
+        return log_prior + jnp.sum(dist.Normal(mu + tau * z, ERRORS).log_prob(EFFECTS))
 
-    return jensen.from_numpyro(model)
+    return jensen.from_log_joint(log_joint, {"mu": 0.0, "tau": 1.0, "z": np.zeros(8)}, {"tau": constraints.positive})
