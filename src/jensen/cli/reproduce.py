@@ -28,6 +28,10 @@ posteriordb: mean-field and full-rank fits of twelve posteriors of posteriordb a
 are not downloaded: --data-dir or JENSEN_DATA holds a folder posteriordb. By --set: families=["full_rank"] (ours), guides=[] (NumPyro's), learning_rate=0.001
 and max_steps=200000 (of NumPyro's Adam).
 
+divergences: what the choice of the family and of f does: two normals beside the exact answers, and a banana, two modes and eight schools by mean-field and
+full-rank fits under five f; a page, report.html; a few minutes, no data. By --set: divergences=["elbo","eubo"] (choices of f), families=["full_rank"],
+tolerance=0.01 and max_steps=20000 (of the stochastic fits).
+
 Given again, the command skips what is done and goes on with what was interrupted. FOLDER gets results.md, results.json and a picture.
 Exit code 1 when a row has no figure (it diverged, or its data are missing).
 
@@ -45,7 +49,8 @@ def reproduce(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of: {names('reproductions').replace('_', '-')}.", show_default=False)] = None,
     out: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where runs and results go; runs/NAME by default.", show_default=False)] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="vampprior, iwae: a recipe; posteriordb: a posterior. May be repeated; all by default.", show_default=False)
+        list[str] | None,
+        typer.Option(help="vampprior, iwae: a recipe; posteriordb: a posterior; divergences: a target. May be repeated; all by default.", show_default=False),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show what would be run and what is done; run nothing.")] = False,
     epochs: Annotated[
@@ -55,8 +60,8 @@ def reproduce(
     num_samples: Annotated[
         int | None,
         typer.Option(
-            help="Importance samples per datum; posteriordb: fresh draws of a fit.",
-            show_default="5000; posteriordb: 10000; prior-ladder, temperature, iwae's short schedule: 500",
+            help="Importance samples per datum; posteriordb, divergences: fresh draws of a fit.",
+            show_default="5000; posteriordb, divergences: 10000; prior-ladder, temperature, iwae's short schedule: 500",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,

@@ -213,3 +213,40 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         raise ValueError("a picture of posteriors wants at least one fit with reference draws; got none.")
     with styled():
         return line_art("posteriors", _posteriors.describe(rows), lambda layout: _posteriors.draw_posteriors(rows, layout)).files
+
+
+def draw_divergences(
+    rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str], page: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Contours of targets and of normals fitted to them under several f, as {file name: bytes} of PNG and SVG files, and a page, report.html, with them.
+
+    Args:
+        rows: each with 'target', 'family', 'divergence', 'mean' [2], 'covariance' [2, 2], 'sd_ratios' and 'converged'; of two_normals also
+            'best_variance'.
+        targets: name -> 'title', 'axes' (two labels), 'x' [X], 'y' [Y] and 'density' [X, Y], up to a constant.
+        labels: of the divergences, in their order.
+        page: 'title', 'notes', and for the sections 'two_normals' and 'targets' that have rows a mapping of 'title', 'said', 'caption', 'headings', 'lines'.
+
+    Raises:
+        ValueError: no rows.
+
+        draw_divergences(rows, targets, labels, page)["report.html"]
+    """
+    from jensen.reports import _divergences
+    from jensen.reports._html import render
+    from jensen.reports._style import line_art, styled
+
+    if not rows:
+        raise ValueError("a picture of divergences wants at least one fit; got none.")
+    two, others = ([row for row in rows if (row["target"] == "two_normals") == wanted] for wanted in (True, False))
+    drawn = {}
+    with styled():
+        if two:
+            target, said = targets["two_normals"], _divergences.describe_two_normals(two)
+            drawn["two_normals"] = line_art("two_normals", said, lambda layout: _divergences.draw_two_normals(two, target, labels, layout))
+        if others:
+            said = _divergences.describe_targets(others)
+            drawn["targets"] = line_art("targets", said, lambda layout: _divergences.draw_targets(others, targets, labels, layout))
+    sections = [{**page[name], "drawing": drawing} for name, drawing in drawn.items()]
+    files = {name: content for drawing in drawn.values() for name, content in drawing.files.items()}
+    return files | {"report.html": render({"title": page["title"], "notes": page["notes"], "sections": sections}, "divergences.html.j2")}

@@ -10,13 +10,13 @@ import jinja2
 from markupsafe import Markup, escape
 
 
-def render(context: Mapping[str, Any]) -> bytes:
+def render(context: Mapping[str, Any], template: str = "report.html.j2") -> bytes:
     """The page as UTF-8 bytes; characters that UTF-8 cannot hold (from odd file names) become '?'."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jensen.reports", "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"nats": nats, "percent": percent, "data_uri": data_uri, "lead": lead, "options": options}
-    return environment.get_template("report.html.j2").render(**context).encode("utf-8", "replace")
+    return environment.get_template(template).render(**context).encode("utf-8", "replace")
 
 
 def nats(value: float, digits: int = 3, *, sign: bool = False) -> Markup:

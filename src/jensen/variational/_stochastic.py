@@ -39,12 +39,13 @@ REPARAMETERISED = ("pathwise", "closed_form_kl", "sticking_the_landing", "doubly
 
 class Stochastic(NamedTuple):
     """A family made of averaged iterates, evaluations of the log-density at one point with all data (minibatches count by their share), whether it converged,
-    and why it ended."""
+    why it ended, and the largest Monte Carlo error of the averages, in units of the start (NaN where it was never measured)."""
 
     family: AbstractFamily
     evaluations: int
     converged: bool
     message: str
+    error: float
 
 
 class How(eqx.Module):
@@ -139,7 +140,7 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
     state, rate = optax.scale_by_adam().init(flat), how.rate * (NETWORK_PACE if family.network else 1.0)
     share = 1.0 if how.batch is None else how.batch / target.num_data
     iterates, earlier, average, steps, bad = [], None, np.asarray(flat), 0, 0
-    said, converged = "", False
+    said, converged, error = "", False, np.nan
     while steps < how.max_steps and not converged:
         flat, state, some, wrong = _part(how, target, rest, unravel, flat, state, jr.fold_in(key, steps), jnp.asarray(rate))
         iterates.append((np.asarray(some), judged(some)))
@@ -170,7 +171,7 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
     if not converged:
         said = f"{said}; wanted are {STATIONARY}, {how.tolerance} and {3 * how.tolerance:g} within {how.max_steps} steps. Raise max_steps=, or tolerance="
     message = f"{steps} steps, the last at rate {rate:.2g}: {said}"
-    return Stochastic(eqx.combine(unravel(jnp.asarray(average)), rest), round(steps * how.num_samples * share), converged, message)
+    return Stochastic(eqx.combine(unravel(jnp.asarray(average)), rest), round(steps * how.num_samples * share), converged, message, error)
 
 
 class _Judged:

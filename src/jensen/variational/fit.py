@@ -97,6 +97,7 @@ def fit_variational(
             )
             settings |= {"bound": type(ascended).__name__, "gradient": how.estimator.name, "num_samples": how.num_samples, "batch": batch}
             found = fit_stochastic(target, first, key_fit, how)
+            settings["monte_carlo_error"] = found.error
             drawn = Drawn(target, found.family, key_draws, num_draws)
             return drawn.summary(Outcome(found.converged, found.message), None, density.evaluations + found.evaluations, began, settings)
         return _by_fixed_draws(density, first, key_fit, key_draws, num_draws, fixed_draws, max_evaluations, began, settings)

@@ -57,7 +57,8 @@ class VariationalFit:
         verdicts: what to think of it, in words, the gravest first.
         evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included;
         seconds_fitting: those until q was found, the rest having gone into measuring it.
-        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided.
+        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided; of a stochastic fit also
+            `monte_carlo_error`, the largest of its averaged parameters, in units of the start.
     """
 
     target: Target = field(repr=False)
