@@ -1,6 +1,6 @@
 """Reports: one HTML page that accounts for a run, and pictures of samples. Only this room imports matplotlib and jinja2, and only when something is drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,10 +93,8 @@ def draw_differences(found: "Comparison | Standings") -> dict[str, bytes]:
     draw_differences(jensen.compare(a, b, c))["differences.png"]
     """
     from jensen.reports import _differences
-    from jensen.reports._style import line_art, styled
 
-    with styled():
-        return line_art("differences", _differences.describe(found), lambda layout: _differences.draw_differences(found, layout)).files
+    return _line_art("differences", found, _differences.describe, _differences.draw_differences)
 
 
 def draw_published(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -112,12 +110,10 @@ def draw_published(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         draw_published(rows)["published.png"]
     """
     from jensen.reports import _published
-    from jensen.reports._style import line_art, styled
 
     if not rows:
         raise ValueError("a picture of published figures wants at least one row; got none.")
-    with styled():
-        return line_art("published", _published.describe(rows), lambda layout: _published.draw_comparison(rows, layout)).files
+    return _line_art("published", rows, _published.describe, _published.draw_comparison)
 
 
 def draw_ladder(rungs: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -133,12 +129,10 @@ def draw_ladder(rungs: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         draw_ladder(rungs)["ladder.png"]
     """
     from jensen.reports import _ladder
-    from jensen.reports._style import line_art, styled
 
     if not any(rung["components"] for rung in rungs):
         raise ValueError("a picture of a ladder wants at least one rung; got none.")
-    with styled():
-        return line_art("ladder", _ladder.describe(rungs), lambda layout: _ladder.draw_ladder(rungs, layout)).files
+    return _line_art("ladder", rungs, _ladder.describe, _ladder.draw_ladder)
 
 
 def draw_signal(lines: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -153,12 +147,10 @@ def draw_signal(lines: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         draw_signal(lines)["gradients.png"]
     """
     from jensen.reports import _signal
-    from jensen.reports._style import line_art, styled
 
     if not lines:
         raise ValueError("a picture of signal and noise wants at least one line; got none.")
-    with styled():
-        return line_art("gradients", _signal.describe(lines), lambda layout: _signal.draw_signal(lines, layout)).files
+    return _line_art("gradients", lines, _signal.describe, _signal.draw_signal)
 
 
 def draw_sandwich(found: "Sandwich") -> dict[str, bytes]:
@@ -167,10 +159,8 @@ def draw_sandwich(found: "Sandwich") -> dict[str, bytes]:
     draw_sandwich(sandwich(model, data.test, jax.random.key(0)))["sandwich.png"]
     """
     from jensen.reports import _sandwich
-    from jensen.reports._style import line_art, styled
 
-    with styled():
-        return line_art("sandwich", _sandwich.describe_sandwich(found), lambda layout: _sandwich.draw_sandwich(found, layout)).files
+    return _line_art("sandwich", found, _sandwich.describe_sandwich, _sandwich.draw_sandwich)
 
 
 def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -186,12 +176,10 @@ def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         draw_temperature(rows)["temperature.png"]
     """
     from jensen.reports import _temperature
-    from jensen.reports._style import line_art, styled
 
     if not any(row["kind"] == "beta" for row in rows):
         raise ValueError("a picture of the KL weight wants at least one run trained at some beta; got none.")
-    with styled():
-        return line_art("temperature", _temperature.describe(rows), lambda layout: _temperature.draw_temperature(rows, layout)).files
+    return _line_art("temperature", rows, _temperature.describe, _temperature.draw_temperature)
 
 
 def draw_posteriors(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -207,12 +195,10 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         draw_posteriors(rows)["posteriors.png"]
     """
     from jensen.reports import _posteriors
-    from jensen.reports._style import line_art, styled
 
     if not any("sd_ratios" in row for row in rows):
         raise ValueError("a picture of posteriors wants at least one fit with reference draws; got none.")
-    with styled():
-        return line_art("posteriors", _posteriors.describe(rows), lambda layout: _posteriors.draw_posteriors(rows, layout)).files
+    return _line_art("posteriors", rows, _posteriors.describe, _posteriors.draw_posteriors)
 
 
 def draw_divergences(
@@ -250,3 +236,10 @@ def draw_divergences(
     sections = [{**page[name], "drawing": drawing} for name, drawing in drawn.items()]
     files = {name: content for drawing in drawn.values() for name, content in drawing.files.items()}
     return files | {"report.html": render({"title": page["title"], "notes": page["notes"], "sections": sections}, "divergences.html.j2")}
+
+
+def _line_art(name: str, subject: Any, describe: Callable[[Any], str], draw: Callable[..., Any]) -> dict[str, bytes]:
+    from jensen.reports._style import line_art, styled
+
+    with styled():
+        return line_art(name, describe(subject), lambda layout: draw(subject, layout)).files

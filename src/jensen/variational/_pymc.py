@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array
-from jensen.variational.target import Target
+from jensen.variational.target import Everything, Target
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
 TOLERANCE = 1e-6  # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer two compilations need not be
@@ -57,21 +57,25 @@ def from_pymc(model: Any) -> Target:
         ends = np.cumsum([b.size for b in blanks])
         return [u[end - b.size : end].reshape(b.shape) for b, end in zip(blanks, ends, strict=True)]
 
-    def log_prior(u: Array) -> Array:
-        return jnp.asarray(densities(*split(u))[0])
+    def parts(u: Array) -> tuple[Array, Array]:
+        log_prior, log_likelihood = densities(*split(u))
+        return jnp.asarray(log_prior), jnp.asarray(log_likelihood)
 
-    def log_likelihood(u: Array) -> Array:
-        return jnp.asarray(densities(*split(u))[1])
+    def log_density(u: Array) -> Array:
+        log_prior, log_likelihood = parts(u)
+        return log_prior + log_likelihood
 
     def constrain(u: Array) -> dict[str, Array]:
         return {name: jnp.asarray(value) for name, value in zip(names, constrained(*split(u)), strict=True)}
 
-    _assert_same(model, [v.name for v in inputs], blanks, split, log_prior, log_likelihood, constrain)
+    _assert_same(model, [v.name for v in inputs], blanks, split, parts, constrain)
     return Target(
         constrain=constrain,
         size=sum(b.size for b in blanks),
-        log_prior=log_prior,
-        log_likelihood=log_likelihood,
+        log_density=log_density,
+        log_prior=lambda u: parts(u)[0],
+        log_likelihood=lambda u: parts(u)[1],
+        everything=lambda u: Everything(constrain(u), *parts(u)),
         coordinates=tuple(f"{v.name}[{','.join(map(str, i))}]" if i else v.name for v, b in zip(variables, blanks, strict=True) for i in np.ndindex(b.shape)),
         proper=not any(type(v.owner.op).__name__ in IMPROPER for v in variables),
         predictive=_predictive(pymc, model),
@@ -152,7 +156,7 @@ def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) ->
         raise ValueError(f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, or as jensen.from_log_joint.") from error
 
 
-def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: Any, log_prior: Any, log_likelihood: Any, constrain: Any) -> None:
+def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: Any, parts: Any, constrain: Any) -> None:
     """Holds the functions of u against what PyMC compiles, at its initial point and around it."""
     theirs_joint, theirs_prior = (model.compile_logp(vars=v, mode="FAST_COMPILE") for v in (None, model.free_RVs))
     own = [*model.free_RVs, *model.deterministics]
@@ -160,7 +164,7 @@ def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: 
     centre = np.concatenate([b.ravel() for b in blanks])
     rng, compared = np.random.default_rng(0), 0
     with jax.enable_x64(True):
-        every = jax.jit(lambda u: (log_prior(u) + log_likelihood(u), log_prior(u), constrain(u)))
+        every = jax.jit(lambda u: (sum(parts(u)), parts(u)[0], constrain(u)))
         for attempt in range(TRIES):
             u = centre + min(attempt, 1) * rng.uniform(-1, 1, centre.size)
             point = dict(zip(names, map(np.asarray, split(u)), strict=True))
