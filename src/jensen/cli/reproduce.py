@@ -61,7 +61,7 @@ def reproduce(
         int | None,
         typer.Option(
             help="Importance samples per datum; posteriordb, divergences: fresh draws of a fit.",
-            show_default="5000; posteriordb, divergences: 10000; prior-ladder, temperature, iwae's short schedule: 500",
+            show_default="5000; divergences: 10000; posteriordb: 10000 or, where k-hat is in doubt, 100000; prior-ladder, temperature, iwae short: 500",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,

@@ -22,7 +22,7 @@ from jensen._types import Array, Float, Key
 from jensen.variational._climb import climb
 from jensen.variational._compilation import quick_jit
 from jensen.variational._density import BLOCK, Density
-from jensen.variational.families import AbstractFamily
+from jensen.variational.families import AbstractFamily, Spread
 
 LEAST = 256
 
@@ -51,7 +51,8 @@ def fixed_noise(family: AbstractFamily, key: Key, num_draws: int) -> Float[Array
 
 
 class Objective:
-    """F as a function of a family's parameters in one vector: their points by one small program, their log-densities by the target's, F's gradient by another.
+    """F as a function of a family's parameters in one vector: their points by one small program, their log-densities by the target's, and back
+    to the parameters by another.
 
     Objective(Density(target), family, noise).at(Objective(...).place)
     """
@@ -69,9 +70,12 @@ class Objective:
         """(F in nats, its gradient [P])."""
         total, gradient = 0.0, np.zeros_like(place)
         for noise in self._blocks:
-            values, slopes = self.density(np.asarray(_points(place, self._template, self._rest, noise)))
-            found = _pulled_back(place, self._template, self._rest, noise, values, slopes)
-            total, gradient = total + float(found[0]), gradient + np.asarray(found[1])
+            spread, pull = _spread(place, self._template, self._rest, noise)
+            shares = np.asarray(spread.shares)
+            values, slopes = self.density(np.asarray(spread.points))
+            total += float(shares @ values + spread.entropy)
+            back: Any = (shares[:, None] * slopes, values, np.ones(()))  # F's slopes in points, shares and entropy
+            gradient += np.asarray(_pulled_back(pull, Spread(*back)))
         return total / len(self._blocks), gradient / len(self._blocks)
 
     def family(self, place: np.ndarray) -> AbstractFamily:
@@ -87,20 +91,14 @@ def _member(flat: Any, template: Any, rest: tuple[Any, Any]) -> AbstractFamily:
 
 
 @quick_jit
-def _points(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array) -> Array:
-    return _member(flat, template, rest).spread(noise).points
+def _spread(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array) -> tuple[Spread, Any]:
+    """The member's points, shares and entropy, and what takes slopes in these back to the parameters."""
+    return jax.vjp(lambda flat: _member(flat, template, rest).spread(noise), flat)
 
 
 @quick_jit
-def _pulled_back(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array, values: Array, slopes: Array) -> tuple[Array, Array]:
-    """F and its gradient, of the log-densities [T] and their gradients [T, D] at the points."""
-
-    def objective(flat: Array, here: Array) -> Array:
-        spread = _member(flat, template, rest).spread(noise)
-        # Linear in the points, with the right value and slope here.
-        return jnp.vdot(spread.shares, values + jnp.sum(slopes * (spread.points - here), axis=1)) + spread.entropy
-
-    return jax.value_and_grad(objective)(flat, _member(flat, template, rest).spread(noise).points)
+def _pulled_back(pull: Any, slopes: Spread) -> Array:
+    return pull(slopes)[0]
 
 
 def fit_fixed_draws(density: Density, family: AbstractFamily, key: Key, *, num_draws: int, max_evaluations: int) -> Fixed:
