@@ -208,7 +208,7 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
         (["vampprior", "--run", "runs/x"], "reproduction 'vampprior' has no option 'run'"),
         (["vampprior", "--set", "epochs=many"], "reproduction 'vampprior', epochs: "),
         (["vampprior", "--set", "epoch=3"], "has no option 'epoch' (did you mean 'epochs'?)"),
-        (["vamprior"], "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: iwae, posteriordb, prior-ladder, temperature, vampprior"),
+        (["vamprior"], "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, iwae, posteriordb, prior-ladder, temperature, vampprior"),
         (["vampprior", "--out", "recipes/vampprior/digits-vae-vamp.toml"], "is a file; --out wants a folder"),
     ],
 )
@@ -232,7 +232,7 @@ def test_two_processes_do_not_work_in_one_folder(shelf, capsys, tmp_path):
 def test_without_a_name_the_reproductions_are_listed(capsys):
     assert cli.run(["reproduce", "--json"]) == 0
     listed = [entry["name"] for entry in json.loads(capsys.readouterr().out)["reproductions"]]
-    assert listed == ["iwae", "posteriordb", "prior-ladder", "temperature", "vampprior"]
+    assert listed == ["divergences", "iwae", "posteriordb", "prior-ladder", "temperature", "vampprior"]
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 18 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
