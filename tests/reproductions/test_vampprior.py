@@ -235,7 +235,7 @@ def test_without_a_name_the_reproductions_are_listed(capsys):
     assert listed == ["divergences", "iwae", "posteriordb", "prior-ladder", "temperature", "vampprior"]
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert len(rows) == 18 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
+    assert len(rows) == 20 and rows[0]["file"].endswith("recipes/vampprior/mnist-vae-standard_normal.toml")
 
 
 def test_a_killed_folder_of_somebody_else_is_left_alone(shelf, capsys, tmp_path):
