@@ -51,7 +51,8 @@ def fit_variational(
             own: a callable of the `Start`, such as a subclass of `AbstractFamily`, or as `families.own` and `families.from_flowjax` make it.
         key: decides start, draws and all.
         method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a Laplace start; 'stochastic' ascends any bound by Adam, with
-            minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other.
+            minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other, or the family is a network, whose
+            weights take tens of thousands of fixed draws.
         bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
         num_draws: fresh draws that everything reported is measured on; when absent 10,000, and 100,000 where k-hat of these is above .5: in few draws it may be
             far too high for weights that are nearly equal.
@@ -90,6 +91,8 @@ def fit_variational(
         first = family(setting_out) if callable(family) else families.build(name, options, {"start": setting_out})
         if callable(family):
             name, by = _own_name(first), _without_derivatives(first, method, by)
+        if first.network and method == "auto" and fixed_draws is None:
+            by = "stochastic"
         settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
         if by == "stochastic":
             how = make_how(
