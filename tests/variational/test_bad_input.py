@@ -155,3 +155,8 @@ def test_a_library_that_is_absent_is_named(monkeypatch):
         jensen.from_pymc(None)
     with pytest.raises(ValueError, match=r"pip install 'jensen\[flows\]'"):
         jensen.variational.families.from_flowjax(None)
+
+
+def test_a_number_of_draws_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"num_draws must be at least 1; got -1"):
+        jensen.fit_variational(worlds.conjugate(), key=KEY, num_draws=200).resampled(KEY, -1)

@@ -57,7 +57,8 @@ def test_minibatches_are_scaled_to_all_data(x64):
 def test_too_few_steps_are_not_converged():
     fit = jensen.fit_variational(worlds.conjugate_in_rows(), "full_rank", key=KEY, batch=2, max_steps=800, rate=0.1, num_draws=500)
     assert not fit.outcome.converged and not fit.trusted
-    assert fit.verdicts[0].startswith("Not converged: 800 steps") and "max_steps=" in fit.outcome.message
+    assert fit.verdicts[0].startswith("Not converged: 800 steps, the last at rate 0.1: too few steps to judge convergence by; wanted are R-hat 1.1, error 0.02")
+    assert "max_steps=" in fit.outcome.message
 
 
 def test_the_diagnostics_of_iterates():

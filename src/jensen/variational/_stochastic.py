@@ -140,7 +140,7 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
     state, rate = optax.scale_by_adam().init(flat), how.rate * (NETWORK_PACE if family.network else 1.0)
     share = 1.0 if how.batch is None else how.batch / target.num_data
     iterates, earlier, average, steps, bad = [], None, np.asarray(flat), 0, 0
-    said, converged, error = "", False, np.nan
+    said, converged, error = "too few steps to judge convergence by", False, np.nan
     while steps < how.max_steps and not converged:
         flat, state, some, wrong = _part(how, target, rest, unravel, flat, state, jr.fold_in(key, steps), jnp.asarray(rate))
         iterates.append((np.asarray(some), judged(some)))
@@ -169,7 +169,8 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
         earlier, rate, iterates = now[0], rate / FALL, []
         flat = jnp.asarray(average)
     if not converged:
-        said = f"{said}; wanted are {STATIONARY}, {how.tolerance} and {3 * how.tolerance:g} within {how.max_steps} steps. Raise max_steps=, or tolerance="
+        wanted = f"R-hat {STATIONARY}, error {how.tolerance} and change {3 * how.tolerance:g} within {how.max_steps} steps"
+        said = f"{said}; wanted are {wanted}. Raise max_steps=, or tolerance="
     message = f"{steps} steps, the last at rate {rate:.2g}: {said}"
     return Stochastic(eqx.combine(unravel(jnp.asarray(average)), rest), round(steps * how.num_samples * share), converged, message, error)
 

@@ -157,6 +157,8 @@ def _check_counts(*, key: Any, num_draws: int | None, fixed_draws: int | None, *
 def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(choice, str):
         return choice, {}
+    if not isinstance(choice, Mapping):
+        raise ValueError(f"family= and bound= are names, such as 'full_rank', or {{'name': ..., option: value}}; got {choice!r}.")
     options = dict(choice)
     if "name" not in options:
         raise ValueError(f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}.")

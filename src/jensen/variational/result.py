@@ -143,8 +143,13 @@ class VariationalFit:
     def resampled(self, key: Key, num_draws: int = 1000) -> dict[str, np.ndarray]:
         """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to the posterior than q where k-hat is good.
 
-        fit.resampled(jax.random.key(1))["beta"]
+        Raises:
+            ValueError: fewer than 1.
+
+            fit.resampled(jax.random.key(1))["beta"]
         """
+        if num_draws < 1:
+            raise ValueError(f"num_draws must be at least 1; got {num_draws}.")
         seed = np.asarray(jr.key_data(key)).ravel()
         rows = np.random.default_rng(seed).choice(len(self.importance), size=num_draws, p=self.importance / self.importance.sum())
         return {name: draws[rows] for name, draws in self.draws.items()}
