@@ -31,7 +31,8 @@ class Drawn:
         self.began = time.monotonic()
         self.target, self.family, self.model = target, family, as_model(target, family)
         self.key, self.may_grow, self.size = key, num_draws is None, num_draws or DRAWS
-        self._take([self._drawn(0)])
+        self.first = self._drawn(0)
+        self._take([self.first])
 
     def _drawn(self, first: int) -> Any:
         return jax.tree.map(np.asarray, weighted_draws(self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)))
@@ -49,7 +50,7 @@ class Drawn:
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values()))
         if self.may_grow and not evidence.pareto_k[0] <= NO_VARIANCE and MORE * numbers <= MOST_NUMBERS:
-            self._take([self._drawn(i * self.size) for i in range(MORE)])
+            self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
             evidence = evidence_of_log_weights(self.log_w[None])
         return evidence
 
