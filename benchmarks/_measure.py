@@ -20,6 +20,11 @@ def interleaved(contestants: dict[str, Callable[[], object]], *, rounds: int) ->
 
 def peak_memory(code: str) -> float:
     """Peak resident memory in MB of a fresh Python process that runs `code`."""
-    script = code + "\nprint('PEAK', next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        code
+        + "\nprint('PEAK', next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return int(done.stdout.split("PEAK")[1]) / 1024

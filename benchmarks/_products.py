@@ -17,21 +17,44 @@ from jensen.training.program import COMPILER_OPTIONS, Objective, batch_of, compi
 from jensen.training.state import initial_state
 
 
-def epoch_of(model: Model, data: np.ndarray, batch: int = 100) -> tuple[Callable[[], None], Callable[[], None], float]:
+def epoch_of(
+    model: Model, data: np.ndarray, batch: int = 100
+) -> tuple[Callable[[], None], Callable[[], None], float]:
     """(run one epoch of this model, run its matrix products alone, the floating-point operations of these); both compiled."""
     parameters, constants, static = partition(model)
-    objective = Objective(static, ELBO(), Pathwise(), optax.adam(1e-3), TrainingOptions(epochs=1, batch_size=batch), None)
-    state, train, none, key = initial_state(model, objective.optimiser), jnp.asarray(data), jnp.asarray(data[:0]), jr.key(0)
+    objective = Objective(
+        static,
+        ELBO(),
+        Pathwise(),
+        optax.adam(1e-3),
+        TrainingOptions(epochs=1, batch_size=batch),
+        None,
+    )
+    state, train, none, key = (
+        initial_state(model, objective.optimiser),
+        jnp.asarray(data),
+        jnp.asarray(data[:0]),
+        jr.key(0),
+    )
     epoch = compile_epoch(objective, state, train, none, key)
     rows = batch_of(jnp.arange(batch), None, key)
-    traced = jax.make_jaxpr(lambda p, o: step(objective.with_constants(constants), p, o, train, rows, jnp.asarray(1)))(parameters, state.optimiser)
+    traced = jax.make_jaxpr(
+        lambda p, o: step(objective.with_constants(constants), p, o, train, rows, jnp.asarray(1))
+    )(parameters, state.optimiser)
     products = _dots(traced.jaxpr)
     steps = len(data) // batch
     alone = _products_program(products, steps)
-    operands = [tuple(jr.normal(jr.key(i), shape) for shape in shapes) for i, (*shapes, _) in enumerate(products)]
+    operands = [
+        tuple(jr.normal(jr.key(i), shape) for shape in shapes)
+        for i, (*shapes, _) in enumerate(products)
+    ]
     compiled = jax.jit(alone).lower(operands).compile(compiler_options=COMPILER_OPTIONS)
     flop = steps * sum(_flop(*product) for product in products)
-    return lambda: jax.block_until_ready(epoch(state, train, none, key)), lambda: jax.block_until_ready(compiled(operands)), flop
+    return (
+        lambda: jax.block_until_ready(epoch(state, train, none, key)),
+        lambda: jax.block_until_ready(compiled(operands)),
+        flop,
+    )
 
 
 def _dots(jaxpr) -> list[tuple]:
@@ -39,8 +62,12 @@ def _dots(jaxpr) -> list[tuple]:
     found = []
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
-            found.append((*(v.aval.shape for v in equation.invars), equation.params["dimension_numbers"]))
-        for parameter in jax.tree.leaves(equation.params, is_leaf=lambda p: hasattr(p, "eqns") or hasattr(p, "jaxpr")):
+            found.append(
+                (*(v.aval.shape for v in equation.invars), equation.params["dimension_numbers"])
+            )
+        for parameter in jax.tree.leaves(
+            equation.params, is_leaf=lambda p: hasattr(p, "eqns") or hasattr(p, "jaxpr")
+        ):
             inner = getattr(parameter, "jaxpr", parameter)
             if hasattr(inner, "eqns"):
                 found += _dots(inner)
@@ -51,7 +78,9 @@ def _products_program(products: list[tuple], steps: int) -> Callable:
     def run(operands):
         def body(carry, _):
             for (a, b), (*_, dimensions) in zip(operands, products, strict=True):
-                a, carry = jax.lax.optimization_barrier((a, carry))  # or XLA would take the product out of the loop
+                a, carry = jax.lax.optimization_barrier(
+                    (a, carry)
+                )  # or XLA would take the product out of the loop
                 out = jax.lax.optimization_barrier(jax.lax.dot_general(a, b, dimensions))
                 carry = carry + out.ravel()[0]
             return carry, None

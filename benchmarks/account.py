@@ -21,8 +21,12 @@ def main() -> list[str]:
     data = (random.uniform(size=(ROWS, 784)) < 0.3).astype(np.uint8)
     model = jensen.vae((784,), latent_dim=DIMENSIONS, data=data[:1000], key=jax.random.key(0))
     with jax.enable_x64(True):
-        a, b = (jnp.asarray(random.standard_normal((n, 2 * DIMENSIONS))) for n in (POINTS, 25 * BLOCK))
-        products = jax.jit(lambda a, b: jax.lax.map(lambda w: (a @ w.T)[:, ::512].sum(), b.reshape(25, BLOCK, -1)))
+        a, b = (
+            jnp.asarray(random.standard_normal((n, 2 * DIMENSIONS))) for n in (POINTS, 25 * BLOCK)
+        )
+        products = jax.jit(
+            lambda a, b: jax.lax.map(lambda w: (a @ w.T)[:, ::512].sum(), b.reshape(25, BLOCK, -1))
+        )
     passes = jax.jit(lambda x, key: log_weights(model, x, key, 1).tempered().sum())
 
     def floor() -> tuple[float, float]:
@@ -46,7 +50,9 @@ def main() -> list[str]:
 
     floor()  # compiles
     measured = [(*floor(), *whole()) for _ in range(ROUNDS)]
-    pairs, networks, cut, parts = (float(np.median(column)) for column in zip(*measured, strict=True))
+    pairs, networks, cut, parts = (
+        float(np.median(column)) for column in zip(*measured, strict=True)
+    )
     ratio = float(np.median([(c + p) / (m + n) for m, n, c, p in measured]))
     return [
         f"matrix products of {ROWS}^2 pairs: {pairs:.1f} s; passes of encoder and decoder: {networks:.1f} s",

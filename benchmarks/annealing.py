@@ -49,12 +49,19 @@ def rate(rounds: int = 5) -> list[str]:
     moves = _upwards(_schedules.sigmoid(1000)).part(100)
     contestants = {
         "products": lambda: products(z).block_until_ready(),
-        "annealing": lambda: jax.block_until_ready(advance(chains, model, prior, x, keys, codes, steps, moves)),
+        "annealing": lambda: jax.block_until_ready(
+            advance(chains, model, prior, x, keys, codes, steps, moves)
+        ),
     }
     seconds = interleaved(contestants, rounds=rounds)
     flop = 4 * sum(a * b for a, b in SIZES) * DATA * CHAINS * PART * LEAPFROG
-    lines = [f"{name}: {s:.2f} s for {PART} temperatures, {flop / s / 1e9:.0f} GFLOP/s in decoder calls of leapfrog steps" for name, s in seconds.items()]
-    lines.append(f"annealing / products: {seconds['products'] / seconds['annealing']:.2f} of the rate (aim: 0.5 or more)")
+    lines = [
+        f"{name}: {s:.2f} s for {PART} temperatures, {flop / s / 1e9:.0f} GFLOP/s in decoder calls of leapfrog steps"
+        for name, s in seconds.items()
+    ]
+    lines.append(
+        f"annealing / products: {seconds['products'] / seconds['annealing']:.2f} of the rate (aim: 0.5 or more)"
+    )
     return lines
 
 
@@ -64,7 +71,10 @@ def memory() -> list[str]:
         "x = np.zeros(({n}, 28, 28), np.uint8); m = jensen.vae((28, 28), latent_dim=40, key=jax.random.key(0))\n"
         "estimate_evidence(Annealed(num_temperatures={t}, num_leapfrog=1), m, x, jax.random.key(1))"
     )
-    return [f"peak memory, N = {n}, T = {t}: {peak_memory(code.format(n=n, t=t)):.0f} MB" for n, t in [(100, 25), (1000, 25), (100, 250)]]
+    return [
+        f"peak memory, N = {n}, T = {t}: {peak_memory(code.format(n=n, t=t)):.0f} MB"
+        for n, t in [(100, 25), (1000, 25), (100, 250)]
+    ]
 
 
 if __name__ == "__main__":

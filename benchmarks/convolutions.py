@@ -26,12 +26,18 @@ ENCODER = {"channels": [16, 16, 8], "kernels": [7, 3, 3], "strides": [1, 2, 2]}
 DECODER = {"name": "gated_conv", "hidden": [HIDDEN], "channels": [16, 16], "kernels": [3, 3]}
 MASKED = {"name": "pixel_cnn", "hidden": [HIDDEN], "channels": 16, "num_layers": 3, "kernel": 3}
 TAPS = np.arange(9).reshape(3, 3, 1, 1)
-SEEN = [TAPS < 4, TAPS <= 4, TAPS <= 4]  # by each masked layer: the first sees not even its own pixel
+SEEN = [
+    TAPS < 4,
+    TAPS <= 4,
+    TAPS <= 4,
+]  # by each masked layer: the first sees not even its own pixel
 
 
 def own(images, weight, stride):
     padding = [((k - 1) // 2, k // 2) for k in weight.shape[:2]]
-    return jax.lax.conv_general_dilated(images, weight, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return jax.lax.conv_general_dilated(
+        images, weight, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def gate(x):
@@ -48,10 +54,15 @@ def bare_step(convolve, data, *, masked=False):
     keys = iter(jr.split(jr.key(0), 20))
     depths = [1, *ENCODER["channels"]]
     parameters = {
-        "in": [layer(next(keys), k, k, a, 2 * b) for a, b, k in zip(depths, depths[1:], ENCODER["kernels"], strict=False)],
+        "in": [
+            layer(next(keys), k, k, a, 2 * b)
+            for a, b, k in zip(depths, depths[1:], ENCODER["kernels"], strict=False)
+        ],
         "code": layer(next(keys), 7 * 7 * 8, 2 * LATENT),
         "dense": [layer(next(keys), LATENT, 2 * HIDDEN), layer(next(keys), HIDDEN, 2 * 784)],
-        "out": [layer(next(keys), 3, 3, a, 32) for a in (1, 16)] if not masked else [layer(next(keys), 3, 3, a, 16) for a in (1, 16, 16)],
+        "out": [layer(next(keys), 3, 3, a, 32) for a in (1, 16)]
+        if not masked
+        else [layer(next(keys), 3, 3, a, 16) for a in (1, 16, 16)],
         "z": layer(next(keys), 3, 3, 1, 16)[0] if masked else None,
         "head": (layer(next(keys), 16, 1)[0], jnp.zeros((28, 28, 1))),
     }
@@ -83,7 +94,9 @@ def bare_step(convolve, data, *, masked=False):
     def epoch(carry, key):
         def step(carry, t):
             p, state = carry
-            value, gradient = jax.value_and_grad(loss)(p, data[jr.randint(jr.fold_in(key, t), (BATCH,), 0, len(data))], jr.fold_in(key, t))
+            value, gradient = jax.value_and_grad(loss)(
+                p, data[jr.randint(jr.fold_in(key, t), (BATCH,), 0, len(data))], jr.fold_in(key, t)
+            )
             updates, state = optimiser.update(gradient, state)
             return (optax.apply_updates(p, updates), state), value
 
@@ -96,17 +109,23 @@ def bare_step(convolve, data, *, masked=False):
 
 def jensen_step(data, decoder):
     encoder = {"name": "gated_conv", **ENCODER}
-    model = jensen.vae((28, 28), latent_dim=LATENT, encoder_network=encoder, decoder=decoder, key=jr.key(0))
+    model = jensen.vae(
+        (28, 28), latent_dim=LATENT, encoder_network=encoder, decoder=decoder, key=jr.key(0)
+    )
     options = TrainingOptions(epochs=10, batch_size=BATCH)
     optimiser = optax.adam(options.learning_rate)
     static = partition(model).static
     arguments = (initial_state(model, optimiser), data, data[:0], jr.key(1))
-    compiled = compile_epoch(Objective(static, ELBO(), Pathwise(), optimiser, options, None), *arguments)
+    compiled = compile_epoch(
+        Objective(static, ELBO(), Pathwise(), optimiser, options, None), *arguments
+    )
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
 def main() -> list[str]:
-    data = jnp.asarray((np.random.RandomState(0).random_sample((BATCH * STEPS, 28, 28)) < 0.13).astype(np.uint8))
+    data = jnp.asarray(
+        (np.random.RandomState(0).random_sample((BATCH * STEPS, 28, 28)) < 0.13).astype(np.uint8)
+    )
     contestants = {
         "jensen": jensen_step(data, DECODER),
         "by hand": bare_step(_convolve_batch, data),
@@ -116,9 +135,15 @@ def main() -> list[str]:
     }
     seconds = interleaved(contestants, rounds=5)
     lines = [f"{name}: {1e3 * s / STEPS:.1f} ms per step" for name, s in seconds.items()]
-    lines.append(f"jensen / by hand: {seconds['jensen'] / seconds['by hand']:.2f} (aim: 1.10 or less)")
-    lines.append(f"jensen / by hand, masked decoder: {seconds['jensen, masked'] / seconds['masked by hand']:.2f} (aim: 1.10 or less)")
-    lines.append(f"derivative by JAX / the library's, both by hand: {seconds['by hand, derivative by JAX'] / seconds['by hand']:.1f}")
+    lines.append(
+        f"jensen / by hand: {seconds['jensen'] / seconds['by hand']:.2f} (aim: 1.10 or less)"
+    )
+    lines.append(
+        f"jensen / by hand, masked decoder: {seconds['jensen, masked'] / seconds['masked by hand']:.2f} (aim: 1.10 or less)"
+    )
+    lines.append(
+        f"derivative by JAX / the library's, both by hand: {seconds['by hand, derivative by JAX'] / seconds['by hand']:.1f}"
+    )
     return lines
 
 

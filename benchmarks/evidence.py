@@ -31,13 +31,20 @@ def main() -> list[str]:
     z = jr.normal(jr.key(9), (DATA * SAMPLES // CHUNK, CHUNK, 40))
     contestants = {
         "products": lambda: products(z).block_until_ready(),
-        "importance": lambda: estimate_evidence(Importance(num_samples=SAMPLES), model, x, jr.key(1)),
+        "importance": lambda: estimate_evidence(
+            Importance(num_samples=SAMPLES), model, x, jr.key(1)
+        ),
     }
     seconds = interleaved(contestants, rounds=5)
     flop = 2 * sum(a * b for a, b in SIZES)
-    rate = {"products": flop * z.shape[0] * CHUNK / seconds["products"], "importance": flop * DATA * SAMPLES / seconds["importance"]}
+    rate = {
+        "products": flop * z.shape[0] * CHUNK / seconds["products"],
+        "importance": flop * DATA * SAMPLES / seconds["importance"],
+    }
     lines = [f"{name}: {seconds[name]:.3f} s, {r / 1e9:.0f} GFLOP/s" for name, r in rate.items()]
-    lines.append(f"importance / products: {rate['importance'] / rate['products']:.2f} of the rate (aim: 0.7 or more)")
+    lines.append(
+        f"importance / products: {rate['importance'] / rate['products']:.2f} of the rate (aim: 0.7 or more)"
+    )
     code = (
         "import jax, numpy as np, jensen; from jensen.evidence import *; from jensen.evidence.importance import Importance\n"
         "x = np.zeros(({n}, 28, 28), np.uint8); m = jensen.vae((28, 28), latent_dim=40, key=jax.random.key(0))\n"

@@ -29,7 +29,9 @@ PAIRS = [
 
 
 def main() -> list[str]:
-    x = jnp.asarray((np.random.RandomState(0).random_sample((BATCH, 28, 28)) < 0.13).astype(np.uint8))
+    x = jnp.asarray(
+        (np.random.RandomState(0).random_sample((BATCH, 28, 28)) < 0.13).astype(np.uint8)
+    )
     model = jensen.vae((28, 28), latent_dim=40, data=np.asarray(x), key=jr.key(0))
     parts = partition(model)
     contestants = {}
@@ -39,11 +41,17 @@ def main() -> list[str]:
         def loss(parameters, key, chosen=chosen, estimator=estimator):
             complete = eqx.combine(parameters, parts.constants, parts.static)
             prior = complete.prior(complete.encoder)
-            one = lambda x, n: estimator.surrogate(chosen, complete, prior, x, jr.fold_in(key, n), num_samples=SAMPLES, beta=1.0).surrogate  # noqa: E731
+            one = lambda x, n: (  # noqa: E731
+                estimator.surrogate(
+                    chosen, complete, prior, x, jr.fold_in(key, n), num_samples=SAMPLES, beta=1.0
+                ).surrogate
+            )
             return -jnp.mean(jax.vmap(one)(x, jnp.arange(BATCH)))
 
         step = jax.jit(jax.grad(loss))
-        contestants[f"{bound} {gradient}"] = lambda step=step: jax.block_until_ready(step(parts.parameters, jr.key(1)))
+        contestants[f"{bound} {gradient}"] = lambda step=step: jax.block_until_ready(
+            step(parts.parameters, jr.key(1))
+        )
     seconds = interleaved(contestants, rounds=7)
     return [
         f"{bound}, {gradient}: {seconds[f'{bound} {gradient}'] * 1e3:.0f} ms, "

@@ -30,7 +30,9 @@ def main() -> list[str]:
     for name in models:
         epoch, products = seconds[name], seconds[f"{name}: products"]
         aim = " (aim: 1.5 or less)" if name == "hvae vamp" else ""
-        lines.append(f"{name}: {epoch:.3f} s, its products {products:.3f} s ({flop[name] / products / 1e9:.0f} GFLOP/s), ratio {epoch / products:.2f}{aim}")
+        lines.append(
+            f"{name}: {epoch:.3f} s, its products {products:.3f} s ({flop[name] / products / 1e9:.0f} GFLOP/s), ratio {epoch / products:.2f}{aim}"
+        )
     lines.append(f"hvae / vae: {seconds['hvae'] / seconds['vae']:.2f} (aim: 3 or less)")
     return lines
 

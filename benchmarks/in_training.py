@@ -31,15 +31,23 @@ def main() -> list[str]:
     def fit(name: str):
         def run():
             with contextlib.redirect_stderr(io.StringIO()):
-                done = jensen.fit(model, data, epochs=EPOCHS, patience=0, key=jr.key(1), account_every=EVERY[name])
+                done = jensen.fit(
+                    model, data, epochs=EPOCHS, patience=0, key=jr.key(1), account_every=EVERY[name]
+                )
             made[name] = accounts_of(done.history)
-            seconds[name].append(done.seconds - compiled[-1] - sum(a["seconds"] for a in made[name] if a["compiling"]))
+            seconds[name].append(
+                done.seconds
+                - compiled[-1]
+                - sum(a["seconds"] for a in made[name] if a["compiling"])
+            )
 
         return run
 
     interleaved({name: fit(name) for name in EVERY}, rounds=3)
     medians = {name: float(np.median(s[1:])) for name, s in seconds.items()}
-    lines = [f"seconds of {EPOCHS} epochs: {', '.join(f'{name} {s:.2f}' for name, s in medians.items())}"]
+    lines = [
+        f"seconds of {EPOCHS} epochs: {', '.join(f'{name} {s:.2f}' for name, s in medians.items())}"
+    ]
     for name, taken in made.items():
         if taken:
             later = [a["seconds"] for a in taken if not a["compiling"]]

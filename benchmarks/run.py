@@ -7,10 +7,22 @@ import sys
 
 import jax
 
-NAMES = ("surgery", "account", "evidence", "annealing", "training", "in_training", "gradients", "hierarchy", "convolutions")
+NAMES = (
+    "surgery",
+    "account",
+    "evidence",
+    "annealing",
+    "training",
+    "in_training",
+    "gradients",
+    "hierarchy",
+    "convolutions",
+)
 
 if __name__ == "__main__":
-    print(f"Python {platform.python_version()}, JAX {jax.__version__}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}")
+    print(
+        f"Python {platform.python_version()}, JAX {jax.__version__}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}"
+    )
     for name in sys.argv[1:] or NAMES:
         print(f"\n{name}: {importlib.import_module(name).__doc__.splitlines()[0]}")
         for line in importlib.import_module(name).main():

@@ -21,7 +21,10 @@ from jensen.distributions import DiagonalNormalMixture
 from jensen.training.program import COMPILER_OPTIONS
 
 ROWS, BATCH, PIXELS, HIDDEN, LATENT = 50_000, 100, 784, 300, 40
-EPOCHS = {0: 16, 500: 4}  # by the number of components: ten seconds and more, so that checkpoints count as in a real run
+EPOCHS = {
+    0: 16,
+    500: 4,
+}  # by the number of components: ten seconds and more, so that checkpoints count as in a real run
 
 
 @jax.custom_vjp
@@ -40,9 +43,19 @@ log_bernoulli.defvjp(_forward, lambda residual, g: (g[..., None] * residual, Non
 
 def bare_scan(data, components: int):
     """(run one epoch, state); `components` > 0 makes the prior a VampPrior."""
-    sizes = [(PIXELS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, PIXELS)]
+    sizes = [
+        (PIXELS, HIDDEN),
+        (HIDDEN, HIDDEN),
+        (HIDDEN, 2 * LATENT),
+        (LATENT, HIDDEN),
+        (HIDDEN, HIDDEN),
+        (HIDDEN, PIXELS),
+    ]
     keys = jr.split(jr.key(0), len(sizes) + 1)
-    layers = [(jr.normal(k, s) / np.sqrt(s[0]), jnp.zeros(s[1])) for k, s in zip(keys, sizes, strict=False)]
+    layers = [
+        (jr.normal(k, s) / np.sqrt(s[0]), jnp.zeros(s[1]))
+        for k, s in zip(keys, sizes, strict=False)
+    ]
     parameters = {"layers": layers, "u": 0.1 * jr.normal(keys[-1], (components, PIXELS))}
     optimiser = optax.adam(1e-3)
 
@@ -108,7 +121,9 @@ def main() -> list[str]:
 
         def run():
             with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-                done = jensen.fit(model, dataset, epochs=epochs, patience=0, key=jr.key(1), out=f"{folder}/run")
+                done = jensen.fit(
+                    model, dataset, epochs=epochs, patience=0, key=jr.key(1), out=f"{folder}/run"
+                )
             # Everything after compiling: epochs, progress, metrics and checkpoints.
             walls.setdefault(name, []).append((done.seconds - compile_seconds[-1]) / epochs)
 
@@ -129,11 +144,25 @@ def main() -> list[str]:
         "fit vamp": fit("fit vamp", "vamp", validation[:0]),
     }
     found = interleaved(contestants, rounds=3)
-    per_epoch = {name: float(np.median(walls[name][1:])) if name in walls else s / EPOCHS[500 if "vamp" in name else 0] for name, s in found.items()}
+    per_epoch = {
+        name: float(np.median(walls[name][1:]))
+        if name in walls
+        else s / EPOCHS[500 if "vamp" in name else 0]
+        for name, s in found.items()
+    }
     lines = [f"seconds per epoch: {', '.join(f'{k} {v:.3f}' for k, v in per_epoch.items())}"]
-    pairs = [("fit", "bare", 1.10), ("fit+validation", "bare", None), ("fit vamp", "bare vamp", 1.10), ("fit vamp", "fit", 1.5), ("bare vamp", "bare", None)]
+    pairs = [
+        ("fit", "bare", 1.10),
+        ("fit+validation", "bare", None),
+        ("fit vamp", "bare vamp", 1.10),
+        ("fit vamp", "fit", 1.5),
+        ("bare vamp", "bare", None),
+    ]
     for a, b, aim in pairs:
-        lines.append(f"{a} / {b}: {per_epoch[a] / per_epoch[b]:.3f}" + (f" (aim: {aim} or less)" if aim else ""))
+        lines.append(
+            f"{a} / {b}: {per_epoch[a] / per_epoch[b]:.3f}"
+            + (f" (aim: {aim} or less)" if aim else "")
+        )
     return lines
 
 

@@ -25,17 +25,31 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--data-dir")
     given = parser.parse_args()
-    print("| run | prior tried | predicted, test | realised, test | left | share | realised, train | seconds |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| run | prior tried | predicted, test | realised, test | left | share | realised, train | seconds |\n|---|---|---|---|---|---|---|---|"
+    )
     for path in given.runs:
         run = jensen.load(path)
         dataset = run.load_data(None, data_dir=given.data_dir)
         for prior in map(choice, given.priors or ["mixture"]):
             began = time.monotonic()
             options = {} if given.epochs is None else {"epochs": given.epochs}
-            trial = trial_of(run, prior, "test", dataset=dataset, store=False, progress=False, **options)
-            values = [f"{m.value:.3f} +- {m.standard_error:.3f}" for m in (trial.gain.predicted, trial.gain.realised, trial.gain.left)]
+            trial = trial_of(
+                run, prior, "test", dataset=dataset, store=False, progress=False, **options
+            )
+            values = [
+                f"{m.value:.3f} +- {m.standard_error:.3f}"
+                for m in (trial.gain.predicted, trial.gain.realised, trial.gain.left)
+            ]
             train = f"{trial.gains['train'].realised.value:.3f}"
-            row = (Path(path).name, label(trial.prior), *values, f"{trial.gain.share:.0%}", train, f"{time.monotonic() - began:.0f}")
+            row = (
+                Path(path).name,
+                label(trial.prior),
+                *values,
+                f"{trial.gain.share:.0%}",
+                train,
+                f"{time.monotonic() - began:.0f}",
+            )
             print(f"| {' | '.join(row)} |", flush=True)
 
 

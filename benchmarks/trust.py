@@ -28,12 +28,21 @@ KEY = jr.key(0)
 
 def bracket() -> None:
     """Of 1000 simulated data: for which the forward bound is at most, and the reverse one at least, log p(x), to 3 of their standard errors."""
-    print("latent  T     lower - exact        upper - exact        lower holds  upper holds  both  gap")
+    print(
+        "latent  T     lower - exact        upper - exact        lower holds  upper holds  both  gap"
+    )
     for latent, temperatures in ((2, 100), (16, 200), (64, 400)):
         world = linear_gaussian.make(dimension=latent + 4, latent=latent, stretch=0.9, shift=0.05)
         began = time.perf_counter()
-        found = bidirectional(Annealed(num_samples=32, num_temperatures=temperatures), world.model, KEY, num_data=1000)
-        x = np.asarray(_bidirectional._simulated(world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], 1000)[0], np.float64)
+        found = bidirectional(
+            Annealed(num_samples=32, num_temperatures=temperatures), world.model, KEY, num_data=1000
+        )
+        x = np.asarray(
+            _bidirectional._simulated(
+                world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], 1000
+            )[0],
+            np.float64,
+        )
         exact = world.log_evidence(x)
         low, high = found.lower - exact, found.upper - exact
         holds = low <= 3 * found.lower_errors, high >= -3 * found.upper_errors
@@ -52,8 +61,18 @@ def variance() -> None:
     for latent in (2, 16, 64):
         off = linear_gaussian.make(dimension=latent + 4, latent=latent, stretch=0.9, shift=0.05)
         exact = linear_gaussian.make(dimension=latent + 4, latent=latent, orthogonal=True)
-        rows = [("plain Monte Carlo", off, MonteCarlo(num_samples=1000)), ("importance, q", off, Importance(num_samples=1000))]
-        rows += [(f"importance, refined q ({f})", off, Importance(num_samples=1000, proposal="refined", family=f)) for f in ("diagonal", "full")]
+        rows = [
+            ("plain Monte Carlo", off, MonteCarlo(num_samples=1000)),
+            ("importance, q", off, Importance(num_samples=1000)),
+        ]
+        rows += [
+            (
+                f"importance, refined q ({f})",
+                off,
+                Importance(num_samples=1000, proposal="refined", family=f),
+            )
+            for f in ("diagonal", "full")
+        ]
         rows += [("importance, exact posterior", exact, Importance(num_samples=1000))]
         for name, world, estimator in rows:
             x = jnp.asarray(world.data(100, seed=1))
@@ -74,8 +93,13 @@ def table(path: str, rows: int) -> None:
     data = run.dataset.test[:rows]
     print(f"{path}: {len(data)} test data")
 
-    def show(name: str, value: float, error: float, untrusted: float, began: float, more: str = "") -> None:
-        print(f"{name:<28}  {value:9.3f} +- {error:.3f}  untrusted {untrusted:6.1%}  {time.perf_counter() - began:7.0f} s  {more}", flush=True)
+    def show(
+        name: str, value: float, error: float, untrusted: float, began: float, more: str = ""
+    ) -> None:
+        print(
+            f"{name:<28}  {value:9.3f} +- {error:.3f}  untrusted {untrusted:6.1%}  {time.perf_counter() - began:7.0f} s  {more}",
+            flush=True,
+        )
 
     began = time.perf_counter()
     bound = evaluate_bounds({"elbo": ELBO()}, run.model, data, KEY, num_samples=50)["elbo"]
@@ -83,12 +107,26 @@ def table(path: str, rows: int) -> None:
     for samples in (50, 5000, 100_000):
         began = time.perf_counter()
         found = estimate_evidence(Importance(num_samples=samples), run.model, data, KEY)
-        show(f"importance, S = {samples}", found.value, found.standard_error, found.untrusted, began, f"ess {np.median(found.effective_samples):.1f} (median)")
+        show(
+            f"importance, S = {samples}",
+            found.value,
+            found.standard_error,
+            found.untrusted,
+            began,
+            f"ess {np.median(found.effective_samples):.1f} (median)",
+        )
     for temperatures in (50, 200, 1000):
         began = time.perf_counter()
         found = estimate_evidence(Annealed(num_temperatures=temperatures), run.model, data, KEY)
         more = f"acceptance {found.curves['acceptance'].mean():.2f}, ess {np.median(found.effective_samples):.1f} of 16"
-        show(f"annealed, T = {temperatures}", found.value, found.standard_error, found.untrusted, began, more)
+        show(
+            f"annealed, T = {temperatures}",
+            found.value,
+            found.standard_error,
+            found.untrusted,
+            began,
+            more,
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,19 @@ import io
 import os
 from pathlib import Path
 
-COMMANDS = ("fit", "account", "evidence", "bounds", "gradients", "compare", "sample", "encode", "report", "reproduce", "datasets")
+COMMANDS = (
+    "fit",
+    "account",
+    "evidence",
+    "bounds",
+    "gradients",
+    "compare",
+    "sample",
+    "encode",
+    "report",
+    "reproduce",
+    "datasets",
+)
 INTRODUCTION = """# Commands
 
 Every command takes `--help`; those that print figures take `--json` (one object on stdout, nothing else there). Progress and messages go to stderr.

@@ -17,7 +17,9 @@ LATENT, HIDDEN = 8, 200
 
 def layers(name, x, *sizes):
     for i, (n, m) in enumerate(itertools.pairwise(sizes)):
-        w = numpyro.param(f"{name}{i}.w", lambda key, n=n, m=m: jax.random.normal(key, (n, m)) / n**0.5)
+        w = numpyro.param(
+            f"{name}{i}.w", lambda key, n=n, m=m: jax.random.normal(key, (n, m)) / n**0.5
+        )
         x = (jax.nn.relu(x) if i else x) @ w + numpyro.param(f"{name}{i}.b", jnp.zeros(m))
     return x
 
@@ -30,7 +32,9 @@ def model(x):
 
 
 def guide(x):
-    loc, log_scale = jnp.split(layers("encoder", x.reshape(-1, 64), 64, HIDDEN, 2 * LATENT), 2, axis=-1)
+    loc, log_scale = jnp.split(
+        layers("encoder", x.reshape(-1, 64), 64, HIDDEN, 2 * LATENT), 2, axis=-1
+    )
     with numpyro.plate("data", x.shape[0]):
         numpyro.sample("z", dist.Normal(loc, jnp.exp(log_scale)).to_event(1))
 

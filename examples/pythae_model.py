@@ -11,10 +11,22 @@ from jensen.interop.pythae import from_pythae
 
 def train(data, epochs=20):
     torch.manual_seed(0)
-    vae = VAMP(VAMPConfig(input_dim=(1, 8, 8), latent_dim=8, reconstruction_loss="bce", number_components=50, linear_scheduling_steps=10))
+    vae = VAMP(
+        VAMPConfig(
+            input_dim=(1, 8, 8),
+            latent_dim=8,
+            reconstruction_loss="bce",
+            number_components=50,
+            linear_scheduling_steps=10,
+        )
+    )
     optimiser = torch.optim.Adam(vae.parameters(), lr=1e-3)
-    rows = torch.from_numpy(np.random.default_rng(0).binomial(1, data.train / data.levels).astype("float32"))[:, None]
-    for epoch in range(epochs):  # Pythae's own trainers do the same, and write folders: from_pythae(folder, trust_code=True)
+    rows = torch.from_numpy(
+        np.random.default_rng(0).binomial(1, data.train / data.levels).astype("float32")
+    )[:, None]
+    for epoch in range(
+        epochs
+    ):  # Pythae's own trainers do the same, and write folders: from_pythae(folder, trust_code=True)
         for x in rows[torch.randperm(len(rows))].split(100):
             loss = vae({"data": x}, epoch=epoch).loss
             optimiser.zero_grad()

@@ -16,7 +16,12 @@ class Encoder(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 200), torch.nn.ReLU(), torch.nn.Linear(200, 2 * LATENT))
+        self.network = torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(64, 200),
+            torch.nn.ReLU(),
+            torch.nn.Linear(200, 2 * LATENT),
+        )
 
     def forward(self, x):
         return self.network(x).chunk(2, dim=1)
@@ -24,14 +29,26 @@ class Encoder(torch.nn.Module):
 
 def train(data, epochs=30):
     torch.manual_seed(0)
-    encoder, decoder = Encoder(), torch.nn.Sequential(torch.nn.Linear(LATENT, 200), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(200, 64))
+    encoder, decoder = (
+        Encoder(),
+        torch.nn.Sequential(
+            torch.nn.Linear(LATENT, 200),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.1),
+            torch.nn.Linear(200, 64),
+        ),
+    )
     optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=2e-3)
-    rows = torch.from_numpy(np.random.default_rng(0).binomial(1, data.train / data.levels).astype("float32"))
+    rows = torch.from_numpy(
+        np.random.default_rng(0).binomial(1, data.train / data.levels).astype("float32")
+    )
     for epoch in range(epochs):
         for x in rows[torch.randperm(len(rows))].split(100):
             mean, log_var = encoder(x)
             z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
-            reconstruction = -binary_cross_entropy_with_logits(decoder(z), x.flatten(1), reduction="none").sum(1)
+            reconstruction = -binary_cross_entropy_with_logits(
+                decoder(z), x.flatten(1), reduction="none"
+            ).sum(1)
             kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(1)
             loss = -(reconstruction - min(1, epoch / 10) * kl).mean()
             optimiser.zero_grad()
@@ -43,7 +60,14 @@ def train(data, epochs=30):
 def make():
     """The model, for the command line too: jensen account --model examples/torch_vae.py:make --data x.npy."""
     encoder, decoder = train(jensen.load_dataset("digits"))
-    return from_torch(encoder, decoder, event_shape=(8, 8), latent_dim=LATENT, likelihood="bernoulli", second="log_var")
+    return from_torch(
+        encoder,
+        decoder,
+        event_shape=(8, 8),
+        latent_dim=LATENT,
+        likelihood="bernoulli",
+        second="log_var",
+    )
 
 
 if __name__ == "__main__":

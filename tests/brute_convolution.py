@@ -18,7 +18,9 @@ def convolution(image, weight, stride=1):
 def gated(layers, image):
     """conv * sigmoid(conv) layer by layer."""
     for layer in layers:
-        value, gate = np.split(convolution(image, layer.weight, layer.stride) + np.asarray(layer.bias), 2, axis=-1)
+        value, gate = np.split(
+            convolution(image, layer.weight, layer.stride) + np.asarray(layer.bias), 2, axis=-1
+        )
         image = value / (1 + np.exp(-gate))
     return image
 
@@ -29,5 +31,9 @@ def convolutions_in(program):
     for equation in program.jaxpr.eqns:
         found += [equation] if equation.primitive.name == "conv_general_dilated" else []
         for inner in equation.params.values():
-            found += convolutions_in(inner) if hasattr(inner, "jaxpr") and hasattr(inner.jaxpr, "eqns") else []
+            found += (
+                convolutions_in(inner)
+                if hasattr(inner, "jaxpr") and hasattr(inner.jaxpr, "eqns")
+                else []
+            )
     return found

@@ -11,12 +11,23 @@ from pathlib import Path
 
 def flags():
     """Flags for XLA: one that it does not know would end the process, so those that may go one day are looked for in its library first."""
-    wanted = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": 1}
+    wanted = {
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": "false",
+        "xla_cpu_parallel_codegen_split_count": 1,
+    }
     library = Path(importlib.util.find_spec("jaxlib").origin).with_name("libjax_common.so")
     if not library.exists():
         return "--xla_backend_optimization_level=0"
-    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return " ".join(f"--{flag}={value}" for flag, value in wanted.items() if content.find(flag.encode()) >= 0)
+    with (
+        library.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return " ".join(
+            f"--{flag}={value}"
+            for flag, value in wanted.items()
+            if content.find(flag.encode()) >= 0
+        )
 
 
 def share_contexts():

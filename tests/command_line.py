@@ -2,7 +2,18 @@
 
 from jensen import cli
 
-QUICK = ["--epochs", "3", "--hidden", "16", "--latent-dim", "3", "--set", "account.num_samples=50", "--set", "account.num_draws=3"]
+QUICK = [
+    "--epochs",
+    "3",
+    "--hidden",
+    "16",
+    "--latent-dim",
+    "3",
+    "--set",
+    "account.num_samples=50",
+    "--set",
+    "account.num_draws=3",
+]
 
 
 def call(capsys, *arguments: str) -> tuple[int, str, str]:

@@ -15,7 +15,11 @@ import pytest
 # It has to come before the first import of jensen.
 jaxtyping.install_import_hook("jensen", "typechecker.typechecker")
 # Flags of a person's own ask for what users run.
-RENEW = cheap_compilation.share_contexts() if os.environ["XLA_FLAGS"] == cheap_compilation.flags() else lambda: None
+RENEW = (
+    cheap_compilation.share_contexts()
+    if os.environ["XLA_FLAGS"] == cheap_compilation.flags()
+    else lambda: None
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,7 +40,9 @@ def x64():
 def _numbers_of_its_own(request, monkeypatch):
     """A module's generator starts anew in each test: no test's numbers depend on which tests ran before it, or in which process."""
     if hasattr(request.module, "RNG"):
-        monkeypatch.setattr(request.module, "RNG", np.random.default_rng(zlib.crc32(request.node.nodeid.encode())))
+        monkeypatch.setattr(
+            request.module, "RNG", np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+        )
 
 
 @pytest.fixture
@@ -47,4 +53,8 @@ def without_drawing(monkeypatch):
 
     dot = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     for kind in ("line_art", "picture"):
-        monkeypatch.setattr(_report, kind, lambda name, alt, draw: Drawing(name, alt, dot, dot, {f"{name}.svg": dot}))
+        monkeypatch.setattr(
+            _report,
+            kind,
+            lambda name, alt, draw: Drawing(name, alt, dot, dot, {f"{name}.svg": dot}),
+        )

@@ -20,14 +20,19 @@ from jensen.models import Choice
 from jensen.models.vae import vae
 from jensen.priors import priors
 
-DISCRETE = {"bernoulli": {}, "categorical": {"num_classes": 3}}  # the encoder of a prior's name, and its options
+DISCRETE = {
+    "bernoulli": {},
+    "categorical": {"num_classes": 3},
+}  # the encoder of a prior's name, and its options
 CLASSES = {"bernoulli": 2, "categorical": 3}
 
 
 def all_codes(name: str, variables: int) -> np.ndarray:
     """Every code of that many variables, float64 [codes, numbers in a code]."""
     classes = np.asarray(list(itertools.product(range(CLASSES[name]), repeat=variables)))
-    return (classes if name == "bernoulli" else np.eye(CLASSES[name])[classes].reshape(len(classes), -1)).astype(np.float64)
+    return (
+        classes if name == "bernoulli" else np.eye(CLASSES[name])[classes].reshape(len(classes), -1)
+    ).astype(np.float64)
 
 
 def moved(module, *, by: float = 0.7, seed: int = 2):
@@ -35,13 +40,28 @@ def moved(module, *, by: float = 0.7, seed: int = 2):
     parameters, constants, static = partition(module)
     leaves, structure = jax.tree.flatten(parameters)
     keys = jr.split(jr.key(seed), max(len(leaves), 1))
-    leaves = [jnp.asarray(leaf, jnp.float64) + by * jr.normal(key, leaf.shape, jnp.float64) for key, leaf in zip(keys, leaves)]
+    leaves = [
+        jnp.asarray(leaf, jnp.float64) + by * jr.normal(key, leaf.shape, jnp.float64)
+        for key, leaf in zip(keys, leaves)
+    ]
     return eqx.combine(jax.tree.unflatten(structure, leaves), constants, static)
 
 
-def small_vae(name: str, *, variables: int = 2, pixels: int = 3, by: float = 0.7, seed: int = 2, prior: Choice = "") -> Model:
+def small_vae(
+    name: str,
+    *,
+    variables: int = 2,
+    pixels: int = 3,
+    by: float = 0.7,
+    seed: int = 2,
+    prior: Choice = "",
+) -> Model:
     """A model whose posterior does not factorise: all bits meet in a hidden layer."""
-    choices = {"prior": prior or name, "encoder": {"name": name, **DISCRETE[name]}, "network": {"name": "dense", "hidden": (4,), "activation": "tanh"}}
+    choices = {
+        "prior": prior or name,
+        "encoder": {"name": name, **DISCRETE[name]},
+        "network": {"name": "dense", "hidden": (4,), "activation": "tanh"},
+    }
     return moved(vae((pixels,), latent_dim=variables, **choices, key=jr.key(0)), by=by, seed=seed)
 
 
@@ -68,7 +88,9 @@ class Table:
 def table(model: Model, name: str, variables: int, x: np.ndarray) -> Table:
     codes = jnp.asarray(all_codes(name, variables))
     prior = model.prior(model.encoder)
-    log_joint = jax.vmap(lambda x: jax.vmap(lambda z: model.decoder(z).log_prob(x) + prior.log_prob(z))(codes))(jnp.asarray(x))
+    log_joint = jax.vmap(
+        lambda x: jax.vmap(lambda z: model.decoder(z).log_prob(x) + prior.log_prob(z))(codes)
+    )(jnp.asarray(x))
     log_posterior = jax.vmap(lambda x: jax.vmap(model.encoder(x).log_prob)(codes))(jnp.asarray(x))
     return Table(np.asarray(log_joint), np.asarray(log_posterior))
 
@@ -96,9 +118,11 @@ class ExactPosterior(AbstractEncoder):
     prior_logits: Array
 
     def __call__(self, x: Array) -> Distribution:
-        likelihood = jax.vmap(lambda logits, pixel: jax.vmap(lambda logit: Bernoulli(logit[None]).log_prob(pixel[None]))(logits))(
-            self.decoder.logits_by_class(), jnp.asarray(x)
-        )
+        likelihood = jax.vmap(
+            lambda logits, pixel: jax.vmap(
+                lambda logit: Bernoulli(logit[None]).log_prob(pixel[None])
+            )(logits)
+        )(self.decoder.logits_by_class(), jnp.asarray(x))
         if self.decoder.binary:
             return Bernoulli(self.prior_logits + likelihood[:, 1] - likelihood[:, 0], dtype=float)
         return OneHotCategorical(self.prior_logits + likelihood)
@@ -107,6 +131,12 @@ class ExactPosterior(AbstractEncoder):
 def exact_model(name: str, variables: int) -> Model:
     """A model with its exact posterior."""
     rng = np.random.default_rng(3)
-    prior = moved(priors.build(name, {}, {"latent_dim": variables, "code_size": all_codes(name, variables).shape[1]}))
-    decoder = OneEach(jnp.asarray(2 * rng.normal(size=(variables, CLASSES[name]))), name == "bernoulli")
+    prior = moved(
+        priors.build(
+            name, {}, {"latent_dim": variables, "code_size": all_codes(name, variables).shape[1]}
+        )
+    )
+    decoder = OneEach(
+        jnp.asarray(2 * rng.normal(size=(variables, CLASSES[name]))), name == "bernoulli"
+    )
     return Model(prior, ExactPosterior(decoder, prior.logits), decoder)

@@ -6,7 +6,13 @@ import pytest
 from jensen.likelihoods import likelihoods, summarise
 
 RNG = np.random.default_rng(0)
-LEVELS = np.clip(np.round(np.array([10.0, 128.0, 200.0]) + np.array([4.0, 30.0, 60.0]) * RNG.normal(size=(50, 3))), 0, 255).astype(np.uint8)
+LEVELS = np.clip(
+    np.round(
+        np.array([10.0, 128.0, 200.0]) + np.array([4.0, 30.0, 60.0]) * RNG.normal(size=(50, 3))
+    ),
+    0,
+    255,
+).astype(np.uint8)
 ROWS = {
     "bernoulli": RNG.integers(0, 2, (50, 3)).astype(np.uint8),
     "normal": 40 + np.array([0.5, 3.0, 20.0]) * RNG.normal(size=(50, 3)),
@@ -30,13 +36,18 @@ CASES = [
     ("categorical", {"num_classes": 6}),
     *(("discretized_logistic", {"scale": scale}) for scale in ("shared", "element", "datum")),
     ("discretized_logistic", {"units": "centres"}),
-    ("discretized_logistic", {"num_bins": 300, "min_log_scale": -9.0, "max_log_scale": 1.0, "mean_margin": 0.1}),
+    (
+        "discretized_logistic",
+        {"num_bins": 300, "min_log_scale": -9.0, "max_log_scale": 1.0, "mean_margin": 0.1},
+    ),
 ]
 every_likelihood = pytest.mark.parametrize(("name", "options"), CASES)
 
 
 def build(name, options, rows):
-    return likelihoods.build(name, options, {"event_shape": rows.shape[1:], "data": summarise(rows)})
+    return likelihoods.build(
+        name, options, {"event_shape": rows.shape[1:], "data": summarise(rows)}
+    )
 
 
 def rows_of(name, options):

@@ -25,7 +25,9 @@ class LinearDecoder(AbstractDecoder):
     log_scale: Array
 
     def __call__(self, z: Array) -> Distribution:
-        return diagonal_normal(self.weight @ z + self.bias, jnp.exp(self.log_scale) * jnp.ones(len(self.bias)))
+        return diagonal_normal(
+            self.weight @ z + self.bias, jnp.exp(self.log_scale) * jnp.ones(len(self.bias))
+        )
 
 
 class LinearEncoder(AbstractEncoder):
@@ -55,14 +57,24 @@ class LinearGaussian:
         scale = self.stretch * np.sqrt(self.s2 / np.diag(self.m))
         return Model(
             StandardNormal(self.w.shape[1]),
-            LinearEncoder(jnp.asarray(encoder), jnp.asarray(self.shift - encoder @ self.b), jnp.log(jnp.asarray(scale))),
-            LinearDecoder(jnp.asarray(self.w), jnp.asarray(self.b), jnp.asarray(0.5 * np.log(self.s2))),
+            LinearEncoder(
+                jnp.asarray(encoder),
+                jnp.asarray(self.shift - encoder @ self.b),
+                jnp.log(jnp.asarray(scale)),
+            ),
+            LinearDecoder(
+                jnp.asarray(self.w), jnp.asarray(self.b), jnp.asarray(0.5 * np.log(self.s2))
+            ),
         )
 
     def data(self, rows: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         dimension, latent = self.w.shape
-        return rng.normal(size=(rows, latent)) @ self.w.T + self.b + np.sqrt(self.s2) * rng.normal(size=(rows, dimension))
+        return (
+            rng.normal(size=(rows, latent)) @ self.w.T
+            + self.b
+            + np.sqrt(self.s2) * rng.normal(size=(rows, dimension))
+        )
 
     def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(means [N, L], covariance [L, L])."""
@@ -82,7 +94,9 @@ class LinearGaussian:
     def reconstruction(self, x: np.ndarray) -> np.ndarray:
         """E_q log p(x|z)."""
         loc, scale = self.q(x)
-        squares = np.sum((x - self.b - loc @ self.w.T) ** 2, axis=1) + scale**2 @ np.sum(self.w**2, axis=0)
+        squares = np.sum((x - self.b - loc @ self.w.T) ** 2, axis=1) + scale**2 @ np.sum(
+            self.w**2, axis=0
+        )
         return -0.5 * (squares / self.s2 + len(self.b) * (np.log(self.s2) + LOG_2PI))
 
     def average_kl(self, x: np.ndarray) -> np.ndarray:
@@ -97,11 +111,23 @@ class LinearGaussian:
         """KL(q || posterior)."""
         (loc, scale), (mean, covariance) = self.q(x), self.posterior(x)
         precision, difference = np.linalg.inv(covariance), loc - mean
-        terms = scale**2 @ np.diag(precision) + np.sum(difference @ precision * difference, axis=1) - loc.shape[1]
+        terms = (
+            scale**2 @ np.diag(precision)
+            + np.sum(difference @ precision * difference, axis=1)
+            - loc.shape[1]
+        )
         return 0.5 * (terms + np.linalg.slogdet(covariance)[1] - 2 * np.sum(np.log(scale), axis=1))
 
 
-def make(*, dimension: int = 5, latent: int = 2, s2: float = 0.4, orthogonal: bool = False, shift: float = 0.0, stretch: float = 1.0) -> LinearGaussian:
+def make(
+    *,
+    dimension: int = 5,
+    latent: int = 2,
+    s2: float = 0.4,
+    orthogonal: bool = False,
+    shift: float = 0.0,
+    stretch: float = 1.0,
+) -> LinearGaussian:
     rng = np.random.default_rng(7)
     w = rng.normal(size=(dimension, latent))
     if orthogonal:

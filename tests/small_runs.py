@@ -9,7 +9,10 @@ SMALL = {"name": "dense", "hidden": (16,)}
 
 def binary(rows: int = 240, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return (rng.random((rows, 3, 3)) < np.repeat(rng.random((rows, 1, 1)) > 0.5, 9).reshape(rows, 3, 3) * 0.8 + 0.1).astype(np.uint8)
+    return (
+        rng.random((rows, 3, 3))
+        < np.repeat(rng.random((rows, 1, 1)) > 0.5, 9).reshape(rows, 3, 3) * 0.8 + 0.1
+    ).astype(np.uint8)
 
 
 def leaves(model):

@@ -8,7 +8,9 @@ from jensen.config import Config, assignments, merge, read_toml
 
 
 def test_every_default_is_filled_in_and_survives_toml():
-    config = Config.read({"prior": {"name": "vamp", "num_components": 20}, "training": {"epochs": 50}})
+    config = Config.read(
+        {"prior": {"name": "vamp", "num_components": 20}, "training": {"epochs": 50}}
+    )
     assert config.prior == {"name": "vamp", "num_components": 20, "learn_weights": False} | {
         "initialise": "random",
         "initial_mean": None,
@@ -26,10 +28,26 @@ def test_a_part_s_own_network_takes_what_it_does_not_say_from_the_one_of_both():
     assert config.encoder_network is None
     assert "encoder_network" not in tomllib.loads(config.to_toml())
     assert Config.read(tomllib.loads(config.to_toml())) == config
-    other = Config.read(assignments(["encoder_network.name=gated_conv", "encoder_network.channels=[4, 2]", "network.hidden=[40]"]))
-    assert other.encoder_network == {"name": "gated_conv", "channels": [4, 2], "kernels": [7, 3, 5, 3, 3], "strides": [1, 2, 1, 2, 1]}
+    other = Config.read(
+        assignments(
+            [
+                "encoder_network.name=gated_conv",
+                "encoder_network.channels=[4, 2]",
+                "network.hidden=[40]",
+            ]
+        )
+    )
+    assert other.encoder_network == {
+        "name": "gated_conv",
+        "channels": [4, 2],
+        "kernels": [7, 3, 5, 3, 3],
+        "strides": [1, 2, 1, 2, 1],
+    }
     assert other.network["hidden"] == [40]
-    with pytest.raises(ValueError, match=r"encoder_network.hidden does not exist for the network 'gated_conv'; it has: channels, kernels, strides"):
+    with pytest.raises(
+        ValueError,
+        match=r"encoder_network.hidden does not exist for the network 'gated_conv'; it has: channels, kernels, strides",
+    ):
         Config.read({"encoder_network": {"name": "gated_conv", "hidden": [3]}})
 
 
@@ -37,11 +55,23 @@ def test_a_part_s_own_network_takes_what_it_does_not_say_from_the_one_of_both():
     ("values", "message"),
     [
         ({"prior": {"name": "vampp"}}, r"unknown prior 'vampp' \(did you mean 'vamp'\?\)"),
-        ({"prior": {"name": "vamp", "num_component": 5}}, r"prior.num_component does not exist.*did you mean 'num_components'"),
-        ({"prior": {"name": "vamp", "num_components": "many"}}, r"prior.num_components: .*valid integer.*got 'many'"),
-        ({"prior": {"name": "vamp", "onto_range": "hard"}}, r"prior.onto_range: .*'sigmoid' or 'clip'.*got 'hard'"),
+        (
+            {"prior": {"name": "vamp", "num_component": 5}},
+            r"prior.num_component does not exist.*did you mean 'num_components'",
+        ),
+        (
+            {"prior": {"name": "vamp", "num_components": "many"}},
+            r"prior.num_components: .*valid integer.*got 'many'",
+        ),
+        (
+            {"prior": {"name": "vamp", "onto_range": "hard"}},
+            r"prior.onto_range: .*'sigmoid' or 'clip'.*got 'hard'",
+        ),
         ({"trainning": {}}, r"key 'trainning' does not exist \(did you mean 'training'\?\)"),
-        ({"training": {"epoch": 5}}, r"key 'training.epoch' does not exist \(did you mean 'epochs'\?\)"),
+        (
+            {"training": {"epoch": 5}},
+            r"key 'training.epoch' does not exist \(did you mean 'epochs'\?\)",
+        ),
         ({"training": {"epochs": 0}}, r"epochs must be at least 1; got 0"),
         ({"training": {"learning_rate": -1.0}}, r"learning_rate must be positive.*got -1.0"),
         ({"model": {"latent_dim": 0}}, r"model.latent_dim: .*greater than or equal to 1; got 0"),
@@ -55,15 +85,32 @@ def test_what_is_wrong_is_named_with_the_remedy(values, message):
 
 
 def test_assignments_are_read_as_toml_and_win():
-    given = assignments(["prior.num_components=200", "prior.initialise=data", "network.hidden=[64, 64]", "training.beta=0.5"])
-    assert given == {"prior": {"num_components": 200, "initialise": "data"}, "network": {"hidden": [64, 64]}, "training": {"beta": 0.5}}
-    assert merge({"prior": {"name": "vamp", "num_components": 5}}, given)["prior"] == {"name": "vamp", "num_components": 200, "initialise": "data"}
+    given = assignments(
+        [
+            "prior.num_components=200",
+            "prior.initialise=data",
+            "network.hidden=[64, 64]",
+            "training.beta=0.5",
+        ]
+    )
+    assert given == {
+        "prior": {"num_components": 200, "initialise": "data"},
+        "network": {"hidden": [64, 64]},
+        "training": {"beta": 0.5},
+    }
+    assert merge({"prior": {"name": "vamp", "num_components": 5}}, given)["prior"] == {
+        "name": "vamp",
+        "num_components": 200,
+        "initialise": "data",
+    }
     with pytest.raises(ValueError, match=r"section\.key=value"):
         assignments(["prior.num_components"])
 
 
 def test_another_name_drops_the_options_of_the_first():
-    assert merge({"prior": {"name": "vamp", "num_components": 5}}, {"prior": {"name": "mixture"}}) == {"prior": {"name": "mixture"}}
+    assert merge(
+        {"prior": {"name": "vamp", "num_components": 5}}, {"prior": {"name": "mixture"}}
+    ) == {"prior": {"name": "mixture"}}
 
 
 def test_files_that_cannot_be_read(tmp_path):

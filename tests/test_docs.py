@@ -17,7 +17,12 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     scope: dict = {}
     for block in python_blocks("README.md"):
-        exec(block.replace("epochs=30", "epochs=2").replace('prior="vamp"', 'prior={"name": "vamp", "num_components": 10}'), scope)
+        exec(
+            block.replace("epochs=30", "epochs=2").replace(
+                'prior="vamp"', 'prior={"name": "vamp", "num_components": 10}'
+            ),
+            scope,
+        )
     assert scope["run"].config["training"]["epochs"] == 2
     assert scope["run"].config["prior"]["num_components"] == 10
     assert f"{scope['acc'].elbo.value:.3f}" in capsys.readouterr().out
@@ -31,8 +36,12 @@ def test_contributings_prior_runs(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(python_blocks("CONTRIBUTING.md")[0])
-    model = jensen.vae((4,), latent_dim=2, prior={"name": "./mine.py", "scale": 3.0}, key=jax.random.key(0))
-    assert float(model.prior(model.encoder).log_prob(np.zeros(2))) == pytest.approx(-np.log(2 * np.pi * 9), abs=1e-5)
+    model = jensen.vae(
+        (4,), latent_dim=2, prior={"name": "./mine.py", "scale": 3.0}, key=jax.random.key(0)
+    )
+    assert float(model.prior(model.encoder).log_prob(np.zeros(2))) == pytest.approx(
+        -np.log(2 * np.pi * 9), abs=1e-5
+    )
 
 
 def test_the_examples_of_foreign_models_run(capsys):
@@ -75,6 +84,10 @@ def test_the_example_of_pymc_runs(capsys):
 
 
 def test_documents_link_to_files_that_exist():
-    for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))):
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+    ):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
             assert (ROOT / name).parent.joinpath(target).exists(), target

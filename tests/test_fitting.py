@@ -35,7 +35,9 @@ def copied(fitted, tmp_path) -> Path:
 def test_a_run_gives_back_model_config_and_history(fitted):
     fit, _ = fitted
     run = jensen.load(fit.run.path)
-    assert all(np.array_equal(a, b) for a, b in zip(leaves(run.model), leaves(fit.model), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(leaves(run.model), leaves(fit.model), strict=True)
+    )
     assert run.status == "completed"
     assert run.config["training"]["epochs"] == 6
     assert [r["epoch"] for r in run.history] == [1, 2, 3, 4, 5, 6]
@@ -51,14 +53,27 @@ def test_the_reported_bound_is_that_of_the_best_model(fitted):
 
     fit, data = fitted
     parameters, static = eqx.partition(fit.model, eqx.is_inexact_array)
-    objective = Objective(static, jensen.bounds.ELBO(), jensen.gradients.Pathwise(), optax.adam(1e-3), jensen.training.TrainingOptions(), None)
-    again = _validate(objective, parameters, jax.numpy.asarray(data.validation), jax.random.split(KEY)[1])
-    assert float(again[0]) == pytest.approx(max(r["validation"]["bound"] for r in fit.history), abs=1e-4)
+    objective = Objective(
+        static,
+        jensen.bounds.ELBO(),
+        jensen.gradients.Pathwise(),
+        optax.adam(1e-3),
+        jensen.training.TrainingOptions(),
+        None,
+    )
+    again = _validate(
+        objective, parameters, jax.numpy.asarray(data.validation), jax.random.split(KEY)[1]
+    )
+    assert float(again[0]) == pytest.approx(
+        max(r["validation"]["bound"] for r in fit.history), abs=1e-4
+    )
 
 
 def test_a_folder_that_exists_is_refused(fitted, copied):
     fit, data = fitted
-    with pytest.raises(ValueError, match=r"exists. Replace it with --overwrite.*--resume.*--out .*run-2"):
+    with pytest.raises(
+        ValueError, match=r"exists. Replace it with --overwrite.*--resume.*--out .*run-2"
+    ):
         jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied)
     jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied, overwrite=True, progress=False)
     assert len(jensen.load(copied).history) == 1
@@ -128,7 +143,12 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
     from jensen.evaluation import start_run
 
     np.save(tmp_path / "x.npy", binary())
-    values = {"data": {"source": str(tmp_path / "x.npy")}, "network": {"hidden": [8]}, "training": {"epochs": 3}, "record": {"tensorboard": True}}
+    values = {
+        "data": {"source": str(tmp_path / "x.npy")},
+        "network": {"hidden": [8]},
+        "training": {"epochs": 3},
+        "record": {"tensorboard": True},
+    }
     fit, _ = start_run(Config.read(values), tmp_path / "run", overwrite=False, progress=False)
     raw = next((tmp_path / "run" / "tensorboard").glob("events*")).read_bytes()
     found, at = {}, 0
@@ -138,4 +158,6 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
         found |= {(v.tag, event.step): v.simple_value for v in event.summary.value}
         at += 16 + size
     for record in fit.history:
-        assert found["bound/validation", record["epoch"]] == pytest.approx(record["validation"]["bound"], rel=1e-6)
+        assert found["bound/validation", record["epoch"]] == pytest.approx(
+            record["validation"]["bound"], rel=1e-6
+        )

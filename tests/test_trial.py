@@ -20,7 +20,9 @@ NETWORK = {"name": "dense", "hidden": (16,)}
 def binary(rows=400):
     """Two kinds of rows, so that codes lie in two heaps."""
     rng = np.random.default_rng(0)
-    return (rng.random((rows, 9)) < np.where(rng.random((rows, 1)) > 0.5, 0.9, 0.1)).astype(np.uint8)
+    return (rng.random((rows, 9)) < np.where(rng.random((rows, 1)) > 0.5, 0.9, 0.1)).astype(
+        np.uint8
+    )
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +30,38 @@ def world():
     """A model with little weight on the KL: its codes are far from N(0, I), and there is much to win."""
     data = jensen.load_dataset(binary())
     model = jensen.vae((9,), latent_dim=2, network=NETWORK, data=data, key=jr.key(2))
-    return jensen.fit(model, data, epochs=30, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(3), progress=False).model, data
+    return jensen.fit(
+        model,
+        data,
+        epochs=30,
+        beta=0.05,
+        warm_up=0,
+        learning_rate=0.01,
+        key=jr.key(3),
+        progress=False,
+    ).model, data
 
 
 @pytest.fixture(scope="module")
 def trial(world):
     model, data = world
-    return try_prior(model, {"name": "mixture", "num_components": 8}, data, key=KEY, progress=False, epochs=120)
+    return try_prior(
+        model, {"name": "mixture", "num_components": 8}, data, key=KEY, progress=False, epochs=120
+    )
 
 
 def test_realised_and_left_are_what_was_predicted(trial, world):
     model, data = world
     for split, gain in trial.gains.items():
-        assert gain.realised.value + gain.left.value == pytest.approx(gain.predicted.value, abs=1e-12)
+        assert gain.realised.value + gain.left.value == pytest.approx(
+            gain.predicted.value, abs=1e-12
+        )
         # Predicted is the marginal KL of the account with this key, whose log p(z) is float32.
         account = jensen.account(model, data.split(split), key=KEY, num_samples=10)
         assert gain.predicted.value == pytest.approx(account.marginal_kl.value, abs=1e-5)
-        assert gain.predicted.standard_error == pytest.approx(account.marginal_kl.standard_error, rel=1e-3)
+        assert gain.predicted.standard_error == pytest.approx(
+            account.marginal_kl.standard_error, rel=1e-3
+        )
         assert gain.left.value > -3 * gain.left.standard_error  # a KL
     assert list(trial.gains) == ["test", "train"]
     assert trial.gain.share > 0.5
@@ -67,9 +84,15 @@ def test_realised_is_the_difference_of_the_two_elbos_on_the_same_draws(trial, wo
     before, after = (surgery(m, data.test, jr.split(KEY)[0]) for m in (model, refitted))
     difference = (after.log_prior - before.log_prior).mean(axis=1)
     assert trial.gain.realised.value == pytest.approx(difference.mean(), abs=1e-5)
-    assert trial.gain.realised.data_error == pytest.approx(difference.std(ddof=1) / np.sqrt(len(difference)), rel=1e-3)
-    spread = (after.log_prior - before.log_prior).std(axis=1, ddof=1) / math.sqrt(before.log_prior.shape[1])
-    assert trial.gain.realised.standard_error == pytest.approx(math.sqrt((spread**2).sum()) / len(spread), rel=1e-3)
+    assert trial.gain.realised.data_error == pytest.approx(
+        difference.std(ddof=1) / np.sqrt(len(difference)), rel=1e-3
+    )
+    spread = (after.log_prior - before.log_prior).std(axis=1, ddof=1) / math.sqrt(
+        before.log_prior.shape[1]
+    )
+    assert trial.gain.realised.standard_error == pytest.approx(
+        math.sqrt((spread**2).sum()) / len(spread), rel=1e-3
+    )
 
 
 def test_the_aggregated_posterior_realises_all_of_train_and_less_of_test(world):
@@ -84,8 +107,25 @@ def test_the_aggregated_posterior_realises_all_of_train_and_less_of_test(world):
 def test_several_levels_are_tried_at_the_top():
     data = jensen.load_dataset(binary(400))
     model = jensen.hvae((9,), latent_dim=(3, 2), network=NETWORK, data=data, key=jr.key(2))
-    model = jensen.fit(model, data, epochs=40, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(3), progress=False).model
-    found = try_prior(model, {"name": "vamp", "num_components": 6, "initialise": "data"}, data, key=KEY, epochs=100, progress=False, split="validation")
+    model = jensen.fit(
+        model,
+        data,
+        epochs=40,
+        beta=0.05,
+        warm_up=0,
+        learning_rate=0.01,
+        key=jr.key(3),
+        progress=False,
+    ).model
+    found = try_prior(
+        model,
+        {"name": "vamp", "num_components": 6, "initialise": "data"},
+        data,
+        key=KEY,
+        epochs=100,
+        progress=False,
+        split="validation",
+    )
     account = jensen.account(model, data.validation, key=KEY, num_samples=10)
     assert found.gain.predicted.value == pytest.approx(account.marginal_kl.value, abs=1e-5)
     gained = found.gains["train"].realised  # of the few validation data it is within its noise
@@ -102,17 +142,36 @@ def a_trial(realised, predicted=1.0, train=None, name="vamp"):
         return Gain(100, 4, measured(predicted), measured(value), measured(predicted - value))
 
     gains = {"test": gain(realised), "train": gain(realised if train is None else train)}
-    return Trial({"name": name, "num_components": 50}, {"name": "standard_normal", "scale": 1.0}, "test", gains, 10, 1.5, "done.")
+    return Trial(
+        {"name": name, "num_components": 50},
+        {"name": "standard_normal", "scale": 1.0},
+        "test",
+        gains,
+        10,
+        1.5,
+        "done.",
+    )
 
 
 def test_verdicts_say_how_much_is_real():
-    assert a_trial(0.7).verdict == "vamp(50) realises 0.70 +- 0.01 of the 1.00 nats predicted on test (70%)."
-    assert a_trial(0.7, train=0.75).verdict == a_trial(0.7).verdict  # within the errors of the two splits
-    assert a_trial(0.5, train=0.9).verdict.endswith("On train it gains 0.90: 0.40 of that is the training data learned by heart.")
+    assert (
+        a_trial(0.7).verdict
+        == "vamp(50) realises 0.70 +- 0.01 of the 1.00 nats predicted on test (70%)."
+    )
+    assert (
+        a_trial(0.7, train=0.75).verdict == a_trial(0.7).verdict
+    )  # within the errors of the two splits
+    assert a_trial(0.5, train=0.9).verdict.endswith(
+        "On train it gains 0.90: 0.40 of that is the training data learned by heart."
+    )
     lost = a_trial(-0.2, train=0.9).verdict
-    assert lost.startswith("vamp(50) loses 0.20 +- 0.01 nats on test, where up to 1.00 could be won.")
+    assert lost.startswith(
+        "vamp(50) loses 0.20 +- 0.01 nats on test, where up to 1.00 could be won."
+    )
     assert "learned by heart" in lost
-    assert a_trial(0.0, predicted=0.02).verdict.startswith("On test nothing was predicted to win (0.02 +- 0.01 nats)")
+    assert a_trial(0.0, predicted=0.02).verdict.startswith(
+        "On test nothing was predicted to win (0.02 +- 0.01 nats)"
+    )
     assert math.isnan(a_trial(0.0, predicted=0.02).gain.share)
     text = str(a_trial(0.5, train=0.9))
     assert "vamp(50) in the place of standard_normal" in text
@@ -122,8 +181,16 @@ def test_verdicts_say_how_much_is_real():
 def test_a_trial_is_kept_and_read_again(tmp_path):
     trials = [a_trial(0.2, name="mixture"), a_trial(0.7), a_trial(0.0, predicted=0.02, name="flow")]
     names = {store_trial(tmp_path, t).name for t in trials}
-    assert names == {"test.trial-mixture-50.json", "test.trial-vamp-50.json", "test.trial-flow-50.json"}
-    assert [label(t.prior) for t in stored_trials(tmp_path)] == ["vamp(50)", "mixture(50)", "flow(50)"]
+    assert names == {
+        "test.trial-mixture-50.json",
+        "test.trial-vamp-50.json",
+        "test.trial-flow-50.json",
+    }
+    assert [label(t.prior) for t in stored_trials(tmp_path)] == [
+        "vamp(50)",
+        "mixture(50)",
+        "flow(50)",
+    ]
     assert stored_trials(tmp_path)[0] == trials[1]
     assert stored_trials(tmp_path, "train") == ()
     (tmp_path / "accounts" / "test.trial-bad.json").write_text("{}")
@@ -133,32 +200,70 @@ def test_a_trial_is_kept_and_read_again(tmp_path):
 
 def test_what_cannot_be_tried_is_refused(world):
     model, data = world
-    with pytest.raises(ValueError, match="standard_normal is the model's own prior, with the same options"):
+    with pytest.raises(
+        ValueError, match="standard_normal is the model's own prior, with the same options"
+    ):
         try_prior(model, "standard_normal", data, key=KEY)
     with pytest.raises(ValueError, match="put together by hand"):
         try_prior(replace(model, recipe=None), "mixture", data, key=KEY)
     chain = jensen.markov((9,), latent_dim=2, network=NETWORK, data=data, key=KEY)
     with pytest.raises(ValueError, match="no prior can be tried on a markov model"):
         try_prior(chain, "mixture", data, key=KEY)
-    bits = jensen.vae((9,), latent_dim=2, encoder="bernoulli", prior="bernoulli", network=NETWORK, data=data, key=KEY)
+    bits = jensen.vae(
+        (9,),
+        latent_dim=2,
+        encoder="bernoulli",
+        prior="bernoulli",
+        network=NETWORK,
+        data=data,
+        key=KEY,
+    )
     with pytest.raises(ValueError, match="continuous codes, and this model's are binary"):
         try_prior(bits, "vamp", data, key=KEY)
     with pytest.raises(ValueError, match="num_componets"):
         try_prior(model, {"name": "vamp", "num_componets": 3}, data, key=KEY)
     # Other options of the same prior are another prior.
-    wide = try_prior(model, {"name": "standard_normal", "scale": 2.0}, data, key=KEY, progress=False)
+    wide = try_prior(
+        model, {"name": "standard_normal", "scale": 2.0}, data, key=KEY, progress=False
+    )
     assert wide.epochs == 0
     cut = surgery(model, data.test, jr.split(KEY)[0])
     z2 = (cut.z**2).sum(axis=-1)
-    assert wide.gain.realised.value == pytest.approx((z2 / 2 - z2 / 8 - 2 * np.log(2)).mean(), abs=1e-5)
+    assert wide.gain.realised.value == pytest.approx(
+        (z2 / 2 - z2 / 8 - 2 * np.log(2)).mean(), abs=1e-5
+    )
 
 
 @pytest.mark.timeout(300)
 def test_the_command_tries_keeps_and_reports(tmp_path, capsys):
     np.save(tmp_path / "x.npy", binary())
     run = str(tmp_path / "run")
-    quick = ["--hidden", "16", "--latent-dim", "2", "--set", "account.num_samples=20", "--set", "account.num_draws=3"]
-    assert cli.run(["fit", str(tmp_path / "x.npy"), "--out", run, "--epochs", "10", "--beta", "0.05", *quick]) == 0
+    quick = [
+        "--hidden",
+        "16",
+        "--latent-dim",
+        "2",
+        "--set",
+        "account.num_samples=20",
+        "--set",
+        "account.num_draws=3",
+    ]
+    assert (
+        cli.run(
+            [
+                "fit",
+                str(tmp_path / "x.npy"),
+                "--out",
+                run,
+                "--epochs",
+                "10",
+                "--beta",
+                "0.05",
+                *quick,
+            ]
+        )
+        == 0
+    )
     settings = ["--set", "prior.num_components=5", "--set", "training.epochs=8"]
     capsys.readouterr()
     assert cli.run(["account", run, "--try", "mixture", "--try", "vamp", *settings, "--json"]) == 0
@@ -166,7 +271,9 @@ def test_the_command_tries_keeps_and_reports(tmp_path, capsys):
     assert (first["prior"]["name"], second["prior"]["name"]) == ("mixture", "vamp")
     assert first["prior"]["num_components"] == 5
     assert first["epochs"] == 8
-    assert first["gains"]["test"]["predicted"]["value"] == pytest.approx(jensen.load(run).account.marginal_kl.value, abs=1e-5)
+    assert first["gains"]["test"]["predicted"]["value"] == pytest.approx(
+        jensen.load(run).account.marginal_kl.value, abs=1e-5
+    )
     assert first["gains"]["test"]["num_draws"] == 3  # the run's setting
     kept = stored_trials(tmp_path / "run")
     assert {label(t.prior) for t in kept} == {"mixture(5)", "vamp(5)"}

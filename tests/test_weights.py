@@ -57,7 +57,9 @@ def test_the_parts_estimate_reconstruction_and_average_kl(x64):
 def test_importance_sampling_with_a_wide_posterior_finds_the_evidence(x64):
     truth = make(stretch=1.3)
     x = truth.data(4, seed=5)
-    ratio = np.exp(np.asarray(compiled(truth.model, x, jr.key(3), 20_000).tempered()) - truth.log_evidence(x))
+    ratio = np.exp(
+        np.asarray(compiled(truth.model, x, jr.key(3), 20_000).tempered()) - truth.log_evidence(x)
+    )
     assert (np.abs(ratio.mean(0) - 1) < 5 * ratio.std(0) / np.sqrt(len(ratio))).all()
     assert (ratio.std(0) > 0.1).all()
 
@@ -65,7 +67,13 @@ def test_importance_sampling_with_a_wide_posterior_finds_the_evidence(x64):
 @pytest.fixture(scope="module")
 def small_vae():
     x = np.random.default_rng(0).integers(0, 2, (11, 3, 2)).astype(np.uint8)
-    return vae((3, 2), latent_dim=3, prior={"name": "vamp", "num_components": 4}, network={"name": "dense", "hidden": (7,)}, key=jr.key(0)), x
+    return vae(
+        (3, 2),
+        latent_dim=3,
+        prior={"name": "vamp", "num_components": 4},
+        network={"name": "dense", "hidden": (7,)},
+        key=jr.key(0),
+    ), x
 
 
 def test_a_datums_weights_do_not_depend_on_its_batch(small_vae):
@@ -75,10 +83,26 @@ def test_a_datums_weights_do_not_depend_on_its_batch(small_vae):
     # Rounding of float32 products of another shape, relative to the terms' size of about 10 nats.
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)  # noqa: E731
     for n in range(len(x)):
-        jax.tree.map(close, compiled(model, x[n : n + 1], key, num_samples, index=jnp.array([n])), jax.tree.map(lambda v: v[:, n : n + 1], together))  # noqa: B023
+        jax.tree.map(
+            close,
+            compiled(model, x[n : n + 1], key, num_samples, index=jnp.array([n])),
+            jax.tree.map(lambda v: v[:, n : n + 1], together),  # noqa: B023
+        )
     order = np.random.default_rng(1).permutation(len(x))
-    jax.tree.map(close, compiled(model, x[order], key, num_samples, index=jnp.asarray(order)), jax.tree.map(lambda v: v[:, order], together))
-    assert np.abs(np.asarray(together.tempered())[0, 0] - np.asarray(compiled(model, x[:1], key, num_samples, index=jnp.array([1])).tempered())[0, 0]) > 1e-3
+    jax.tree.map(
+        close,
+        compiled(model, x[order], key, num_samples, index=jnp.asarray(order)),
+        jax.tree.map(lambda v: v[:, order], together),
+    )
+    assert (
+        np.abs(
+            np.asarray(together.tempered())[0, 0]
+            - np.asarray(compiled(model, x[:1], key, num_samples, index=jnp.array([1])).tempered())[
+                0, 0
+            ]
+        )
+        > 1e-3
+    )
 
 
 def test_more_samples_begin_with_the_fewer(small_vae):
@@ -88,7 +112,9 @@ def test_more_samples_begin_with_the_fewer(small_vae):
     assert len(np.unique(many[:, 0])) == 8
     prior = model.prior(model.encoder)
     key = jr.fold_in(jr.key(5), 2)
-    blocked = eqx.filter_jit(datum_log_weights)(model, prior, jnp.asarray(x[2]), key, 8, block=3).tempered()
+    blocked = eqx.filter_jit(datum_log_weights)(
+        model, prior, jnp.asarray(x[2]), key, 8, block=3
+    ).tempered()
     np.testing.assert_allclose(blocked, many[:, 2], rtol=0, atol=2e-5)
 
 
@@ -105,10 +131,18 @@ def test_fewer_pairs_are_decoded_at_a_time_where_a_decoder_makes_large_arrays():
     x = np.zeros((28, 28), np.uint8)
     wide = {"name": "gated_conv", "hidden": (3,), "channels": (32, 32), "kernels": (3, 3)}
     dense, convolutional, autoregressive = (
-        vae((28, 28), latent_dim=2, network={"name": "dense", "hidden": (5,)}, decoder=d, key=jr.key(0))
+        vae(
+            (28, 28),
+            latent_dim=2,
+            network={"name": "dense", "hidden": (5,)},
+            decoder=d,
+            key=jr.key(0),
+        )
         for d in ("feedforward", wide, {"name": "pixel_cnn", "num_layers": 2, "channels": 32})
     )
     assert pairs_at_a_time(dense, x, 2048) == 2048
-    assert pairs_at_a_time(convolutional, x, 2048) == LARGEST["cpu"] // (28 * 28 * 64)  # values and gates
+    assert pairs_at_a_time(convolutional, x, 2048) == LARGEST["cpu"] // (
+        28 * 28 * 64
+    )  # values and gates
     assert pairs_at_a_time(autoregressive, x, 2048) == LARGEST["cpu"] // (28 * 28 * 32)
     assert pairs_at_a_time(convolutional, x, 7) == 7

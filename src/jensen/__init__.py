@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from jensen.variational import from_numpyro as from_numpyro
     from jensen.variational import from_pymc as from_pymc
     from jensen.variational import from_unconstrained as from_unconstrained
-    from jensen.variational.expectation_propagation import fit_expectation_propagation as fit_expectation_propagation
+    from jensen.variational.expectation_propagation import (
+        fit_expectation_propagation as fit_expectation_propagation,
+    )
     from jensen.weights import LogWeights as LogWeights
     from jensen.weights import log_weights as log_weights
 

@@ -77,5 +77,9 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BlockingIOError(errno.EWOULDBLOCK, "another process is at work here; wait for it, or take another --out", str(folder)) from None
+            raise BlockingIOError(
+                errno.EWOULDBLOCK,
+                "another process is at work here; wait for it, or take another --out",
+                str(folder),
+            ) from None
         yield

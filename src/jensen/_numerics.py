@@ -68,33 +68,49 @@ def mixture_log_density(
     """
     z, loc, scale = (np.asarray(a, np.float64) for a in (z, loc, scale))
     if z.ndim != 2 or loc.ndim != 2 or loc.shape != scale.shape or z.shape[1] != loc.shape[1]:
-        raise ValueError(f"mixture_log_density wants z [M, D] and loc, scale [N, D]; got {z.shape}, {loc.shape}, {scale.shape}.")
+        raise ValueError(
+            f"mixture_log_density wants z [M, D] and loc, scale [N, D]; got {z.shape}, {loc.shape}, {scale.shape}."
+        )
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("mixture_log_density: every scale must be positive and finite.")
     n, dimension = loc.shape
     if n < 1:
         raise ValueError("mixture_log_density: a mixture needs at least one component; got none.")
-    log_weights = np.full(n, -math.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    log_weights = (
+        np.full(n, -math.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    )
     if log_weights.shape != (n,):
-        raise ValueError(f"mixture_log_density wants one log weight for each of the {n} components; got shape {log_weights.shape}.")
+        raise ValueError(
+            f"mixture_log_density wants one log weight for each of the {n} components; got shape {log_weights.shape}."
+        )
     centre = loc.mean(axis=0)  # removes the part of the cancellation that a common offset causes
     z, loc = z - centre, loc - centre
     precision = scale**-2.0
-    constant = log_weights - np.sum(0.5 * loc**2 * precision + np.log(scale), axis=1) - 0.5 * dimension * LOG_2PI
+    constant = (
+        log_weights
+        - np.sum(0.5 * loc**2 * precision + np.log(scale), axis=1)
+        - 0.5 * dimension * LOG_2PI
+    )
     component_block = min(component_block, n)
     point_block = max(1, min(point_block, len(z)))
     blocks = -(-n // component_block)
     padding = blocks * component_block - n
     natural = np.concatenate([-0.5 * precision, loc * precision], axis=1)
-    natural = np.pad(natural, ((0, padding), (0, 0))).reshape(blocks, component_block, 2 * dimension)
-    constant = np.pad(constant, (0, padding), constant_values=-np.inf).reshape(blocks, component_block)
+    natural = np.pad(natural, ((0, padding), (0, 0))).reshape(
+        blocks, component_block, 2 * dimension
+    )
+    constant = np.pad(constant, (0, padding), constant_values=-np.inf).reshape(
+        blocks, component_block
+    )
     out = np.empty(len(z))
     with jax.enable_x64(True):
         natural_d, constant_d = jnp.asarray(natural), jnp.asarray(constant)
         for start in range(0, len(z), point_block):
             part = z[start : start + point_block]
             padded = np.pad(part, ((0, point_block - len(part)), (0, 0)))
-            out[start : start + point_block] = np.asarray(_stream(jnp.asarray(padded), natural_d, constant_d))[: len(part)]
+            out[start : start + point_block] = np.asarray(
+                _stream(jnp.asarray(padded), natural_d, constant_d)
+            )[: len(part)]
             on_progress(start + len(part), len(z))
     return out
 
@@ -109,7 +125,9 @@ def _stream(z: Array, natural: Array, constant: Array) -> Array:
         log_density = features @ weights.T + offset
         new_maximum = jnp.maximum(maximum, jnp.max(log_density, axis=1))
         difference = (log_density - new_maximum[:, None]).astype(jnp.float32)
-        total = total * jnp.exp(maximum - new_maximum) + jnp.sum(jnp.exp(difference), axis=1, dtype=jnp.float64)
+        total = total * jnp.exp(maximum - new_maximum) + jnp.sum(
+            jnp.exp(difference), axis=1, dtype=jnp.float64
+        )
         return (new_maximum, total), None
 
     # A finite floor instead of -inf: exp(-inf - -inf) would be NaN in the first block.

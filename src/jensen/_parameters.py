@@ -40,7 +40,9 @@ def partition(model: Any) -> Parts:
 
     parameters, constants, static = partition(model)
     """
-    trained = jax.tree_util.tree_map_with_path(lambda path, leaf: eqx.is_inexact_array(leaf) and not _declared_constant(model, path), model)
+    trained = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: eqx.is_inexact_array(leaf) and not _declared_constant(model, path), model
+    )
     parameters, rest = eqx.partition(model, trained)
     return Parts(parameters, *eqx.partition(rest, _is_numeric))
 
@@ -53,7 +55,11 @@ def _declared_constant(node: Any, path: tuple) -> bool:
     for key in path:
         match key:
             case GetAttrKey(name=name):
-                fields = {f.name: f for f in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
+                fields = (
+                    {f.name: f for f in dataclasses.fields(node)}
+                    if dataclasses.is_dataclass(node)
+                    else {}
+                )
                 if name in fields and fields[name].metadata.get(_CONSTANT):
                     return True
                 node = getattr(node, name)

@@ -39,7 +39,9 @@ class Room:
 
     def names(self) -> tuple[str, ...]:
         """The names of the room's members, sorted; nothing is imported."""
-        return tuple(sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_")))
+        return tuple(
+            sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_"))
+        )
 
     def find(self, name: str) -> type:
         """The class called `name`, or the class in the file that `name` is a path of.
@@ -50,13 +52,17 @@ class Room:
         if name.endswith(".py"):
             return self._only_class(_module_from_file(Path(name)), name)
         if name not in self.names():
-            raise ValueError(f"unknown {self.noun} {name!r}{nearest(name, self.names())}; known: {', '.join(self.names())}; or a path to a .py file.")
+            raise ValueError(
+                f"unknown {self.noun} {name!r}{nearest(name, self.names())}; known: {', '.join(self.names())}; or a path to a .py file."
+            )
         return self._only_class(importlib.import_module(f"{self.package}.{name}"), name)
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """The options of the member called `name`: its keyword-only arguments that have a default."""
         parameters = inspect.signature(self.find(name)).parameters.values()
-        return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        return {
+            p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+        }
 
     def build(self, name: str, options: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
         """An instance: required arguments are taken from `context` by name, options from `options`.
@@ -69,15 +75,23 @@ class Room:
         for option, value in options.items():
             if option not in known:
                 listed = ", ".join(known) or "none"
-                raise ValueError(f"{self.noun} {name!r} has no option {option!r}{nearest(option, tuple(known))}; its options: {listed}.")
+                raise ValueError(
+                    f"{self.noun} {name!r} has no option {option!r}{nearest(option, tuple(known))}; its options: {listed}."
+                )
             choices = _choices(known[option].annotation) or (value,)
             if value not in choices:
                 listed = ", ".join(map(str, choices))
-                raise ValueError(f"{self.noun} {name!r}: {option} must be one of {listed}; got {value!r}{nearest(str(value), tuple(map(str, choices)))}.")
-        required = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+                raise ValueError(
+                    f"{self.noun} {name!r}: {option} must be one of {listed}; got {value!r}{nearest(str(value), tuple(map(str, choices)))}."
+                )
+        required = [
+            p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty
+        ]
         missing = [r for r in required if r not in context]
         if missing:
-            raise ValueError(f"{self.noun} {name!r} asks for {', '.join(missing)}, which is not to be had here; available: {', '.join(context)}.")
+            raise ValueError(
+                f"{self.noun} {name!r} asks for {', '.join(missing)}, which is not to be had here; available: {', '.join(context)}."
+            )
         return cls(**{r: context[r] for r in required}, **options)
 
     def attribute_access(self) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -97,11 +111,18 @@ class Room:
         return getattribute, directory
 
     def _only_class(self, module: Any, name: str) -> type:
-        abstract = tuple(v for k, v in vars(importlib.import_module(self.package)).items() if k.startswith("Abstract") and inspect.isclass(v))
+        abstract = tuple(
+            v
+            for k, v in vars(importlib.import_module(self.package)).items()
+            if k.startswith("Abstract") and inspect.isclass(v)
+        )
         classes = [
             c
             for c in vars(module).values()
-            if inspect.isclass(c) and c.__module__ == module.__name__ and issubclass(c, abstract) and not c.__name__.startswith(("Abstract", "_"))
+            if inspect.isclass(c)
+            and c.__module__ == module.__name__
+            and issubclass(c, abstract)
+            and not c.__name__.startswith(("Abstract", "_"))
         ]
         if len(classes) != 1:
             found = ", ".join(c.__name__ for c in classes) or "none"
@@ -127,7 +148,9 @@ def file_digest(path: Path) -> str:
 
 def _module_from_file(path: Path) -> Any:
     if not path.is_file():
-        raise ValueError(f"no such file: {path}. A name ending in .py is read as a path to your own code.")
+        raise ValueError(
+            f"no such file: {path}. A name ending in .py is read as a path to your own code."
+        )
     name = f"jensen_user_{path.stem}_{file_digest(path)[:12]}"
     if name in sys.modules:
         return sys.modules[name]

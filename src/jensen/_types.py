@@ -21,7 +21,11 @@ class Distribution(Protocol):
         ...
 
 
-Latent: TypeAlias = Any  # one latent code; an array, or a pytree of arrays for models with several levels
-LatentDim: TypeAlias = int | tuple[int, ...]  # the size of a latent code, or of each of its levels, the one nearest to the data first
+Latent: TypeAlias = (
+    Any  # one latent code; an array, or a pytree of arrays for models with several levels
+)
+LatentDim: TypeAlias = (
+    int | tuple[int, ...]
+)  # the size of a latent code, or of each of its levels, the one nearest to the data first
 
 __all__ = ["Array", "Distribution", "Float", "Int", "Key", "Latent", "LatentDim"]

@@ -18,7 +18,9 @@ def check_data(model: Model, dataset: Dataset) -> None:
         return
     expected = tuple(model.recipe.values["event_shape"])
     if dataset.event_shape != expected:
-        raise ValueError(f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}.")
+        raise ValueError(
+            f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}."
+        )
     likelihood = model.recipe.values["likelihood"]
     for split in ("train", "validation", "test"):
         if split == "train" and dataset.levels is not None:
@@ -54,10 +56,19 @@ def prepare_folder(path: Path, *, overwrite: bool) -> None:
         ValueError: it exists and may not be replaced, or is not a run folder, or cannot be written.
     """
     if path.exists():
-        other = next(p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists())
+        other = next(
+            p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists()
+        )
         if not overwrite:
-            raise ValueError(f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}.")
-        if not path.is_dir() or (any(path.iterdir()) and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))):
-            raise ValueError(f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}.")
+            raise ValueError(
+                f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}."
+            )
+        if not path.is_dir() or (
+            any(path.iterdir())
+            and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))
+        ):
+            raise ValueError(
+                f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}."
+            )
         shutil.rmtree(path)
     path.mkdir(parents=True)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from jensen._rooms import Room, nearest
 from jensen.training import TrainingOptions
@@ -48,9 +56,13 @@ class DataConfig(_Section):
 def _latent_dim(value: Any) -> int | list[int]:
     sizes = value if isinstance(value, list | tuple) else [value]
     if not sizes or any(isinstance(size, bool) or not isinstance(size, int) for size in sizes):
-        raise ValueError(f"model.latent_dim: should be a whole number, or one for each level; got {value!r}")
+        raise ValueError(
+            f"model.latent_dim: should be a whole number, or one for each level; got {value!r}"
+        )
     if min(sizes) < 1:
-        raise ValueError(f"model.latent_dim: should be greater than or equal to 1; got {min(sizes)}")
+        raise ValueError(
+            f"model.latent_dim: should be greater than or equal to 1; got {min(sizes)}"
+        )
     return value if isinstance(value, int) else list(sizes)
 
 
@@ -64,9 +76,13 @@ class ModelConfig(_Section):
     def _known(self) -> "ModelConfig":
         names = Room("jensen.models", "model").names()
         if self.name not in names:
-            raise ValueError(f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}")
+            raise ValueError(
+                f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}"
+            )
         if self.name == "vae" and not isinstance(self.latent_dim, int):
-            raise ValueError(f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' or 'markov' (--model hvae)")
+            raise ValueError(
+                f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' or 'markov' (--model hvae)"
+            )
         if self.name != "vae" and isinstance(self.latent_dim, int):
             self.latent_dim = [self.latent_dim] * 2
         return self
@@ -107,7 +123,9 @@ class Config(_Section):
     encoder: dict[str, Any] = {"name": "diagonal_normal"}
     decoder: dict[str, Any] = {"name": "feedforward"}
     network: dict[str, Any] = {"name": "dense"}
-    encoder_network: dict[str, Any] | None = None  # where `network` is not to serve both; what is not said is taken from `network`
+    encoder_network: dict[str, Any] | None = (
+        None  # where `network` is not to serve both; what is not said is taken from `network`
+    )
     decoder_network: dict[str, Any] | None = None
     bound: dict[str, Any] = {"name": "elbo"}
     gradient: dict[str, Any] = {"name": "pathwise"}
@@ -120,7 +138,11 @@ class Config(_Section):
         for section, room in ROOMS.items():
             given, default = getattr(self, section), type(self).model_fields[section].default
             if given is not None:
-                setattr(self, section, _resolve(section, room, given, self.network if default is None else default))
+                setattr(
+                    self,
+                    section,
+                    _resolve(section, room, given, self.network if default is None else default),
+                )
         return self
 
     @staticmethod
@@ -166,7 +188,9 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, separator, raw = text.partition("=")
         if not separator or not key.strip():
-            raise ValueError(f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}.")
+            raise ValueError(
+                f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}."
+            )
         try:
             value: Any = tomllib.loads(f"value = {raw}")["value"]
         except tomllib.TOMLDecodeError:
@@ -190,7 +214,9 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
     return out
 
 
-def _resolve(section: str, room: Room, given: dict[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve(
+    section: str, room: Room, given: dict[str, Any], default: Mapping[str, Any]
+) -> dict[str, Any]:
     given = {**default, **given} if "name" not in given else dict(given)
     name = given.pop("name")
     if not isinstance(name, str):
@@ -208,7 +234,9 @@ def _resolve(section: str, room: Room, given: dict[str, Any], default: Mapping[s
             try:
                 value = TypeAdapter(parameter.annotation).validate_python(value)
             except ValidationError as error:
-                raise ValueError(f"{section}.{key}: {error.errors()[0]['msg']}; got {value!r}") from None
+                raise ValueError(
+                    f"{section}.{key}: {error.errors()[0]['msg']}; got {value!r}"
+                ) from None
         resolved[key] = list(value) if isinstance(value, tuple) else value
     return resolved
 
@@ -219,14 +247,20 @@ def _sentence(error: dict[str, Any]) -> str:
         known = _known_keys(error["loc"][:-1])
         return f"the configuration key {key!r} does not exist{nearest(str(error['loc'][-1]), known)}; known here: {', '.join(known)}."
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}; got {error['input']!r}." if key and error["type"] != "value_error" else f"{message.rstrip('.')}."
+    return (
+        f"{key}: {message}; got {error['input']!r}."
+        if key and error["type"] != "value_error"
+        else f"{message.rstrip('.')}."
+    )
 
 
 def _known_keys(section: tuple) -> tuple[str, ...]:
     if not section:
         return tuple(Config.model_fields)
     annotation = Config.model_fields[str(section[0])].annotation
-    return tuple(getattr(annotation, "model_fields", None) or getattr(annotation, "__dataclass_fields__", {}))
+    return tuple(
+        getattr(annotation, "model_fields", None) or getattr(annotation, "__dataclass_fields__", {})
+    )
 
 
 def _without_none(value: Any) -> Any:

@@ -21,7 +21,15 @@ from jensen.trial import Trial, store_trial, stored_trials, try_prior
 if TYPE_CHECKING:
     from numpy import ndarray
 
-MODEL_PARTS = ("prior", "likelihood", "encoder", "decoder", "network", "encoder_network", "decoder_network")
+MODEL_PARTS = (
+    "prior",
+    "likelihood",
+    "encoder",
+    "decoder",
+    "network",
+    "encoder_network",
+    "decoder_network",
+)
 # Independent streams for everything that is drawn with one seed.
 STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4, "gradients": 5}
 
@@ -31,7 +39,9 @@ def stream_key(seed: int, stream: str):
     return jr.fold_in(jr.key(seed), STREAMS[stream])
 
 
-def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bool = True) -> tuple[Fit, Dataset]:
+def start_run(
+    config: Config, out: Path | None, *, overwrite: bool, progress: bool = True
+) -> tuple[Fit, Dataset]:
     """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed.
 
     Raises:
@@ -43,14 +53,25 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
         config.data.source = str(Path(source).expanduser().resolve())
     dataset = load_dataset(**config.data.model_dump())
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
-    recipe = {"model": config.model.name, "event_shape": dataset.event_shape, "latent_dim": config.model.latent_dim, **parts}
+    recipe = {
+        "model": config.model.name,
+        "event_shape": dataset.event_shape,
+        "latent_dim": config.model.latent_dim,
+        **parts,
+    }
     model = build_model(recipe, data=dataset, key=stream_key(config.seed, "model"))
     check_data(model, dataset)
     check_posterior(model, dataset)
-    bound, gradient = (ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
+    bound, gradient = (
+        ROOMS[s].build(_name(getattr(config, s)), _options(getattr(config, s)), {})
+        for s in ("bound", "gradient")
+    )
     gradient.check(bound, model, config.training.num_samples)
     short = source.replace("/", "-") if named else Path(source).stem
-    unusual = [config.model.name if config.model.name != "vae" else "", Path(config.prior["name"]).stem if config.prior["name"] != "standard_normal" else ""]
+    unusual = [
+        config.model.name if config.model.name != "vae" else "",
+        Path(config.prior["name"]).stem if config.prior["name"] != "standard_normal" else "",
+    ]
     path = out or Path("runs") / "-".join(part for part in [short, *unusual] if part)
     prepare_folder(path, overwrite=overwrite)
     key = stream_key(config.seed, "training")
@@ -58,8 +79,13 @@ def start_run(config: Config, out: Path | None, *, overwrite: bool, progress: bo
     if progress:
         sizes = "/".join(str(len(getattr(dataset, s))) for s in ("train", "validation", "test"))
         shape = "x".join(map(str, dataset.event_shape))
-        print(f"{dataset.name}: {sizes} train/validation/test data of {shape}; {_describe(config)}; run folder {path}", file=sys.stderr)
-    return fit_run(model, dataset, bound, gradient, config.training, key, run, progress=progress), dataset
+        print(
+            f"{dataset.name}: {sizes} train/validation/test data of {shape}; {_describe(config)}; run folder {path}",
+            file=sys.stderr,
+        )
+    return fit_run(
+        model, dataset, bound, gradient, config.training, key, run, progress=progress
+    ), dataset
 
 
 def account_of(
@@ -89,11 +115,16 @@ def account_of(
             split=split,
             num_samples=num_samples or settings.get("num_samples", 1000),
             num_draws=num_draws or settings.get("num_draws"),
-            aggregated_over=aggregated_over or _at_most(settings.get("aggregated_over"), dataset, split),
+            aggregated_over=aggregated_over
+            or _at_most(settings.get("aggregated_over"), dataset, split),
             gaps=gaps or settings.get("gaps"),
             gap_family=gap_family or settings.get("gap_family") or "own",
             fingerprint=dataset.fingerprint(split),
-            remarks=tuple(f"Training: {w}" for w in ([f"the objective was {run.objective}."] if run.objective else []) + list(run.outcome.warnings)),
+            remarks=tuple(
+                f"Training: {w}"
+                for w in ([f"the objective was {run.objective}."] if run.objective else [])
+                + list(run.outcome.warnings)
+            ),
             on_progress=bar.advance,
         )
     if store:
@@ -101,14 +132,26 @@ def account_of(
     return found
 
 
-def account_of_both(run: Run, *, dataset: Dataset | None = None, seed: int | None = None, store: bool = True, **numbers: Any) -> Generalisation:
+def account_of_both(
+    run: Run,
+    *,
+    dataset: Dataset | None = None,
+    seed: int | None = None,
+    store: bool = True,
+    **numbers: Any,
+) -> Generalisation:
     """The accounts of a run on train and on test, and test minus train; stored as those of `account_of` are, which takes the `numbers`."""
     dataset = dataset or run.dataset
-    train, test = (account_of(run, split, dataset=dataset, seed=seed, store=False, **numbers) for split in ("train", "test"))
+    train, test = (
+        account_of(run, split, dataset=dataset, seed=seed, store=False, **numbers)
+        for split in ("train", "test")
+    )
     seed = int(run.config.get("seed", 0)) if seed is None else seed
     with CountProgress() as bar:
         rows = [split_data(dataset, split) for split in ("train", "test")]
-        found = generalisation(run.model, train, test, *rows, key=stream_key(seed, "account"), on_progress=bar.advance)
+        found = generalisation(
+            run.model, train, test, *rows, key=stream_key(seed, "account"), on_progress=bar.advance
+        )
     if store:
         run.store_account(found.train)
         run.store_account(found.test)
@@ -133,7 +176,10 @@ def trial_of(
     split_data(dataset, split)
     settings = run.config.get("account", {})
     key = stream_key(int(run.config.get("seed", 0)) if seed is None else seed, "account")
-    sizes = {"num_draws": num_draws or settings.get("num_draws"), "aggregated_over": aggregated_over or settings.get("aggregated_over")}
+    sizes = {
+        "num_draws": num_draws or settings.get("num_draws"),
+        "aggregated_over": aggregated_over or settings.get("aggregated_over"),
+    }
     found = try_prior(run.model, prior, dataset, key=key, split=split, **sizes, **training)
     if store:
         store_trial(run.path, found)
@@ -158,7 +204,9 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
     from jensen.reports import ReportInputs, write_report
 
     dataset, model = dataset or run.dataset, model or run.model
-    accounts = {s: a for s in ("test", "validation", "train") if (a := run.stored_account(s)) is not None}
+    accounts = {
+        s: a for s in ("test", "validation", "train") if (a := run.stored_account(s)) is not None
+    }
     if not accounts:
         accounts = {"test": account_of(run, "test", dataset=dataset, model=model)}
     inputs = ReportInputs(

@@ -81,7 +81,9 @@ def fit(
     known = [f.name for f in fields(TrainingOptions)]
     for name in options:
         if name not in known:
-            raise ValueError(f"fit has no option {name!r}; its training options: {', '.join(known)}.")
+            raise ValueError(
+                f"fit has no option {name!r}; its training options: {', '.join(known)}."
+            )
     bound, gradient, settings = bound or ELBO(), gradient or Pathwise(), TrainingOptions(**options)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     check_data(model, dataset)
@@ -90,12 +92,42 @@ def fit(
     run = None
     if out is not None:
         prepare_folder(Path(out), overwrite=overwrite)
-        recipe = {} if model.recipe is None else {k: v for k, v in model.recipe.values.items() if k not in ("event_shape", "latent_dim", "model", "data")}
-        latent = {} if model.recipe is None else {"model": {"name": model.recipe.values["model"], "latent_dim": model.recipe.values["latent_dim"]}}
-        strategies = {section: _record_of(member) for section, member in [("bound", bound), ("gradient", gradient)]}
+        recipe = (
+            {}
+            if model.recipe is None
+            else {
+                k: v
+                for k, v in model.recipe.values.items()
+                if k not in ("event_shape", "latent_dim", "model", "data")
+            }
+        )
+        latent = (
+            {}
+            if model.recipe is None
+            else {
+                "model": {
+                    "name": model.recipe.values["model"],
+                    "latent_dim": model.recipe.values["latent_dim"],
+                }
+            }
+        )
+        strategies = {
+            section: _record_of(member)
+            for section, member in [("bound", bound), ("gradient", gradient)]
+        }
         training = {name: getattr(settings, name) for name in known}
-        config = Config.read({"data": {"source": dataset.name, **dataset.options}, **latent, **recipe, **strategies, "training": training})
-        run = create(Path(out), config, model, dataset, key, reloadable=dataset.name in dataset_names())
+        config = Config.read(
+            {
+                "data": {"source": dataset.name, **dataset.options},
+                **latent,
+                **recipe,
+                **strategies,
+                "training": training,
+            }
+        )
+        run = create(
+            Path(out), config, model, dataset, key, reloadable=dataset.name in dataset_names()
+        )
     return fit_run(model, dataset, bound, gradient, settings, key, run, progress=progress)
 
 
@@ -119,7 +151,9 @@ def fit_run(
         run.checkpoints.forget_after(int(start.epoch))
         before = [r for r in run.history if r["epoch"] <= int(start.epoch)]
         if int(start.epoch) >= options.epochs:
-            raise RunError(f"{run.path} has done all its {options.epochs} epochs; to go on, give more of them: --epochs {2 * options.epochs}.")
+            raise RunError(
+                f"{run.path} has done all its {options.epochs} epochs; to go on, give more of them: --epochs {2 * options.epochs}."
+            )
         write_atomically(run.path / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in before))
         run.update(status="running")
     measure = None
@@ -128,7 +162,11 @@ def fit_run(
         measure = InTraining(model, dataset.split("train"), key, **watched)
     with contextlib.ExitStack() as stack:
         stop_requested = stack.enter_context(stop_on_signals())
-        line = stack.enter_context(FitProgress(options, shown=progress, first_epoch=len(before), objective=gradient.objective))
+        line = stack.enter_context(
+            FitProgress(
+                options, shown=progress, first_epoch=len(before), objective=gradient.objective
+            )
+        )
         sinks: list[Callable[[dict[str, Any]], None]] = [line.epoch]
         if run is not None:
             sinks.append(stack.enter_context(metrics_file(run.path)))
@@ -156,12 +194,29 @@ def fit_run(
             measure=measure,
         )
     if run is not None:
-        run.update(status=trained.outcome.status, outcome=outcome_record(trained.outcome), seconds=round(trained.seconds, 2))
-    return Fit(trained.model, trained.last, before + trained.history, trained.outcome, trained.seconds, run, stop_requested())
+        run.update(
+            status=trained.outcome.status,
+            outcome=outcome_record(trained.outcome),
+            seconds=round(trained.seconds, 2),
+        )
+    return Fit(
+        trained.model,
+        trained.last,
+        before + trained.history,
+        trained.outcome,
+        trained.seconds,
+        run,
+        stop_requested(),
+    )
 
 
 def resume_run(
-    run: Run, *, epochs: int | None = None, patience: int | None = None, dataset: Dataset | None = None, progress: bool = True
+    run: Run,
+    *,
+    epochs: int | None = None,
+    patience: int | None = None,
+    dataset: Dataset | None = None,
+    progress: bool = True,
 ) -> tuple[Fit, Dataset]:
     """Goes on with a run that was interrupted, exactly: the same weights, bit for bit, as if it had not been.
 
@@ -180,14 +235,30 @@ def resume_run(
     if changes:
         config.training = options
         write_atomically(run.path / "config.toml", config.to_toml())
-    bound, gradient = (ROOMS[s].build(getattr(config, s)["name"], _options(getattr(config, s)), {}) for s in ("bound", "gradient"))
+    bound, gradient = (
+        ROOMS[s].build(getattr(config, s)["name"], _options(getattr(config, s)), {})
+        for s in ("bound", "gradient")
+    )
     dataset = dataset or run.dataset
-    return fit_run(run.blank_model(), dataset, bound, gradient, options, run.key, run, resume=True, progress=progress), dataset
+    return fit_run(
+        run.blank_model(),
+        dataset,
+        bound,
+        gradient,
+        options,
+        run.key,
+        run,
+        resume=True,
+        progress=progress,
+    ), dataset
 
 
 def _record_of(member: AbstractBound | AbstractGradientEstimator) -> dict[str, Any]:
     """{'name': 'iwae', option: value}: the room's name of a bound or gradient estimator, from the file its class lies in."""
-    return {"name": type(member).__module__.rpartition(".")[2], **{f.name: getattr(member, f.name) for f in fields(member)}}
+    return {
+        "name": type(member).__module__.rpartition(".")[2],
+        **{f.name: getattr(member, f.name) for f in fields(member)},
+    }
 
 
 def _options(section: dict[str, Any]) -> dict[str, Any]:

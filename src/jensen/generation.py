@@ -16,7 +16,13 @@ from jensen.model import Model
 BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
 
 
-def prior_samples(model: Model, num_samples: int, key: Key, *, on_progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, np.ndarray]:
+def prior_samples(
+    model: Model,
+    num_samples: int,
+    key: Key,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, np.ndarray]:
     """Draws through the model's own prior: z ~ p(z) (z1, z2, ... in a model of several levels), x ~ p(x|z), and the mean of p(x|z) (see
     `mean_along`, with x as the datum).
 
@@ -31,7 +37,11 @@ def prior_samples(model: Model, num_samples: int, key: Key, *, on_progress: Call
         z = prior.sample(key_z)
         p = model.decoder(z)
         x = p.sample(key_x)
-        codes = {f"z{level}": code for level, code in enumerate(z, 1)} if isinstance(z, tuple) else {"z": z}
+        codes = (
+            {f"z{level}": code for level, code in enumerate(z, 1)}
+            if isinstance(z, tuple)
+            else {"z": z}
+        )
         return {**codes, "mean": mean_along(model, p, x), "x": x}
 
     # Pixel by pixel a block takes seconds, and what every layer found at every pixel is kept.
@@ -77,7 +87,12 @@ def posterior_codes(model: Model, data: np.ndarray) -> dict[str, np.ndarray]:
     return _in_blocks(jax.vmap(one), data, BLOCK)
 
 
-def _in_blocks(function: Callable, rows: np.ndarray, size: int, on_progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, np.ndarray]:
+def _in_blocks(
+    function: Callable,
+    rows: np.ndarray,
+    size: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, np.ndarray]:
     compiled = eqx.filter_jit(function)
     block = min(size, len(rows))
     parts = []

@@ -16,7 +16,14 @@ class FitProgress(AbstractContextManager):
     with FitProgress(options) as line: line.epoch(record)
     """
 
-    def __init__(self, options: TrainingOptions, *, shown: bool = True, first_epoch: int = 0, objective: str = ""):
+    def __init__(
+        self,
+        options: TrainingOptions,
+        *,
+        shown: bool = True,
+        first_epoch: int = 0,
+        objective: str = "",
+    ):
         self._options = options
         self._objective = objective
         self._shown = shown
@@ -34,7 +41,9 @@ class FitProgress(AbstractContextManager):
                 print(f"training {self._objective}", file=sys.stderr)
             console = Console(stderr=True)
             if console.is_terminal:
-                self._live = Live(Text("compiling ..."), console=console, refresh_per_second=4, transient=False)
+                self._live = Live(
+                    Text("compiling ..."), console=console, refresh_per_second=4, transient=False
+                )
                 self._live.start()
             else:
                 print("compiling ...", file=sys.stderr)
@@ -67,7 +76,9 @@ class FitProgress(AbstractContextManager):
     def _text(self, record: dict[str, Any], now: float) -> str:
         epoch, total = record["epoch"], self._options.epochs
         left = (now - self._began) / max(1, epoch - self._first) * (total - epoch)
-        validation = f"  validation {record['validation']['bound']:9.3f}" if record["validation"] else ""
+        validation = (
+            f"  validation {record['validation']['bound']:9.3f}" if record["validation"] else ""
+        )
         most = "at most " if self._options.patience and epoch < total else ""
         return (
             f"epoch {epoch:>{len(str(total))}}/{total}  bound (nats): train {record['train']['bound']:9.3f}{validation}"
@@ -91,9 +102,20 @@ class CountProgress(AbstractContextManager):
     def __enter__(self):
         if self._shown and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
 
-            columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description:<22}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
         return self
@@ -116,7 +138,10 @@ class CountProgress(AbstractContextManager):
         began = self._began.setdefault(what, self._plain_at)
         if self._shown and done < total and now - self._plain_at > PLAIN_SECONDS:
             self._plain_at = now
-            print(f"{what}: {done} of {total}, {clock((now - began) / max(done, 1) * (total - done))} left", file=sys.stderr)
+            print(
+                f"{what}: {done} of {total}, {clock((now - began) / max(done, 1) * (total - done))} left",
+                file=sys.stderr,
+            )
 
 
 def clock(seconds: float) -> str:

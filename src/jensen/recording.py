@@ -54,7 +54,9 @@ def tensorboard(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
-        raise ValueError("record.tensorboard needs the extra: pip install 'jensen[tensorboard]'.") from None
+        raise ValueError(
+            "record.tensorboard needs the extra: pip install 'jensen[tensorboard]'."
+        ) from None
     with SummaryWriter(str(path / "tensorboard")) as writer:
 
         def write(record: dict[str, Any]) -> None:
@@ -63,8 +65,16 @@ def tensorboard(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
                 for term, value in (record[split] or {}).items():
                     writer.add_scalar(f"{term}/{split}", value, record["epoch"])
             for account in accounts_of([record]):
-                values = {name: entry["value"] for name, entry in account.items() if isinstance(entry, dict)}
-                for name, value in (values | {"log_n": account["log_n"], "active_units": account["active_units"]}).items():
-                    writer.add_scalar(f"{name}/{account['n']}_training_data", value, record["epoch"])
+                values = {
+                    name: entry["value"]
+                    for name, entry in account.items()
+                    if isinstance(entry, dict)
+                }
+                for name, value in (
+                    values | {"log_n": account["log_n"], "active_units": account["active_units"]}
+                ).items():
+                    writer.add_scalar(
+                        f"{name}/{account['n']}_training_data", value, record["epoch"]
+                    )
 
         yield write

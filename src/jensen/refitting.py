@@ -65,10 +65,17 @@ def refit_prior(
 
         jensen.refit_prior(fit.model, "vamp", data, epochs=50, key=jax.random.key(3)).model
     """
-    known = [f.name for f in fields(TrainingOptions) if not f.name.startswith(("beta", "account")) and f.name not in ("warm_up", "checkpoint_seconds")]
+    known = [
+        f.name
+        for f in fields(TrainingOptions)
+        if not f.name.startswith(("beta", "account"))
+        and f.name not in ("warm_up", "checkpoint_seconds")
+    ]
     for name in options:
         if name not in known:
-            raise ValueError(f"refit_prior has no option {name!r}; its training options: {', '.join(known)}.")
+            raise ValueError(
+                f"refit_prior has no option {name!r}; its training options: {', '.join(known)}."
+            )
     settings = TrainingOptions(**options, warm_up=0)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     check_data(model, dataset)
@@ -76,7 +83,9 @@ def refit_prior(
     fresh = _with_prior(model, prior, dataset, key_prior)
     prior_of_top, encoder_of_top = top_level(fresh.prior), top_level(model.encoder)
     if not jax.tree.leaves(partition(prior_of_top).parameters):
-        return Fit(fresh, fresh, [], Outcome("completed", "the new prior has nothing to train.", 0), 0.0)
+        return Fit(
+            fresh, fresh, [], Outcome("completed", "the new prior has nothing to train.", 0), 0.0
+        )
     encoder, rows, validation = _Frozen(encoder_of_top), dataset.train, dataset.validation
     if dataset.levels is None and _has_diagonal_normals(encoder_of_top, rows[0]):
         encoder, rows = _Known(), _moments(model, rows)
@@ -97,7 +106,10 @@ def refit_prior(
             stop_requested=stop_requested,
         )
     priors: list[Any] = [trained.model.prior, trained.last.prior]
-    best, last = (Model(_over(model, around.prior), model.encoder, model.decoder, fresh.recipe) for around in priors)
+    best, last = (
+        Model(_over(model, around.prior), model.encoder, model.decoder, fresh.recipe)
+        for around in priors
+    )
     return Fit(best, last, trained.history, trained.outcome, trained.seconds)
 
 
@@ -105,14 +117,20 @@ def _with_prior(model: Model, prior: Choice | AbstractPrior, dataset: Dataset, k
     if isinstance(prior, AbstractPrior):
         return Model(_over(model, prior), model.encoder, model.decoder)
     if model.recipe is None:
-        raise ValueError(f"the model was put together by hand, so that no prior {prior!r} can be built for it; give refit_prior the prior itself.")
+        raise ValueError(
+            f"the model was put together by hand, so that no prior {prior!r} can be built for it; give refit_prior the prior itself."
+        )
     fresh = build_model(model.recipe.values | {"prior": prior}, data=dataset, key=key)
     return Model(_over(model, top_level(fresh.prior)), model.encoder, model.decoder, fresh.recipe)
 
 
 def _over(model: Model, top: AbstractPrior) -> AbstractPrior:
     """The model's prior with another top level."""
-    return HierarchicalPrior(top, model.prior.below) if isinstance(model.prior, HierarchicalPrior) else top
+    return (
+        HierarchicalPrior(top, model.prior.below)
+        if isinstance(model.prior, HierarchicalPrior)
+        else top
+    )
 
 
 class _Around(AbstractPrior):

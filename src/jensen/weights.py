@@ -18,7 +18,10 @@ from jaxtyping import Shaped
 from jensen._types import Array, Distribution, Float, Int, Key
 from jensen.model import Model
 
-LARGEST, LARGEST_ELSEWHERE = {"cpu": 2**24}, 2**28  # numbers in one array while many samples are decoded: 64 MB, or 1 GB
+LARGEST, LARGEST_ELSEWHERE = (
+    {"cpu": 2**24},
+    2**28,
+)  # numbers in one array while many samples are decoded: 64 MB, or 1 GB
 
 
 class LogWeights(eqx.Module):
@@ -33,7 +36,15 @@ class LogWeights(eqx.Module):
         return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
 
 
-def datum_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num_samples: int, *, block: int | None = None) -> LogWeights:
+def datum_log_weights(
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    key: Key,
+    num_samples: int,
+    *,
+    block: int | None = None,
+) -> LogWeights:
     """The log-weights of one datum, leaves of shape [num_samples]. `prior` is model.prior(model.encoder), made once; with `block`, no more than so many
     samples are decoded at a time, which changes nothing else."""
     posterior = model.encoder(x)
@@ -45,15 +56,23 @@ def datum_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num
     return over_samples(one, num_samples, block)
 
 
-def over_samples(function: Callable[[Array], Any], num_samples: int, block: int | None = None) -> Any:
+def over_samples(
+    function: Callable[[Array], Any], num_samples: int, block: int | None = None
+) -> Any:
     """function(0), ..., function(num_samples - 1), stacked; at most `block` of them at a time.
 
     over_samples(lambda s: s**2, 3)  # [0, 1, 4]
     """
     samples = jnp.arange(num_samples)
-    if num_samples == 1:  # under the batch's vmap, a second one of length 1 makes XLA transpose the operands of every weight gradient
+    if (
+        num_samples == 1
+    ):  # under the batch's vmap, a second one of length 1 makes XLA transpose the operands of every weight gradient
         return jax.tree.map(lambda leaf: leaf[None], function(samples[0]))
-    return jax.vmap(function)(samples) if block is None or block >= num_samples else jax.lax.map(function, samples, batch_size=block)
+    return (
+        jax.vmap(function)(samples)
+        if block is None or block >= num_samples
+        else jax.lax.map(function, samples, batch_size=block)
+    )
 
 
 def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
@@ -67,7 +86,14 @@ def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
     def decode(x, key):
         return model.decoder(model.encoder(x).sample(key)).log_prob(x)
 
-    return max(1, min(most, LARGEST.get(jax.default_backend(), LARGEST_ELSEWHERE) // largest_array(decode, x, jr.key(0))))
+    return max(
+        1,
+        min(
+            most,
+            LARGEST.get(jax.default_backend(), LARGEST_ELSEWHERE)
+            // largest_array(decode, x, jr.key(0)),
+        ),
+    )
 
 
 def largest_array(function: Callable[..., Any], *arguments: Any) -> int:
@@ -76,7 +102,9 @@ def largest_array(function: Callable[..., Any], *arguments: Any) -> int:
     largest_array(lambda q, z: q.log_prob(z), model.encoder(x), z)
     """
     arrays, rest = eqx.partition(arguments, eqx.is_array_like)
-    return _largest_array(jax.make_jaxpr(lambda arrays: function(*eqx.combine(arrays, rest)))(arrays).jaxpr)
+    return _largest_array(
+        jax.make_jaxpr(lambda arrays: function(*eqx.combine(arrays, rest)))(arrays).jaxpr
+    )
 
 
 def _largest_array(jaxpr) -> int:
@@ -84,7 +112,9 @@ def _largest_array(jaxpr) -> int:
     largest = 1
     for equation in jaxpr.eqns:
         inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
-        sizes = [_largest_array(p) for p in inner if hasattr(p, "eqns")] + [math.prod(getattr(v.aval, "shape", ())) for v in equation.outvars]
+        sizes = [_largest_array(p) for p in inner if hasattr(p, "eqns")] + [
+            math.prod(getattr(v.aval, "shape", ())) for v in equation.outvars
+        ]
         largest = max(largest, *sizes)
     return largest
 

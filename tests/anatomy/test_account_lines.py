@@ -16,7 +16,11 @@ def truth(model: linear_gaussian.LinearGaussian, x: np.ndarray) -> dict[str, flo
     """All lines for a model of one latent dimension: closed forms, and quadrature for KL(q(z) || p(z))."""
     loc, scale = (a[:, 0] for a in model.q(x))
     grid = np.linspace(-14, 14, 40_001)
-    log_q = logsumexp(-0.5 * ((grid[:, None] - loc) / scale) ** 2 - np.log(scale), axis=1) - np.log(len(x)) - 0.5 * np.log(2 * np.pi)
+    log_q = (
+        logsumexp(-0.5 * ((grid[:, None] - loc) / scale) ** 2 - np.log(scale), axis=1)
+        - np.log(len(x))
+        - 0.5 * np.log(2 * np.pi)
+    )
     log_p = -0.5 * grid**2 - 0.5 * np.log(2 * np.pi)
     marginal = float(np.sum(np.exp(log_q) * (log_q - log_p)) * (grid[1] - grid[0]))
     average = float(model.average_kl(x).mean())
@@ -69,7 +73,10 @@ def test_the_exact_posterior_has_no_jensen_gap():
 def test_the_standard_error_is_that_of_repeated_accounts():
     model = linear_gaussian.make(latent=1, stretch=1.2)
     x = model.data(40, seed=3)
-    repeats = [account(model.model, x, key=jax.random.key(i), num_samples=30, num_draws=4) for i in range(60)]
+    repeats = [
+        account(model.model, x, key=jax.random.key(i), num_samples=30, num_draws=4)
+        for i in range(60)
+    ]
     for name in LINES:
         spread = np.std([a.line(name).value for a in repeats], ddof=1)
         said = np.sqrt(np.mean([a.line(name).standard_error ** 2 for a in repeats]))
@@ -126,7 +133,10 @@ def test_an_account_survives_storage_and_becomes_xarray():
 def test_a_comparison_is_paired_on_the_data():
     good, bad = linear_gaussian.make(), linear_gaussian.make(stretch=1.5)
     x = good.data(200, seed=8)
-    a, b = (account(m.model, x, key=KEY, num_samples=200, num_draws=30, fingerprint="same") for m in (good, bad))
+    a, b = (
+        account(m.model, x, key=KEY, num_samples=200, num_draws=30, fingerprint="same")
+        for m in (good, bad)
+    )
     found = compare(a, b, names=("good", "bad")).lines["elbo"]
     exact = bad.elbo(x) - good.elbo(x)
     assert abs(found.difference - exact.mean()) < 5 * found.standard_error

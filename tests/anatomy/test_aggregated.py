@@ -13,7 +13,14 @@ import linear_gaussian
 from jensen.anatomy import aggregated, surgery
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities, mixture_density
 from jensen.anatomy.surgery import encode
-from jensen.distributions import Coupling, CouplingFlow, StudentT, diagonal_normal, full_normal, stack
+from jensen.distributions import (
+    Coupling,
+    CouplingFlow,
+    StudentT,
+    diagonal_normal,
+    full_normal,
+    stack,
+)
 
 N, D = 41, 3
 RNG = np.random.default_rng(0)
@@ -24,17 +31,29 @@ def families():
     layers = [jr.normal(jr.key(i), shape) for i, shape in enumerate([(1, 4), (4, 4), (4,)])]
 
     def tril(x):
-        return jnp.diag(jnp.exp(0.3 * x[3:6])) @ (jnp.eye(D) + jnp.zeros((D, D)).at[jnp.tril_indices(D, -1)].set(x[6:9]))
+        return jnp.diag(jnp.exp(0.3 * x[3:6])) @ (
+            jnp.eye(D) + jnp.zeros((D, D)).at[jnp.tril_indices(D, -1)].set(x[6:9])
+        )
 
     def flow(x):
         into, out, bias = layers
-        return CouplingFlow(x[:3], jnp.exp(0.3 * x[3:6]), (Coupling(into, jnp.sin(x[:4]), 0.5 * out, bias), Coupling(-into, jnp.cos(x[:4]), out, bias)))
+        return CouplingFlow(
+            x[:3],
+            jnp.exp(0.3 * x[3:6]),
+            (
+                Coupling(into, jnp.sin(x[:4]), 0.5 * out, bias),
+                Coupling(-into, jnp.cos(x[:4]), out, bias),
+            ),
+        )
 
     def flow_exact(x, z):
         first, last, bias = (np.asarray(a) for a in layers)
         scale = np.exp(0.3 * x[3:6])
         y, log_det = (z - x[:3]) / scale, np.log(scale).sum()
-        for into, context, out in [(-first, np.cos(x[:4]), last), (first, np.sin(x[:4]), 0.5 * last)]:
+        for into, context, out in [
+            (-first, np.cos(x[:4]), last),
+            (first, np.sin(x[:4]), 0.5 * last),
+        ]:
             b, a = y[:2], y[2:]
             t, r = (np.tanh(a @ into + context) @ out + bias).reshape(2, 2)
             t = 2 * np.tanh(t / 2)
@@ -42,11 +61,19 @@ def families():
         return stats.norm.logpdf(y).sum() - log_det
 
     return {
-        "diagonal": (lambda x: diagonal_normal(x[:3], jnp.exp(0.3 * x[3:6])), lambda x, z: stats.norm.logpdf(z, x[:3], np.exp(0.3 * x[3:6])).sum()),
-        "one scale for all": (lambda x: diagonal_normal(x[:3], jnp.full(3, 0.7)), lambda x, z: stats.norm.logpdf(z, x[:3], 0.7).sum()),
+        "diagonal": (
+            lambda x: diagonal_normal(x[:3], jnp.exp(0.3 * x[3:6])),
+            lambda x, z: stats.norm.logpdf(z, x[:3], np.exp(0.3 * x[3:6])).sum(),
+        ),
+        "one scale for all": (
+            lambda x: diagonal_normal(x[:3], jnp.full(3, 0.7)),
+            lambda x, z: stats.norm.logpdf(z, x[:3], 0.7).sum(),
+        ),
         "full": (
             lambda x: full_normal(x[:3], tril(x)),
-            lambda x, z: stats.multivariate_normal.logpdf(z, x[:3], np.asarray(tril(x) @ tril(x).T)),
+            lambda x, z: stats.multivariate_normal.logpdf(
+                z, x[:3], np.asarray(tril(x) @ tril(x).T)
+            ),
         ),
         "student": (
             lambda x: StudentT(jnp.full(3, 5.0), x[:3], jnp.exp(0.3 * x[3:6])),
@@ -59,7 +86,9 @@ def families():
         ),
         "categorical": (
             lambda x: dist.Independent(dist.Categorical(logits=x.reshape(3, 3)), 1),
-            lambda x, z: np.sum((x.reshape(3, 3) - logsumexp(x.reshape(3, 3), axis=1)[:, None])[np.arange(3), z]),
+            lambda x, z: np.sum(
+                (x.reshape(3, 3) - logsumexp(x.reshape(3, 3), axis=1)[:, None])[np.arange(3), z]
+            ),
         ),
     }
 
@@ -79,15 +108,24 @@ def world(name, draws=2):
 def test_the_mixture_is_the_sum_over_all_pairs_whatever_the_blocks(x64, name, monkeypatch):
     posteriors, z, exact = world(name)
     own = log_densities(posteriors, z)
-    np.testing.assert_allclose(own[:4], [[exact(n, point) for point in z[n]] for n in range(4)], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        own[:4], [[exact(n, point) for point in z[n]] for n in range(4)], rtol=1e-9, atol=1e-9
+    )
     flat = z.reshape(-1, D)
     some = np.arange(0, len(flat), 17)
     pairs = np.array([[exact(n, flat[m]) for n in range(N)] for m in some])
     found = mixture_density(posteriors, flat)
     # Exponentials in float32 for diagonal normals.
-    np.testing.assert_allclose(found[some], logsumexp(pairs, axis=1) - np.log(N), rtol=2e-7, atol=2e-7)
+    np.testing.assert_allclose(
+        found[some], logsumexp(pairs, axis=1) - np.log(N), rtol=2e-7, atol=2e-7
+    )
     log_weights = np.log(np.random.default_rng(2).dirichlet(np.ones(N)))
-    np.testing.assert_allclose(mixture_density(posteriors, flat[some], log_weights=log_weights), logsumexp(pairs + log_weights, axis=1), rtol=2e-7, atol=2e-7)
+    np.testing.assert_allclose(
+        mixture_density(posteriors, flat[some], log_weights=log_weights),
+        logsumexp(pairs + log_weights, axis=1),
+        rtol=2e-7,
+        atol=2e-7,
+    )
     for points, memory in [(7, 200), (1000, 3000), (3, 1)]:
         monkeypatch.setattr(aggregated, "POINT_BLOCK", points)
         monkeypatch.setattr(aggregated, "IN_MEMORY", memory)
@@ -101,15 +139,29 @@ def test_the_mixture_is_the_sum_over_all_pairs_whatever_the_blocks(x64, name, mo
 
 def test_full_normals_of_small_scale_far_from_the_origin_lose_nothing(x64):
     rng = np.random.default_rng(4)
-    loc, scale_tril = 100 + rng.normal(size=(30, 8)), 1e-3 * (np.tril(rng.normal(size=(30, 8, 8)), -1) + 2 * np.eye(8))
-    posteriors = stack(lambda p: full_normal(p[0], p[1:]), jnp.asarray(np.concatenate([loc[:, None], scale_tril], axis=1)))
+    loc, scale_tril = (
+        100 + rng.normal(size=(30, 8)),
+        1e-3 * (np.tril(rng.normal(size=(30, 8, 8)), -1) + 2 * np.eye(8)),
+    )
+    posteriors = stack(
+        lambda p: full_normal(p[0], p[1:]),
+        jnp.asarray(np.concatenate([loc[:, None], scale_tril], axis=1)),
+    )
     z = loc + np.einsum("nij,nj->ni", scale_tril, rng.normal(size=(30, 8)))
-    truth = logsumexp([stats.multivariate_normal.logpdf(z, m, s @ s.T) for m, s in zip(loc, scale_tril, strict=True)], axis=0) - np.log(30)
+    truth = logsumexp(
+        [
+            stats.multivariate_normal.logpdf(z, m, s @ s.T)
+            for m, s in zip(loc, scale_tril, strict=True)
+        ],
+        axis=0,
+    ) - np.log(30)
     np.testing.assert_allclose(mixture_density(posteriors, z), truth, atol=1e-6)
 
 
 @every_family
-def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum_among_them(x64, name):
+def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum_among_them(
+    x64, name
+):
     posteriors, z, exact = world(name, draws=1)
     own = log_densities(posteriors, z)
     for over in (2, 9, N - 1):
@@ -118,15 +170,23 @@ def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum
         for n in (chosen[0], chosen[-1], *np.setdiff1d(np.arange(N), chosen)[:2]):
             members = {*chosen} if n in chosen else {*chosen[:-1], n}
             assert len(members) == over
-            assert found[n, 0] == pytest.approx(logsumexp([exact(m, z[n, 0]) for m in members]) - np.log(over), abs=1e-6)
+            assert found[n, 0] == pytest.approx(
+                logsumexp([exact(m, z[n, 0]) for m in members]) - np.log(over), abs=1e-6
+            )
         assert (own - found).max() <= np.log(over) + 1e-9
-    np.testing.assert_array_equal(aggregated_density(posteriors, z, own, over=N, key=jr.key(5)), aggregated_density(posteriors, z, own, over=N, key=jr.key(6)))
+    np.testing.assert_array_equal(
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(5)),
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(6)),
+    )
 
 
 def test_information_of_m_random_data_is_what_subsets_estimate(x64):
     posteriors, z, _ = world("full", draws=40)
     own = log_densities(posteriors, z)
-    estimates = [(own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i))).mean() for i in range(60)]
+    estimates = [
+        (own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i))).mean()
+        for i in range(60)
+    ]
     rng, direct = np.random.default_rng(6), []
     for _ in range(200):
         rows = np.sort(rng.permutation(N)[:5])
@@ -156,7 +216,14 @@ def test_what_is_affordable_falls_with_the_cost_of_a_pair(monkeypatch):
 
 def small_model(encoder):
     x = (np.random.default_rng(7).random((50, 6)) < 0.4).astype(np.uint8)
-    return jensen.vae((6,), latent_dim=2, encoder=encoder, network={"name": "dense", "hidden": (5,)}, data=x, key=jr.key(0)), x
+    return jensen.vae(
+        (6,),
+        latent_dim=2,
+        encoder=encoder,
+        network={"name": "dense", "hidden": (5,)},
+        data=x,
+        key=jr.key(0),
+    ), x
 
 
 def test_an_account_over_subsets_says_so_and_closes(capsys):
@@ -177,7 +244,9 @@ def test_an_account_over_subsets_says_so_and_closes(capsys):
     assert not {"index_information", "marginal_kl"} & comparison.lines.keys()
     assert "left out: the two q(z) are over different numbers of data" in str(comparison)
     for bad in (1, 51):
-        with pytest.raises(ValueError, match=f"aggregated_over must be from 2 to the number of data, 50; got {bad}"):
+        with pytest.raises(
+            ValueError, match=f"aggregated_over must be from 2 to the number of data, 50; got {bad}"
+        ):
             surgery(model, x, jr.key(0), aggregated_over=bad)
 
 
@@ -187,7 +256,9 @@ def test_posteriors_are_those_of_the_encoder_whatever_the_block(encoder):
     z = jnp.asarray(RNG.normal(size=2), jnp.float32)
     whole, parts = (encode(model, x, block=block).map(lambda q: q.log_prob(z)) for block in (50, 7))
     np.testing.assert_allclose(whole, parts, rtol=1e-5)
-    np.testing.assert_allclose(whole, [model.encoder(jnp.asarray(row)).log_prob(z) for row in x], rtol=1e-5)
+    np.testing.assert_allclose(
+        whole, [model.encoder(jnp.asarray(row)).log_prob(z) for row in x], rtol=1e-5
+    )
 
 
 def test_beyond_the_largest_number_q_is_over_random_subsets_and_says_so(x64, monkeypatch):
@@ -196,5 +267,7 @@ def test_beyond_the_largest_number_q_is_over_random_subsets_and_says_so(x64, mon
     model = linear_gaussian.make(latent=2)
     found = jensen.account(model.model, model.data(100, seed=3), key=jr.key(0), num_samples=20)
     assert found.aggregated_over == 40 and found.log_n == pytest.approx(np.log(40))
-    assert "log 40 = 3.69, q(z) being over random subsets of 40 of the data" in " ".join(str(found).split())
+    assert "log 40 = 3.69, q(z) being over random subsets of 40 of the data" in " ".join(
+        str(found).split()
+    )
     assert found.left_out["total_correlation"] == "q(z) is over random subsets of 40 data"

@@ -14,7 +14,9 @@ X = np.random.default_rng(4).integers(0, 2, (12, 3)).astype(np.uint8)
 @pytest.mark.parametrize("prior", ["", "vamp"])
 @pytest.mark.parametrize("name", DISCRETE)
 def test_every_line_is_the_sum_over_all_codes(x64, name, prior):
-    model = small_vae(name, variables=3, by=0.4, prior={"name": prior, "num_components": 4} if prior else name)
+    model = small_vae(
+        name, variables=3, by=0.4, prior={"name": prior, "num_components": 4} if prior else name
+    )
     exact = table(model, name, 3, X)
     q = np.exp(exact.log_posterior)
     log_aggregated = logsumexp(exact.log_posterior, axis=0) - np.log(len(X))

@@ -16,7 +16,10 @@ FEW = {"num_samples": 50, "num_draws": 4}
 
 def exact_lines(model, x):
     """Evidence and ELBO in closed form, without error."""
-    return {name: line_from_data(v, np.zeros(len(x))) for name, v in [("evidence", model.log_evidence(x)), ("elbo", model.elbo(x))]}
+    return {
+        name: line_from_data(v, np.zeros(len(x)))
+        for name, v in [("evidence", model.log_evidence(x)), ("elbo", model.elbo(x))]
+    }
 
 
 def best_diagonal(model):
@@ -29,7 +32,9 @@ def best_diagonal(model):
 def test_both_gaps_are_those_of_the_closed_form(family):
     model = linear_gaussian.make(latent=2, shift=0.6, stretch=1.5)
     x = model.data(8, seed=0)
-    found = inference_gaps(model.model, x, KEY, **exact_lines(model, x), family=family, num_draws=20_000)
+    found = inference_gaps(
+        model.model, x, KEY, **exact_lines(model, x), family=family, num_draws=20_000
+    )
     approximation = best_diagonal(model) if family == "own" else 0.0
     amortisation = model.gap(x).mean() - approximation
     for line, expected in [
@@ -40,7 +45,9 @@ def test_both_gaps_are_those_of_the_closed_form(family):
         # Adam stops within a hundredth of a nat; its noise is not Monte Carlo noise.
         assert abs(line.value - expected) < 5 * line.standard_error + 1e-2
         assert line.standard_error < 0.015
-    assert found.approximation_gap.value + found.amortisation_gap.value == pytest.approx(model.gap(x).mean(), abs=1e-10)
+    assert found.approximation_gap.value + found.amortisation_gap.value == pytest.approx(
+        model.gap(x).mean(), abs=1e-10
+    )
     assert found.own is (family == "own")
     assert found.complete and found.n == 8 and found.non_finite == 0
 
@@ -58,7 +65,10 @@ def test_an_exact_encoder_has_neither():
 def test_a_subset_holds_the_same_values_whatever_the_chunk_and_the_other_data():
     model = linear_gaussian.make(shift=0.6)
     x = model.data(9, seed=2)
-    lines, few = exact_lines(model, x), {"num_draws": 20, "num_samples": 5, "max_windows": 2, "window": 20, "num_scored": 30}
+    lines, few = (
+        exact_lines(model, x),
+        {"num_draws": 20, "num_samples": 5, "max_windows": 2, "window": 20, "num_scored": 30},
+    )
     everything = inference_gaps(model.model, x, KEY, **lines, **few)
     some = inference_gaps(model.model, x, KEY, **lines, **few, rows=5, chunk=2)
     assert some.n == 5 and not some.complete and everything.complete
@@ -74,7 +84,12 @@ def test_a_subset_holds_the_same_values_whatever_the_chunk_and_the_other_data():
 @pytest.mark.parametrize(
     ("kind", "options", "family"),
     [
-        pytest.param("vae", {"latent_dim": 2, "encoder": {"name": "flow", "num_layers": 2, "hidden": 4}}, "flow", marks=pytest.mark.slow),
+        pytest.param(
+            "vae",
+            {"latent_dim": 2, "encoder": {"name": "flow", "num_layers": 2, "hidden": 4}},
+            "flow",
+            marks=pytest.mark.slow,
+        ),
         ("hvae", {"latent_dim": (2, 2)}, "diagonal"),
     ],
 )
@@ -82,14 +97,19 @@ def test_flows_and_levels_run_through_and_lose_nothing(kind, options, family):
     from jensen.models.hvae import hvae
 
     build = {"vae": jensen.vae, "hvae": hvae}[kind]
-    model = discrete.moved(build((6,), **options, network={"name": "dense", "hidden": (5,)}, key=jax.random.key(0)), by=0.5)
+    model = discrete.moved(
+        build((6,), **options, network={"name": "dense", "hidden": (5,)}, key=jax.random.key(0)),
+        by=0.5,
+    )
     x = (np.random.default_rng(0).uniform(size=(6, 6)) < 0.5).astype(np.float32)
     found = account(model, x, key=KEY, gaps=6, **FEW)
     gaps = found.gaps
     assert gaps.family == family and gaps.own
     assert gaps.amortisation_gap.value > -5 * gaps.amortisation_gap.standard_error
     assert gaps.amortisation_gap.value > 0.05  # an encoder moved at random can be bettered
-    assert gaps.approximation_gap.value + gaps.amortisation_gap.value == pytest.approx(found.jensen_gap.value, abs=1e-9)
+    assert gaps.approximation_gap.value + gaps.amortisation_gap.value == pytest.approx(
+        found.jensen_gap.value, abs=1e-9
+    )
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +117,13 @@ def split_account():
     model = linear_gaussian.make(shift=2.0, stretch=1.3)
     x = model.data(12, seed=3)
     with jax.enable_x64(True):
-        return model, x, account(model.model, x, key=KEY, gaps=7, fingerprint="same", num_samples=2000, num_draws=20)
+        return (
+            model,
+            x,
+            account(
+                model.model, x, key=KEY, gaps=7, fingerprint="same", num_samples=2000, num_draws=20
+            ),
+        )
 
 
 def test_an_account_with_gaps_survives_storage_and_becomes_xarray(split_account):
@@ -119,10 +145,15 @@ def test_the_table_and_the_verdict_split_the_gap_and_name_the_remedies(split_acc
     _, _, found = split_account
     table = str(found)
     assert "- approximation" in table and "- amortisation" in table
-    assert "diagonal family, on a random 7 of the 12 data, where the Jensen gap is" in " ".join(table.split())
+    assert "diagonal family, on a random 7 of the 12 data, where the Jensen gap is" in " ".join(
+        table.split()
+    )
     posterior = next(v for v in found.verdicts if v.startswith("Posterior"))
     # Nearly all of it is the encoder's: a richer family would not help, and is not named.
-    assert f"{found.gaps.amortisation_gap.value:.2f} +- {found.gaps.amortisation_gap.standard_error:.2f} by which the encoder misses" in posterior
+    assert (
+        f"{found.gaps.amortisation_gap.value:.2f} +- {found.gaps.amortisation_gap.standard_error:.2f} by which the encoder misses"
+        in posterior
+    )
     assert "larger network" in posterior and "a richer posterior" not in posterior
     assert "on 7 of the data" in posterior
 
@@ -135,13 +166,26 @@ def test_other_families_and_doubtful_evidence_are_named(split_account):
     _, _, found = split_account
     line = lambda v: line_from_data(np.full(7, v), np.full(7, 0.01))  # noqa: E731
     rich = replace(
-        found.gaps, own=False, family="full", approximation_gap=line(0.9), amortisation_gap=line(0.2), jensen_gap=line(1.1), index=np.arange(7), of=7
+        found.gaps,
+        own=False,
+        family="full",
+        approximation_gap=line(0.9),
+        amortisation_gap=line(0.2),
+        jensen_gap=line(1.1),
+        index=np.arange(7),
+        of=7,
     )
     said = " ".join(verdicts(replace(found, gaps=rich), encoder="diagonal_normal"))
-    assert "of 0.90 +- 0.00 that the best member of the full family leaves, a richer posterior (--set encoder.name=full_normal, or flow)" in said
+    assert (
+        "of 0.90 +- 0.00 that the best member of the full family leaves, a richer posterior (--set encoder.name=full_normal, or flow)"
+        in said
+    )
     assert "larger network" not in said and "of the data)" not in said.split("Posterior")[1]
     low = " ".join(verdicts(replace(found, gaps=replace(found.gaps, approximation_gap=line(-0.5)))))
-    assert "Evidence too low: the best posterior of each datum has an ELBO 0.50 +- 0.00 nats above the estimate of log p(x)" in low
+    assert (
+        "Evidence too low: the best posterior of each datum has an ELBO 0.50 +- 0.00 nats above the estimate of log p(x)"
+        in low
+    )
 
 
 def test_comparisons_have_the_parts_where_both_accounts_do(split_account):
@@ -163,7 +207,9 @@ def test_a_lost_datum_keeps_the_encoders_posterior_and_is_counted():
     zero = line_from_data(np.arange(4.0), np.zeros(4))
     gains = np.ones((3, 10))
     gains[1, 4] = np.nan
-    found = _gaps("diagonal", True, np.array([0, 2, 3]), zero, zero, gains, np.array([False, False, True]))
+    found = _gaps(
+        "diagonal", True, np.array([0, 2, 3]), zero, zero, gains, np.array([False, False, True])
+    )
     np.testing.assert_array_equal(found.amortisation_gap.per_datum, [1, 0, 1])
     assert found.non_finite == 2
     assert isinstance(found, Gaps)

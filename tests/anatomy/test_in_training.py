@@ -23,13 +23,17 @@ SMALL = {"name": "dense", "hidden": (16,)}
 def binary(rows=240):
     """Two kinds of rows, with noise: one bit and more for a code to tell."""
     rng = np.random.default_rng(0)
-    return (rng.random((rows, 9)) < np.where(rng.random((rows, 1)) > 0.5, 0.9, 0.1)).astype(np.uint8)
+    return (rng.random((rows, 9)) < np.where(rng.random((rows, 1)) > 0.5, 0.9, 0.1)).astype(
+        np.uint8
+    )
 
 
 def grey(rows=200):
     rng = np.random.default_rng(1)
     x = rng.integers(0, 17, (rows, 6)).astype(np.uint8)
-    return jensen.Dataset("grey", x, (x[:20] > 8).astype(np.uint8), (x[:20] > 8).astype(np.uint8), levels=16)
+    return jensen.Dataset(
+        "grey", x, (x[:20] > 8).astype(np.uint8), (x[:20] > 8).astype(np.uint8), levels=16
+    )
 
 
 def small(data, **options):
@@ -39,7 +43,15 @@ def small(data, **options):
 def without_times(history):
     def plain(record):
         kept = {k: v for k, v in record.items() if k != "seconds"}
-        return kept | ({"account": {k: v for k, v in kept["account"].items() if k not in ("seconds", "compiling")}} if "account" in kept else {})
+        return kept | (
+            {
+                "account": {
+                    k: v for k, v in kept["account"].items() if k not in ("seconds", "compiling")
+                }
+            }
+            if "account" in kept
+            else {}
+        )
 
     return [plain(r) for r in history]
 
@@ -61,7 +73,9 @@ def unhurried(monkeypatch):
 def test_every_account_is_the_surgery_of_the_same_subset(unhurried):
     data = grey()
     model = small(data)
-    fit = jensen.fit(model, data, epochs=6, patience=0, key=KEY, account_every=3, account_rows=50, progress=False)
+    fit = jensen.fit(
+        model, data, epochs=6, patience=0, key=KEY, account_every=3, account_rows=50, progress=False
+    )
     assert [a["epoch"] for a in accounts_of(fit.history)] == [3, 6]
     watch = InTraining(model, data.split("train"), KEY, every=3, rows=50)
     assert len(np.unique(watch.index)) == 50
@@ -77,37 +91,70 @@ def test_every_account_is_the_surgery_of_the_same_subset(unhurried):
     }
     for name, values in draws.items():
         assert found[name]["value"] == pytest.approx(values.mean(), abs=1e-12)
-        assert found[name]["standard_error"] == pytest.approx(np.sqrt(np.sum(values.var(axis=1, ddof=1) / 2)) / 50)
-    assert found["elbo"]["value"] == pytest.approx(found["reconstruction"]["value"] - found["index_information"]["value"] - found["marginal_kl"]["value"])
+        assert found[name]["standard_error"] == pytest.approx(
+            np.sqrt(np.sum(values.var(axis=1, ddof=1) / 2)) / 50
+        )
+    assert found["elbo"]["value"] == pytest.approx(
+        found["reconstruction"]["value"]
+        - found["index_information"]["value"]
+        - found["marginal_kl"]["value"]
+    )
     assert found["label"] == "I(n; z) of 50 training data, at most log 50 = 3.91"
     assert found["active_units"] == int(np.sum(cut.posterior_means.var(axis=0) > 0.01))
 
 
 def test_the_weights_are_the_same_bit_for_bit_with_accounts_and_without(unhurried):
     data = jensen.load_dataset(binary())
-    with_, without = (jensen.fit(small(data), data, epochs=5, key=KEY, account_every=every, progress=False) for every in (1, 0))
+    with_, without = (
+        jensen.fit(small(data), data, epochs=5, key=KEY, account_every=every, progress=False)
+        for every in (1, 0)
+    )
     assert same(with_.model, without.model)
     assert same(with_.last, without.last)
     assert [len(accounts_of(f.history)) for f in (with_, without)] == [5, 0]
-    assert [{k: v for k, v in r.items() if k != "account"} for r in without_times(with_.history)] == without_times(without.history)
+    assert [
+        {k: v for k, v in r.items() if k != "account"} for r in without_times(with_.history)
+    ] == without_times(without.history)
 
 
 def test_a_resumed_training_takes_the_same_accounts_at_the_same_epochs(tmp_path, unhurried):
     data = jensen.load_dataset(binary())
-    options = {"patience": 0, "warm_up": 3, "key": KEY, "account_every": 2, "account_rows": 60, "progress": False}
+    options = {
+        "patience": 0,
+        "warm_up": 3,
+        "key": KEY,
+        "account_every": 2,
+        "account_rows": 60,
+        "progress": False,
+    }
     straight = jensen.fit(small(data), data, epochs=9, **options)
     jensen.fit(small(data), data, epochs=5, out=tmp_path / "run", **options)
     run = jensen.load(tmp_path / "run")
     resumed, _ = resume_run(run, epochs=9, dataset=data, progress=False)
     assert [a["epoch"] for a in accounts_of(resumed.history)] == [2, 4, 6, 8]
-    assert without_times(resumed.history) == without_times(straight.history) == without_times(jensen.load(run.path).history)
+    assert (
+        without_times(resumed.history)
+        == without_times(straight.history)
+        == without_times(jensen.load(run.path).history)
+    )
     assert same(resumed.last, straight.last)
 
 
 def test_a_collapsing_model_carries_nothing_and_a_learning_one_climbs(unhurried):
     data = jensen.load_dataset(binary(400))
-    options = {"epochs": 40, "learning_rate": 0.01, "patience": 0, "warm_up": 0, "key": KEY, "account_every": 5, "progress": False}
-    collapsed, learned = (accounts_of(jensen.fit(small(data), data, beta=beta, **options).history) for beta in (50.0, 0.2))
+    options = {
+        "epochs": 40,
+        "learning_rate": 0.01,
+        "patience": 0,
+        "warm_up": 0,
+        "key": KEY,
+        "account_every": 5,
+        "progress": False,
+    }
+    collapsed, learned = (
+        accounts_of(jensen.fit(small(data), data, beta=beta, **options).history)
+        for beta in (50.0, 0.2)
+    )
     end = collapsed[-1]["index_information"]
     assert abs(end["value"]) < 0.01 + 5 * end["standard_error"]
     assert collapsed[-1]["active_units"] == 0
@@ -118,18 +165,31 @@ def test_a_collapsing_model_carries_nothing_and_a_learning_one_climbs(unhurried)
 
 
 COMPILED: list[str] = []
-jax.monitoring.register_event_duration_secs_listener(lambda event, seconds, **_: COMPILED.append(event) if "backend_compile" in event else None)
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: COMPILED.append(event) if "backend_compile" in event else None
+)
 
 
-@pytest.mark.parametrize("kind", ["diagonal_normal", "full_normal", "student_t", "flow", "hvae", "markov"])
+@pytest.mark.parametrize(
+    "kind", ["diagonal_normal", "full_normal", "student_t", "flow", "hvae", "markov"]
+)
 def test_nothing_is_compiled_after_the_first_account(kind, unhurried):
     data = jensen.load_dataset(binary(60))
     options = {"latent_dim": 2, "network": SMALL, "data": data, "key": KEY}
-    model = getattr(jensen, kind)((9,), **options) if kind in ("hvae", "markov") else jensen.vae((9,), encoder=kind, **options)
+    model = (
+        getattr(jensen, kind)((9,), **options)
+        if kind in ("hvae", "markov")
+        else jensen.vae((9,), encoder=kind, **options)
+    )
     watch = InTraining(model, data.train, KEY, every=1, rows=20)
     values, compiled = [], []
     for epoch, factor in enumerate((1.0, 1.1, 1.2), start=1):
-        scaled = jax.tree.map(lambda a: a * factor if np.issubdtype(np.asarray(a).dtype, np.floating) else a, model)  # noqa: B023
+        scaled = jax.tree.map(
+            lambda a, factor=factor: (
+                a * factor if np.issubdtype(np.asarray(a).dtype, np.floating) else a
+            ),
+            model,
+        )
         before = len(COMPILED)
         found = watch({"epoch": epoch, "seconds": 1.0}, scaled)["account"]
         compiled.append(len(COMPILED) - before)
@@ -145,8 +205,13 @@ def test_the_labels_of_levels_name_what_is_carried():
     data = jensen.load_dataset(binary(60))
     options = {"latent_dim": 2, "network": SMALL, "data": data, "key": KEY}
     for make, code, lines in ((jensen.hvae, "z2", {"kl_z1", "kl_z2"}), (jensen.markov, "z", set())):
-        found = subset_account(surgery(make((9,), **options), data.train, KEY, num_draws=2), complete=True)
-        assert found["label"] == f"I(n; {code}) of all {len(data.train)} training data, at most log {len(data.train)} = {np.log(len(data.train)):.2f}"
+        found = subset_account(
+            surgery(make((9,), **options), data.train, KEY, num_draws=2), complete=True
+        )
+        assert (
+            found["label"]
+            == f"I(n; {code}) of all {len(data.train)} training data, at most log {len(data.train)} = {np.log(len(data.train)):.2f}"
+        )
         assert {name for name in found if name.startswith("kl_")} == lines
 
 
@@ -157,11 +222,20 @@ def test_accounts_take_no_more_than_their_share_and_say_when_they_are_rarer():
         record = {"epoch": epoch, "seconds": 1.0}
         records.append(record)
         if in_training._affordable(records):
-            record["account"] = {"seconds": 1.3, "compiling": epoch == 1, "every": 1, "n": 100, "label": "", "epoch": epoch}
+            record["account"] = {
+                "seconds": 1.3,
+                "compiling": epoch == 1,
+                "every": 1,
+                "n": 100,
+                "label": "",
+                "epoch": epoch,
+            }
         spent.append(sum(r["account"]["seconds"] for r in records[1:] if "account" in r))
     made = [r["epoch"] for r in records if "account" in r]
     assert made[:3] == [1, 2, 53]  # two accounts are 5% of the 52 seconds after the first
-    assert all(s <= SHARE * t for t, s in enumerate(spent) if t >= 26)  # what a second one takes is not known before
+    assert all(
+        s <= SHARE * t for t, s in enumerate(spent) if t >= 26
+    )  # what a second one takes is not known before
     assert len(made) == 1 + (300 - 1) // 26
     (said,) = remarks_of(records)
     assert f"taken {len(made)} times, not at all 300 epochs asked for: one takes 1.3 s" in said
@@ -182,7 +256,9 @@ def test_a_state_that_cannot_be_accounted_for_does_not_end_its_training(unhurrie
     assert same(fit.last, plain.last)
     assert fit.history[0]["account"]["error"] == "log p(x|z) is not finite for datum 3."
     assert accounts_of(fit.history) == []
-    assert "after epoch 1 and 1 more failed: log p(x|z) is not finite" in remarks_of(fit.history)[-1]
+    assert (
+        "after epoch 1 and 1 more failed: log p(x|z) is not finite" in remarks_of(fit.history)[-1]
+    )
 
 
 def test_the_subset_is_smaller_where_q_z_costs_more():
@@ -193,7 +269,9 @@ def test_the_subset_is_smaller_where_q_z_costs_more():
         assert affordable_rows(posteriors, z) == len(data.train)
         some, half = (affordable_rows(posteriors, z, work=w) for w in (100_000.0, 25_000.0))
         assert (some < len(data.train)) == fewer
-        assert abs(some - 2 * half) <= 1 or not fewer  # pairs, so a quarter of the work is half of the data
+        assert (
+            abs(some - 2 * half) <= 1 or not fewer
+        )  # pairs, so a quarter of the work is half of the data
 
 
 def test_what_cannot_be_asked_for_is_refused():
@@ -209,14 +287,47 @@ def test_what_cannot_be_asked_for_is_refused():
 @pytest.fixture(scope="module")
 def from_the_command_line(tmp_path_factory):
     run = tmp_path_factory.mktemp("watched") / "run"
-    size = ["--hidden", "8", "--latent-dim", "2", "--set", "account.num_samples=30", "--set", "account.num_draws=2", "--set", "record.tensorboard=true"]
-    assert cli.run(["fit", "digits", "--epochs", "4", "--account-every", "2", "--set", "training.account_rows=40", "--out", str(run), *size]) == 0
+    size = [
+        "--hidden",
+        "8",
+        "--latent-dim",
+        "2",
+        "--set",
+        "account.num_samples=30",
+        "--set",
+        "account.num_draws=2",
+        "--set",
+        "record.tensorboard=true",
+    ]
+    assert (
+        cli.run(
+            [
+                "fit",
+                "digits",
+                "--epochs",
+                "4",
+                "--account-every",
+                "2",
+                "--set",
+                "training.account_rows=40",
+                "--out",
+                str(run),
+                *size,
+            ]
+        )
+        == 0
+    )
     return run
 
 
-def test_the_flag_reaches_the_records_the_report_and_tensorboard(from_the_command_line, tmp_path, unhurried):
+def test_the_flag_reaches_the_records_the_report_and_tensorboard(
+    from_the_command_line, tmp_path, unhurried
+):
     run = jensen.load(from_the_command_line)
-    assert (run.config["training"]["account_every"], run.config["training"]["account_rows"]) == (2, 40)
+    assert (run.config["training"]["account_every"], run.config["training"]["account_rows"]) == (
+        2,
+        40,
+    )
     accounts = accounts_of(run.history)
     assert [a["epoch"] for a in accounts] == [2, 4]
     page = (run.path / "report.html").read_text()
@@ -231,7 +342,9 @@ def test_the_flag_reaches_the_records_the_report_and_tensorboard(from_the_comman
         event = Event.FromString(raw[12 : 12 + size])
         raw = raw[16 + size :]
         values |= {(v.tag, event.step): v.simple_value for v in event.summary.value}
-    assert values["index_information/40_training_data", 4] == pytest.approx(accounts[-1]["index_information"]["value"], rel=1e-6)
+    assert values["index_information/40_training_data", 4] == pytest.approx(
+        accounts[-1]["index_information"]["value"], rel=1e-6
+    )
     assert values["log_n/40_training_data", 2] == pytest.approx(np.log(40))
     # Gone on with, the run is watched as it was.
     shutil.copytree(run.path, tmp_path / "again")

@@ -43,7 +43,11 @@ def quadrature(loc, covariance):
     parts = []
     for m, c in zip(loc, covariance, strict=True):
         d = points - m
-        parts.append(-0.5 * np.einsum("abi,ij,abj->ab", d, np.linalg.inv(c), d) - 0.5 * np.linalg.slogdet(c)[1] - np.log(2 * np.pi))
+        parts.append(
+            -0.5 * np.einsum("abi,ij,abj->ab", d, np.linalg.inv(c), d)
+            - 0.5 * np.linalg.slogdet(c)[1]
+            - np.log(2 * np.pi)
+        )
     joint = logsumexp(parts, axis=0) - np.log(len(loc))
     q = np.exp(joint)
     one = [np.log(q.sum(axis=1 - j) * (grid[1] - grid[0])) for j in range(2)]
@@ -60,7 +64,10 @@ def test_the_parts_of_the_marginal_kl_agree_with_quadrature(correlated):
     rng = np.random.default_rng(0)
     loc = rng.normal(size=(40, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
     if correlated:
-        factors = np.stack([rng.uniform(0.4, 0.9, 40), rng.uniform(-0.5, 0.5, 40), rng.uniform(0.4, 0.9, 40)], axis=1)
+        factors = np.stack(
+            [rng.uniform(0.4, 0.9, 40), rng.uniform(-0.5, 0.5, 40), rng.uniform(0.4, 0.9, 40)],
+            axis=1,
+        )
         data, encoder = np.concatenate([loc, factors], axis=1), Coded()
         tril = np.array([[[a, 0], [b, c]] for a, b, c in factors])
         covariance = tril @ tril.transpose(0, 2, 1)
@@ -70,15 +77,33 @@ def test_the_parts_of_the_marginal_kl_agree_with_quadrature(correlated):
     found, left_out = marginals(cut)
     correlation, apart, information = quadrature(loc, covariance)
     assert not left_out
-    assert abs(found.total_correlation.value - correlation) < 4 * found.total_correlation.standard_error < 0.1
-    assert abs(found.dimension_wise_kl.value - apart) < 4 * found.dimension_wise_kl.standard_error < 0.1
+    assert (
+        abs(found.total_correlation.value - correlation)
+        < 4 * found.total_correlation.standard_error
+        < 0.1
+    )
+    assert (
+        abs(found.dimension_wise_kl.value - apart)
+        < 4 * found.dimension_wise_kl.standard_error
+        < 0.1
+    )
     assert cut.index_information.mean() == pytest.approx(information, abs=0.03)
-    assert found.total_correlation.value + found.dimension_wise_kl.value == pytest.approx(cut.marginal_kl.mean(), abs=1e-10)
-    assert found.by_dimension["marginal_kl"].sum() == pytest.approx(found.dimension_wise_kl.value, abs=1e-10)
+    assert found.total_correlation.value + found.dimension_wise_kl.value == pytest.approx(
+        cut.marginal_kl.mean(), abs=1e-10
+    )
+    assert found.by_dimension["marginal_kl"].sum() == pytest.approx(
+        found.dimension_wise_kl.value, abs=1e-10
+    )
     # I(n; z_j) and the KL of a dimension need a posterior of independent dimensions.
-    assert ("index_information" in found.by_dimension) == ("average_kl" in found.by_dimension) == (not correlated)
+    assert (
+        ("index_information" in found.by_dimension)
+        == ("average_kl" in found.by_dimension)
+        == (not correlated)
+    )
     if not correlated:
-        assert found.by_dimension["average_kl"].sum() == pytest.approx((cut.log_posterior - cut.log_prior).mean(), abs=1e-10)
+        assert found.by_dimension["average_kl"].sum() == pytest.approx(
+            (cut.log_posterior - cut.log_prior).mean(), abs=1e-10
+        )
 
 
 @pytest.mark.usefixtures("x64")
@@ -89,7 +114,10 @@ def test_every_dimension_is_a_line_of_its_own():
     found, _ = marginals(surgery(model.model, x, KEY, num_draws=100))
     loc, scale = model.q(x)
     exact = 0.5 * (loc**2 + scale**2 - 1 - 2 * np.log(scale)).mean(axis=0)
-    assert (np.abs(found.by_dimension["average_kl"] - exact) < 4 * found.by_dimension["average_kl.error"]).all()
+    assert (
+        np.abs(found.by_dimension["average_kl"] - exact)
+        < 4 * found.by_dimension["average_kl.error"]
+    ).all()
     split = found.by_dimension["index_information"] + found.by_dimension["marginal_kl"]
     np.testing.assert_allclose(split, found.by_dimension["average_kl"], atol=1e-10)
 
@@ -100,23 +128,51 @@ def test_what_cannot_be_had_is_named_with_its_reason():
     found = account(dependent, rows, key=KEY, num_samples=20, num_draws=2)
     assert found.marginals.dimension_wise_kl is None and "dimension_wise_kl" not in found.lines
     assert "depend on each other" in found.left_out["dimension_wise_kl"]
-    assert "dimension-wise KL, since the prior's dimensions depend on each other" in " ".join(str(found).split())
-    subset = account(Model(StandardNormal(2), Coded(0.5), Flat()), rows, key=KEY, num_samples=20, num_draws=2, aggregated_over=10)
+    assert "dimension-wise KL, since the prior's dimensions depend on each other" in " ".join(
+        str(found).split()
+    )
+    subset = account(
+        Model(StandardNormal(2), Coded(0.5), Flat()),
+        rows,
+        key=KEY,
+        num_samples=20,
+        num_draws=2,
+        aggregated_over=10,
+    )
     assert subset.marginals is None
-    assert subset.left_out == {k: "q(z) is over random subsets of 10 data" for k in ("total_correlation", "dimension_wise_kl")}
+    assert subset.left_out == {
+        k: "q(z) is over random subsets of 10 data"
+        for k in ("total_correlation", "dimension_wise_kl")
+    }
 
 
 # N = 2000, D = 10, batches of 64: I(n; z), total correlation, dimension-wise KL.
 TOY = {
-    0.1: {"exact": (7.60, 15.27, 0.05), "weighted": (11.76, 85.94, -74.74), "stratified": (7.60, 16.77, -1.41)},
-    0.5: {"exact": (6.08, 0.81, 0.01), "weighted": (11.56, 71.11, -75.83), "stratified": (6.71, 0.30, -0.17)},
+    0.1: {
+        "exact": (7.60, 15.27, 0.05),
+        "weighted": (11.76, 85.94, -74.74),
+        "stratified": (7.60, 16.77, -1.41),
+    },
+    0.5: {
+        "exact": (6.08, 0.81, 0.01),
+        "weighted": (11.56, 71.11, -75.83),
+        "stratified": (6.71, 0.30, -0.17),
+    },
 }
 
 
 # The published figures are of one draw of the world: their standard deviations over eight draws of it, and they are rounded.
 SPREAD = {
-    0.1: {"exact": (0.0005, 0.05, 0.004), "weighted": (0.0005, 0.067, 0.029), "stratified": (0.0005, 0.09, 0.057)},
-    0.5: {"exact": (0.034, 0.026, 0.003), "weighted": (0.02, 0.04, 0.011), "stratified": (0.041, 0.042, 0.014)},
+    0.1: {
+        "exact": (0.0005, 0.05, 0.004),
+        "weighted": (0.0005, 0.067, 0.029),
+        "stratified": (0.0005, 0.09, 0.057),
+    },
+    0.5: {
+        "exact": (0.034, 0.026, 0.003),
+        "weighted": (0.02, 0.04, 0.011),
+        "stratified": (0.041, 0.042, 0.014),
+    },
 }
 
 
@@ -130,10 +186,20 @@ def test_the_toy_table_exact_and_by_minibatches(scale):
     rows = np.random.default_rng(0).normal(size=(2000, 10)) * np.sqrt(1 - scale**2)
     cut = surgery(Model(StandardNormal(10), Coded(scale), Flat()), rows, KEY, num_draws=1)
     found, _ = marginals(cut)
-    agrees("exact", cut.index_information.mean(), found.total_correlation.value, found.dimension_wise_kl.value)
+    agrees(
+        "exact",
+        cut.index_information.mean(),
+        found.total_correlation.value,
+        found.dimension_wise_kl.value,
+    )
     for estimator in ("weighted", "stratified"):
         split = minibatch_split(cut, KEY, estimator=estimator)
-        agrees(estimator, split.index_information.value, split.total_correlation.value, split.dimension_wise_kl.value)
+        agrees(
+            estimator,
+            split.index_information.value,
+            split.total_correlation.value,
+            split.dimension_wise_kl.value,
+        )
         assert "too high" in split.bias
     with pytest.raises(ValueError, match="must be from 3 to the number of data, 2000; got 2001"):
         minibatch_split(cut, KEY, batch_size=2001)

@@ -11,7 +11,16 @@ from jensen.anatomy import Account, Line
 from jensen.evidence import Evidence
 
 N = 200
-LINES = ("jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
+LINES = (
+    "jensen_gap",
+    "elbo",
+    "reconstruction",
+    "average_kl",
+    "index_information",
+    "marginal_kl",
+    "expected_energy",
+    "entropy",
+)
 
 
 def account(seed, shift=0.0, *, n=N, levels=(), **changes):
@@ -20,10 +29,18 @@ def account(seed, shift=0.0, *, n=N, levels=(), **changes):
 
     def line():
         values = common.normal(-80, 5, N)[:n] + shift + 0.1 * noise.normal(size=n)
-        return Line(float(values.mean()), 0.01, float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan, values, np.full(n, 0.1))
+        return Line(
+            float(values.mean()),
+            0.01,
+            float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan,
+            values,
+            np.full(n, 0.1),
+        )
 
     evidence = line()
-    estimate = Evidence(evidence.per_datum, np.full(n, 0.1), np.full(n, 50.0), np.zeros(n), 100, "Importance")
+    estimate = Evidence(
+        evidence.per_datum, np.full(n, 0.1), np.full(n, 50.0), np.zeros(n), 100, "Importance"
+    )
     made = Account(
         split="test",
         n=n,
@@ -50,7 +67,9 @@ def test_every_difference_is_paired_with_the_first():
     assert [row[0] for row in found.rows] == ["evidence", *LINES]
     for name in found.lines:
         for entry, other in zip(found.lines[name], accounts, strict=True):
-            assert (entry.difference, entry.standard_error) == pytest.approx(difference(accounts[0], other, name), abs=1e-12)
+            assert (entry.difference, entry.standard_error) == pytest.approx(
+                difference(accounts[0], other, name), abs=1e-12
+            )
             assert entry.value == other.line(name).value
     assert found.comparisons == 3 * 9
     # Bonferroni: P(|z| > t) = 0.05 / 27
@@ -60,7 +79,10 @@ def test_every_difference_is_paired_with_the_first():
     # Of two accounts each line is as it is among more.
     two = jensen.compare(accounts[0], accounts[3], names=("a", "d"))
     for name, d in two.lines.items():
-        assert (d.difference, d.standard_error) == (found.lines[name][3].difference, found.lines[name][3].standard_error)
+        assert (d.difference, d.standard_error) == (
+            found.lines[name][3].difference,
+            found.lines[name][3].standard_error,
+        )
 
 
 def test_rankings_are_paired_with_the_best_and_name_the_ties():
@@ -73,7 +95,9 @@ def test_rankings_are_paired_with_the_best_and_name_the_ties():
     assert second.tied
     assert not third.tied and not last.tied
     b, a = (accounts["abcd".index(p.name)] for p in (best, third))
-    assert (third.behind, third.standard_error) == pytest.approx(difference(a, b, "elbo"), abs=1e-12)
+    assert (third.behind, third.standard_error) == pytest.approx(
+        difference(a, b, "elbo"), abs=1e-12
+    )
     text = str(jensen.compare(*accounts, names=("a", "b", "c", "d")))
     assert f"Not distinguishable from the best: {second.name}." in text
     clear = jensen.compare(account(1), account(2, 1.0), account(3, 2.0))
@@ -87,7 +111,9 @@ def test_marks_and_the_footer_say_how_many_would_cross_by_chance():
     # Of 0.14 / sqrt(200) = 0.01 each: 2.5 standard errors, between 2 and Bonferroni's 3.
     text = str(jensen.compare(account(1), account(1, 0.0), account(2, 1.0)))
     assert "+0.000 +- 0.000  " in text
-    assert text.count(" **\n") == 9 or text.count("**") == 9 + 1  # all lines of the third, and the footer
+    assert (
+        text.count(" **\n") == 9 or text.count("**") == 9 + 1
+    )  # all lines of the third, and the footer
     assert "of 18 comparisons, about 0.8 would be by chance" in text
     assert "Bonferroni's threshold for 18 comparisons at 5%: 2.99 standard errors" in text
     noise = np.array([e.difference / e.standard_error for s in range(40) for e in _alone(s)])
@@ -95,7 +121,9 @@ def test_marks_and_the_footer_say_how_many_would_cross_by_chance():
 
 
 def _alone(seed):
-    found = jensen.compare(account(100 + 3 * seed), account(101 + 3 * seed), account(102 + 3 * seed))
+    found = jensen.compare(
+        account(100 + 3 * seed), account(101 + 3 * seed), account(102 + 3 * seed)
+    )
     return [e for entries in found.lines.values() for e in entries[1:]]
 
 
@@ -108,8 +136,13 @@ def test_what_is_not_common_is_left_out_and_named():
     assert "Left out: kl z1, kl z2 (not in every account)." in str(found)
     found = jensen.compare(deep, subset, flat)
     assert not {"index_information", "marginal_kl", "kl_z1"} & found.lines.keys()
-    assert found.left_out["q(z) is over different numbers of data (50, 200)"] == ("index_information", "marginal_kl")
-    both = jensen.compare(deep, account(5, levels=("kl_z1", "kl_z2")), account(6, levels=("kl_z1", "kl_z2")))
+    assert found.left_out["q(z) is over different numbers of data (50, 200)"] == (
+        "index_information",
+        "marginal_kl",
+    )
+    both = jensen.compare(
+        deep, account(5, levels=("kl_z1", "kl_z2")), account(6, levels=("kl_z1", "kl_z2"))
+    )
     assert {"kl_z1", "kl_z2"} <= both.lines.keys()
     assert both.left_out == {}
 
@@ -126,17 +159,23 @@ def test_an_array_and_json_hold_the_same():
     assert data.attrs["difference_to"] == "a"
     assert [p["name"] for p in record["ranking"]["elbo"]] == [p.name for p in found.ranking("elbo")]
     two = jensen.compare(account(1), account(2, 0.3)).to_dataset()
-    assert float(two["difference"].sel(run="second", line="elbo")) == float(data["difference"].sel(run="b", line="elbo"))
+    assert float(two["difference"].sel(run="second", line="elbo")) == float(
+        data["difference"].sel(run="b", line="elbo")
+    )
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="at least two accounts; got 1"):
         jensen.compare(account(1))
-    with pytest.raises(ValueError, match="comparison of 3 accounts wants as many names; got 2: a, b"):
+    with pytest.raises(
+        ValueError, match="comparison of 3 accounts wants as many names; got 2: a, b"
+    ):
         jensen.compare(account(1), account(2), account(3), names=("a", "b"))
     with pytest.raises(ValueError, match="must differ; got a, b, a"):
         jensen.compare(account(1), account(2), account(3), names=("a", "b", "a"))
-    with pytest.raises(ValueError, match=r"run 1 and run 3 were not evaluated on the same data points"):
+    with pytest.raises(
+        ValueError, match=r"run 1 and run 3 were not evaluated on the same data points"
+    ):
         jensen.compare(account(1), account(2), account(3, fingerprint="other"))
 
 

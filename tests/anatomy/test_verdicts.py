@@ -66,7 +66,9 @@ def right_model(**options):
 
 def test_a_right_model_has_no_fault():
     world = right_model()
-    found = account(world.model, world.data(2000, seed=0), key=KEY, num_samples=200, num_draws=2, gaps=50)
+    found = account(
+        world.model, world.data(2000, seed=0), key=KEY, num_samples=200, num_draws=2, gaps=50
+    )
     assert faults(found) == ["Nothing stands out"]
 
 
@@ -96,7 +98,11 @@ def test_a_prior_mismatch():
     assert found.jensen_gap.value == pytest.approx(0, abs=1e-8)
     assert "dimensions one by one" in found.verdicts[0]
     (ceiling, apart, together, *_) = found.ceilings
-    assert ceiling.value == found.marginal_kl.value == pytest.approx(apart.value + together.value, abs=1e-9)
+    assert (
+        ceiling.value
+        == found.marginal_kl.value
+        == pytest.approx(apart.value + together.value, abs=1e-9)
+    )
 
 
 class Shifted(AbstractEncoder):
@@ -121,10 +127,20 @@ def test_an_amortisation_gap():
     world = right_model()
     turn = jnp.asarray(Rotation.from_rotvec([0.2, 0.15, -0.15]).as_matrix())
     model = world.model
-    found = account(Model(model.prior, Lookup(model.encoder, turn), model.decoder), world.data(1000, seed=4), key=KEY, num_samples=5000, num_draws=16, gaps=40)
+    found = account(
+        Model(model.prior, Lookup(model.encoder, turn), model.decoder),
+        world.data(1000, seed=4),
+        key=KEY,
+        num_samples=5000,
+        num_draws=16,
+        gaps=40,
+    )
     assert faults(found) == ["Posterior"], found
     (posterior,) = found.verdicts
-    assert "a better encoder: a larger network" in posterior and "can win at most that" not in posterior
+    assert (
+        "a better encoder: a larger network" in posterior
+        and "can win at most that" not in posterior
+    )
     assert found.gaps.amortisation_gap.value > 0.9 * found.gaps.jensen_gap.value
 
 
@@ -132,21 +148,44 @@ def test_an_encoder_frozen_early():
     """A linear-Gaussian VAE whose encoder stopped learning after an epoch while the decoder is the true one."""
     world = right_model()
     x = world.data(1500, seed=5).astype(np.float32)
-    model = jensen.vae((6,), latent_dim=3, likelihood="normal", network={"name": "dense", "hidden": [32]}, data=x, key=jr.key(0))
+    model = jensen.vae(
+        (6,),
+        latent_dim=3,
+        likelihood="normal",
+        network={"name": "dense", "hidden": [32]},
+        data=x,
+        key=jr.key(0),
+    )
     young = jensen.fit(model, x, epochs=1, key=jr.key(1), progress=False).last
-    found = account(Model(world.model.prior, young.encoder, world.model.decoder), x, key=KEY, num_samples=3000, num_draws=16, gaps=40)
+    found = account(
+        Model(world.model.prior, young.encoder, world.model.decoder),
+        x,
+        key=KEY,
+        num_samples=3000,
+        num_draws=16,
+        gaps=40,
+    )
     assert "Prior" not in faults(found)
     posterior = next(v for v in found.verdicts if v.startswith("Posterior"))
-    assert "a better encoder: a larger network" in posterior and "Mend the encoder first" in posterior
+    assert (
+        "a better encoder: a larger network" in posterior and "Mend the encoder first" in posterior
+    )
 
 
 def test_a_poor_family():
     """The best diagonal normal of every datum, where the last observation couples twelve latents: only a richer family wins."""
-    world = linear_gaussian.LinearGaussian(np.concatenate([0.55 * np.eye(12), np.full((1, 12), 0.75)]), np.zeros(13), 1.0)
-    found = account(world.model, world.data(2000, seed=6), key=KEY, num_samples=5000, num_draws=16, gaps=40)
+    world = linear_gaussian.LinearGaussian(
+        np.concatenate([0.55 * np.eye(12), np.full((1, 12), 0.75)]), np.zeros(13), 1.0
+    )
+    found = account(
+        world.model, world.data(2000, seed=6), key=KEY, num_samples=5000, num_draws=16, gaps=40
+    )
     assert faults(found) == ["Posterior"], found
     (posterior,) = found.verdicts
-    assert "the best member of its family leaves, a richer posterior can win at most that" in posterior and "misses that best member" not in posterior
+    assert (
+        "the best member of its family leaves, a richer posterior can win at most that" in posterior
+        and "misses that best member" not in posterior
+    )
 
 
 def test_overfitting_is_named_with_its_lines():
@@ -154,11 +193,16 @@ def test_overfitting_is_named_with_its_lines():
     rng = np.random.default_rng(7)
     train, test = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) * 1.6
     model = Model(StandardNormal(2), Wide(), Echo(0.6))
-    accounts = [account(model, x, key=KEY, split=split, num_samples=500, num_draws=2) for split, x in (("train", train), ("test", test))]
+    accounts = [
+        account(model, x, key=KEY, split=split, num_samples=500, num_draws=2)
+        for split, x in (("train", train), ("test", test))
+    ]
     found = generalisation(model, *accounts, train, test, key=KEY)
     assert faults(found.test)[-1] == "Overfitting"
     assert "Nothing stands out" not in faults(found.test)
-    assert "reconstruction: the decoder fits the training data too closely" in found.test.verdicts[-1]
+    assert (
+        "reconstruction: the decoder fits the training data too closely" in found.test.verdicts[-1]
+    )
     same = generalisation(model, accounts[0], accounts[0], train, train, key=KEY)
     assert all(change.difference == 0 for change in same.lines.values())
     assert "Overfitting" not in faults(same.test)
@@ -174,5 +218,7 @@ class Wide(AbstractEncoder):
 def test_a_warm_up_that_never_ended_is_a_verdict():
     remark = f"Training: {TrainingOptions(epochs=10, warm_up=50).unsettled(10)}"
     world = right_model()
-    found = account(world.model, world.data(500, seed=8), key=KEY, num_samples=100, remarks=(remark,))
+    found = account(
+        world.model, world.data(500, seed=8), key=KEY, num_samples=100, remarks=(remark,)
+    )
     assert found.verdicts[0].startswith("Training: the KL warm-up had not finished")

@@ -19,5 +19,20 @@ def plain(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def runs(plain) -> Path:
     """A folder with the runs `plain` and `vamp`."""
-    assert cli.run(["fit", "digits", "--out", str(plain.parent / "vamp"), *QUICK, "--prior", "vamp", "--set", "prior.num_components=5"]) == 0
+    assert (
+        cli.run(
+            [
+                "fit",
+                "digits",
+                "--out",
+                str(plain.parent / "vamp"),
+                *QUICK,
+                "--prior",
+                "vamp",
+                "--set",
+                "prior.num_components=5",
+            ]
+        )
+        == 0
+    )
     return plain.parent

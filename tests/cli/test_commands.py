@@ -27,13 +27,20 @@ def test_fit_prints_the_account_and_writes_the_run(runs, capsys, tmp_path):
     assert config["network"]["hidden"] == [16]
     assert config["account"] == {"num_samples": 50, "num_draws": 3}
     first = json.loads((runs / "plain" / "accounts" / "test.json").read_text())
-    assert json.loads((tmp_path / "run" / "accounts" / "test.json").read_text()) == first  # the same seed gives the same bits
+    assert (
+        json.loads((tmp_path / "run" / "accounts" / "test.json").read_text()) == first
+    )  # the same seed gives the same bits
 
 
 @pytest.mark.usefixtures("without_drawing")
 def test_another_seed_gives_another_run(runs, capsys, tmp_path):
-    assert call(capsys, "fit", "digits", "--seed", "7", "--out", str(tmp_path / "run"), *QUICK)[0] == 0
-    assert jensen.load(tmp_path / "run").history[0]["train"] != jensen.load(runs / "plain").history[0]["train"]
+    assert (
+        call(capsys, "fit", "digits", "--seed", "7", "--out", str(tmp_path / "run"), *QUICK)[0] == 0
+    )
+    assert (
+        jensen.load(tmp_path / "run").history[0]["train"]
+        != jensen.load(runs / "plain").history[0]["train"]
+    )
 
 
 def test_account_json_is_one_object_with_every_line(runs, capsys):
@@ -42,10 +49,16 @@ def test_account_json_is_one_object_with_every_line(runs, capsys):
     assert code == 0
     assert (found["split"], found["n"]) == ("test", 360)
     assert found["log_n"] == pytest.approx(np.log(360))
-    assert found["elbo"]["value"] == pytest.approx(found["reconstruction"]["value"] - found["index_information"]["value"] - found["marginal_kl"]["value"])
+    assert found["elbo"]["value"] == pytest.approx(
+        found["reconstruction"]["value"]
+        - found["index_information"]["value"]
+        - found["marginal_kl"]["value"]
+    )
     for line in LINES:
         assert found[line]["standard_error"] > 0
-    assert found["evidence"]["value"] - found["elbo"]["value"] == pytest.approx(found["jensen_gap"]["value"])
+    assert found["evidence"]["value"] - found["elbo"]["value"] == pytest.approx(
+        found["jensen_gap"]["value"]
+    )
     assert isinstance(found["active_units"], int)
     assert 0 <= found["pareto_k"] <= 1
     assert found["verdicts"]
@@ -54,41 +67,92 @@ def test_account_json_is_one_object_with_every_line(runs, capsys):
 def test_account_of_another_split_seed_and_size(runs, capsys, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(runs / "plain", run)
-    code, out, _ = call(capsys, "account", str(run), "--split", "train", "--num-samples", "20", "--num-draws", "2", "--out", str(tmp_path / "a.npz"), "--json")
+    code, out, _ = call(
+        capsys,
+        "account",
+        str(run),
+        "--split",
+        "train",
+        "--num-samples",
+        "20",
+        "--num-draws",
+        "2",
+        "--out",
+        str(tmp_path / "a.npz"),
+        "--json",
+    )
     found = json.loads(out)
     assert code == 0
     assert (found["n"], found["num_samples"], found["num_draws"]) == (1257, 20, 2)
     with np.load(tmp_path / "a.npz") as kept:
         assert kept["elbo"].mean() == pytest.approx(found["elbo"]["value"])
     assert jensen.load(run).stored_account("train").elbo.value == found["elbo"]["value"]
-    values = [json.loads(call(capsys, "account", str(run), "--seed", s, "--num-samples", "20", "--json")[1])["elbo"]["value"] for s in ("1", "1", "2")]
+    values = [
+        json.loads(
+            call(capsys, "account", str(run), "--seed", s, "--num-samples", "20", "--json")[1]
+        )["elbo"]["value"]
+        for s in ("1", "1", "2")
+    ]
     assert values[0] == values[1] != values[2]
 
 
 def test_evidence_keeps_its_values_per_datum(runs, capsys, tmp_path):
     kept = tmp_path / "values.npz"
-    arguments = ["evidence", str(runs / "plain"), "--estimator", "importance", "--num-samples", "150", "--json", "--out", str(kept)]
+    arguments = [
+        "evidence",
+        str(runs / "plain"),
+        "--estimator",
+        "importance",
+        "--num-samples",
+        "150",
+        "--json",
+        "--out",
+        str(kept),
+    ]
     code, out, _ = call(capsys, *arguments)
     found = json.loads(out)
     assert code == 0
     assert (found["num_samples"], found["n"]) == (150, 360)
     with np.load(kept) as values:
         assert values["value"].mean() == pytest.approx(found["value"])
-        assert np.sqrt((values["standard_error"] ** 2).sum()) / 360 == pytest.approx(found["standard_error"])
+        assert np.sqrt((values["standard_error"] ** 2).sum()) / 360 == pytest.approx(
+            found["standard_error"]
+        )
     chunked = json.loads(call(capsys, *arguments[:-2], "--chunk", "37")[1])
     assert chunked["value"] == pytest.approx(found["value"], abs=1e-5)
 
 
 def test_monte_carlo_is_one_option_away(runs, capsys):
     importance, monte_carlo = (
-        json.loads(call(capsys, "evidence", str(runs / "plain"), "--estimator", e, "--num-samples", "500", "--json")[1]) for e in ("importance", "monte_carlo")
+        json.loads(
+            call(
+                capsys,
+                "evidence",
+                str(runs / "plain"),
+                "--estimator",
+                e,
+                "--num-samples",
+                "500",
+                "--json",
+            )[1]
+        )
+        for e in ("importance", "monte_carlo")
     )
     # After three epochs the posterior is close to the prior, so both serve: they must agree, but they are different draws.
     assert monte_carlo["estimator"] == "monte_carlo"
     difference = monte_carlo["value"] - importance["value"]
-    assert 0 < abs(difference) < 5 * np.hypot(importance["standard_error"], monte_carlo["standard_error"])
-    _, out, _ = call(capsys, "evidence", str(runs / "plain"), "--no-sandwich", "--num-samples", "30")
-    assert re.search(r"log p\(x\) = -\d+\.\d+ \+- \d+\.\d+ nats per datum \(importance, 30 samples, 360 test data\)", out)
+    assert (
+        0
+        < abs(difference)
+        < 5 * np.hypot(importance["standard_error"], monte_carlo["standard_error"])
+    )
+    _, out, _ = call(
+        capsys, "evidence", str(runs / "plain"), "--no-sandwich", "--num-samples", "30"
+    )
+    assert re.search(
+        r"log p\(x\) = -\d+\.\d+ \+- \d+\.\d+ nats per datum \(importance, 30 samples, 360 test data\)",
+        out,
+    )
 
 
 def test_compare_is_paired(runs, capsys):
@@ -100,7 +164,9 @@ def test_compare_is_paired(runs, capsys):
     assert found["elbo"]["standard_error"] == pytest.approx((b - a).std(ddof=1) / np.sqrt(360))
     _, text, _ = call(capsys, "compare", str(runs / "plain"), str(runs / "vamp"))
     assert f"{found['elbo']['difference']:+.3f}" in text
-    code, _, err = call(capsys, "compare", str(runs / "plain"), str(runs / "vamp"), "--split", "tset")
+    code, _, err = call(
+        capsys, "compare", str(runs / "plain"), str(runs / "vamp"), "--split", "tset"
+    )
     assert code == 2
     assert "did you mean 'test'" in err
 
@@ -109,7 +175,20 @@ def test_sample_goes_through_the_prior_and_is_reproducible(runs, capsys, tmp_pat
     drawn = []
     for seed in ("1", "1", "2"):
         out = tmp_path / f"s{len(drawn)}.npz"
-        assert call(capsys, "sample", str(runs / "vamp"), "--num-samples", "300", "--seed", seed, "--out", str(out))[0] == 0
+        assert (
+            call(
+                capsys,
+                "sample",
+                str(runs / "vamp"),
+                "--num-samples",
+                "300",
+                "--seed",
+                seed,
+                "--out",
+                str(out),
+            )[0]
+            == 0
+        )
         drawn.append(dict(np.load(out)))
     assert np.array_equal(drawn[0]["x"], drawn[1]["x"])
     assert not np.array_equal(drawn[0]["x"], drawn[2]["x"])
@@ -122,15 +201,31 @@ def test_sample_goes_through_the_prior_and_is_reproducible(runs, capsys, tmp_pat
 
 
 def test_encode_gives_the_encoders_means_and_scales(runs, capsys, tmp_path):
-    code, out, _ = call(capsys, "encode", str(runs / "plain"), "--split", "validation", "--out", str(tmp_path / "c.csv"), "--json")
+    code, out, _ = call(
+        capsys,
+        "encode",
+        str(runs / "plain"),
+        "--split",
+        "validation",
+        "--out",
+        str(tmp_path / "c.csv"),
+        "--json",
+    )
     assert code == 0
-    assert json.loads(out) == {"n": 180, "latent_dim": 3, "split": "validation", "written": str(tmp_path / "c.csv")}
+    assert json.loads(out) == {
+        "n": 180,
+        "latent_dim": 3,
+        "split": "validation",
+        "written": str(tmp_path / "c.csv"),
+    }
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[0].startswith("mean_0,mean_1,mean_2,scale_0,scale_1,scale_2")
     model, data = jensen.load(runs / "plain").model, jensen.load_dataset("digits")
     q = model.encoder(jnp.asarray(data.validation[4]))
     row = np.array([float(v) for v in lines[5].split(",")[:6]])
-    assert np.allclose(row, np.concatenate([q.base_dist.loc, q.base_dist.scale]), rtol=1e-4, atol=1e-5)
+    assert np.allclose(
+        row, np.concatenate([q.base_dist.loc, q.base_dist.scale]), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_report_and_datasets(runs, capsys):
@@ -147,7 +242,18 @@ def test_report_and_datasets(runs, capsys):
 def test_a_configuration_file_and_set(runs, capsys, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text((runs / "vamp" / "config.toml").read_text())
-    code, _, _ = call(capsys, "fit", "--config", str(config), "--epochs", "2", "--set", "training.epochs=1", "--out", str(tmp_path / "run"))
+    code, _, _ = call(
+        capsys,
+        "fit",
+        "--config",
+        str(config),
+        "--epochs",
+        "2",
+        "--set",
+        "training.epochs=1",
+        "--out",
+        str(tmp_path / "run"),
+    )
     assert code == 0
     found = jensen.load(tmp_path / "run").config
     assert found["prior"]["num_components"] == 5

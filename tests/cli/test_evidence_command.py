@@ -9,14 +9,27 @@ import pytest
 
 from jensen import cli
 
-QUICK = ["--epochs", "2", "--hidden", "8", "--set", "account.num_samples=20", "--set", "account.num_draws=2", "--latent-dim", "2"]
+QUICK = [
+    "--epochs",
+    "2",
+    "--hidden",
+    "8",
+    "--set",
+    "account.num_samples=20",
+    "--set",
+    "account.num_draws=2",
+    "--latent-dim",
+    "2",
+]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of two latent dimensions on 60 small binary data."""
     folder = tmp_path_factory.mktemp("evidence")
-    np.save(folder / "data.npy", (np.random.default_rng(0).random((200, 6)) < 0.3).astype(np.float32))
+    np.save(
+        folder / "data.npy", (np.random.default_rng(0).random((200, 6)) < 0.3).astype(np.float32)
+    )
     assert cli.run(["fit", str(folder / "data.npy"), "--out", str(folder / "run"), *QUICK]) == 0
     return str(folder / "run")
 
@@ -31,20 +44,52 @@ def test_the_plain_case_has_its_two_lines(run, capsys):
     code, out, _ = call(capsys, "evidence", run, "--no-sandwich", "--num-samples", "60")
     assert code == 0
     first, second = out.splitlines()
-    assert re.fullmatch(r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 60 samples, 20 test data\)", first)
+    assert re.fullmatch(
+        r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 60 samples, 20 test data\)",
+        first,
+    )
     assert re.match(r"k-hat is above 0\.44 for \d+\.\d% of the data", second)
-    assert "(importance, 5000 samples," in call(capsys, "evidence", run, "--no-sandwich")[1]  # the estimator's own default
+    assert (
+        "(importance, 5000 samples," in call(capsys, "evidence", run, "--no-sandwich")[1]
+    )  # the estimator's own default
 
 
 def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):
-    options = ["--set", "target_error=0.002", "--set", "max_samples=1600", "--set", "defensive=0.1", "--num-samples", "50"]
-    code, out, _ = call(capsys, "evidence", run, "--no-sandwich", *options, "--json", "--out", str(tmp_path / "a.npz"))
+    options = [
+        "--set",
+        "target_error=0.002",
+        "--set",
+        "max_samples=1600",
+        "--set",
+        "defensive=0.1",
+        "--num-samples",
+        "50",
+    ]
+    code, out, _ = call(
+        capsys,
+        "evidence",
+        run,
+        "--no-sandwich",
+        *options,
+        "--json",
+        "--out",
+        str(tmp_path / "a.npz"),
+    )
     assert code == 0
     found = json.loads(out)
-    assert call(capsys, "evidence", run, "--no-sandwich", *options, "--out", str(tmp_path / "a.csv"))[0] == 0
+    assert (
+        call(capsys, "evidence", run, "--no-sandwich", *options, "--out", str(tmp_path / "a.csv"))[
+            0
+        ]
+        == 0
+    )
     with np.load(tmp_path / "a.npz") as kept:
         samples, reasons = kept["samples"], kept["reasons"]
-        assert found["samples"] == {"min": samples.min(), "median": np.median(samples), "max": samples.max()}
+        assert found["samples"] == {
+            "min": samples.min(),
+            "median": np.median(samples),
+            "max": samples.max(),
+        }
         assert found["num_samples"] == samples.max()
         assert found["methods"] == {"importance": 1.0}
         assert any("Defensive proposal: 0.9 q(z|x) + 0.1 p(z)" in note for note in found["notes"])
@@ -58,19 +103,28 @@ def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):
         assert [float(row["trusted"]) for row in table] == list(kept["trusted"])
     out = call(capsys, "evidence", run, "--no-sandwich", *options)[1]
     spread = found["samples"]
-    told = f"{spread['min']} to {spread['max']} samples, median" if spread["min"] < spread["max"] else f"{spread['max']} samples"
+    told = (
+        f"{spread['min']} to {spread['max']} samples, median"
+        if spread["min"] < spread["max"]
+        else f"{spread['max']} samples"
+    )
     assert told in out
     assert "note: Defensive proposal" in out
 
 
 def test_quadrature_agrees_and_is_not_judged_by_k_hat(run, capsys):
-    code, out, _ = call(capsys, "evidence", run, "--estimator", "quadrature", "--set", "num_samples=64")
+    code, out, _ = call(
+        capsys, "evidence", run, "--estimator", "quadrature", "--set", "num_samples=64"
+    )
     assert code == 0
     assert "(quadrature, 4096 samples, 20 test data)" in out
     assert "k-hat" not in out
     assert "not to be trusted for 0.0% of the data." in out
     assert "note: Standard errors are discretisation errors" in out
-    exact, sampled = (json.loads(call(capsys, "evidence", run, "--estimator", e, "--json")[1]) for e in ("quadrature", "importance"))
+    exact, sampled = (
+        json.loads(call(capsys, "evidence", run, "--estimator", e, "--json")[1])
+        for e in ("quadrature", "importance")
+    )
     assert abs(exact["value"] - sampled["value"]) < 5 * sampled["standard_error"] + 1e-5
 
 
@@ -80,11 +134,17 @@ def test_quadrature_agrees_and_is_not_judged_by_k_hat(run, capsys):
         (["--set", "smoth=true"], "has no option 'smoth' .did you mean 'smooth'"),
         (["--set", "smooth=perhaps"], "--set smooth: .*boolean.*got 'perhaps'"),
         (["--set", "target_error=small"], "--set target_error: .*number.*got 'small'"),
-        (["--set", "correction=jacknife"], "--set correction: .*'none' or 'jackknife'.*got 'jacknife'"),
+        (
+            ["--set", "correction=jacknife"],
+            "--set correction: .*'none' or 'jackknife'.*got 'jacknife'",
+        ),
         (["--set", "defensive=2"], r"defensive .*\[0, 1\); got 2"),
         (["--set", "smooth"], "--set wants .*key=value"),
         (["--set", "num_samples=100", "--num-samples", "100"], "num_samples is given twice"),
-        (["--estimator", "monte_carlo", "--set", "smooth=true"], "'monte_carlo' has no option 'smooth'.*its options: num_samples"),
+        (
+            ["--estimator", "monte_carlo", "--set", "smooth=true"],
+            "'monte_carlo' has no option 'smooth'.*its options: num_samples",
+        ),
     ],
 )
 def test_wrong_options_are_refused_by_name(run, capsys, arguments, message):

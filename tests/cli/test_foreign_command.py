@@ -54,16 +54,38 @@ def seven(): return 7
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a_foreign_model.py").write_text(CODE.format(w=WORLD.w.tolist(), b=WORLD.b.tolist()))
+    (tmp_path / "a_foreign_model.py").write_text(
+        CODE.format(w=WORLD.w.tolist(), b=WORLD.b.tolist())
+    )
     np.save(tmp_path / "x.npy", WORLD.data(30, 0).astype(np.float32))
     np.savez(tmp_path / "splits.npz", train=WORLD.data(20, 1), test=WORLD.data(10, 2))
     return tmp_path
 
 
 def test_the_account_is_that_of_the_library(here, capsys):
-    assert run(["account", "--model", "a_foreign_model:make", "--data", "x.npy", "--num-samples", "100", "--seed", "3", "--json", "--out", "values.npz"]) == 0
+    assert (
+        run(
+            [
+                "account",
+                "--model",
+                "a_foreign_model:make",
+                "--data",
+                "x.npy",
+                "--num-samples",
+                "100",
+                "--seed",
+                "3",
+                "--json",
+                "--out",
+                "values.npz",
+            ]
+        )
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
-    ours = jensen.account(WORLD.model, np.load(here / "x.npy"), key=stream_key(3, "account"), num_samples=100)
+    ours = jensen.account(
+        WORLD.model, np.load(here / "x.npy"), key=stream_key(3, "account"), num_samples=100
+    )
     for name, line in ours.lines.items():
         assert found[name]["value"] == pytest.approx(line.value, abs=1e-5), name
     assert found["split"] == "x" and found["n"] == 30
@@ -72,26 +94,80 @@ def test_the_account_is_that_of_the_library(here, capsys):
 
 
 def test_a_path_and_a_split_of_a_file(here, capsys):
-    assert run(["account", "--model", "./a_foreign_model.py:make", "--data", "splits.npz", "--split", "train", "--num-samples", "20"]) == 0
+    assert (
+        run(
+            [
+                "account",
+                "--model",
+                "./a_foreign_model.py:make",
+                "--data",
+                "splits.npz",
+                "--split",
+                "train",
+                "--num-samples",
+                "20",
+            ]
+        )
+        == 0
+    )
     assert "Account of the train split: 20 data" in capsys.readouterr().out
 
 
 WRONG = {
     "neither": ([], "give a RUN folder.*or else --model"),
-    "both": (["runs/digits", "--model", "a_foreign_model:make", "--data", "x.npy"], "RUN .runs/digits. and --model .* exclude each other"),
+    "both": (
+        ["runs/digits", "--model", "a_foreign_model:make", "--data", "x.npy"],
+        "RUN .runs/digits. and --model .* exclude each other",
+    ),
     "no data": (["--model", "a_foreign_model:make"], "needs --data FILE"),
-    "of runs": (["--model", "a_foreign_model:make", "--data", "x.npy", "--checkpoint", "3"], "--checkpoint: of a run"),
-    "form": (["--model", "a_foreign_model", "--data", "x.npy"], "wants MODULE:FUNCTION; got 'a_foreign_model'"),
-    "module": (["--model", "a_foreign_modle:make", "--data", "x.npy"], "no module 'a_foreign_modle'.*did you mean 'a_foreign_model'"),
-    "function": (["--model", "a_foreign_model:mak", "--data", "x.npy"], "has no function 'mak' .did you mean 'make'.*its functions: make"),
-    "no function": (["--model", "a_foreign_model:number", "--data", "x.npy"], "is int, and a function"),
-    "raises": (["--model", "a_foreign_model:broken", "--data", "x.npy"], r"broken\(\) raised ModuleNotFoundError"),
-    "no model": (["--model", "a_foreign_model:seven", "--data", "x.npy"], r"seven\(\) returned int, and a jensen.Model is wanted"),
-    "refused": (["--model", "a_foreign_model:of_rows", "--data", "x.npy"], "encode must be callable"),
-    "callable": (["--model", "a_foreign_model:raising", "--data", "x.npy"], "encode raised KeyError: 'weights'"),
-    "gaps": (["--model", "a_foreign_model:make", "--data", "x.npy", "--gaps", "5"], "give log_likelihood_gradient="),
-    "split": (["--model", "a_foreign_model:make", "--data", "splits.npz", "--split", "tset"], "no split 'tset' .did you mean 'test'"),
-    "both splits": (["--model", "a_foreign_model:make", "--data", "x.npy", "--split", "both"], "--split both is of a run"),
+    "of runs": (
+        ["--model", "a_foreign_model:make", "--data", "x.npy", "--checkpoint", "3"],
+        "--checkpoint: of a run",
+    ),
+    "form": (
+        ["--model", "a_foreign_model", "--data", "x.npy"],
+        "wants MODULE:FUNCTION; got 'a_foreign_model'",
+    ),
+    "module": (
+        ["--model", "a_foreign_modle:make", "--data", "x.npy"],
+        "no module 'a_foreign_modle'.*did you mean 'a_foreign_model'",
+    ),
+    "function": (
+        ["--model", "a_foreign_model:mak", "--data", "x.npy"],
+        "has no function 'mak' .did you mean 'make'.*its functions: make",
+    ),
+    "no function": (
+        ["--model", "a_foreign_model:number", "--data", "x.npy"],
+        "is int, and a function",
+    ),
+    "raises": (
+        ["--model", "a_foreign_model:broken", "--data", "x.npy"],
+        r"broken\(\) raised ModuleNotFoundError",
+    ),
+    "no model": (
+        ["--model", "a_foreign_model:seven", "--data", "x.npy"],
+        r"seven\(\) returned int, and a jensen.Model is wanted",
+    ),
+    "refused": (
+        ["--model", "a_foreign_model:of_rows", "--data", "x.npy"],
+        "encode must be callable",
+    ),
+    "callable": (
+        ["--model", "a_foreign_model:raising", "--data", "x.npy"],
+        "encode raised KeyError: 'weights'",
+    ),
+    "gaps": (
+        ["--model", "a_foreign_model:make", "--data", "x.npy", "--gaps", "5"],
+        "give log_likelihood_gradient=",
+    ),
+    "split": (
+        ["--model", "a_foreign_model:make", "--data", "splits.npz", "--split", "tset"],
+        "no split 'tset' .did you mean 'test'",
+    ),
+    "both splits": (
+        ["--model", "a_foreign_model:make", "--data", "x.npy", "--split", "both"],
+        "--split both is of a run",
+    ),
     "file": (["--model", "a_foreign_model:make", "--data", "y.npy"], "y.npy"),
 }
 

@@ -10,7 +10,19 @@ import pytest
 
 from command_line import call
 
-COMMANDS = ("fit", "account", "evidence", "bounds", "gradients", "compare", "sample", "encode", "report", "reproduce", "datasets")
+COMMANDS = (
+    "fit",
+    "account",
+    "evidence",
+    "bounds",
+    "gradients",
+    "compare",
+    "sample",
+    "encode",
+    "report",
+    "reproduce",
+    "datasets",
+)
 
 
 def test_help_of_every_command_has_an_example_and_a_place_in_the_docs(capsys):
@@ -29,12 +41,18 @@ def test_help_is_fast():
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "from jensen.cli import main; main(['--help'])"], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", "from jensen.cli import main; main(['--help'])"],
+            check=True,
+            capture_output=True,
+        )
         seconds.append(time.perf_counter() - began)
     bare = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import typer"], check=True, capture_output=True)
     bare = time.perf_counter() - bare
-    assert min(seconds) < 0.3 + bare  # 0.3 s on a quiet machine; what a busy one takes to start Python and typer is allowed for
+    assert (
+        min(seconds) < 0.3 + bare
+    )  # 0.3 s on a quiet machine; what a busy one takes to start Python and typer is allowed for
 
 
 def test_help_imports_no_jax():

@@ -23,19 +23,27 @@ from jensen import cli
         (["fit", "digits", "--latent-dim", "0"], "latent-dim.*got .0"),
         (["fit", "digits", "--hidden", "a,b"], "--hidden wants widths"),
         (["fit", "digits", "--batch-size", "0"], "batch_size must be at least 1; got 0"),
-        (["fit", "digits", "--set", "prior.num_components=200"], "prior.num_components does not exist for the prior 'standard_normal'"),
+        (
+            ["fit", "digits", "--set", "prior.num_components=200"],
+            "prior.num_components does not exist for the prior 'standard_normal'",
+        ),
         (["fit", "digits", "--checkpoint", "3"], "--checkpoint goes with --resume"),
         (["fit", "digits", "--config", "nowhere.toml"], "no such configuration file"),
         (["account", "nowhere"], "no run at nowhere"),
         (["evidence", "PLAIN", "--num-samples", "1"], "num_samples must be at least 2.*got 1"),
         (["evidence", "PLAIN", "--estimator", "importanc"], "did you mean 'importance'"),
-        (["evidence", "PLAIN", "--num-samples", "9", "--out", "values.txt"], r"ends in .npz or .csv"),
+        (
+            ["evidence", "PLAIN", "--num-samples", "9", "--out", "values.txt"],
+            r"ends in .npz or .csv",
+        ),
         (["account", "PLAIN", "--split", "testing"], "unknown split 'testing'"),
         (["account", "PLAIN", "--frobnicate"], "No such option"),
         (["accont"], "No such command"),
     ],
 )
-def test_wrong_input_exits_with_2_and_says_what_to_do(plain, capsys, tmp_path, monkeypatch, arguments, message):
+def test_wrong_input_exits_with_2_and_says_what_to_do(
+    plain, capsys, tmp_path, monkeypatch, arguments, message
+):
     monkeypatch.chdir(tmp_path)
     code, out, err = call(capsys, *[str(plain) if a == "PLAIN" else a for a in arguments])
     assert code == 2

@@ -7,7 +7,18 @@ import pytest
 
 from jensen import cli
 
-SHORT = ["--rows", "6", "--simulated", "4", "--num-samples", "60", "--set", "annealed.num_temperatures=30", "--set", "annealed.num_samples=4"]
+SHORT = [
+    "--rows",
+    "6",
+    "--simulated",
+    "4",
+    "--num-samples",
+    "60",
+    "--set",
+    "annealed.num_temperatures=30",
+    "--set",
+    "annealed.num_samples=4",
+]
 
 
 def call(capsys, *arguments):
@@ -20,7 +31,18 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sandwich")
     rows = (np.random.default_rng(0).random((60, 12)) < 0.5).astype(np.uint8)
     np.save(folder / "rows.npy", rows)
-    options = ["--latent-dim", "2", "--hidden", "8", "--epochs", "2", "--set", "account.num_samples=20", "--warm-up", "0"]
+    options = [
+        "--latent-dim",
+        "2",
+        "--hidden",
+        "8",
+        "--epochs",
+        "2",
+        "--set",
+        "account.num_samples=20",
+        "--warm-up",
+        "0",
+    ]
     assert cli.run(["fit", str(folder / "rows.npy"), "--out", str(folder / "run"), *options]) == 0
     return str(folder / "run")
 
@@ -61,7 +83,18 @@ def test_an_estimator_alone_makes_no_sandwich(run, capsys):
 
 
 def test_auto_says_what_it_did(run, capsys):
-    options = ["--estimator", "auto", "--num-samples", "100", "--set", "max_samples=200", "--set", "num_temperatures=30", "--set", "num_chains=4"]
+    options = [
+        "--estimator",
+        "auto",
+        "--num-samples",
+        "100",
+        "--set",
+        "max_samples=200",
+        "--set",
+        "num_temperatures=30",
+        "--set",
+        "num_chains=4",
+    ]
     code, out, _ = call(capsys, "evidence", run, *options, "--json")
     assert code == 0
     methods = json.loads(out)["methods"]
@@ -70,7 +103,10 @@ def test_auto_says_what_it_did(run, capsys):
 
 
 def test_ctrl_c_says_what_is_kept(run, capsys, monkeypatch):
-    monkeypatch.setattr("jensen.evidence._sandwich.bidirectional", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "jensen.evidence._sandwich.bidirectional",
+        lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt),
+    )
     code, _, err = call(capsys, "evidence", run, *SHORT)
     assert code == 130
     assert "the same command goes on from there" in err
@@ -79,11 +115,20 @@ def test_ctrl_c_says_what_is_kept(run, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "annealed.num_temperature=5"], "no option 'num_temperature' (did you mean 'num_temperatures'?)"),
+        (
+            ["--set", "annealed.num_temperature=5"],
+            "no option 'num_temperature' (did you mean 'num_temperatures'?)",
+        ),
         (["--set", "annealed.start=middle"], "Input should be 'encoder' or 'prior'"),
-        (["--estimator", "importance", "--set", "annealed.start=prior"], "--set annealed.KEY is for the sandwich, which is not made here"),
+        (
+            ["--estimator", "importance", "--set", "annealed.start=prior"],
+            "--set annealed.KEY is for the sandwich, which is not made here",
+        ),
         (["--simulated", "1"], "--simulated 1: a gap with a standard error needs at least 2 data"),
-        (["--estimator", "annealed", "--set", "num_leapfrog=0"], "num_leapfrog must be at least 1; got 0"),
+        (
+            ["--estimator", "annealed", "--set", "num_leapfrog=0"],
+            "num_leapfrog must be at least 1; got 0",
+        ),
     ],
 )
 def test_wrong_input_is_refused(run, capsys, arguments, said):

@@ -32,7 +32,19 @@ def test_resume_extends_a_finished_run(plain, capsys, tmp_path):
 
 def test_a_diverging_run_exits_with_1_and_says_where(capsys, tmp_path):
     arguments = ["--learning-rate", "1e6", "--warm-up", "0", "--epochs", "60"]
-    code, out, err = call(capsys, "fit", "digits", *arguments, "--out", str(tmp_path / "run"), "--hidden", "16", "--set", "encoder.max_log_scale=90", "--json")
+    code, out, err = call(
+        capsys,
+        "fit",
+        "digits",
+        *arguments,
+        "--out",
+        str(tmp_path / "run"),
+        "--hidden",
+        "16",
+        "--set",
+        "encoder.max_log_scale=90",
+        "--json",
+    )
     assert code == 1
     assert json.loads(out)["status"] == "diverged"
     assert re.search(r"epoch \d+, batch \d+ of 13, was not finite", err)
@@ -51,7 +63,9 @@ def test_a_full_disk_is_named(plain, capsys, monkeypatch):
     assert "Traceback" not in err
 
 
-def test_ctrl_c_in_the_last_epoch_leaves_a_complete_run_and_says_what_is_missing(tmp_path, capsys, monkeypatch):
+def test_ctrl_c_in_the_last_epoch_leaves_a_complete_run_and_says_what_is_missing(
+    tmp_path, capsys, monkeypatch
+):
     from jensen.progress import FitProgress
 
     shown = FitProgress.epoch
@@ -65,7 +79,10 @@ def test_ctrl_c_in_the_last_epoch_leaves_a_complete_run_and_says_what_is_missing
     run = tmp_path / "run"
     code, _, err = call(capsys, "fit", "digits", "--out", str(run), *QUICK)
     assert code == 130
-    assert f"The training is complete; its account was not made. Make it with: jensen account {run}" in err
+    assert (
+        f"The training is complete; its account was not made. Make it with: jensen account {run}"
+        in err
+    )
     assert jensen.load(run).status == "completed"
     assert call(capsys, "account", str(run), "--num-samples", "5", "--num-draws", "1")[0] == 0
 
@@ -77,7 +94,11 @@ def test_ctrl_c_saves_says_how_to_resume_and_exits_with_130(tmp_path, capsys):
     with (tmp_path / "err").open("wb") as err:
         process = subprocess.Popen([sys.executable, "-c", code], stderr=err)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size) and process.poll() is None:
+    while (
+        time.monotonic() < deadline
+        and not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size)
+        and process.poll() is None
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130

@@ -15,12 +15,18 @@ DATA = Path(os.environ.get("JENSEN_DATA") or Path(__file__).parents[2].parent / 
 def need(folder: str, file: str) -> Path:
     """DATA, or a skip that says what is missing."""
     if not (DATA / folder / file).is_file():
-        pytest.skip(f"{file} is not in {DATA / folder}; set JENSEN_DATA to the directory that holds {folder}/")
+        pytest.skip(
+            f"{file} is not in {DATA / folder}; set JENSEN_DATA to the directory that holds {folder}/"
+        )
     return DATA
 
 
 def idx_gz(array: np.ndarray) -> bytes:
-    return gzip.compress(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes(), compresslevel=1, mtime=0)
+    return gzip.compress(
+        struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes(),
+        compresslevel=1,
+        mtime=0,
+    )
 
 
 def binary_text(array: np.ndarray, separator: str = ",", end: str = "\n") -> bytes:

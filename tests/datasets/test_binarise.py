@@ -32,7 +32,9 @@ def test_dynamic_keeps_grey_train_and_draws_the_rest_with_those_means(scale):
 
 def test_dynamic_draws_depend_on_the_seed_alone_and_differ_between_splits():
     half = np.full((100, 30), 128, np.uint8)
-    first, again, other = (load_dataset((half, half, half), binarise="dynamic", seed=s) for s in (0, 0, 1))
+    first, again, other = (
+        load_dataset((half, half, half), binarise="dynamic", seed=s) for s in (0, 0, 1)
+    )
     assert first.fingerprint("test") == again.fingerprint("test")
     assert first.fingerprint("test") != other.fingerprint("test")
     draws = [first.split(s) for s in ("train", "validation", "test")] + [other.test]
@@ -46,12 +48,18 @@ def test_dynamic_rounds_other_floats_and_says_by_how_much():
     values = RNG.uniform(size=(400, 30))
     data = load_dataset(splits(values), binarise="dynamic")
     assert np.abs(data.train / 255 - values[:200]).max() <= 0.5 / 255 + 1e-6
-    assert any("rounded to multiples of 1/255, which changed them by up to 0.002" in note for note in data.notes)
+    assert any(
+        "rounded to multiples of 1/255, which changed them by up to 0.002" in note
+        for note in data.notes
+    )
 
 
 def test_dynamic_says_how_large_the_means_get():
     notes = load_dataset(np.tile(np.arange(17), (20, 1)), binarise="dynamic").notes
-    assert any("values 0..16 were read as Bernoulli means v / 255, at most 0.0627" in note for note in notes)
+    assert any(
+        "values 0..16 were read as Bernoulli means v / 255, at most 0.0627" in note
+        for note in notes
+    )
 
 
 @pytest.mark.parametrize("mode", ["dynamic", "threshold"])
@@ -84,8 +92,16 @@ def test_none_leaves_values_alone():
 @pytest.mark.parametrize(
     ("values", "mode", "message"),
     [
-        (GREY, "dynamc", r"unknown binarise 'dynamc' \(did you mean 'dynamic'\?\); known: none, dynamic, threshold"),
-        (GREY.astype(float), "dynamic", "floats in .0, 1. as Bernoulli means; got values from 0 to 255. Rescale"),
+        (
+            GREY,
+            "dynamc",
+            r"unknown binarise 'dynamc' \(did you mean 'dynamic'\?\); known: none, dynamic, threshold",
+        ),
+        (
+            GREY.astype(float),
+            "dynamic",
+            "floats in .0, 1. as Bernoulli means; got values from 0 to 255. Rescale",
+        ),
         (GREY - 1.0, "dynamic", "got values from -1"),
         (np.full((400, 2), 7), "threshold", "every value of train is 7"),
     ],

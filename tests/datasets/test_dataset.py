@@ -57,7 +57,9 @@ def test_without_levels_train_is_used_as_it_is():
 
 def test_fingerprint_is_sha256_of_shape_dtype_and_bytes():
     data = grey_dataset()
-    expected = hashlib.sha256(b"(12, 2, 3) uint8 " + bytes(int(v) for v in data.test.ravel())).hexdigest()
+    expected = hashlib.sha256(
+        b"(12, 2, 3) uint8 " + bytes(int(v) for v in data.test.ravel())
+    ).hexdigest()
     assert data.fingerprint("test") == expected
 
 
@@ -75,7 +77,9 @@ def test_fingerprint_sees_one_value_the_order_the_shape_and_the_dtype_but_not_th
         Dataset("x", train.astype(np.uint8), train.astype(np.uint8), test.astype(np.uint8)),
     ]
     assert len({base.fingerprint("test"), *(o.fingerprint("test") for o in others)}) == 5
-    assert Dataset("y", train, train, np.asfortranarray(test)).fingerprint("test") == base.fingerprint("test")
+    assert Dataset("y", train, train, np.asfortranarray(test)).fingerprint(
+        "test"
+    ) == base.fingerprint("test")
 
 
 def test_arrays_cannot_be_changed_and_the_callers_array_stays_writeable():
@@ -90,7 +94,10 @@ def test_arrays_cannot_be_changed_and_the_callers_array_stays_writeable():
 
 def test_unknown_split_offers_the_nearest():
     for method in (grey_dataset().split, grey_dataset().fingerprint):
-        with pytest.raises(ValueError, match=r"unknown split 'validaton' \(did you mean 'validation'\?\); known: train, validation, test"):
+        with pytest.raises(
+            ValueError,
+            match=r"unknown split 'validaton' \(did you mean 'validation'\?\); known: train, validation, test",
+        ):
             method("validaton")
 
 
@@ -99,7 +106,10 @@ def test_unknown_split_offers_the_nearest():
     [
         ({"test": np.zeros((3, 2, 3))}, "test has dtype float64.*cast"),
         ({"test": np.zeros((3, 2, 3), np.float32)}, "test is float32 but train is uint8"),
-        ({"test": np.zeros((3, 6), np.uint8)}, r"test has event shape \(6,\) but train has \(2, 3\)"),
+        (
+            {"test": np.zeros((3, 6), np.uint8)},
+            r"test has event shape \(6,\) but train has \(2, 3\)",
+        ),
         ({"test": np.zeros((0, 2, 3), np.uint8)}, "test is empty"),
         ({"train": np.zeros(6, np.uint8)}, r"train has shape \(6,\).*reshape"),
         ({"levels": 15}, "levels=15 wants train as uint8 in 0..15; got uint8 up to 16"),

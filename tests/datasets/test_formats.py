@@ -28,7 +28,10 @@ def test_the_last_line_may_lack_its_end(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (binary_text(TABLE)[:-6], r"t.data, line 7 holds 2 values, but line 1 holds 5; it is truncated or damaged"),
+        (
+            binary_text(TABLE)[:-6],
+            r"t.data, line 7 holds 2 values, but line 1 holds 5; it is truncated or damaged",
+        ),
         (b"0,1\n0,1,1\n", r"line 2 holds 3 values, but line 1 holds 2"),
         (b"0,1\n\n0,1\n", r"line 2 holds 0 values"),
         (b"0,1\n1,2\n", r"line 2: '2' is neither 0 nor 1.*remove it and fetch it again"),
@@ -58,10 +61,20 @@ def test_mat_arrays_are_read_as_written(tmp_path):
 
 
 def test_mat_files_that_are_something_else_are_refused(tmp_path):
-    path = mat(tmp_path / "a.mat", data=TABLE, text="no numbers", cells=np.array([[1, "a"]], object))
+    path = mat(
+        tmp_path / "a.mat", data=TABLE, text="no numbers", cells=np.array([[1, "a"]], object)
+    )
     for key, shape, message in [
-        ("data", (5, 7), r"a.mat: 'data' has shape \(7, 5\), but it should have \(5, 7\); this is another file"),
-        ("absent", (1,), r"should hold numbers called 'absent', but it is missing; this is another file. Remove it and fetch the right one"),
+        (
+            "data",
+            (5, 7),
+            r"a.mat: 'data' has shape \(7, 5\), but it should have \(5, 7\); this is another file",
+        ),
+        (
+            "absent",
+            (1,),
+            r"should hold numbers called 'absent', but it is missing; this is another file. Remove it and fetch the right one",
+        ),
         ("text", (1,), r"should hold numbers called 'text', but it is <U10"),
         ("cells", (1, 2), r"should hold numbers called 'cells', but it is object"),
     ]:
@@ -74,11 +87,16 @@ def test_a_truncated_mat_file_is_refused(tmp_path, keep):
     path = mat(tmp_path / "a.mat", data=np.random.default_rng(0).normal(size=(50, 20)))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(keep * len(whole))])
-    with pytest.raises(ValueError, match=r"a.mat could not be read .*truncated or damaged: remove it and fetch it again"):
+    with pytest.raises(
+        ValueError,
+        match=r"a.mat could not be read .*truncated or damaged: remove it and fetch it again",
+    ):
         read_mat(path, {"data": (50, 20)})
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>no such page</html>" * 20, b"MATLAB 5.0 MAT-file"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>no such page</html>" * 20, b"MATLAB 5.0 MAT-file"]
+)
 def test_what_is_no_mat_file_is_refused_before_it_is_parsed(tmp_path, content):
     (tmp_path / "a.mat").write_bytes(content)
     with pytest.raises(ValueError, match=r"a.mat is no MATLAB 5 file: it starts with "):

@@ -33,14 +33,27 @@ def write_static(folder, parts, gzipped=False):
     files = []
     for file, part in zip(StaticMNIST.files, parts):
         content = binary_text(part, " ", " \n")
-        (folder / f"{file.name}{'.gz' if gzipped else ''}").write_bytes(gzip.compress(content) if gzipped else content)
-        files.append(PinnedFile(file.name, f"md5:{hashlib.md5(content).hexdigest()}", (), len(content), file.folders, file.gzipped))
+        (folder / f"{file.name}{'.gz' if gzipped else ''}").write_bytes(
+            gzip.compress(content) if gzipped else content
+        )
+        files.append(
+            PinnedFile(
+                file.name,
+                f"md5:{hashlib.md5(content).hexdigest()}",
+                (),
+                len(content),
+                file.folders,
+                file.gzipped,
+            )
+        )
     return tuple(files)
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("folder", ["static_mnist", "binarized_mnist", "."])
-def test_static_mnist_is_read_from_its_text_files_in_row_major_order(tmp_path, monkeypatch, gzipped, folder):
+def test_static_mnist_is_read_from_its_text_files_in_row_major_order(
+    tmp_path, monkeypatch, gzipped, folder
+):
     parts = static_parts()
     monkeypatch.setattr(StaticMNIST, "files", write_static(tmp_path / folder, parts, gzipped))
     monkeypatch.setattr(StaticMNIST, "sizes", (5, 3, 4))
@@ -53,18 +66,31 @@ def test_static_mnist_is_read_from_its_text_files_in_row_major_order(tmp_path, m
 
 def test_static_mnist_refuses_other_numbers_of_rows_and_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr(StaticMNIST, "files", write_static(tmp_path, static_parts()))
-    with pytest.raises(ValueError, match=r"static_mnist: its files hold 5/3/4 rows of train/validation/test, but should hold 50000/10000/10000; these"):
+    with pytest.raises(
+        ValueError,
+        match=r"static_mnist: its files hold 5/3/4 rows of train/validation/test, but should hold 50000/10000/10000; these",
+    ):
         load_dataset("static_mnist", data_dir=tmp_path)
-    monkeypatch.setattr(StaticMNIST, "files", write_static(tmp_path, [part[:, :100] for part in static_parts()]))
-    with pytest.raises(ValueError, match=r"binarized_mnist_train.amat holds 100 values a line, but an image has 28 x 28 = 784; this is another file"):
+    monkeypatch.setattr(
+        StaticMNIST, "files", write_static(tmp_path, [part[:, :100] for part in static_parts()])
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"binarized_mnist_train.amat holds 100 values a line, but an image has 28 x 28 = 784; this is another file",
+    ):
         load_dataset("static_mnist", data_dir=tmp_path)
 
 
 def test_an_md5_that_is_wrong_is_refused_inside_gzip_too(tmp_path, monkeypatch):
     files = write_static(tmp_path, static_parts(), gzipped=True)
-    (tmp_path / f"{files[0].name}.gz").write_bytes(gzip.compress(binary_text(bits(9, 5, 784), " ", " \n")))
+    (tmp_path / f"{files[0].name}.gz").write_bytes(
+        gzip.compress(binary_text(bits(9, 5, 784), " ", " \n"))
+    )
     monkeypatch.setattr(StaticMNIST, "files", files)
-    with pytest.raises(ValueError, match=r"binarized_mnist_train.amat.gz \(7845 bytes unpacked\) has md5 .*, but .* has .*and put the right file there"):
+    with pytest.raises(
+        ValueError,
+        match=r"binarized_mnist_train.amat.gz \(7845 bytes unpacked\) has md5 .*, but .* has .*and put the right file there",
+    ):
         load_dataset("static_mnist", data_dir=tmp_path)
 
 
@@ -84,7 +110,9 @@ def fashion(tmp_path_factory):
         images = np.repeat((np.arange(rows) % 256).astype(np.uint8), 784).reshape(-1, 28, 28)
         images[:, stroke] = 255
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(idx_gz(images))
-        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx_gz((np.arange(rows) % 10).astype(np.uint8)))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(
+            idx_gz((np.arange(rows) % 10).astype(np.uint8))
+        )
     return {file.name: folder / file.name for file in FashionMNIST.files}
 
 
@@ -120,5 +148,8 @@ def test_files_of_mnist_lying_flat_are_not_taken_for_fashion(tmp_path):
     assert found["mnist"].found
     (tmp_path / "fashion-mnist").mkdir()
     (tmp_path / "fashion-mnist" / FashionMNIST.files[0].name).write_bytes(b"wrong")
-    with pytest.raises(ValueError, match=r"fashion-mnist/train-images-idx3-ubyte.gz \(5 bytes\) has sha256 .* truncated or another version"):
+    with pytest.raises(
+        ValueError,
+        match=r"fashion-mnist/train-images-idx3-ubyte.gz \(5 bytes\) has sha256 .* truncated or another version",
+    ):
         load_dataset("fashion_mnist", data_dir=tmp_path)

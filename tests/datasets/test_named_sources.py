@@ -23,7 +23,9 @@ def _own_cache(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def mnist():
     if not (DATA / "mnist").is_dir():
-        pytest.skip(f"the MNIST files are not in {DATA / 'mnist'}; set JENSEN_DATA to the directory that holds mnist/")
+        pytest.skip(
+            f"the MNIST files are not in {DATA / 'mnist'}; set JENSEN_DATA to the directory that holds mnist/"
+        )
     return load_dataset("mnist", data_dir=DATA)
 
 
@@ -32,7 +34,9 @@ def test_digits_split_is_disjoint_and_covers_all_rows():
     data = load_dataset("digits")
     assert np.array_equal(np.sort(order()), np.arange(1797))
     assert np.array_equal(data.train, images[:1257].reshape(-1, 8, 8))
-    assert np.array_equal(np.concatenate([data.labels[s] for s in ("train", "validation", "test")]), targets)
+    assert np.array_equal(
+        np.concatenate([data.labels[s] for s in ("train", "validation", "test")]), targets
+    )
     # A pixel of grey 0 is never on and one of grey 16 never off, which ties every held-out draw to the row that it claims to come from.
     held_out = np.concatenate([data.validation, data.test]).reshape(-1, 64)
     assert not held_out[images[1257:] == 0].any()
@@ -40,7 +44,10 @@ def test_digits_split_is_disjoint_and_covers_all_rows():
     assert (len(data.validation), len(data.test)) == (180, 360)
 
 
-@pytest.mark.parametrize(("split", "rows"), [("train", slice(0, 1257)), ("validation", slice(1257, 1437)), ("test", slice(1437, 1797))])
+@pytest.mark.parametrize(
+    ("split", "rows"),
+    [("train", slice(0, 1257)), ("validation", slice(1257, 1437)), ("test", slice(1437, 1797))],
+)
 def test_digits_draws_have_the_grey_values_as_means(split, rows):
     means = load_digits().data[order()][rows] / 16
     drawn = load_dataset("digits").split(split)
@@ -54,8 +61,14 @@ def test_digits_are_the_same_at_every_load_and_on_every_machine():
     first, second = load_dataset("digits"), load_dataset("digits", seed=9)
     for split in ("train", "validation", "test"):
         assert first.fingerprint(split) == second.fingerprint(split)
-    assert first.fingerprint("test") == "e042282534281a934473120e87944818eb84a39f85026e1a35acac50374d5bb4"
-    assert first.fingerprint("train") == "bc40107bca08f0767d874fbc0f8d59f41454e79aead9f5fa8bdaf632648da340"
+    assert (
+        first.fingerprint("test")
+        == "e042282534281a934473120e87944818eb84a39f85026e1a35acac50374d5bb4"
+    )
+    assert (
+        first.fingerprint("train")
+        == "bc40107bca08f0767d874fbc0f8d59f41454e79aead9f5fa8bdaf632648da340"
+    )
 
 
 def packed_digest(array):
@@ -63,8 +76,14 @@ def packed_digest(array):
 
 
 def test_mnist_frozen_draws_are_the_published_ones(mnist):
-    assert packed_digest(mnist.split("validation")) == "a5a22bf8d4a175a4403e6e5db0ed8163de851807ebbcd32709b3c66ec2097800"
-    assert packed_digest(mnist.split("test")) == "8cc04e23259ba03b15ff0646787146107ac19a204d93333b4fee8220a34a77d0"
+    assert (
+        packed_digest(mnist.split("validation"))
+        == "a5a22bf8d4a175a4403e6e5db0ed8163de851807ebbcd32709b3c66ec2097800"
+    )
+    assert (
+        packed_digest(mnist.split("test"))
+        == "8cc04e23259ba03b15ff0646787146107ac19a204d93333b4fee8220a34a77d0"
+    )
 
 
 def test_mnist_train_is_grey_upright_and_labelled(mnist):
@@ -93,17 +112,32 @@ def test_available_says_where_each_lies(tmp_path):
     for file in MNIST.files[:3]:
         (tmp_path / "mnist" / file.name).write_bytes(b"")
     (tmp_path / MNIST.files[3].name).write_bytes(b"")
-    assert {entry.name: entry.where for entry in available(tmp_path)}["mnist"] == f"{tmp_path / 'mnist'}, {tmp_path}"
+    assert {entry.name: entry.where for entry in available(tmp_path)}[
+        "mnist"
+    ] == f"{tmp_path / 'mnist'}, {tmp_path}"
 
 
 def test_unknown_name_offers_the_nearest():
-    with pytest.raises(ValueError, match=r"unknown data set 'digit' \(did you mean 'digits'\?\); known: caltech101, density/..., digits, .*or a path to"):
+    with pytest.raises(
+        ValueError,
+        match=r"unknown data set 'digit' \(did you mean 'digits'\?\); known: caltech101, density/..., digits, .*or a path to",
+    ):
         load_dataset("digit")
 
 
-@pytest.mark.parametrize("option", [{"split": "contiguous"}, {"columns": ["a"]}, {"test_fraction": 0.2}, {"validation_fraction": 0.0}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"split": "contiguous"},
+        {"columns": ["a"]},
+        {"test_fraction": 0.2},
+        {"validation_fraction": 0.0},
+    ],
+)
 def test_options_without_use_for_a_named_data_set_are_refused(option):
-    with pytest.raises(ValueError, match=f"{next(iter(option))}=.* has no use for the data set 'digits'.*leave"):
+    with pytest.raises(
+        ValueError, match=f"{next(iter(option))}=.* has no use for the data set 'digits'.*leave"
+    ):
         load_dataset("digits", **option)
 
 

@@ -38,7 +38,9 @@ def write(path, array):
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "header.csv", "bare.csv", "x.parquet", "X.NPY"])
 def test_every_format_gives_the_same_dataset(tmp_path, name):
     path = tmp_path / name
-    data = load_dataset(write(path, TABLE) if name != "X.NPY" else write(tmp_path / "x.npy", TABLE).rename(path))
+    data = load_dataset(
+        write(path, TABLE) if name != "X.NPY" else write(tmp_path / "x.npy", TABLE).rename(path)
+    )
     in_memory = load_dataset(TABLE)
     for split in ("train", "validation", "test"):
         assert data.fingerprint(split) == in_memory.fingerprint(split)
@@ -52,7 +54,9 @@ def test_rows_are_split_once_and_by_seed():
     data = load_dataset(images, seed=4, validation_fraction=0.25, test_fraction=0.1)
     assert (len(data.train), len(data.validation), len(data.test)) == (130, 50, 20)
     assert np.array_equal(sorted_rows(rows_of(data)), sorted_rows(images))
-    again, other = (load_dataset(images, seed=s, validation_fraction=0.25, test_fraction=0.1) for s in (4, 5))
+    again, other = (
+        load_dataset(images, seed=s, validation_fraction=0.25, test_fraction=0.1) for s in (4, 5)
+    )
     assert again.fingerprint("test") == data.fingerprint("test")
     assert other.fingerprint("test") != data.fingerprint("test")
     assert "200 rows split by seed 4 into 130/50/20" in data.notes
@@ -60,7 +64,10 @@ def test_rows_are_split_once_and_by_seed():
 
 def test_the_same_test_rows_are_held_out_whatever_the_validation_fraction():
     fractions = (0.0, 0.1, 0.3)
-    assert len({load_dataset(TABLE, validation_fraction=f).fingerprint("test") for f in fractions}) == 1
+    assert (
+        len({load_dataset(TABLE, validation_fraction=f).fingerprint("test") for f in fractions})
+        == 1
+    )
     assert len(load_dataset(TABLE, validation_fraction=0.0).validation) == 0
 
 
@@ -74,9 +81,15 @@ def test_a_contiguous_split_keeps_the_rows_in_their_order():
     given = load_dataset((rows[:40], rows[40:]), split="contiguous", validation_fraction=0.25)
     assert given.validation.ravel().tolist() == list(range(30, 40))
     assert np.array_equal(given.test, rows[40:])
-    with pytest.raises(ValueError, match="split='contiguous' has no use here: data comes split into train, validation, test; leave split out"):
+    with pytest.raises(
+        ValueError,
+        match="split='contiguous' has no use here: data comes split into train, validation, test; leave split out",
+    ):
         load_dataset((rows, rows, rows), split="contiguous")
-    with pytest.raises(ValueError, match=r"unknown split 'contigous' \(did you mean 'contiguous'\?\); known: random, contiguous"):
+    with pytest.raises(
+        ValueError,
+        match=r"unknown split 'contigous' \(did you mean 'contiguous'\?\); known: random, contiguous",
+    ):
         load_dataset(rows, split="contigous")
 
 
@@ -88,7 +101,9 @@ def test_the_split_is_the_same_on_every_machine():
 def test_data_that_come_split_stay_split(tmp_path, form):
     parts = {"train": TABLE[:30], "validation": TABLE[30:41], "test": TABLE[41:]}
     np.savez(tmp_path / "s.npz", **parts)
-    data = load_dataset({"mapping": parts, "tuple": tuple(parts.values()), "npz": tmp_path / "s.npz"}[form])
+    data = load_dataset(
+        {"mapping": parts, "tuple": tuple(parts.values()), "npz": tmp_path / "s.npz"}[form]
+    )
     for split, array in parts.items():
         assert np.array_equal(data.split(split), array)
 
@@ -97,17 +112,28 @@ def test_data_that_come_split_stay_split(tmp_path, form):
 def test_train_and_test_give_validation_out_of_train(tmp_path, form):
     parts = {"train": TABLE[:40], "test": TABLE[40:]}
     np.savez(tmp_path / "s.npz", **parts)
-    data = load_dataset({"mapping": parts, "tuple": tuple(parts.values()), "npz": tmp_path / "s.npz"}[form], validation_fraction=0.2)
+    data = load_dataset(
+        {"mapping": parts, "tuple": tuple(parts.values()), "npz": tmp_path / "s.npz"}[form],
+        validation_fraction=0.2,
+    )
     assert np.array_equal(data.test, TABLE[40:])
     assert len(data.validation) == 8
-    assert np.array_equal(sorted_rows(np.concatenate([data.train, data.validation])), sorted_rows(TABLE[:40]))
+    assert np.array_equal(
+        sorted_rows(np.concatenate([data.train, data.validation])), sorted_rows(TABLE[:40])
+    )
 
 
 def test_labels_follow_their_rows(tmp_path):
     labels = np.arange(50)
     rows = np.repeat(labels[:, None], 2, axis=1)
     np.savez(tmp_path / "one.npz", x=rows, labels=labels)
-    np.savez(tmp_path / "two.npz", train=rows[:40], test=rows[40:], train_labels=labels[:40], test_labels=labels[40:])
+    np.savez(
+        tmp_path / "two.npz",
+        train=rows[:40],
+        test=rows[40:],
+        train_labels=labels[:40],
+        test_labels=labels[40:],
+    )
     for name in ("one.npz", "two.npz"):
         data = load_dataset(tmp_path / name)
         for split in ("train", "validation", "test"):
@@ -143,8 +169,12 @@ def test_a_note_says_when_float32_loses_what_distinguishes_the_rows():
     spread = np.linspace(0, 1, 50)[:, None]
     assert not any("float32" in note for note in load_dataset(spread).notes)
     assert not any("float32" in note for note in load_dataset(np.full((50, 1), 0.1)).notes)
-    assert any("casting to float32 changed values" in note for note in load_dataset(spread + 1e7).notes)
-    assert any("casting to float32 changed values" in note for note in load_dataset(spread * 1e-42).notes)
+    assert any(
+        "casting to float32 changed values" in note for note in load_dataset(spread + 1e7).notes
+    )
+    assert any(
+        "casting to float32 changed values" in note for note in load_dataset(spread * 1e-42).notes
+    )
 
 
 def test_the_callers_later_changes_do_not_reach_the_dataset():
@@ -169,7 +199,9 @@ def test_csv_headers_are_told_from_rows(tmp_path, text, header):
     body = "".join(f"{i},{i / 8}\n" for i in range(300, 340))
     (tmp_path / "t.csv").write_text(text + body, encoding="utf-8")
     if header is None:
-        with pytest.raises(ValueError, match=r"1 values that are NaN or infinite.*first at index \(0, 0\)"):
+        with pytest.raises(
+            ValueError, match=r"1 values that are NaN or infinite.*first at index \(0, 0\)"
+        ):
             load_dataset(tmp_path / "t.csv")
         return
     data = load_dataset(tmp_path / "t.csv")
@@ -195,7 +227,13 @@ def test_a_single_column_csv(tmp_path):
 @pytest.mark.parametrize("columns", [["weight", "height"], [2, 0], ["weight", 0]])
 def test_columns_are_chosen_in_the_order_asked(tmp_path, suffix, columns):
     path = tmp_path / f"people{suffix}"
-    table = pa.table({"height": [float(i) for i in range(20)], "name": ["ann"] * 20, "weight": [i + 0.5 for i in range(20)]})
+    table = pa.table(
+        {
+            "height": [float(i) for i in range(20)],
+            "name": ["ann"] * 20,
+            "weight": [i + 0.5 for i in range(20)],
+        }
+    )
     if suffix == ".parquet":
         pa.parquet.write_table(table, path)
     else:
@@ -206,7 +244,13 @@ def test_columns_are_chosen_in_the_order_asked(tmp_path, suffix, columns):
 
 
 def test_booleans_decimals_and_integers_of_a_parquet_file(tmp_path):
-    columns = {"flag": [True, False] * 10, "price": pa.array(range(20), pa.decimal128(9, 2)), "count": list(range(20))}
+    columns = {
+        "flag": [True, False] * 10,
+        "price": pa.array(range(20), pa.decimal128(9, 2)),
+        "count": list(range(20)),
+    }
     pa.parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
-    assert sorted_rows(rows_of(load_dataset(tmp_path / "t.parquet"))).tolist() == sorted([(i + 1) % 2, i, i] for i in range(20))
+    assert sorted_rows(rows_of(load_dataset(tmp_path / "t.parquet"))).tolist() == sorted(
+        [(i + 1) % 2, i, i] for i in range(20)
+    )
     assert load_dataset(tmp_path / "t.parquet", columns=["flag"]).train.dtype == np.uint8

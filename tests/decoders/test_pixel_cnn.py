@@ -11,18 +11,35 @@ from jensen.decoders import decoders
 from jensen.likelihoods import likelihoods, summarise
 
 Z = np.array([0.7, -1.2])
-HEADS = [("bernoulli", {}), ("normal", {"scale": "shared"}), ("normal", {"scale": "element"}), ("normal", {"scale": "datum"})]
-every_head = pytest.mark.parametrize("likelihood", HEADS, ids=lambda h: "-".join([h[0], *h[1].values()]))
+HEADS = [
+    ("bernoulli", {}),
+    ("normal", {"scale": "shared"}),
+    ("normal", {"scale": "element"}),
+    ("normal", {"scale": "datum"}),
+]
+every_head = pytest.mark.parametrize(
+    "likelihood", HEADS, ids=lambda h: "-".join([h[0], *h[1].values()])
+)
 
 
 def build(event_shape, likelihood=("bernoulli", {}), *, data=None, moved=0.4, **options):
     head = likelihoods.build(*likelihood, {"event_shape": event_shape, "data": data})
     options = {"num_layers": 3, "channels": 5} | options
-    decoder = decoders.build("pixel_cnn", options, {"latent_dim": 2, "likelihood": head, "data": data, "key": jr.key(0)})
+    decoder = decoders.build(
+        "pixel_cnn", options, {"latent_dim": 2, "likelihood": head, "data": data, "key": jr.key(0)}
+    )
     # Masked taps are moved as well: they must not count.
-    parts = {name: getattr(decoder, name) for name in ("dense", "weight_z", "weights", "biases", "head")}
+    parts = {
+        name: getattr(decoder, name) for name in ("dense", "weight_z", "weights", "biases", "head")
+    }
     for name, part in parts.items():
-        object.__setattr__(decoder, name, jax.tree.map(lambda leaf: leaf + moved * jr.normal(jr.key(leaf.size), leaf.shape), part))
+        object.__setattr__(
+            decoder,
+            name,
+            jax.tree.map(
+                lambda leaf: leaf + moved * jr.normal(jr.key(leaf.size), leaf.shape), part
+            ),
+        )
     return decoder
 
 
@@ -43,12 +60,18 @@ def masked(weight, own):
 def oracle(decoder, x, z):
     """The outputs [groups, H, W, C] by sums over taps, float64."""
     height, width, _ = decoder.data_mean.shape
-    seen = (np.asarray(x).reshape(decoder.data_mean.shape) - np.asarray(decoder.data_mean)) / float(decoder.data_scale)
+    seen = (np.asarray(x).reshape(decoder.data_mean.shape) - np.asarray(decoder.data_mean)) / float(
+        decoder.data_scale
+    )
     from_z = convolution(np.asarray(decoder.dense(z)).reshape(height, width, 1), decoder.weight_z)
-    features = np.maximum(convolution(seen, masked(decoder.weights[0], False)) + decoder.biases[0] + from_z, 0)
+    features = np.maximum(
+        convolution(seen, masked(decoder.weights[0], False)) + decoder.biases[0] + from_z, 0
+    )
     for weight, bias in zip(decoder.weights[1:], decoder.biases[1:], strict=True):
         features = np.maximum(convolution(features, masked(weight, True)) + bias, 0)
-    per_pixel = (features @ np.asarray(decoder.head.weight)).reshape(height, width, decoder.head.bias.shape[0], -1)
+    per_pixel = (features @ np.asarray(decoder.head.weight)).reshape(
+        height, width, decoder.head.bias.shape[0], -1
+    )
     return np.moveaxis(per_pixel, 2, 0) + decoder.head.bias
 
 
@@ -80,7 +103,9 @@ def test_log_prob_is_the_sum_of_conditionals_given_the_pixels_before(x64, likeli
     conditionals, outputs = 0.0, jax.jit(lambda x: p.outputs(x))
     for i in range(12):
         unknown = x.ravel().copy()
-        unknown[i:] = rng.integers(0, 2, 12 - i)  # whatever stands at the pixels that are not yet drawn
+        unknown[i:] = rng.integers(
+            0, 2, 12 - i
+        )  # whatever stands at the pixels that are not yet drawn
         q = decoder.likelihood(outputs(unknown.reshape(3, 4)))
         if likelihood[0] == "normal":
             conditionals += float(q.base_dist.log_prob(x).ravel()[i])
@@ -95,39 +120,63 @@ def test_log_prob_is_the_sum_of_conditionals_given_the_pixels_before(x64, likeli
 def test_a_sample_is_what_the_conditionals_along_it_draw_with_its_key(x64, likelihood, event_shape):
     """Pixel by pixel from kept features, and all at once from the finished image, are the same computation."""
     rng = np.random.default_rng(2)
-    rows = rng.normal(3, 2, (40, *event_shape)) if likelihood[0] == "normal" else rng.integers(0, 2, (40, *event_shape)).astype(np.uint8)
-    p = build(event_shape, likelihood, data=summarise(rows), kernel=5 if len(event_shape) == 2 else 3, moved=0.1)(jnp.asarray(Z))
+    rows = (
+        rng.normal(3, 2, (40, *event_shape))
+        if likelihood[0] == "normal"
+        else rng.integers(0, 2, (40, *event_shape)).astype(np.uint8)
+    )
+    p = build(
+        event_shape,
+        likelihood,
+        data=summarise(rows),
+        kernel=5 if len(event_shape) == 2 else 3,
+        moved=0.1,
+    )(jnp.asarray(Z))
     samples = jax.jit(lambda key: p.sample(key, (2, 3)))(jr.key(3))
     assert samples.shape == (2, 3, *event_shape)
-    again = jax.vmap(lambda x, key: p._conditionals(x).sample(key))(samples.reshape(6, *event_shape), jr.split(jr.key(3), 6))
+    again = jax.vmap(lambda x, key: p._conditionals(x).sample(key))(
+        samples.reshape(6, *event_shape), jr.split(jr.key(3), 6)
+    )
     np.testing.assert_allclose(samples.reshape(again.shape), again, rtol=1e-10)
     assert len(np.unique(np.asarray(samples).reshape(6, -1), axis=0)) == 6
-    np.testing.assert_allclose(jax.jit(lambda key: p.sample(key))(jr.split(jr.key(3), 6)[4]), samples[1, 1], rtol=1e-12)
+    np.testing.assert_allclose(
+        jax.jit(lambda key: p.sample(key))(jr.split(jr.key(3), 6)[4]), samples[1, 1], rtol=1e-12
+    )
 
 
 def test_every_pixel_sees_all_of_the_image_of_z_that_its_kernel_covers(x64):
     decoder = build((5, 5), num_layers=1)
     image = jnp.asarray(np.random.default_rng(3).normal(size=(5, 5, 1)))
     x = jnp.zeros((5, 5))
-    jacobian = jax.jacobian(lambda image: type(decoder(jnp.asarray(Z)))(decoder, _from_z(decoder, image)).outputs(x).reshape(5, 5))(image)[..., 0]
+    jacobian = jax.jacobian(
+        lambda image: (
+            type(decoder(jnp.asarray(Z)))(decoder, _from_z(decoder, image)).outputs(x).reshape(5, 5)
+        )
+    )(image)[..., 0]
     reached = np.argwhere(np.asarray(jacobian)[2, 2] != 0)
     assert reached.tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
 
 
 def _from_z(decoder, image):
-    return jax.lax.conv_general_dilated(image[None], decoder.weight_z, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
+    return jax.lax.conv_general_dilated(
+        image[None], decoder.weight_z, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )[0]
 
 
 def test_for_many_codes_of_one_datum_its_own_convolution_is_done_once():
     decoder = build((4, 4))
-    program = jax.make_jaxpr(jax.vmap(lambda z: decoder(z).log_prob(jnp.ones((4, 4)))))(jnp.ones((9, 2)))
+    program = jax.make_jaxpr(jax.vmap(lambda z: decoder(z).log_prob(jnp.ones((4, 4)))))(
+        jnp.ones((9, 2))
+    )
     batches = [e.invars[0].aval.shape[0] for e in convolutions_in(program)]
     assert sorted(batches) == [1, 9, 9, 9]  # x; z; the two further layers
 
 
 def test_the_published_size_by_default_and_weights_drawn_for_the_taps_there_are():
     head = likelihoods.build("bernoulli", {}, {"event_shape": (28, 28), "data": None})
-    decoder = decoders.build("pixel_cnn", {}, {"latent_dim": 4, "likelihood": head, "data": None, "key": jr.key(4)})
+    decoder = decoders.build(
+        "pixel_cnn", {}, {"latent_dim": 4, "likelihood": head, "data": None, "key": jr.key(4)}
+    )
     assert [w.shape for w in decoder.weights] == [(3, 3, 1, 64)] + 7 * [(3, 3, 64, 64)]
     assert decoder.dense.layers[0].weight.shape == (4, 2 * 784)
     weight = np.asarray(decoder.weights[1], np.float64).reshape(9, 64, 64)

@@ -22,7 +22,9 @@ def log_prob(logits, value):
 def test_log_prob_and_gradient_are_the_textbooks(x64, size):
     rng = np.random.default_rng(0)
     logits, value = size * rng.normal(size=(4, 5)), rng.integers(0, 2, (4, 5)).astype(np.uint8)
-    assert float(log_prob(jnp.asarray(logits), jnp.asarray(value))) == pytest.approx(textbook(logits, value), rel=1e-13)
+    assert float(log_prob(jnp.asarray(logits), jnp.asarray(value))) == pytest.approx(
+        textbook(logits, value), rel=1e-13
+    )
     gradient = np.asarray(jax.grad(log_prob)(jnp.asarray(logits), jnp.asarray(value)))
     np.testing.assert_allclose(gradient, value - 1 / (1 + np.exp(-logits)), atol=1e-13)
     h = 1e-5
@@ -31,13 +33,17 @@ def test_log_prob_and_gradient_are_the_textbooks(x64, size):
         step[place] = h
         finite = (textbook(logits + step, value) - textbook(logits - step, value)) / (2 * h)
         # Rounding of a value of up to 600 nats over 2h, and the third derivative (at most 0.1) times h^2.
-        assert abs(finite - gradient[place]) < 1e-13 * max(1, abs(textbook(logits, value))) / h + 1e-9
+        assert (
+            abs(finite - gradient[place]) < 1e-13 * max(1, abs(textbook(logits, value))) / h + 1e-9
+        )
 
 
 def test_second_derivative_and_derivative_by_the_value(x64):
     logits, value = jnp.array([-2.0, 0.0, 3.0]), jnp.array([1.0, 1.0, 0.0])
     p = 1 / (1 + np.exp(-np.asarray(logits)))
-    np.testing.assert_allclose(jax.hessian(log_prob)(logits, value), np.diag(-p * (1 - p)), atol=1e-13)
+    np.testing.assert_allclose(
+        jax.hessian(log_prob)(logits, value), np.diag(-p * (1 - p)), atol=1e-13
+    )
     np.testing.assert_allclose(jax.grad(log_prob, argnums=1)(logits, value), logits, atol=1e-13)
 
 
@@ -46,7 +52,9 @@ def test_extreme_logits_are_finite_and_right_in_float32():
     value = jnp.array([1, 0, 0, 1, 1, 0], jnp.uint8)
     each = [float(log_prob(logits[i : i + 1], value[i : i + 1])) for i in range(6)]
     np.testing.assert_allclose(each, [0, 0, -100, -100, 0, -np.log(2)], rtol=1e-6, atol=1e-30)
-    np.testing.assert_allclose(jax.grad(log_prob)(logits, value), [0, 0, -1, 1, 0, -0.5], atol=1e-30)
+    np.testing.assert_allclose(
+        jax.grad(log_prob)(logits, value), [0, 0, -1, 1, 0, -0.5], atol=1e-30
+    )
 
 
 def test_log_prob_keeps_leading_axes_and_their_gradients(x64):
@@ -54,10 +62,16 @@ def test_log_prob_keeps_leading_axes_and_their_gradients(x64):
     logits, values = rng.normal(size=(2, 3)), rng.integers(0, 2, (6, 4, 2, 3)).astype(np.uint8)
     found = np.asarray(log_prob(jnp.asarray(logits), jnp.asarray(values)))
     assert found.shape == (6, 4)
-    np.testing.assert_allclose(found, [[textbook(logits, v) for v in row] for row in values], rtol=1e-13)
+    np.testing.assert_allclose(
+        found, [[textbook(logits, v) for v in row] for row in values], rtol=1e-13
+    )
     weights = rng.normal(size=(6, 4))
-    gradient = jax.grad(lambda lg: jnp.sum(weights * log_prob(lg, jnp.asarray(values))))(jnp.asarray(logits))
-    np.testing.assert_allclose(gradient, np.tensordot(weights, values - 1 / (1 + np.exp(-logits)), 2), atol=1e-12)
+    gradient = jax.grad(lambda lg: jnp.sum(weights * log_prob(lg, jnp.asarray(values))))(
+        jnp.asarray(logits)
+    )
+    np.testing.assert_allclose(
+        gradient, np.tensordot(weights, values - 1 / (1 + np.exp(-logits)), 2), atol=1e-12
+    )
 
 
 def test_samples_have_the_probabilities_of_the_density():

@@ -9,7 +9,12 @@ from scipy import stats
 from scipy.special import digamma, gammaln
 
 from jensen.distributions import NegativeBinomial, Poisson
-from jensen.distributions._stirling import digamma_less_log, excess, log_gamma_half_step, stirling_error
+from jensen.distributions._stirling import (
+    digamma_less_log,
+    excess,
+    log_gamma_half_step,
+    stirling_error,
+)
 
 COUNTS = [0, 1, 2, 5, 17, 100, 5000]
 OFFSETS = np.array([-30, -3, -0.5, -0.01, 0, 0.01, 0.5, 3])
@@ -20,12 +25,16 @@ def poisson(log_rate, x):
 
 
 def negative_binomial(log_mean, log_r, x):
-    return NegativeBinomial(jnp.atleast_1d(log_mean), jnp.atleast_1d(log_r)).log_prob(jnp.atleast_1d(x))
+    return NegativeBinomial(jnp.atleast_1d(log_mean), jnp.atleast_1d(log_r)).log_prob(
+        jnp.atleast_1d(x)
+    )
 
 
 both_of_poisson = jax.jit(jax.vmap(jax.value_and_grad(poisson), (0, None)))
 one_of_negative_binomial = jax.jit(jax.value_and_grad(negative_binomial, (0, 1)))
-both_of_negative_binomial = jax.jit(jax.vmap(jax.value_and_grad(negative_binomial, (0, 1)), (0, None, None)))
+both_of_negative_binomial = jax.jit(
+    jax.vmap(jax.value_and_grad(negative_binomial, (0, 1)), (0, None, None))
+)
 
 
 def nb_truth(log_mean, log_r, x):
@@ -37,7 +46,9 @@ def nb_truth(log_mean, log_r, x):
 def test_poisson_and_its_derivative_are_the_textbooks(x64, x):
     log_rate = np.log(max(x, 0.5)) + OFFSETS
     found, slope = both_of_poisson(jnp.asarray(log_rate), x)
-    np.testing.assert_allclose(found, stats.poisson.logpmf(x, np.exp(log_rate)), rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(
+        found, stats.poisson.logpmf(x, np.exp(log_rate)), rtol=1e-11, atol=1e-11
+    )
     np.testing.assert_allclose(slope, x - np.exp(log_rate), rtol=1e-12, atol=1e-11)
 
 
@@ -60,17 +71,34 @@ def test_float32_keeps_its_digits_at_large_rates_and_dispersions(rate):
     truth, x = stats.poisson.logpmf(x, np.exp(np.float64(log_rate))), jnp.asarray(x)
     # A float32 rate is known to 1e-7 of itself, which x draws see as 1e-7 sqrt(x); the textbook form is off by 1e-7 x log(x).
     tolerance = 2e-6 + 1e-6 * np.sqrt(rate)
-    np.testing.assert_allclose(jax.jit(jax.vmap(poisson, (None, 0)))(log_rate, x), truth, atol=tolerance)
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(poisson, (None, 0)))(log_rate, x), truth, atol=tolerance
+    )
     # At r = e^20 the negative binomial is the Poisson: log p differs by about ((x - m)^2 - x) / 2r.
-    found, slopes = jax.jit(jax.vmap(jax.value_and_grad(negative_binomial, 1), (None, None, 0)))(log_rate, np.float32(20), x)
+    found, slopes = jax.jit(jax.vmap(jax.value_and_grad(negative_binomial, 1), (None, None, 0)))(
+        log_rate, np.float32(20), x
+    )
     np.testing.assert_allclose(found, truth, atol=tolerance + 5 * rate / np.exp(20))
     assert np.abs(np.asarray(slopes)).max() < 1e-6 + 20 * rate / np.exp(20)
 
 
 def test_edges_are_finite_and_right_in_float32():
-    values = [float(poisson(jnp.float32(rate), x)) for rate, x in [(-200, 0), (-200, 3), (10, 0), (80, 0), (-100, 1)]]
-    np.testing.assert_allclose(values, [0, -600 - np.log(6), -np.exp(10), -np.exp(80), -100], rtol=1e-6, atol=1e-30)
-    for log_mean, log_r, x in [(-200, 0, 0), (-80, -20, 4), (5, -20, 0), (5, -20, 100_000), (12, 20, 0), (-20, 20, 7), (60, 3, 2)]:
+    values = [
+        float(poisson(jnp.float32(rate), x))
+        for rate, x in [(-200, 0), (-200, 3), (10, 0), (80, 0), (-100, 1)]
+    ]
+    np.testing.assert_allclose(
+        values, [0, -600 - np.log(6), -np.exp(10), -np.exp(80), -100], rtol=1e-6, atol=1e-30
+    )
+    for log_mean, log_r, x in [
+        (-200, 0, 0),
+        (-80, -20, 4),
+        (5, -20, 0),
+        (5, -20, 100_000),
+        (12, 20, 0),
+        (-20, 20, 7),
+        (60, 3, 2),
+    ]:
         found, slopes = one_of_negative_binomial(jnp.float32(log_mean), jnp.float32(log_r), x)
         with jax.enable_x64(True):
             truth = float(negative_binomial(jnp.float64(log_mean), jnp.float64(log_r), x))
@@ -85,24 +113,42 @@ def test_negative_binomial_draws_have_its_mean_and_variance(log_r):
     assert (np.abs(x.mean(0) - p.mean) < 5 * x.std(0) / 200).all()
     centred = (x - np.asarray(p.mean)) ** 2
     assert (np.abs(centred.mean(0) - p.variance) < 5 * centred.std(0) / 200).all()
-    np.testing.assert_allclose(p.variance, np.asarray(p.mean) + np.asarray(p.mean) ** 2 / np.exp(log_r), rtol=1e-5)
+    np.testing.assert_allclose(
+        p.variance, np.asarray(p.mean) + np.asarray(p.mean) ** 2 / np.exp(log_r), rtol=1e-5
+    )
 
 
 def test_leading_axes_are_kept_and_shapes_summed_over():
     values = jnp.asarray(np.random.default_rng(1).integers(0, 5, (6, 4, 2, 3)))
     for p in (Poisson(jnp.zeros((2, 3))), NegativeBinomial(jnp.zeros((2, 3)), jnp.ones((2, 3)))):
         found = np.asarray(p.log_prob(values))
-        np.testing.assert_allclose(found, [[p.log_prob(v) for v in row] for row in values], rtol=1e-6)
+        np.testing.assert_allclose(
+            found, [[p.log_prob(v) for v in row] for row in values], rtol=1e-6
+        )
 
 
 def test_stirling_functions_are_their_definitions(x64):
     x = np.concatenate([np.geomspace(1e-3, 9.99, 40), np.geomspace(10, 300, 40)])
-    np.testing.assert_allclose(stirling_error(jnp.asarray(x)), gammaln(x + 1) - (x + 0.5) * np.log(x) + x - 0.5 * np.log(2 * np.pi), atol=3e-12)
-    np.testing.assert_allclose(digamma_less_log(jnp.asarray(x)), digamma(x) - np.log(x), rtol=1e-11, atol=1e-14)
-    np.testing.assert_allclose(log_gamma_half_step(jnp.asarray(x)), gammaln(x + 0.5) - gammaln(x) - 0.5 * np.log(x), atol=1e-12)
+    np.testing.assert_allclose(
+        stirling_error(jnp.asarray(x)),
+        gammaln(x + 1) - (x + 0.5) * np.log(x) + x - 0.5 * np.log(2 * np.pi),
+        atol=3e-12,
+    )
+    np.testing.assert_allclose(
+        digamma_less_log(jnp.asarray(x)), digamma(x) - np.log(x), rtol=1e-11, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        log_gamma_half_step(jnp.asarray(x)),
+        gammaln(x + 0.5) - gammaln(x) - 0.5 * np.log(x),
+        atol=1e-12,
+    )
     # Far out, the leading terms are all there is.
     big = np.geomspace(1e6, 1e12, 7)
-    for function, leading in [(stirling_error, 1 / 12), (digamma_less_log, -1 / 2), (log_gamma_half_step, -1 / 8)]:
+    for function, leading in [
+        (stirling_error, 1 / 12),
+        (digamma_less_log, -1 / 2),
+        (log_gamma_half_step, -1 / 8),
+    ]:
         np.testing.assert_allclose(function(jnp.asarray(big)), leading / big, rtol=1e-5)
     t = np.concatenate([-np.geomspace(1e-8, 0.999, 40), np.geomspace(1e-8, 1e6, 60)])
     series = t**2 / 2 - t**3 / 3 + t**4 / 4

@@ -9,7 +9,9 @@ from jensen.distributions import DiagonalNormalMixture
 
 
 def textbook(z, loc, scale, logits):
-    components = -0.5 * jnp.sum(((z[:, None] - loc) / scale) ** 2 + 2 * jnp.log(scale) + jnp.log(2 * jnp.pi), axis=-1)
+    components = -0.5 * jnp.sum(
+        ((z[:, None] - loc) / scale) ** 2 + 2 * jnp.log(scale) + jnp.log(2 * jnp.pi), axis=-1
+    )
     return jnp.sum(jax.nn.logsumexp(jax.nn.log_softmax(logits) + components, axis=1))
 
 
@@ -28,7 +30,11 @@ def problem(scale):
 @pytest.mark.parametrize("scale", [1.0, 0.1, 1e-3])
 def test_the_gradients_are_those_of_the_textbook_form(x64, scale):
     arguments = tuple(jnp.asarray(a) for a in problem(scale))
-    for found, expected in zip(jax.grad(ours, (0, 1, 2, 3))(*arguments), jax.grad(textbook, (0, 1, 2, 3))(*arguments), strict=True):
+    for found, expected in zip(
+        jax.grad(ours, (0, 1, 2, 3))(*arguments),
+        jax.grad(textbook, (0, 1, 2, 3))(*arguments),
+        strict=True,
+    ):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 / scale)
 
 
@@ -37,8 +43,14 @@ def test_nothing_cancels_in_float32(x64, scale):
     # The same float32 numbers in both: what is left is the rounding of z - loc, which is exact here to half a unit of 10.
     single = tuple(jnp.asarray(a, jnp.float32) for a in problem(scale))
     double = tuple(jnp.asarray(np.asarray(a), jnp.float64) for a in single)
-    for found, expected in zip(jax.grad(ours, (0, 1, 2, 3))(*single), jax.grad(textbook, (0, 1, 2, 3))(*double), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4 * float(np.abs(np.asarray(expected)).max()))
+    for found, expected in zip(
+        jax.grad(ours, (0, 1, 2, 3))(*single),
+        jax.grad(textbook, (0, 1, 2, 3))(*double),
+        strict=True,
+    ):
+        np.testing.assert_allclose(
+            found, expected, rtol=2e-4, atol=2e-4 * float(np.abs(np.asarray(expected)).max())
+        )
 
 
 def test_second_derivatives_exist(x64):

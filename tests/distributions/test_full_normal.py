@@ -15,10 +15,14 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("dimension", [2, 5])
 def test_density_whitening_and_kl_are_those_of_the_covariance(x64, dimension):
-    tril = np.tril(RNG.normal(size=(dimension, dimension)), -1) + np.diag(RNG.uniform(0.3, 2, dimension))
+    tril = np.tril(RNG.normal(size=(dimension, dimension)), -1) + np.diag(
+        RNG.uniform(0.3, 2, dimension)
+    )
     loc, z = RNG.normal(size=dimension), RNG.normal(size=(7, dimension))
     q = full_normal(jnp.asarray(loc), jnp.asarray(tril))
-    np.testing.assert_allclose(q.log_prob(jnp.asarray(z)), multivariate_normal.logpdf(z, loc, tril @ tril.T), rtol=1e-10)
+    np.testing.assert_allclose(
+        q.log_prob(jnp.asarray(z)), multivariate_normal.logpdf(z, loc, tril @ tril.T), rtol=1e-10
+    )
     np.testing.assert_allclose(whitening(jnp.asarray(tril)) @ tril, np.eye(dimension), atol=1e-12)
     p_loc, p_scale = RNG.normal(size=dimension), RNG.uniform(0.3, 2, dimension)
     p = diagonal_normal(jnp.asarray(p_loc), jnp.asarray(p_scale))

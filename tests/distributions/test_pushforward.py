@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from jax import random as jr
 
-from jensen.distributions import BIJECTIONS, Joint, Pushforward, StudentT, diagonal_normal, full_normal, pushforward
+from jensen.distributions import (
+    BIJECTIONS,
+    Joint,
+    Pushforward,
+    StudentT,
+    diagonal_normal,
+    full_normal,
+    pushforward,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 every_family = pytest.mark.parametrize("family", BIJECTIONS)
@@ -17,7 +25,10 @@ GRID = jnp.asarray(np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), -1))
 BASES = {
     "diagonal_normal": lambda: diagonal_normal(jnp.array([0.5, -1.0]), jnp.array([0.4, 1.2])),
     "full_normal": lambda: full_normal(jnp.array([0.5, -1.0]), jnp.array([[0.7, 0.0], [0.5, 0.6]])),
-    "joint": lambda: Joint(diagonal_normal(jnp.ones(1), jnp.full(1, 0.7)), (lambda z2: diagonal_normal(jnp.sin(z2), 0.4 + 0.2 * jnp.tanh(z2)),)),
+    "joint": lambda: Joint(
+        diagonal_normal(jnp.ones(1), jnp.full(1, 0.7)),
+        (lambda z2: diagonal_normal(jnp.sin(z2), 0.4 + 0.2 * jnp.tanh(z2)),),
+    ),
 }
 
 
@@ -48,7 +59,12 @@ def test_the_density_integrates_to_one_and_is_that_of_the_draws(family, name):
     assert p.sum() == pytest.approx(1, abs=1e-4)
     n = 100_000
     draws = np.asarray(flat(jax.jit(lambda k: q.sample(k, (n,)))(jr.key(2))))
-    for function in (lambda z: z[..., 0], lambda z: z[..., 1], lambda z: np.cos(z[..., 0]) * z[..., 1], lambda z: np.tanh(z[..., 0] * z[..., 1])):
+    for function in (
+        lambda z: z[..., 0],
+        lambda z: z[..., 1],
+        lambda z: np.cos(z[..., 0]) * z[..., 1],
+        lambda z: np.tanh(z[..., 0] * z[..., 1]),
+    ):
         seen = function(draws)
         expected = np.sum(function(np.asarray(GRID)) * p)
         assert abs(seen.mean() - expected) < 5 * seen.std() / np.sqrt(n) + 1e-4
@@ -82,13 +98,17 @@ def test_every_family_starts_at_the_identity(family, dim):
 def test_a_diagonal_normal_under_a_diagonal_map_is_the_diagonal_normal_it_should_be():
     loc, scale = jnp.array([0.5, -1.0]), jnp.array([0.4, 1.2])
     q = moved(diagonal_normal(loc, scale), "diagonal")
-    expected = diagonal_normal(loc + scale * q.bijection.shift, scale * jnp.exp(q.bijection.log_scale))
+    expected = diagonal_normal(
+        loc + scale * q.bijection.shift, scale * jnp.exp(q.bijection.log_scale)
+    )
     z = jr.normal(jr.key(6), (7, 2))
     np.testing.assert_allclose(q.log_prob(z), expected.log_prob(z), atol=1e-12)
 
 
 def test_units_are_finite_where_the_moments_are_not():
-    q = pushforward(StudentT(jnp.array([0.8, 1.5, 9.0]), jnp.array([0.0, 5.0, 7.0]), jnp.ones(3)), "diagonal")
+    q = pushforward(
+        StudentT(jnp.array([0.8, 1.5, 9.0]), jnp.array([0.0, 5.0, 7.0]), jnp.ones(3)), "diagonal"
+    )
     assert np.isfinite(q.loc).all()
     assert np.isfinite(q.scale).all()
     np.testing.assert_allclose(q.loc[1:], [5.0, 7.0])

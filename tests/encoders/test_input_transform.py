@@ -24,7 +24,13 @@ class Shown(AbstractNetwork):
 
 
 def build(rows, levels=None, **options):
-    context = {"event_shape": (3,), "latent_dim": 2, "network": lambda size, key: Shown(), "data": summarise(rows, levels=levels), "key": jr.key(0)}
+    context = {
+        "event_shape": (3,),
+        "latent_dim": 2,
+        "network": lambda size, key: Shown(),
+        "data": summarise(rows, levels=levels),
+        "key": jr.key(0),
+    }
     return encoders.build("diagonal_normal", options, context)
 
 
@@ -37,14 +43,22 @@ def test_log1p_inputs_are_centred_of_unit_scale_and_what_the_posterior_sees():
     loc = seen[7] @ np.asarray(encoder.head.weight)[:, :2]
     np.testing.assert_allclose(encoder(jnp.asarray(x)).mean, loc, rtol=1e-4, atol=1e-5)
     plain = build(COUNTS)
-    loc = (x - COUNTS.mean(0)) / np.sqrt(np.mean(COUNTS.std(0) ** 2)) @ np.asarray(plain.head.weight)[:, :2]
+    loc = (
+        (x - COUNTS.mean(0))
+        / np.sqrt(np.mean(COUNTS.std(0) ** 2))
+        @ np.asarray(plain.head.weight)[:, :2]
+    )
     np.testing.assert_allclose(plain(jnp.asarray(x)).mean, loc, rtol=1e-4, atol=1e-5)
 
 
 def test_log1p_is_smooth_below_zero_where_pseudo_inputs_may_wander():
     encoder = build(COUNTS, input_transform="log1p")
     slopes = jax.jacobian(lambda x: encoder(x).mean)(jnp.array([-5.0, -0.5, 0.5]))
-    expected = np.asarray(encoder.head.weight)[:, :2].T / np.array([6.0, 1.5, 1.5]) / float(encoder.data_scale)
+    expected = (
+        np.asarray(encoder.head.weight)[:, :2].T
+        / np.array([6.0, 1.5, 1.5])
+        / float(encoder.data_scale)
+    )
     np.testing.assert_allclose(slopes, expected, rtol=1e-4)
 
 
@@ -55,5 +69,8 @@ def test_log1p_of_bernoulli_means_is_that_of_their_draws():
 
 
 def test_log1p_of_negative_data_is_refused_with_the_remedy():
-    with pytest.raises(ValueError, match=r"log1p is for values from 0 up; the data's smallest is -3.*encoder\.input_transform=none"):
+    with pytest.raises(
+        ValueError,
+        match=r"log1p is for values from 0 up; the data's smallest is -3.*encoder\.input_transform=none",
+    ):
         build(COUNTS - 3, input_transform="log1p")

@@ -28,7 +28,13 @@ WORLD = make(dimension=5, latent=3)
 
 def build(name, *, size=5, latent_dim=3, **options):
     network = lambda size, key: Dense(size, key=key, hidden=())  # noqa: E731
-    context = {"event_shape": (size,), "latent_dim": latent_dim, "network": network, "data": None, "key": jr.key(1)}
+    context = {
+        "event_shape": (size,),
+        "latent_dim": latent_dim,
+        "network": network,
+        "data": None,
+        "key": jr.key(1),
+    }
     return encoders.build(name, options, context)
 
 
@@ -40,7 +46,9 @@ def with_posterior(encoder):
     below = (tril / scale[:, None])[np.tril_indices(3, -1)]
     head = np.hstack([gain.T, np.zeros((5, 3))]), np.concatenate([-gain @ WORLD.b, np.log(scale)])
     where = lambda e: (e.head.weight, e.head.bias, e.below.weight, e.below.bias)  # noqa: E731
-    return eqx.tree_at(where, encoder, tuple(jnp.asarray(a) for a in (*head, np.zeros((5, 3)), below)))
+    return eqx.tree_at(
+        where, encoder, tuple(jnp.asarray(a) for a in (*head, np.zeros((5, 3)), below))
+    )
 
 
 def test_with_the_correlated_posterior_every_weight_is_the_evidence(x64):
@@ -53,7 +61,9 @@ def test_with_the_correlated_posterior_every_weight_is_the_evidence(x64):
 @pytest.mark.parametrize("name", ["full_normal", "diagonal_normal"])
 def test_the_best_fit_of_a_correlated_posterior(x64, name):
     """The full normal closes the gap; the best diagonal one leaves 1/2 (sum log M_ii - log |M|) (validation.md case 4)."""
-    x = np.random.default_rng(1).normal(size=(50, 5))  # any data will do; those of the model are nearly collinear
+    x = np.random.default_rng(1).normal(
+        size=(50, 5)
+    )  # any data will do; those of the model are nearly collinear
     mean, covariance = (jnp.asarray(a) for a in WORLD.posterior(x))
     tril = jnp.linalg.cholesky(covariance)
     parameters, constants, static = partition(build(name))
@@ -63,7 +73,11 @@ def test_the_best_fit_of_a_correlated_posterior(x64, name):
 
         def one(x, m):
             q = encoder(x)
-            q = q if name == "full_normal" else full_normal(q.base_dist.loc, jnp.diag(q.base_dist.scale))
+            q = (
+                q
+                if name == "full_normal"
+                else full_normal(q.base_dist.loc, jnp.diag(q.base_dist.scale))
+            )
             return kl_divergence(q, full_normal(m, tril))
 
         return jax.vmap(one)(jnp.asarray(x), mean).mean()
@@ -80,7 +94,9 @@ def test_the_best_fit_of_a_correlated_posterior(x64, name):
 
     left = 0.5 * (np.log(np.diag(WORLD.m)).sum() - np.linalg.slogdet(WORLD.m)[1])
     assert left > 0.05
-    assert float(gap(train(parameters))) == pytest.approx(0 if name == "full_normal" else left, abs=1e-3)
+    assert float(gap(train(parameters))) == pytest.approx(
+        0 if name == "full_normal" else left, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("name", ["full_normal", "flow"])
@@ -106,13 +122,32 @@ def test_learned_degrees_of_freedom_start_where_they_are_told_and_stay_above_two
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("full_normal", {"latent_dim": 1}, "encoder full_normal needs at least two latent dimensions.*got 1. Use --set encoder.name=diagonal_normal"),
+        (
+            "full_normal",
+            {"latent_dim": 1},
+            "encoder full_normal needs at least two latent dimensions.*got 1. Use --set encoder.name=diagonal_normal",
+        ),
         ("flow", {"latent_dim": 1}, "encoder flow needs at least two latent dimensions.*got 1"),
         ("flow", {"num_layers": 0}, "encoder flow: num_layers must be at least 1; got 0"),
         ("flow", {"hidden": 0}, "encoder flow: hidden must be at least 1; got 0"),
-        ("student_t", {"df": 2.0}, "encoder student_t: df must be above 2 and finite; got 2.0.*no variance"),
-        ("student_t", {"df": float("inf")}, "df must be above 2 and finite; got inf.*encoder.name=diagonal_normal"),
-        *((name, {"max_log_scale": 0.0}, f"encoder {name}: max_log_scale must be positive; got 0.0") for name in ("full_normal", "student_t", "flow")),
+        (
+            "student_t",
+            {"df": 2.0},
+            "encoder student_t: df must be above 2 and finite; got 2.0.*no variance",
+        ),
+        (
+            "student_t",
+            {"df": float("inf")},
+            "df must be above 2 and finite; got inf.*encoder.name=diagonal_normal",
+        ),
+        *(
+            (
+                name,
+                {"max_log_scale": 0.0},
+                f"encoder {name}: max_log_scale must be positive; got 0.0",
+            )
+            for name in ("full_normal", "student_t", "flow")
+        ),
     ],
 )
 def test_refusals_name_the_value_and_the_remedy(name, options, message):
@@ -120,7 +155,9 @@ def test_refusals_name_the_value_and_the_remedy(name, options, message):
         build(name, **options)
 
 
-@pytest.mark.parametrize("name", [name for name in encoders.names() if "max_log_scale" in encoders.options(name)])
+@pytest.mark.parametrize(
+    "name", [name for name in encoders.names() if "max_log_scale" in encoders.options(name)]
+)
 def test_the_scale_is_bounded_and_inputs_may_be_logarithmic(x64, name):
     encoder = build(name, max_log_scale=0.5, input_transform="log1p")
     x = jnp.array([0.0, 1.0, 10.0, 1e3, 1e6])
@@ -129,7 +166,10 @@ def test_the_scale_is_bounded_and_inputs_may_be_logarithmic(x64, name):
     seen, plain = far(x), same(jnp.log1p(x))
     z = jnp.zeros(3) + 100
     assert float(seen.log_prob(z)) == pytest.approx(float(plain.log_prob(z)), rel=1e-10)
-    scale = {"full_normal": lambda q: jnp.diag(q.scale_tril), "diagonal_normal": lambda q: q.base_dist.scale}.get(name, lambda q: q.scale)(seen)
+    scale = {
+        "full_normal": lambda q: jnp.diag(q.scale_tril),
+        "diagonal_normal": lambda q: q.base_dist.scale,
+    }.get(name, lambda q: q.scale)(seen)
     np.testing.assert_allclose(scale, np.exp(0.5), rtol=1e-12)
 
 
@@ -138,18 +178,28 @@ def data():
 
 
 def test_closed_form_kl_of_a_full_normal_is_that_of_draws_and_of_others_is_refused():
-    arguments = {"latent_dim": 2, "network": {"name": "dense", "hidden": (4,)}, "data": data(), "key": jr.key(0)}
+    arguments = {
+        "latent_dim": 2,
+        "network": {"name": "dense", "hidden": (4,)},
+        "data": data(),
+        "key": jr.key(0),
+    }
     model = jensen.vae((5,), encoder="full_normal", **arguments)
     ClosedFormKL().check(ELBO(), model, 1)
     model = eqx.tree_at(lambda m: m.encoder.below.weight, model, jnp.ones((4, 1)))
     x = jnp.asarray(data()[0])
-    found = ClosedFormKL().surrogate(ELBO(), model, model.prior(model.encoder), x, jr.key(1), num_samples=1, beta=1.0)
+    found = ClosedFormKL().surrogate(
+        ELBO(), model, model.prior(model.encoder), x, jr.key(1), num_samples=1, beta=1.0
+    )
     w = log_weights(model, x[None], jr.key(2), 20_000)
     kl = np.asarray(w.log_posterior - w.log_prior)[:, 0]
     assert abs(float(found.average_kl) - kl.mean()) < 5 * kl.std() / np.sqrt(len(kl))
     for name in ("student_t", "flow"):
         other = jensen.vae((5,), encoder=name, **arguments)
-        with pytest.raises(ValueError, match=f"no closed form of KL.*from a {name} posterior to the standard_normal prior. Valid here: .*--gradient pathwise"):
+        with pytest.raises(
+            ValueError,
+            match=f"no closed form of KL.*from a {name} posterior to the standard_normal prior. Valid here: .*--gradient pathwise",
+        ):
             ClosedFormKL().check(ELBO(), other, 1)
 
 
@@ -177,13 +227,24 @@ class Chosen(AbstractEncoder):
     ("family", "message"),
     [
         (Hidden, "holds no arrays: it must be a pytree"),
-        (lambda x: dist.Bernoulli(logits=x).to_event(1), "posteriors are discrete and the prior is continuous.*--prior vamp"),
+        (
+            lambda x: dist.Bernoulli(logits=x).to_event(1),
+            "posteriors are discrete and the prior is continuous.*--prior vamp",
+        ),
     ],
 )
 def test_what_nothing_could_account_for_is_refused_before_training(family, message):
-    model = jensen.vae((5,), latent_dim=2, network={"name": "dense", "hidden": (4,)}, data=data(), key=jr.key(0))
+    model = jensen.vae(
+        (5,), latent_dim=2, network={"name": "dense", "hidden": (4,)}, data=data(), key=jr.key(0)
+    )
     with pytest.raises(ValueError, match=message):
-        jensen.fit(Model(model.prior, Chosen(family), model.decoder), data(), epochs=1, key=jr.key(1), progress=False)
+        jensen.fit(
+            Model(model.prior, Chosen(family), model.decoder),
+            data(),
+            epochs=1,
+            key=jr.key(1),
+            progress=False,
+        )
 
 
 def test_an_account_of_a_model_with_discrete_codes_closes(x64):
@@ -192,23 +253,55 @@ def test_an_account_of_a_model_with_discrete_codes_closes(x64):
     family = lambda x: dist.Bernoulli(probs=0.1 + 0.7 * x).to_event(1)  # noqa: E731
     encoder, decoder = Chosen(family), LinearDecoder(jnp.ones((5, 2)), jnp.zeros(5), jnp.zeros(()))
     prior = jensen.priors.Aggregated(jensen.likelihoods.summarise(data()))
-    found = jensen.account(Model(prior, encoder, decoder), x, key=jr.key(2), num_samples=20, num_draws=400)
+    found = jensen.account(
+        Model(prior, encoder, decoder), x, key=jr.key(2), num_samples=20, num_draws=400
+    )
     codes = jnp.asarray([[a, b] for a in (0, 1) for b in (0, 1)])
     q = np.exp(np.asarray(jax.vmap(lambda x: jax.vmap(encoder(x).log_prob)(codes))(jnp.asarray(x))))
     information = np.mean(np.sum(q * np.log(q / q.mean(0)), axis=1))
-    assert abs(found.index_information.value - information) < 5 * found.index_information.standard_error
+    assert (
+        abs(found.index_information.value - information)
+        < 5 * found.index_information.standard_error
+    )
     assert found.index_information.standard_error < 0.05 * information
     assert abs(found.marginal_kl.value) < 1e-10
     assert found.active_units == 2
 
 
-@pytest.mark.parametrize("encoder", [pytest.param("full_normal", marks=pytest.mark.slow), "student_t", pytest.param("flow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        pytest.param("full_normal", marks=pytest.mark.slow),
+        "student_t",
+        pytest.param("flow", marks=pytest.mark.slow),
+    ],
+)
 def test_a_new_prior_on_a_frozen_encoder_wins_marginal_kl_alone(encoder):
     x = data()
-    model = jensen.vae((5,), latent_dim=2, encoder=encoder, network={"name": "dense", "hidden": (8,)}, data=x, key=jr.key(0))
-    model = jensen.fit(model, x, epochs=10, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(1), progress=False).model
-    fit = jensen.refit_prior(model, {"name": "mixture", "num_components": 4}, x, epochs=60, learning_rate=0.03, key=jr.key(2), progress=False)
-    before, after = (jensen.account(m, x, key=jr.key(3), num_samples=20, num_draws=16) for m in (model, fit.model))
+    model = jensen.vae(
+        (5,),
+        latent_dim=2,
+        encoder=encoder,
+        network={"name": "dense", "hidden": (8,)},
+        data=x,
+        key=jr.key(0),
+    )
+    model = jensen.fit(
+        model, x, epochs=10, beta=0.05, warm_up=0, learning_rate=0.01, key=jr.key(1), progress=False
+    ).model
+    fit = jensen.refit_prior(
+        model,
+        {"name": "mixture", "num_components": 4},
+        x,
+        epochs=60,
+        learning_rate=0.03,
+        key=jr.key(2),
+        progress=False,
+    )
+    before, after = (
+        jensen.account(m, x, key=jr.key(3), num_samples=20, num_draws=16)
+        for m in (model, fit.model)
+    )
     won = after.elbo.value - before.elbo.value
     assert won > 0.1
     assert before.marginal_kl.value - after.marginal_kl.value == pytest.approx(won, abs=1e-4)
@@ -220,7 +313,15 @@ def test_a_model_of_two_levels_has_it_on_the_top(encoder):
     x = data()
     network = {"name": "dense", "hidden": (6, 5)}
     prior = {"name": "vamp", "num_components": 4}
-    model = jensen.hvae((5,), latent_dim=(2, 2), encoder=encoder, prior=prior, network=network, data=x, key=jr.key(0))
+    model = jensen.hvae(
+        (5,),
+        latent_dim=(2, 2),
+        encoder=encoder,
+        prior=prior,
+        network=network,
+        data=x,
+        key=jr.key(0),
+    )
     fit = jensen.fit(model, x, epochs=2, key=jr.key(1), progress=False)
     found = jensen.account(fit.model, x, key=jr.key(2), num_samples=20, num_draws=2)
     v = {k: line.value for k, line in found.lines.items()}
@@ -237,4 +338,6 @@ def test_pseudo_inputs_of_any_family_are_a_mixture_of_its_posteriors(x64):
     prior = jensen.priors.Aggregated(rows)
     z = jnp.asarray(np.random.default_rng(5).normal(size=(7, 2)))
     each = stack(encoder, jnp.asarray(data(), float)).map(lambda q: jax.vmap(q.log_prob)(z))
-    np.testing.assert_allclose(prior(encoder).log_prob(z), jax.nn.logsumexp(each, axis=0) - np.log(60), rtol=1e-10)
+    np.testing.assert_allclose(
+        prior(encoder).log_prob(z), jax.nn.logsumexp(each, axis=0) - np.log(60), rtol=1e-10
+    )

@@ -23,10 +23,16 @@ OFF = linear_gaussian.make(dimension=6, latent=3, stretch=0.8, shift=0.3)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("options", [{}, {"start": "prior"}, {"schedule": "linear"}, {"schedule": "adaptive", "target_ess": 0.995}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"start": "prior"}, {"schedule": "linear"}, {"schedule": "adaptive", "target_ess": 0.995}],
+    ids=str,
+)
 def test_estimates_agree_with_the_closed_form_within_their_standard_errors(options):
     x = OFF.data(40, seed=1)
-    found = estimate_evidence(Annealed(num_samples=64, num_temperatures=60, **options), OFF.model, x, KEY)
+    found = estimate_evidence(
+        Annealed(num_samples=64, num_temperatures=60, **options), OFF.model, x, KEY
+    )
     z = (found.values - OFF.log_evidence(x)) / found.standard_errors
     assert np.abs(z).max() < 5
     # log of a mean of weights is low by half its relative variance; what is left has to be chance.
@@ -52,12 +58,25 @@ def test_moves_leave_the_posterior_as_it_is():
     n, chains = 6, Chains(1, 5, 0.65, "encoder")
     x = OFF.data(n, seed=4)
     mean, covariance = OFF.posterior(x)
-    z = mean[:, None] + np.random.default_rng(0).normal(size=(n, 400, 3)) @ np.linalg.cholesky(covariance).T
+    z = (
+        mean[:, None]
+        + np.random.default_rng(0).normal(size=(n, 400, 3)) @ np.linalg.cholesky(covariance).T
+    )
     # The chains of bidirectional annealing: each sets out from one draw of its posterior.
     steps = Steps(jnp.full((n * 400, 1), 0.0), jnp.ones(1))
     keys = chain_keys(chains, jnp.arange(n * 400), KEY)
     prior = OFF.model.prior(OFF.model.encoder)
-    moved = np.asarray(_lots._spread(chains, OFF.model, prior, jnp.asarray(np.repeat(x, 400, axis=0)), keys, z.reshape(-1, 3), steps)).reshape(n, 400, 3)
+    moved = np.asarray(
+        _lots._spread(
+            chains,
+            OFF.model,
+            prior,
+            jnp.asarray(np.repeat(x, 400, axis=0)),
+            keys,
+            z.reshape(-1, 3),
+            steps,
+        )
+    ).reshape(n, 400, 3)
     white = (moved - mean[:, None]) @ np.linalg.inv(np.linalg.cholesky(covariance)).T
     flat = white.reshape(-1, 3)
     assert np.abs(flat.mean(axis=0)).max() < 5 / np.sqrt(len(flat))
@@ -69,7 +88,12 @@ def test_moves_leave_the_posterior_as_it_is():
 def test_step_sizes_are_tuned_to_the_acceptance_that_was_asked_for():
     x = OFF.data(30, seed=2)
     for target in (0.5, 0.8):
-        found = estimate_evidence(Annealed(num_samples=32, num_temperatures=60, target_acceptance=target), OFF.model, x, KEY)
+        found = estimate_evidence(
+            Annealed(num_samples=32, num_temperatures=60, target_acceptance=target),
+            OFF.model,
+            x,
+            KEY,
+        )
         assert abs(found.curves["acceptance"].mean() - target) < 0.05
 
 
@@ -78,7 +102,15 @@ def test_step_sizes_make_up_for_an_encoder_of_another_scale():
     wrong = dataclasses.replace(OFF, stretch=0.02, shift=0.0)
     x, chains = jnp.asarray(wrong.data(4, seed=2)), Chains(8, 10, 0.65, "encoder")
     prior = wrong.model.prior(wrong.model.encoder)
-    log_steps = tuned(chains, wrong.model, prior, x, chain_keys(chains, jnp.arange(4), KEY), np.linspace(0.05, 1, 20), 10)
+    log_steps = tuned(
+        chains,
+        wrong.model,
+        prior,
+        x,
+        chain_keys(chains, jnp.arange(4), KEY),
+        np.linspace(0.05, 1, 20),
+        10,
+    )
     assert (np.asarray(log_steps)[:, -1] > np.log(4)).all()  # 50 times narrower than the posterior
 
 
@@ -102,13 +134,20 @@ def test_the_result_of_a_datum_depends_on_neither_the_others_nor_the_parts(monke
     assert np.abs(some.values - whole.values[[4, 1]]).max() < 1e-5
     monkeypatch.setattr(_chains, "PART", 7)
     jax.clear_caches()
-    assert np.abs(estimate_evidence(estimator, OFF.model, x, KEY).values - whole.values).max() < 1e-5
+    assert (
+        np.abs(estimate_evidence(estimator, OFF.model, x, KEY).values - whole.values).max() < 1e-5
+    )
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(_lots, "KEEP_SECONDS", 0.0)
-    x, estimator = OFF.data(5, seed=3).astype(np.float32), Annealed(num_samples=4, num_temperatures=60)
-    whole = estimate_evidence(estimator, OFF.model, x, KEY, chunk=8)  # lots of two data, parts of 25 temperatures
+    x, estimator = (
+        OFF.data(5, seed=3).astype(np.float32),
+        Annealed(num_samples=4, num_temperatures=60),
+    )
+    whole = estimate_evidence(
+        estimator, OFF.model, x, KEY, chunk=8
+    )  # lots of two data, parts of 25 temperatures
     store, seen = tmp_path / "kept.npz", []
 
     def stop(done, total):
@@ -119,29 +158,62 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         estimate_evidence(estimator, OFF.model, x, KEY, chunk=8, on_progress=stop, store=store)
     rest = []
-    found = estimate_evidence(estimator, OFF.model, x, KEY, chunk=8, on_progress=lambda d, t: rest.append(d), store=store)
+    found = estimate_evidence(
+        estimator, OFF.model, x, KEY, chunk=8, on_progress=lambda d, t: rest.append(d), store=store
+    )
     assert rest[0] == seen[-1]  # the part that was on its way is made again, nothing before it
     for column in ("values", "standard_errors", "trusted"):
         assert (getattr(found, column) == getattr(whole, column)).all()
     assert np.allclose(found.curves["ess"], whole.curves["ess"])
     again = []
-    assert (estimate_evidence(estimator, OFF.model, x, KEY, chunk=8, on_progress=lambda d, t: again.append(d), store=store).values == whole.values).all()
+    assert (
+        estimate_evidence(
+            estimator,
+            OFF.model,
+            x,
+            KEY,
+            chunk=8,
+            on_progress=lambda d, t: again.append(d),
+            store=store,
+        ).values
+        == whole.values
+    ).all()
     assert again == []
-    other = estimate_evidence(estimator, OFF.model, x, jr.key(12), chunk=8, store=store)  # another key: nothing of it is used
+    other = estimate_evidence(
+        estimator, OFF.model, x, jr.key(12), chunk=8, store=store
+    )  # another key: nothing of it is used
     assert (other.values != whole.values).any()
 
 
-@pytest.mark.parametrize(("model", "prior"), [("vae", "mixture"), ("hvae", "vamp"), pytest.param("hvae", "flow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("model", "prior"),
+    [("vae", "mixture"), ("hvae", "vamp"), pytest.param("hvae", "flow", marks=pytest.mark.slow)],
+)
 def test_any_prior_and_two_levels_agree_with_importance_sampling(prior, model):
     rng = np.random.default_rng(0)
     x = (rng.random((6, 4, 4)) < 0.4).astype(np.uint8)
     size = {"num_layers": 1, "hidden": 8} if prior == "flow" else {"num_components": 5}
-    built = getattr(jensen, model)((4, 4), latent_dim=2, prior={"name": prior, **size}, network={"name": "dense", "hidden": [8]}, data=x, key=jr.key(1))
+    built = getattr(jensen, model)(
+        (4, 4),
+        latent_dim=2,
+        prior={"name": prior, **size},
+        network={"name": "dense", "hidden": [8]},
+        data=x,
+        key=jr.key(1),
+    )
     # Codes that matter: untrained decoders hardly read them.
-    built = eqx.tree_at(lambda m: m.decoder, built, jax.tree.map(lambda a: 3 * a if eqx.is_inexact_array(a) and a.ndim == 2 else a, built.decoder))
+    built = eqx.tree_at(
+        lambda m: m.decoder,
+        built,
+        jax.tree.map(
+            lambda a: 3 * a if eqx.is_inexact_array(a) and a.ndim == 2 else a, built.decoder
+        ),
+    )
     annealed = estimate_evidence(Annealed(num_samples=32, num_temperatures=40), built, x, KEY)
     importance = estimate_evidence(Importance(num_samples=20_000), built, x, KEY)
-    z = (annealed.values - importance.values) / np.hypot(annealed.standard_errors, importance.standard_errors)
+    z = (annealed.values - importance.values) / np.hypot(
+        annealed.standard_errors, importance.standard_errors
+    )
     assert np.abs(z).max() < 5
 
 
@@ -160,7 +232,9 @@ class FaultyLikelihood(eqx.Module):
 
     def log_prob(self, x):
         fine = self.inner.log_prob(x)
-        no_gradient = jnp.sum(jnp.sqrt(jnp.where(x[0] == 8, 0 * self.z, 1.0))) - jnp.where(x[0] == 8, 0, len(self.z))
+        no_gradient = jnp.sum(jnp.sqrt(jnp.where(x[0] == 8, 0 * self.z, 1.0))) - jnp.where(
+            x[0] == 8, 0, len(self.z)
+        )
         return jnp.where((x[0] == 9) & (self.z[0] > -1e9), jnp.nan, fine) + no_gradient
 
 
@@ -198,14 +272,22 @@ def test_chains_that_do_not_move_are_named():
 @pytest.mark.usefixtures("x64")
 def test_chains_that_creep_are_named():
     narrow = dataclasses.replace(OFF, stretch=1e-4, shift=0.0)
-    found = estimate_evidence(Annealed(num_samples=4, num_temperatures=20, start="prior"), narrow.model, narrow.data(3, seed=3), KEY)
+    found = estimate_evidence(
+        Annealed(num_samples=4, num_temperatures=20, start="prior"),
+        narrow.model,
+        narrow.data(3, seed=3),
+        KEY,
+    )
     assert "acceptance sticks near 1 for 3 data" in found.notes[0]
     assert not found.trusted.any()
 
 
 def test_discrete_codes_are_refused_with_the_reason():
     model = jensen.vae((4, 4), latent_dim=3, encoder="bernoulli", prior="bernoulli", key=jr.key(0))
-    with pytest.raises(ValueError, match=r"follows gradients .* codes of this model are binary.*--estimator importance"):
+    with pytest.raises(
+        ValueError,
+        match=r"follows gradients .* codes of this model are binary.*--estimator importance",
+    ):
         estimate_evidence(Annealed(), model, np.zeros((2, 4, 4), np.uint8), KEY)
 
 
@@ -221,7 +303,9 @@ def test_discrete_codes_are_refused_with_the_reason():
 )
 def test_bad_options_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
-        estimate_evidence(Annealed(**options), OFF.model, OFF.data(2, seed=0).astype(np.float32), KEY)
+        estimate_evidence(
+            Annealed(**options), OFF.model, OFF.data(2, seed=0).astype(np.float32), KEY
+        )
 
 
 def test_schedules_go_from_0_to_1():
@@ -231,7 +315,9 @@ def test_schedules_go_from_0_to_1():
     assert np.allclose(sigmoid + sigmoid[::-1], 1)
     ends, middle = np.diff(sigmoid)[0], np.diff(sigmoid)[4]
     # sigma'(4) / sigma'(0) over steps of 1: (s(-3) - s(-4)) / (s(1) - s(0))
-    assert ends / middle == pytest.approx((1 / (1 + np.exp(3)) - 1 / (1 + np.exp(4))) / (1 / (1 + np.exp(-1)) - 0.5))
+    assert ends / middle == pytest.approx(
+        (1 / (1 + np.exp(3)) - 1 / (1 + np.exp(4))) / (1 / (1 + np.exp(-1)) - 0.5)
+    )
 
 
 @pytest.mark.usefixtures("x64")
@@ -247,7 +333,9 @@ def test_an_adaptive_schedule_keeps_the_effective_samples_of_each_step():
     for low, high in itertools.pairwise(betas):
         precision = np.eye(3) + low * (np.linalg.inv(covariance) - np.eye(3))
         z = np.linalg.solve(precision, low * np.linalg.inv(covariance) @ mean.T).T[:, None]
-        z = z + np.random.default_rng(1).normal(size=(24, 2000, 3)) @ np.linalg.inv(np.linalg.cholesky(precision))
+        z = z + np.random.default_rng(1).normal(size=(24, 2000, 3)) @ np.linalg.inv(
+            np.linalg.cholesky(precision)
+        )
         log_ratio = -0.5 * np.sum((x[:, None] - OFF.b - z @ OFF.w.T) ** 2, axis=2) / OFF.s2
         w = np.exp((high - low) * (log_ratio - log_ratio.max(axis=1, keepdims=True)))
         left.append(np.mean(w.mean(axis=1) ** 2 / np.mean(w**2, axis=1)))

@@ -30,15 +30,36 @@ def annealed(monkeypatch):
             self.options = (num_temperatures, num_samples)
 
         def estimate(self, model, data, key, *, chunk, on_progress, store, index=None):
-            calls.append({"options": self.options, "data": data, "index": index, "chunk": chunk, "store": store})
+            calls.append(
+                {
+                    "options": self.options,
+                    "data": data,
+                    "index": index,
+                    "chunk": chunk,
+                    "store": store,
+                }
+            )
             on_progress(len(data), len(data))
             draws = np.array([float(jr.normal(jr.fold_in(key, int(n)))) for n in index])
             n, nothing = len(data), np.full(len(data), np.nan)
             reasons = np.array(["" if i % 2 else "acceptance 0.66" for i in index])
             trusted = np.asarray(index) != index[0]
             values = MODEL.log_evidence(data) + 1e-3 * draws
-            extra = {"samples": np.full(n, 7), "reasons": reasons, "trusted": trusted, "notes": ("Annealed by a stand-in.",)}
-            return Evidence(values, np.full(n, 1e-3), nothing, nothing, num_samples=7, estimator="Annealed", **extra)
+            extra = {
+                "samples": np.full(n, 7),
+                "reasons": reasons,
+                "trusted": trusted,
+                "notes": ("Annealed by a stand-in.",),
+            }
+            return Evidence(
+                values,
+                np.full(n, 1e-3),
+                nothing,
+                nothing,
+                num_samples=7,
+                estimator="Annealed",
+                **extra,
+            )
 
     module = types.ModuleType("jensen.evidence.annealed")
     module.Annealed = Annealed
@@ -51,21 +72,39 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
     x = MODEL.data(14, seed=9)
     seen = []
     estimator = Auto(**OPTIONS, num_temperatures=55, num_chains=7)
-    found = estimate_evidence(estimator, MODEL.model, x, KEY, chunk=300, store=tmp_path / "kept", on_progress=lambda *a: seen.append(a))
-    first = estimate_evidence(Importance(**OPTIONS, until_trusted=True), MODEL.model, x, jr.split(KEY)[0])
+    found = estimate_evidence(
+        estimator,
+        MODEL.model,
+        x,
+        KEY,
+        chunk=300,
+        store=tmp_path / "kept",
+        on_progress=lambda *a: seen.append(a),
+    )
+    first = estimate_evidence(
+        Importance(**OPTIONS, until_trusted=True), MODEL.model, x, jr.split(KEY)[0]
+    )
     sent = np.flatnonzero(~first.trusted)
     assert 0 < len(sent) < 14
     assert len(annealed) == 1
     np.testing.assert_array_equal(annealed[0]["index"], sent)
     np.testing.assert_array_equal(annealed[0]["data"], x[sent])
-    assert (annealed[0]["options"], annealed[0]["chunk"], annealed[0]["store"]) == ((55, 7), 300, tmp_path / "kept")
+    assert (annealed[0]["options"], annealed[0]["chunk"], annealed[0]["store"]) == (
+        (55, 7),
+        300,
+        tmp_path / "kept",
+    )
     kept = np.setdiff1d(np.arange(14), sent)
     for name in ("values", "standard_errors", "effective_samples", "pareto_k"):
-        np.testing.assert_allclose(getattr(found, name)[kept], getattr(first, name)[kept], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            getattr(found, name)[kept], getattr(first, name)[kept], rtol=1e-9, atol=1e-9
+        )
     assert np.abs(found.values[sent] - MODEL.log_evidence(x)[sent]).max() < 5e-3
     np.testing.assert_array_equal(found.samples[kept], first.samples[kept])
     assert (found.samples[sent] == 7).all()
-    np.testing.assert_array_equal(found.trusted, np.arange(14) != sent[0])  # the method that made an estimate says whether it is to be trusted
+    np.testing.assert_array_equal(
+        found.trusted, np.arange(14) != sent[0]
+    )  # the method that made an estimate says whether it is to be trusted
     assert set(found.methods[sent]) == {"annealed"}
     assert set(found.methods[kept]) == {"importance"}
     for n in range(14):
@@ -73,7 +112,9 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
         assert found.reasons[n] == first.reasons[n] + own
     assert all("still above 0.66 at 800 samples" in found.reasons[n] for n in sent)
     assert found.estimator == "Auto"
-    assert len(found.notes) == 2  # that of importance sampling that stops by itself, and the stand-in's
+    assert (
+        len(found.notes) == 2
+    )  # that of importance sampling that stops by itself, and the stand-in's
     assert seen[-1] == (14, 14)
 
 
@@ -81,7 +122,9 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
 def test_an_annealed_estimate_does_not_depend_on_which_others_are(annealed):
     x = MODEL.data(14, seed=9)
     whole = estimate_evidence(Auto(**OPTIONS), MODEL.model, x, KEY)
-    lenient = estimate_evidence(Auto(num_samples=100, max_samples=100), MODEL.model, x, KEY)  # fewer samples: other data are sent
+    lenient = estimate_evidence(
+        Auto(num_samples=100, max_samples=100), MODEL.model, x, KEY
+    )  # fewer samples: other data are sent
     assert set(annealed[0]["index"]) != set(annealed[1]["index"])
     both = (whole.methods == "annealed") & (lenient.methods == "annealed")
     assert both.any()
@@ -102,7 +145,10 @@ def test_nothing_is_annealed_where_all_are_trusted(annealed):
 def test_discrete_codes_keep_importance_sampling_and_the_note_says_why(annealed):
     """Bits that the encoder all but rules out and the likelihood wants: heavy weights, which no annealing of bits can help."""
     with jax.enable_x64(True):
-        model, x = discrete.small_vae("bernoulli", variables=8, pixels=8, by=2.0), np.random.default_rng(0).integers(0, 2, (12, 8)).astype(float)
+        model, x = (
+            discrete.small_vae("bernoulli", variables=8, pixels=8, by=2.0),
+            np.random.default_rng(0).integers(0, 2, (12, 8)).astype(float),
+        )
         found = estimate_evidence(Auto(num_samples=50, max_samples=100), model, x, KEY)
         assert not annealed
         assert set(found.methods) == {"importance"}
@@ -113,9 +159,13 @@ def test_discrete_codes_keep_importance_sampling_and_the_note_says_why(annealed)
 
 
 def test_options_are_those_of_importance_sampling():
-    with pytest.raises(ValueError, match=r"until_trusted wants at least 25 samples.*got num_samples 20"):
+    with pytest.raises(
+        ValueError, match=r"until_trusted wants at least 25 samples.*got num_samples 20"
+    ):
         Auto(num_samples=20)
-    with pytest.raises(ValueError, match=r"max_samples must be at least num_samples, 5000.*got 400"):
+    with pytest.raises(
+        ValueError, match=r"max_samples must be at least num_samples, 5000.*got 400"
+    ):
         Auto(num_samples=5000, max_samples=400)
 
 
@@ -124,10 +174,14 @@ def test_with_the_real_annealing_the_untrusted_data_come_to_the_closed_form():
     from jensen.evidence.annealed import Annealed
 
     x = MODEL.data(14, seed=9)
-    found = estimate_evidence(Auto(**OPTIONS, num_temperatures=60, num_chains=16), MODEL.model, x, KEY)
+    found = estimate_evidence(
+        Auto(**OPTIONS, num_temperatures=60, num_chains=16), MODEL.model, x, KEY
+    )
     sent = np.flatnonzero(found.methods == "annealed")
     assert 0 < len(sent) < 14
-    alone = Annealed(num_temperatures=60).estimate(MODEL.model, x[sent[-1:]], jr.split(KEY)[1], index=sent[-1:])
+    alone = Annealed(num_temperatures=60).estimate(
+        MODEL.model, x[sent[-1:]], jr.split(KEY)[1], index=sent[-1:]
+    )
     assert abs(found.values[sent[-1]] - alone.values[0]) < 1e-5
     z = (found.values - MODEL.log_evidence(x))[sent] / found.standard_errors[sent]
     assert np.abs(z).max() < 5

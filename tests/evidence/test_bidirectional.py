@@ -14,7 +14,9 @@ OFF = linear_gaussian.make(dimension=6, latent=3, stretch=0.7, shift=0.3)
 
 
 def exact_of_simulated(world, num_data):
-    data, _ = _bidirectional._simulated(world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], num_data)
+    data, _ = _bidirectional._simulated(
+        world.model, world.model.prior(world.model.encoder), jr.split(KEY, 4)[0], num_data
+    )
     return world.log_evidence(np.asarray(data))
 
 
@@ -22,7 +24,9 @@ def exact_of_simulated(world, num_data):
 def test_the_sandwich_holds_log_p_of_x_and_closes_with_more_temperatures():
     exact, gaps = exact_of_simulated(OFF, 60), []
     for temperatures in (4, 60):
-        found = bidirectional(Annealed(num_samples=16, num_temperatures=temperatures), OFF.model, KEY, num_data=60)
+        found = bidirectional(
+            Annealed(num_samples=16, num_temperatures=temperatures), OFF.model, KEY, num_data=60
+        )
         low, high = found.lower - exact, found.upper - exact
         assert low.mean() < 3 * low.std() / np.sqrt(60)
         assert high.mean() > -3 * high.std() / np.sqrt(60)
@@ -32,7 +36,9 @@ def test_the_sandwich_holds_log_p_of_x_and_closes_with_more_temperatures():
         # What the certificate promises: neither end is further from the truth, on average, than the gap.
         assert -low.mean() <= found.gap + 3 * found.standard_error
         gaps.append(found)
-    assert gaps[0].gap > 3 * gaps[0].standard_error  # with four temperatures there is something to certify
+    assert (
+        gaps[0].gap > 3 * gaps[0].standard_error
+    )  # with four temperatures there is something to certify
     assert gaps[1].gap < 0.25 * gaps[0].gap
     assert f"a gap of {gaps[1].gap:.3f} +-" in gaps[1].certifies
     assert "no bound on real data" in gaps[1].certifies
@@ -47,7 +53,11 @@ def test_with_the_exact_posterior_there_is_no_gap():
 
 def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("jensen.evidence._lots.KEEP_SECONDS", 0.0)
-    world, estimator, options = linear_gaussian.make(stretch=0.8), Annealed(num_samples=4, num_temperatures=30), {"num_data": 4, "chunk": 8}
+    world, estimator, options = (
+        linear_gaussian.make(stretch=0.8),
+        Annealed(num_samples=4, num_temperatures=30),
+        {"num_data": 4, "chunk": 8},
+    )
     whole = bidirectional(estimator, world.model, KEY, **options)
     seen = []
 
@@ -60,7 +70,14 @@ def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
         bidirectional(estimator, world.model, KEY, **options, on_progress=stop, store=tmp_path)
     assert seen[-1][0] > seen[-1][1] / 2
     rest = []
-    found = bidirectional(estimator, world.model, KEY, **options, on_progress=lambda d, t: rest.append(d), store=tmp_path)
+    found = bidirectional(
+        estimator,
+        world.model,
+        KEY,
+        **options,
+        on_progress=lambda d, t: rest.append(d),
+        store=tmp_path,
+    )
     assert rest[0] == seen[-1][0]
     assert (found.lower == whole.lower).all()
     assert (found.upper == whole.upper).all()

@@ -32,14 +32,19 @@ def test_estimates_agree_with_the_closed_form_within_their_standard_errors(estim
     z = (found.values - model.log_evidence(x)) / found.standard_errors
     assert np.abs(z).max() < 5
     assert abs(found.value - model.log_evidence(x).mean()) < 5 * found.standard_error
-    assert 0.5 < z.std() < 1.6  # the standard errors are neither timid nor boastful: sd of 40 standard normals +- 5 of its standard errors
+    assert (
+        0.5 < z.std() < 1.6
+    )  # the standard errors are neither timid nor boastful: sd of 40 standard normals +- 5 of its standard errors
 
 
 @pytest.mark.usefixtures("x64")
 def test_importance_sampling_beats_plain_monte_carlo():
     model = linear_gaussian.make(s2=0.005, orthogonal=True, stretch=1.1)
     x = model.data(10, seed=2)
-    errors = {e: estimate_evidence(e(num_samples=2000), model.model, x, KEY).standard_errors for e in (Importance, MonteCarlo)}
+    errors = {
+        e: estimate_evidence(e(num_samples=2000), model.model, x, KEY).standard_errors
+        for e in (Importance, MonteCarlo)
+    }
     assert (errors[Importance] < 0.2 * errors[MonteCarlo]).all()
 
 
@@ -67,7 +72,9 @@ def test_exactly_so_many_samples_are_used():
         w = np.exp(every[:samples])
         assert found.values[0] == pytest.approx(np.log(w.mean()), abs=1e-12)
         assert found.effective_samples[0] == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=1e-10)
-        assert found.standard_errors[0] == pytest.approx(w.std(ddof=1) / np.sqrt(samples) / w.mean(), rel=1e-10)
+        assert found.standard_errors[0] == pytest.approx(
+            w.std(ddof=1) / np.sqrt(samples) / w.mean(), rel=1e-10
+        )
 
 
 @pytest.mark.usefixtures("x64")
@@ -76,7 +83,9 @@ def test_values_follow_the_datum_not_its_place_among_others():
     x = model.data(9, seed=5)
     whole = estimate_evidence(Importance(num_samples=60), model.model, x, KEY)
     first = estimate_evidence(Importance(num_samples=60), model.model, x[:4], KEY)
-    assert np.abs(whole.values[:4] - first.values).max() < 1e-12  # rounding: another shape is another program
+    assert (
+        np.abs(whole.values[:4] - first.values).max() < 1e-12
+    )  # rounding: another shape is another program
 
 
 def test_pareto_k_of_an_exponential_proposal():
@@ -95,7 +104,9 @@ def test_the_threshold_of_k_hat():
 
 def test_a_light_tailed_proposal_is_not_trusted():
     model = linear_gaussian.make(stretch=0.2)
-    found = estimate_evidence(Importance(num_samples=1000), model.model, model.data(20, seed=6).astype(np.float32), KEY)
+    found = estimate_evidence(
+        Importance(num_samples=1000), model.model, model.data(20, seed=6).astype(np.float32), KEY
+    )
     # For a normal q of sd ratio r the true k is 1 - r^2 = .96; a thousand draws see less of the tail, but most data must be marked.
     assert found.untrusted > 0.5
 
@@ -115,8 +126,13 @@ def test_refusals():
 def test_weights_of_a_few_values_are_bounded_and_not_taken_for_a_heavy_tail():
     values = np.sort(np.random.default_rng(0).normal(size=8))
     rng = np.random.default_rng(1)
-    for probability in ([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.01, 0.01], [0.9, 0.05, 0.02, 0.01, 0.01, 0.005, 0.003, 0.002]):
-        assert (pareto_k(rng.choice(values, (5, 2000), p=probability)) < pareto_k_threshold(2000)).all()
+    for probability in (
+        [0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.01, 0.01],
+        [0.9, 0.05, 0.02, 0.01, 0.01, 0.005, 0.003, 0.002],
+    ):
+        assert (
+            pareto_k(rng.choice(values, (5, 2000), p=probability)) < pareto_k_threshold(2000)
+        ).all()
 
 
 @pytest.mark.parametrize("spread", [20, 500, 5000])

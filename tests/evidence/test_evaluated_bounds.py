@@ -21,7 +21,9 @@ def build(*names):
 def test_values_are_those_of_the_log_weights_and_do_not_depend_on_the_chunk():
     chosen = build("elbo", "iwae", "renyi", "cubo", "eubo", "miwae", "f_divergence")
     found = evaluate_bounds(chosen, TRUTH.model, X, jr.key(0), num_samples=16, repeats=3)
-    log_w = np.asarray(log_weights(TRUTH.model, X, jr.key(0), 48).tempered(), np.float64).T.reshape(40, 3, 16)
+    log_w = np.asarray(log_weights(TRUTH.model, X, jr.key(0), 48).tempered(), np.float64).T.reshape(
+        40, 3, 16
+    )
     with jax.enable_x64(True):
         for name, bound in chosen.items():
             expected = np.asarray(jax.vmap(jax.vmap(bound))(log_w)).mean(axis=1)
@@ -32,13 +34,22 @@ def test_values_are_those_of_the_log_weights_and_do_not_depend_on_the_chunk():
 
 
 def test_the_standard_error_is_that_of_the_draws_and_the_elbo_is_right():
-    found = evaluate_bounds(build("elbo", "iwae"), TRUTH.model, X, jr.key(1), num_samples=8, repeats=50)
+    found = evaluate_bounds(
+        build("elbo", "iwae"), TRUTH.model, X, jr.key(1), num_samples=8, repeats=50
+    )
     assert abs(found["elbo"].value - TRUTH.elbo(X).mean()) < 5 * found["elbo"].standard_error
     # The same with other draws: the spread of the means is what the standard error says, within what 30 repeats can tell.
-    means = [evaluate_bounds(build("elbo"), TRUTH.model, X, jr.key(s), num_samples=8, repeats=4)["elbo"] for s in range(30)]
+    means = [
+        evaluate_bounds(build("elbo"), TRUTH.model, X, jr.key(s), num_samples=8, repeats=4)["elbo"]
+        for s in range(30)
+    ]
     ratio = np.std([m.value for m in means], ddof=1) / np.mean([m.standard_error for m in means])
     assert 0.6 < ratio < 1.5
-    assert found["elbo"].value < found["iwae"].value < TRUTH.log_evidence(X).mean() + 5 * found["iwae"].standard_error
+    assert (
+        found["elbo"].value
+        < found["iwae"].value
+        < TRUTH.log_evidence(X).mean() + 5 * found["iwae"].standard_error
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def test_the_evidence_of_a_linear_gaussian_model(latent, s2):
     assert found.trusted.all()
     assert (found.pareto_k == -np.inf).all()
     assert (found.samples == 128**latent).all()
-    assert (found.effective_samples > 8**latent).all()  # the grid is on the posterior, not on one point of it
+    assert (
+        found.effective_samples > 8**latent
+    ).all()  # the grid is on the posterior, not on one point of it
 
 
 @pytest.mark.usefixtures("x64")
@@ -61,7 +63,9 @@ def test_the_jensen_gap_of_a_network_is_the_kl(latent):
     """Random weights, a prior of three modes: evidence - ELBO by sampling is the KL on the grid, within the sampling's errors."""
     prior = {"name": "mixture", "num_components": 3, "initial_spread": 2.0}
     network = {"name": "dense", "hidden": (6,), "activation": "tanh"}
-    model = discrete.moved(jensen.vae((4,), latent_dim=latent, prior=prior, network=network, key=jr.key(1)), by=0.6)
+    model = discrete.moved(
+        jensen.vae((4,), latent_dim=latent, prior=prior, network=network, key=jr.key(1)), by=0.6
+    )
     x = np.random.default_rng(0).integers(0, 2, (6, 4)).astype(float)
     found = estimate_evidence(Quadrature(num_samples=128), model, x, KEY)
     assert found.trusted.all()
@@ -90,7 +94,9 @@ def test_two_narrow_modes_far_apart_are_both_counted():
     joint = np.exp(-0.5 * ((x - z**2) / 0.01) ** 2 - 0.5 * z**2) / (2 * np.pi * 0.01)
     assert np.abs(found.values - np.log(joint.sum(axis=1) * (z[1] - z[0]))).max() < 1e-8
     assert found.trusted.all()
-    coarse = estimate_evidence(Quadrature(num_samples=100), model, x, KEY)  # 100 points from mode to mode: .04 apart
+    coarse = estimate_evidence(
+        Quadrature(num_samples=100), model, x, KEY
+    )  # 100 points from mode to mode: .04 apart
     assert not coarse.trusted.any()
     assert (coarse.standard_errors > 0.01).all()
     assert all("too coarse a grid at 100 points" in reason for reason in coarse.reasons)
@@ -107,30 +113,60 @@ def test_single_precision_is_good_to_its_rounding():
 @pytest.mark.usefixtures("x64")
 def test_a_grid_of_mass_shrinks_grows_and_stays():
     for start in (50.0, 1e4, 0.5):  # too wide, far too wide, too narrow
-        grid = grid_of_mass(lambda z: -0.5 * (z[:, 0] - 0.3) ** 2, np.array([-start]), np.array([start]), search=64, points=200)
+        grid = grid_of_mass(
+            lambda z: -0.5 * (z[:, 0] - 0.3) ** 2,
+            np.array([-start]),
+            np.array([start]),
+            search=64,
+            points=200,
+        )
         assert grid.low[0] < 0.3 - np.sqrt(80) < 0.3 + np.sqrt(80) < grid.high[0]
         assert grid.high[0] - grid.low[0] < 60
-        assert grid.log_integral(-0.5 * (grid.at[:, 0] - 0.3) ** 2) == pytest.approx(0.5 * np.log(2 * np.pi), abs=1e-12)
+        assert grid.log_integral(-0.5 * (grid.at[:, 0] - 0.3) ** 2) == pytest.approx(
+            0.5 * np.log(2 * np.pi), abs=1e-12
+        )
     with pytest.raises(ValueError, match="-inf on the whole grid"):
-        grid_of_mass(lambda z: np.full(len(z), -np.inf), np.zeros(1), np.ones(1), search=16, points=16)
+        grid_of_mass(
+            lambda z: np.full(len(z), -np.inf), np.zeros(1), np.ones(1), search=16, points=16
+        )
 
 
 def test_the_edge_of_a_grid_is_how_far_the_density_has_fallen_there():
     grid = Grid(np.array([-2.0, -1.0]), np.array([2.0, 1.0]), 5)
     assert grid.edge(-0.5 * np.sum(grid.at**2, axis=1)) == pytest.approx(0.5)
-    np.testing.assert_array_equal(box_of(np.array([[0.0, 1.0], [1.0, 3.0]])), ([-1.0, -1.0], [2.0, 5.0]))
+    np.testing.assert_array_equal(
+        box_of(np.array([[0.0, 1.0], [1.0, 3.0]])), ([-1.0, -1.0], [2.0, 5.0])
+    )
 
 
 def test_what_a_grid_cannot_hold_is_refused():
-    def refused(model, x, message, function=lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY)):
+    def refused(
+        model,
+        x,
+        message,
+        function=lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY),
+    ):
         with pytest.raises(ValueError, match=message):
             function(model, x)
 
     x = np.zeros((2, 3), np.float32)
     deep = linear_gaussian.make(latent=3, dimension=5).model
-    for function in (lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY), kl_to_posterior):
-        refused(deep, np.zeros((2, 5), np.float32), "1 or 2 latent dimensions, this model has 3", function)
-        refused(hvae((3,), latent_dim=(1, 1), key=jr.key(0)), x, "one level of latent variables, this model has 2", function)
+    for function in (
+        lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY),
+        kl_to_posterior,
+    ):
+        refused(
+            deep,
+            np.zeros((2, 5), np.float32),
+            "1 or 2 latent dimensions, this model has 3",
+            function,
+        )
+        refused(
+            hvae((3,), latent_dim=(1, 1), key=jr.key(0)),
+            x,
+            "one level of latent variables, this model has 2",
+            function,
+        )
         refused(
             jensen.vae((3,), latent_dim=2, prior="bernoulli", encoder="bernoulli", key=jr.key(0)),
             x,
@@ -161,7 +197,11 @@ def test_progress_and_independence_of_chunk_and_place():
         model = linear_gaussian.make(stretch=1.2)
         x = model.data(3, seed=6)
         seen = []
-        whole = estimate_evidence(Quadrature(num_samples=64), model.model, x, KEY, on_progress=lambda *a: seen.append(a))
+        whole = estimate_evidence(
+            Quadrature(num_samples=64), model.model, x, KEY, on_progress=lambda *a: seen.append(a)
+        )
         assert seen == [(1, 3), (2, 3), (3, 3)]
-        part = estimate_evidence(Quadrature(num_samples=64), model.model, x[2:], jr.key(9), chunk=37)
+        part = estimate_evidence(
+            Quadrature(num_samples=64), model.model, x[2:], jr.key(9), chunk=37
+        )
         assert part.values[0] == pytest.approx(whole.values[2], abs=1e-10)

@@ -19,8 +19,16 @@ from linear_gaussian import make
 TRUTH = make(dimension=4, latent=2, shift=0.3, stretch=1.3)
 X = TRUTH.data(5, seed=1)
 NUM_SAMPLES = 6
-OPTIONS = {"miwae": {"num_groups": 3}, "piwae": {"num_groups": 3}, "renyi": {"alpha": 0.3}, "cubo": {"n": 1.5}, "ciwae": {"elbo_weight": 0.3}}
-ESTIMATOR_OPTIONS = {"free_bits": {"floor": 0.0}}  # with a floor it is another objective, see test_free_bits.py
+OPTIONS = {
+    "miwae": {"num_groups": 3},
+    "piwae": {"num_groups": 3},
+    "renyi": {"alpha": 0.3},
+    "cubo": {"n": 1.5},
+    "ciwae": {"elbo_weight": 0.3},
+}
+ESTIMATOR_OPTIONS = {
+    "free_bits": {"floor": 0.0}
+}  # with a floor it is another objective, see test_free_bits.py
 
 
 def estimator_of(name):
@@ -51,7 +59,9 @@ def estimates(model, bound, gradient, key, *, beta=1.0, num_samples=NUM_SAMPLES,
     prior = model.prior(model.encoder)
 
     def one(datum, n):
-        return estimator.surrogate(bound, model, prior, datum, jr.fold_in(key, n), num_samples=num_samples, beta=beta)
+        return estimator.surrogate(
+            bound, model, prior, datum, jr.fold_in(key, n), num_samples=num_samples, beta=beta
+        )
 
     return jax.vmap(one)(jnp.asarray(x), jnp.arange(len(x)))
 

@@ -17,41 +17,79 @@ X = TRUTH.data(5, seed=1).astype(np.float32)
 
 
 def noise(bound, gradient, key=0, **options):
-    return gradient_noise(bounds.build(bound, {}, {}), gradients.build(gradient, {}, {}), TRUTH.model, X, jr.key(key), **options)
+    return gradient_noise(
+        bounds.build(bound, {}, {}),
+        gradients.build(gradient, {}, {}),
+        TRUTH.model,
+        X,
+        jr.key(key),
+        **options,
+    )
 
 
 def test_signal_and_deviation_are_the_moments_of_gradients_drawn_one_by_one():
     found = noise("iwae", "pathwise", num_samples=3, draws=2000)
-    estimator, bound, model = gradients.build("pathwise", {}, {}), bounds.build("iwae", {}, {}), TRUTH.model
+    estimator, bound, model = (
+        gradients.build("pathwise", {}, {}),
+        bounds.build("iwae", {}, {}),
+        TRUTH.model,
+    )
 
     def value(encoder, key):
         changed = eqx.tree_at(lambda m: m.encoder, model, encoder)
-        one = lambda x, n: estimator.surrogate(bound, changed, model.prior(encoder), x, jr.fold_in(key, n), num_samples=3, beta=1.0)  # noqa: E731
+        one = lambda x, n: estimator.surrogate(  # noqa: E731
+            bound, changed, model.prior(encoder), x, jr.fold_in(key, n), num_samples=3, beta=1.0
+        )
         return jax.vmap(one)(jnp.asarray(X), jnp.arange(5)).surrogate.mean()
 
-    draws = np.asarray(jax.jit(jax.vmap(lambda k: ravel_pytree(jax.grad(value)(model.encoder, k))[0]))(jr.split(jr.key(9), 4000)), np.float64)
+    draws = np.asarray(
+        jax.jit(jax.vmap(lambda k: ravel_pytree(jax.grad(value)(model.encoder, k))[0]))(
+            jr.split(jr.key(9), 4000)
+        ),
+        np.float64,
+    )
     deviation = np.sqrt(draws.var(0, ddof=1).sum())
     signal = np.sqrt(np.square(draws.mean(0)).sum() - deviation**2 / 4000)
     assert found["encoder"].parameters == draws.shape[1]
     assert found["encoder"].deviation == pytest.approx(deviation, rel=0.1)
     assert found["encoder"].signal == pytest.approx(signal, rel=0.15)
-    assert abs(found["encoder"].ratio - signal / deviation) < 5 * np.hypot(found["encoder"].standard_error, 1 / np.sqrt(4000))
+    assert abs(found["encoder"].ratio - signal / deviation) < 5 * np.hypot(
+        found["encoder"].standard_error, 1 / np.sqrt(4000)
+    )
     assert set(found) == {"encoder", "decoder"}  # this prior has no parameters
 
 
 def test_the_encoders_signal_falls_with_samples_under_pathwise_and_rises_under_doubly_reparameterised():
-    ratios = {name: [noise("iwae", name, num_samples=k, draws=2000)["encoder"] for k in (1, 16, 128)] for name in ("pathwise", "doubly_reparameterised")}
-    for (less, more), sign in [((a, b), -1) for a, b in zip(ratios["pathwise"][:-1], ratios["pathwise"][1:], strict=True)] + [
-        ((a, b), 1) for a, b in zip(ratios["doubly_reparameterised"][:-1], ratios["doubly_reparameterised"][1:], strict=True)
+    ratios = {
+        name: [noise("iwae", name, num_samples=k, draws=2000)["encoder"] for k in (1, 16, 128)]
+        for name in ("pathwise", "doubly_reparameterised")
+    }
+    for (less, more), sign in [
+        ((a, b), -1) for a, b in zip(ratios["pathwise"][:-1], ratios["pathwise"][1:], strict=True)
+    ] + [
+        ((a, b), 1)
+        for a, b in zip(
+            ratios["doubly_reparameterised"][:-1], ratios["doubly_reparameterised"][1:], strict=True
+        )
     ]:
-        assert sign * (more.ratio - less.ratio) > 3 * np.hypot(less.standard_error, more.standard_error)
+        assert sign * (more.ratio - less.ratio) > 3 * np.hypot(
+            less.standard_error, more.standard_error
+        )
 
 
 def test_a_signal_below_the_noise_is_not_made_of_noise():
     # At the exact posterior the encoder's expected gradient is 0: a biased estimate would be the deviation over the root of the draws.
     exact = make(dimension=4, latent=2, orthogonal=True)
     x = exact.data(5, seed=1).astype(np.float32)
-    found = gradient_noise(bounds.build("elbo", {}, {}), gradients.build("pathwise", {}, {}), exact.model, x, jr.key(0), num_samples=2, draws=500)
+    found = gradient_noise(
+        bounds.build("elbo", {}, {}),
+        gradients.build("pathwise", {}, {}),
+        exact.model,
+        x,
+        jr.key(0),
+        num_samples=2,
+        draws=500,
+    )
     assert found["encoder"].ratio < 0.02
     assert found["encoder"].deviation > 0.1
 

@@ -18,21 +18,56 @@ EXPECTED = {
 
 
 def test_the_valid_pairs_are_these_and_no_others():
-    assert set(PAIRS) == {(bound, gradient) for bound, names in EXPECTED.items() for gradient in names}
+    assert set(PAIRS) == {
+        (bound, gradient) for bound, names in EXPECTED.items() for gradient in names
+    }
 
 
 def test_an_invalid_pair_is_refused_with_the_reason_and_the_valid_ones():
     for bound, gradient, num_samples, words in [
-        ("iwae", "closed_form_kl", 6, ["no term of it has a closed form", "--gradient pathwise", "--gradient vimco"]),
-        ("iwae", "sticking_the_landing", 6, ["biased for the IWAE bound", "Valid here: --gradient doubly_reparameterised, --gradient pathwise"]),
-        ("eubo", "pathwise", 6, ["EUBO bound is not trained by it", "Valid here: --gradient wake."]),
-        ("elbo", "wake", 6, ["divergence of the posterior from q", "--bound eubo", "--gradient pathwise"]),
-        ("elbo", "score_function", 1, ["at least 2 samples per datum (--num-samples); got 1", "--gradient pathwise"]),
+        (
+            "iwae",
+            "closed_form_kl",
+            6,
+            ["no term of it has a closed form", "--gradient pathwise", "--gradient vimco"],
+        ),
+        (
+            "iwae",
+            "sticking_the_landing",
+            6,
+            [
+                "biased for the IWAE bound",
+                "Valid here: --gradient doubly_reparameterised, --gradient pathwise",
+            ],
+        ),
+        (
+            "eubo",
+            "pathwise",
+            6,
+            ["EUBO bound is not trained by it", "Valid here: --gradient wake."],
+        ),
+        (
+            "elbo",
+            "wake",
+            6,
+            ["divergence of the posterior from q", "--bound eubo", "--gradient pathwise"],
+        ),
+        (
+            "elbo",
+            "score_function",
+            1,
+            ["at least 2 samples per datum (--num-samples); got 1", "--gradient pathwise"],
+        ),
         ("iwae", "vimco", 1, ["at least 2 samples per datum", "got 1"]),
         ("miwae", "score_function", 6, ["not to be had of 5", "--gradient vimco"]),
         ("miwae", "pathwise", 7, ["3 divides", "--num-samples 24", "got 7"]),
         ("piwae", "pathwise", 1, ["3 divides", "got 1"]),
-        ("cubo", "pathwise", 6, ["CUBO bound is not trained by it", "Valid here: --gradient wake."]),
+        (
+            "cubo",
+            "pathwise",
+            6,
+            ["CUBO bound is not trained by it", "Valid here: --gradient wake."],
+        ),
         ("cubo", "wake", 1, ["bound cubo needs at least 2 samples", "got 1"]),
         ("eubo", "wake", 1, ["at least 2 samples", "got 1"]),
         ("elbo", "pathwise", 0, ["at least 1; got 0"]),
@@ -56,13 +91,27 @@ VALID_MODEL = {"latent_dim": 2, "network": {"name": "dense", "hidden": (4,)}}
             1,
             "closed_form_kl: the IWAE bound is not an average of log w.*it is for the elbo. Valid here: .*--gradient pathwise",
         ),
-        ("closed_form_kl", "elbo", "vamp", 1, "no closed form of KL.*for the vamp prior. Valid here: .*--gradient pathwise"),
-        ("closed_form_kl", "elbo", "mixture", 1, "no closed form of KL.*for the mixture prior. Valid here: .*--gradient pathwise"),
+        (
+            "closed_form_kl",
+            "elbo",
+            "vamp",
+            1,
+            "no closed form of KL.*for the vamp prior. Valid here: .*--gradient pathwise",
+        ),
+        (
+            "closed_form_kl",
+            "elbo",
+            "mixture",
+            1,
+            "no closed form of KL.*for the mixture prior. Valid here: .*--gradient pathwise",
+        ),
         ("closed_form_kl", "elbo", "standard_normal", 0, "num_samples must be at least 1; got 0"),
         ("pathwise", "iwae", "vamp", 0, "num_samples must be at least 1; got 0"),
     ],
 )
-def test_combinations_that_are_not_valid_are_refused_with_reason_and_remedy(gradient, bound, prior, num_samples, message):
+def test_combinations_that_are_not_valid_are_refused_with_reason_and_remedy(
+    gradient, bound, prior, num_samples, message
+):
     prior = {"name": prior} | ({} if prior == "standard_normal" else {"num_components": 3})
     model = vae((3,), prior=prior, key=jr.key(0), **VALID_MODEL)
     with pytest.raises(ValueError, match=message):

@@ -16,13 +16,25 @@ def trained(prior: str = "standard_normal"):
     data = jensen.load_dataset("digits")
     chosen = {"name": "vamp", "num_components": 12} if prior == "vamp" else prior
     network = {"name": "dense", "hidden": [50]}
-    model = jensen.vae(data.event_shape, latent_dim=LATENT, prior=chosen, network=network, data=data, key=jax.random.key(0))
-    fit = jensen.fit(model, data, epochs=30, learning_rate=3e-3, key=jax.random.key(1), progress=False)
+    model = jensen.vae(
+        data.event_shape,
+        latent_dim=LATENT,
+        prior=chosen,
+        network=network,
+        data=data,
+        key=jax.random.key(0),
+    )
+    fit = jensen.fit(
+        model, data, epochs=30, learning_rate=3e-3, key=jax.random.key(1), progress=False
+    )
     return fit.model, data.test[:60]
 
 
 def layers(part) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(np.asarray(layer.weight), np.asarray(layer.bias)) for layer in (*part.network.layers, part.head)]
+    return [
+        (np.asarray(layer.weight), np.asarray(layer.bias))
+        for layer in (*part.network.layers, part.head)
+    ]
 
 
 def run(weights, h, keep=None):
@@ -42,10 +54,15 @@ class NumpyCopy:
 
     def __init__(self, model):
         self.encoder, self.decoder = layers(model.encoder), layers(model.decoder)
-        self.mean, self.spread = np.asarray(model.encoder.data_mean), np.asarray(model.encoder.data_scale)
+        self.mean, self.spread = (
+            np.asarray(model.encoder.data_mean),
+            np.asarray(model.encoder.data_scale),
+        )
 
     def encode(self, x):
-        loc, log_scale = np.split(run(self.encoder, (x.reshape(len(x), -1) - self.mean) / self.spread), 2, axis=1)
+        loc, log_scale = np.split(
+            run(self.encoder, (x.reshape(len(x), -1) - self.mean) / self.spread), 2, axis=1
+        )
         return loc, np.exp(np.clip(log_scale, -10, 10))
 
     def log_likelihood(self, x, z):
@@ -62,7 +79,12 @@ class NumpyCopy:
 
     def foreign(self, **options):
         return jensen.foreign(
-            **{"event_shape": (8, 8), "latent_dim": LATENT, "encode": self.encode, "log_likelihood": self.log_likelihood}
+            **{
+                "event_shape": (8, 8),
+                "latent_dim": LATENT,
+                "encode": self.encode,
+                "log_likelihood": self.log_likelihood,
+            }
             | {"log_likelihood_gradient": self.gradient}
             | options
         )

@@ -51,7 +51,11 @@ class Counting:
     def __call__(self, *arguments):
         self.calls += 1
         found = self.function(*arguments)
-        return tuple(a + 0.1 * self.calls for a in found) if isinstance(found, tuple) else found + 0.1 * self.calls
+        return (
+            tuple(a + 0.1 * self.calls for a in found)
+            if isinstance(found, tuple)
+            else found + 0.1 * self.calls
+        )
 
 
 def raises(*arguments):
@@ -59,29 +63,80 @@ def raises(*arguments):
 
 
 BAD = {
-    "loc nan": ({"encode": encode_with(poke(np.nan), "loc")}, "encode's loc is not finite for datum 17"),
-    "scale nan": ({"encode": encode_with(poke(np.nan), "scale")}, "encode's scale is not finite for datum 17"),
-    "scale negative": ({"encode": encode_with(poke(-0.5), "scale")}, "must be positive; it is -0.5 for datum 17.*log variance"),
-    "scale zero": ({"encode": encode_with(poke(0.0), "scale")}, "must be positive; it is 0 for datum 17"),
+    "loc nan": (
+        {"encode": encode_with(poke(np.nan), "loc")},
+        "encode's loc is not finite for datum 17",
+    ),
+    "scale nan": (
+        {"encode": encode_with(poke(np.nan), "scale")},
+        "encode's scale is not finite for datum 17",
+    ),
+    "scale negative": (
+        {"encode": encode_with(poke(-0.5), "scale")},
+        "must be positive; it is -0.5 for datum 17.*log variance",
+    ),
+    "scale zero": (
+        {"encode": encode_with(poke(0.0), "scale")},
+        "must be positive; it is 0 for datum 17",
+    ),
     "encode one array": ({"encode": lambda x: WORLD.q(x)[0]}, "encode must return a pair"),
-    "loc shape": ({"encode": lambda x: (np.zeros((len(x), 3)), np.ones((len(x), 3)))}, r"loc must have shape \(16, 2\).*got \(16, 3\).*latent_dim is 2"),
-    "cholesky": ({"encode": lambda x: (np.zeros((len(x), 2)), np.stack([np.eye(2)] * len(x)))}, "posterior='full_normal'"),
+    "loc shape": (
+        {"encode": lambda x: (np.zeros((len(x), 3)), np.ones((len(x), 3)))},
+        r"loc must have shape \(16, 2\).*got \(16, 3\).*latent_dim is 2",
+    ),
+    "cholesky": (
+        {"encode": lambda x: (np.zeros((len(x), 2)), np.stack([np.eye(2)] * len(x)))},
+        "posterior='full_normal'",
+    ),
     "upper": (
-        {"encode": lambda x: (np.zeros((len(x), 2)), np.stack([np.ones((2, 2))] * len(x))), "posterior": "full_normal"},
+        {
+            "encode": lambda x: (np.zeros((len(x), 2)), np.stack([np.ones((2, 2))] * len(x))),
+            "posterior": "full_normal",
+        },
         "lower triangular.*np.linalg.cholesky",
     ),
-    "batch mean": ({"log_likelihood": lambda x, z: log_likelihood(x, z).mean()}, r"shape \(16,\) for 16 data; got \(\).*one number for the whole batch"),
-    "batch mean kept": ({"log_likelihood": lambda x, z: np.full(len(x), log_likelihood(x, z).mean())}, "depends on the batch.*reduction='mean'"),
-    "per element": ({"log_likelihood": lambda x, z: -np.square(x)}, r"got \(16, 5\).*all axes but the first"),
-    "likelihood nan": ({"log_likelihood": lambda x, z: np.where(np.isclose(x[:, 0], ROWS[3, 0]), np.nan, 0.0)}, "log_likelihood is nan for datum 3"),
-    "dropout": ({"encode": Counting(WORLD.q)}, r"encode gives other answers.*dropout left on.*eval\(\)"),
-    "dropout in decoder": ({"log_likelihood": Counting(log_likelihood)}, "log_likelihood gives other answers"),
-    "batch norm": ({"encode": lambda x: (WORLD.q(x)[0] - WORLD.q(x)[0].mean(0), WORLD.q(x)[1])}, r"encode's answer.*batch normalisation.*eval\(\)"),
+    "batch mean": (
+        {"log_likelihood": lambda x, z: log_likelihood(x, z).mean()},
+        r"shape \(16,\) for 16 data; got \(\).*one number for the whole batch",
+    ),
+    "batch mean kept": (
+        {"log_likelihood": lambda x, z: np.full(len(x), log_likelihood(x, z).mean())},
+        "depends on the batch.*reduction='mean'",
+    ),
+    "per element": (
+        {"log_likelihood": lambda x, z: -np.square(x)},
+        r"got \(16, 5\).*all axes but the first",
+    ),
+    "likelihood nan": (
+        {"log_likelihood": lambda x, z: np.where(np.isclose(x[:, 0], ROWS[3, 0]), np.nan, 0.0)},
+        "log_likelihood is nan for datum 3",
+    ),
+    "dropout": (
+        {"encode": Counting(WORLD.q)},
+        r"encode gives other answers.*dropout left on.*eval\(\)",
+    ),
+    "dropout in decoder": (
+        {"log_likelihood": Counting(log_likelihood)},
+        "log_likelihood gives other answers",
+    ),
+    "batch norm": (
+        {"encode": lambda x: (WORLD.q(x)[0] - WORLD.q(x)[0].mean(0), WORLD.q(x)[1])},
+        r"encode's answer.*batch normalisation.*eval\(\)",
+    ),
     "raises": ({"encode": raises}, "encode raised KeyError: 'latent_size'"),
-    "no array": ({"log_likelihood": lambda x, z: ["a"] * len(x)}, "must be an array of real numbers"),
+    "no array": (
+        {"log_likelihood": lambda x, z: ["a"] * len(x)},
+        "must be an array of real numbers",
+    ),
     "ragged": ({"log_likelihood": lambda x, z: [[1.0], [1.0, 2.0]]}, "is no NumPy array"),
-    "gradient shape": ({"log_likelihood_gradient": lambda x, z: np.zeros((len(x), 5))}, r"gradient must have shape \(16, 2\)"),
-    "gradient nan": ({"log_likelihood_gradient": lambda x, z: z * np.nan}, "log_likelihood_gradient is not finite for datum 0"),
+    "gradient shape": (
+        {"log_likelihood_gradient": lambda x, z: np.zeros((len(x), 5))},
+        r"gradient must have shape \(16, 2\)",
+    ),
+    "gradient nan": (
+        {"log_likelihood_gradient": lambda x, z: z * np.nan},
+        "log_likelihood_gradient is not finite for datum 0",
+    ),
     "prior": ({"prior": lambda z: np.zeros((len(z), 2))}, "log_prior's answer must have shape"),
 }
 
@@ -133,7 +188,9 @@ def test_an_exception_after_hours_still_comes_out_as_one_error(caplog, capfd):
             raise RuntimeError("out of memory\nand a long story")
         return log_likelihood(x, z)
 
-    with pytest.raises(ForeignError, match="log_likelihood raised RuntimeError: out of memory ") as caught:
+    with pytest.raises(
+        ForeignError, match="log_likelihood raised RuntimeError: out of memory "
+    ) as caught:
         jensen.account(make(log_likelihood=late, batch_size=100), ROWS, key=KEY)
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert len(calls) == 13  # nothing is asked any more
@@ -165,13 +222,22 @@ ARGUMENTS = {
     "no likelihood": ({"log_likelihood": None}, "log_likelihood must be callable"),
     "latent": ({"latent_dim": 0}, "latent_dim must be a whole number of at least 1; got 0"),
     "event": ({"event_shape": (0, 2)}, "event_shape"),
-    "posterior": ({"posterior": "full"}, "posterior must be one of diagonal_normal, full_normal; got 'full'"),
+    "posterior": (
+        {"posterior": "full"},
+        "posterior must be one of diagonal_normal, full_normal; got 'full'",
+    ),
     "dtype": ({"dtype": "float16"}, "dtype must be one of"),
     "trained prior": ({"prior": "vamp"}, "PseudoInputs"),
     "prior of numbers": ({"prior": dist.Normal(0, 1)}, r"\.expand\(\[2\]\)\.to_event\(1\)"),
-    "prior of more": ({"prior": dist.Normal(jnp.zeros(3), 1).to_event(1)}, "does not take a code of 2 dimensions|one distribution over codes"),
+    "prior of more": (
+        {"prior": dist.Normal(jnp.zeros(3), 1).to_event(1)},
+        "does not take a code of 2 dimensions|one distribution over codes",
+    ),
     "no prior": ({"prior": 3.0}, "prior must be a name"),
-    "pseudo-inputs": ({"prior": PseudoInputs(np.zeros((4, 3)))}, r"pseudo-inputs must be data of shape \(5,\)"),
+    "pseudo-inputs": (
+        {"prior": PseudoInputs(np.zeros((4, 3)))},
+        r"pseudo-inputs must be data of shape \(5,\)",
+    ),
     "gradient of a known prior": ({"log_prior_gradient": lambda z: -z}, "Leave it out"),
 }
 
@@ -201,5 +267,11 @@ def test_blocks_of_100_megabytes_cross_on_a_single_core_without_waiting_for_them
         print("done")
     """
     alone = ["taskset", "-c", "0"] if sys.platform == "linux" else []
-    done = subprocess.run([*alone, sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     assert done.stdout.strip() == "done", done.stderr[-2000:]

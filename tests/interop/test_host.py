@@ -10,7 +10,14 @@ import pytest
 import jensen
 import linear_gaussian
 from interop._copies import NumpyCopy, trained
-from jensen.evidence import Annealed, Importance, bidirectional, estimate_evidence, evaluate_bounds, family_of
+from jensen.evidence import (
+    Annealed,
+    Importance,
+    bidirectional,
+    estimate_evidence,
+    evaluate_bounds,
+    family_of,
+)
 from jensen.interop import PseudoInputs, left_out
 from jensen.interop._callback import host_call
 
@@ -20,7 +27,10 @@ ROWS = WORLD.data(40, 3).astype(np.float32)
 
 
 def log_likelihood(x, z):
-    return -0.5 * (np.square(x - z @ WORLD.w.T - WORLD.b).sum(1) / WORLD.s2 + 5 * (np.log(WORLD.s2) + linear_gaussian.LOG_2PI))
+    return -0.5 * (
+        np.square(x - z @ WORLD.w.T - WORLD.b).sum(1) / WORLD.s2
+        + 5 * (np.log(WORLD.s2) + linear_gaussian.LOG_2PI)
+    )
 
 
 def gradient(x, z):
@@ -32,7 +42,13 @@ def log_standard_normal(z):
 
 
 def make(**options):
-    given = {"event_shape": (5,), "latent_dim": 2, "encode": WORLD.q, "log_likelihood": log_likelihood, "log_likelihood_gradient": gradient}
+    given = {
+        "event_shape": (5,),
+        "latent_dim": 2,
+        "encode": WORLD.q,
+        "log_likelihood": log_likelihood,
+        "log_likelihood_gradient": gradient,
+    }
     return jensen.foreign(**given | options)
 
 
@@ -43,7 +59,12 @@ def lines(account) -> dict[str, float]:
 def test_the_account_of_numpy_callables_has_the_closed_forms():
     acc = jensen.account(make(), ROWS, key=KEY)
     x = ROWS.astype(np.float64)
-    known = {"evidence": WORLD.log_evidence(x), "elbo": WORLD.elbo(x), "reconstruction": WORLD.reconstruction(x), "average_kl": WORLD.average_kl(x)}
+    known = {
+        "evidence": WORLD.log_evidence(x),
+        "elbo": WORLD.elbo(x),
+        "reconstruction": WORLD.reconstruction(x),
+        "average_kl": WORLD.average_kl(x),
+    }
     known["jensen_gap"] = WORLD.gap(x)
     for name, values in known.items():
         assert abs(acc.line(name).value - values.mean()) < 5 * acc.line(name).standard_error, name
@@ -67,9 +88,14 @@ def test_the_account_is_that_of_the_same_model_in_jax():
 def test_a_numpy_copy_of_a_trained_model_has_its_account_line_by_line(prior):
     model, data = trained(prior)
     given = PseudoInputs(model.prior.pseudo_inputs) if prior == "vamp" else prior
-    theirs, ours = (jensen.account(m, data, key=KEY, num_samples=200) for m in (NumpyCopy(model).foreign(prior=given), model))
+    theirs, ours = (
+        jensen.account(m, data, key=KEY, num_samples=200)
+        for m in (NumpyCopy(model).foreign(prior=given), model)
+    )
     assert lines(theirs) == pytest.approx(lines(ours), abs=1e-4)
-    assert theirs.index_information.value > 1  # a code that carries something, or the comparison is of little
+    assert (
+        theirs.index_information.value > 1
+    )  # a code that carries something, or the comparison is of little
 
 
 def test_the_gradient_through_the_callback_is_that_of_jax():
@@ -78,14 +104,18 @@ def test_the_gradient_through_the_callback_is_that_of_jax():
     z, x = jr.normal(KEY, (7, 8)), jnp.asarray(data[:7], float)
 
     def slopes(m):
-        return jax.jit(jax.vmap(lambda x, z: jax.value_and_grad(lambda z: m.decoder(z).log_prob(x))(z)))(x, z)
+        return jax.jit(
+            jax.vmap(lambda x, z: jax.value_and_grad(lambda z: m.decoder(z).log_prob(x))(z))
+        )(x, z)
 
     for a, b in zip(slopes(copy), slopes(model), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     # Forwards, and where nothing depends on the code.
     value, slope = jax.jvp(lambda z: copy.decoder(z).log_prob(x[0]), (z[0],), (jnp.ones(8),))
     assert slope == pytest.approx(float(slopes(model)[1][0].sum()), abs=1e-3)
-    assert jax.grad(lambda a: a * copy.decoder(z[0]).log_prob(x[0]))(2.0) == pytest.approx(float(value), abs=1e-4)
+    assert jax.grad(lambda a: a * copy.decoder(z[0]).log_prob(x[0]))(2.0) == pytest.approx(
+        float(value), abs=1e-4
+    )
     with pytest.raises(ValueError, match="a gradient in z alone"):
         jax.grad(lambda x: copy.decoder(z[0]).log_prob(x))(x[0])
 
@@ -93,20 +123,33 @@ def test_the_gradient_through_the_callback_is_that_of_jax():
 def test_gradients_that_come_with_the_value_are_the_same():
     pair = make(log_likelihood_gradient=lambda x, z: (log_likelihood(x, z), gradient(x, z)))
     z, x = jnp.ones(2), jnp.asarray(ROWS[0])
-    slopes = [jax.value_and_grad(lambda z, m=m: m.decoder(z).log_prob(x))(z) for m in (pair, make(), WORLD.model)]
+    slopes = [
+        jax.value_and_grad(lambda z, m=m: m.decoder(z).log_prob(x))(z)
+        for m in (pair, make(), WORLD.model)
+    ]
     for found in slopes[:2]:
         np.testing.assert_allclose(found[0], slopes[2][0], rtol=1e-5)
         np.testing.assert_allclose(found[1], slopes[2][1], rtol=1e-5)
 
 
 def test_gaps_and_annealing_are_those_of_the_same_model_in_jax():
-    model = make(sample=lambda z, random: z @ WORLD.w.T + WORLD.b + WORLD.s2**0.5 * random.normal(size=(1, 5)))
+    model = make(
+        sample=lambda z, random: (
+            z @ WORLD.w.T + WORLD.b + WORLD.s2**0.5 * random.normal(size=(1, 5))
+        )
+    )
     theirs, ours = (jensen.account(m, ROWS, key=KEY, gaps=6).gaps for m in (model, WORLD.model))
     assert theirs.family == ours.family == "diagonal"
     assert theirs.amortisation_gap.value == pytest.approx(ours.amortisation_gap.value, abs=1e-4)
-    assert theirs.amortisation_gap.value == pytest.approx(WORLD.gap(ROWS[theirs.index].astype(float)).mean(), abs=5 * theirs.amortisation_gap.standard_error)
+    assert theirs.amortisation_gap.value == pytest.approx(
+        WORLD.gap(ROWS[theirs.index].astype(float)).mean(),
+        abs=5 * theirs.amortisation_gap.standard_error,
+    )
     found = estimate_evidence(Annealed(num_temperatures=200), model, ROWS[:6], KEY)
-    assert abs(found.value - WORLD.log_evidence(ROWS[:6].astype(float)).mean()) < 5 * found.standard_error
+    assert (
+        abs(found.value - WORLD.log_evidence(ROWS[:6].astype(float)).mean())
+        < 5 * found.standard_error
+    )
     both = bidirectional(Annealed(num_temperatures=200), model, KEY, num_data=12)
     assert abs(both.gap) < 5 * both.standard_error + 0.05
 
@@ -119,9 +162,15 @@ def test_a_full_posterior_that_is_the_true_one_closes_the_jensen_gap():
         return mean, np.broadcast_to(np.linalg.cholesky(covariance), (len(x), 2, 2))
 
     def density(x, z):
-        return -0.5 * (np.square(x - z @ world.w.T - world.b).sum(1) / world.s2 + 5 * (np.log(world.s2) + linear_gaussian.LOG_2PI))
+        return -0.5 * (
+            np.square(x - z @ world.w.T - world.b).sum(1) / world.s2
+            + 5 * (np.log(world.s2) + linear_gaussian.LOG_2PI)
+        )
 
-    given = {"log_likelihood": density, "log_likelihood_gradient": lambda x, z: (x - z @ world.w.T - world.b) @ world.w / world.s2}
+    given = {
+        "log_likelihood": density,
+        "log_likelihood_gradient": lambda x, z: (x - z @ world.w.T - world.b) @ world.w / world.s2,
+    }
     model = make(encode=encode, posterior="full_normal", **given)
     x = world.data(20, 1).astype(np.float32)
     acc = jensen.account(model, x, key=KEY, num_samples=50)
@@ -156,19 +205,25 @@ def test_a_callable_prior_has_its_gradient_and_no_samples():
         estimate_evidence(Importance(num_samples=10, defensive=0.1), model, ROWS, KEY)
     with pytest.raises(ValueError, match=r"no gradient of log p\(z\): give log_prior_gradient="):
         jensen.account(make(prior=log_standard_normal), ROWS, key=KEY, gaps=3)
-    assert jnp.isfinite(jax.grad(lambda z: model.decoder(z).log_prob(x) + density.log_prob(z))(z)).all()
+    assert jnp.isfinite(
+        jax.grad(lambda z: model.decoder(z).log_prob(x) + density.log_prob(z))(z)
+    ).all()
 
 
 def test_what_is_not_given_is_left_out_by_name_and_refused_up_front():
     model = make(log_likelihood_gradient=None)
     acc = jensen.account(model, ROWS, key=KEY, num_samples=20)
     assert {"amortisation_gap", "annealing"} < acc.left_out.keys() >= left_out(model).keys()
-    assert "give log_likelihood_gradient=" in acc.left_out["amortisation_gap"] and "give sample=" in " ".join(acc.left_out.values())
+    assert "give log_likelihood_gradient=" in acc.left_out[
+        "amortisation_gap"
+    ] and "give sample=" in " ".join(acc.left_out.values())
     assert "Left out: " in str(acc) or "left out: " in str(acc)
     refused = {
         "refining a posterior": lambda: jensen.account(model, ROWS, key=KEY, gaps=3),
         "annealing follows": lambda: estimate_evidence(Annealed(), model, ROWS, KEY),
-        "refining": lambda: estimate_evidence(Importance(num_samples=10, proposal="refined"), model, ROWS, KEY),
+        "refining": lambda: estimate_evidence(
+            Importance(num_samples=10, proposal="refined"), model, ROWS, KEY
+        ),
         r"give sample=": lambda: bidirectional(Annealed(), make(), KEY, num_data=3),
         r"give decode=": lambda: model.decoder(jnp.zeros(2)).mean,
     }
@@ -210,7 +265,12 @@ def test_arrays_are_of_the_dtype_asked_for_and_no_larger_than_a_batch():
         return log_likelihood(x, z)
 
     bytes_ = (ROWS > 0).astype(np.uint8)
-    estimate_evidence(Importance(num_samples=100), make(log_likelihood=watching, dtype="float64", batch_size=64), bytes_, KEY)
+    estimate_evidence(
+        Importance(num_samples=100),
+        make(log_likelihood=watching, dtype="float64", batch_size=64),
+        bytes_,
+        KEY,
+    )
     assert seen == {("float64", "float64", True)}
 
 
@@ -219,10 +279,14 @@ def test_a_datum_with_many_codes_crosses_once():
 
     def sums(x, z):
         shapes.append((x.shape, z.shape))
-        return [np.broadcast_to(x.sum(-1) + z.sum(-1), np.broadcast_shapes(x.shape[:-1], z.shape[:-1]))]
+        return [
+            np.broadcast_to(x.sum(-1) + z.sum(-1), np.broadcast_shapes(x.shape[:-1], z.shape[:-1]))
+        ]
 
     x, z = jr.normal(KEY, (3, 50)), jr.normal(KEY, (3, 4, 2))
-    found = jax.jit(jax.vmap(lambda x, zs: jax.vmap(lambda z: host_call(sums, [()], x, z)[0])(zs)))(x, z)
+    found = jax.jit(jax.vmap(lambda x, zs: jax.vmap(lambda z: host_call(sums, [()], x, z)[0])(zs)))(
+        x, z
+    )
     np.testing.assert_allclose(found, x.sum(-1)[:, None] + z.sum(-1), rtol=1e-5)
     assert shapes == [((3, 1, 50), (3, 4, 2))]
 
@@ -232,12 +296,16 @@ def test_the_host_answers_in_double_precision_where_jax_does(x64):
     assert thirds.dtype == jnp.float64 and float(thirds[0]) == 1 / 3
     model = make(dtype="float64")
     z, x = jnp.full(2, 0.1), jnp.asarray(ROWS[0], jnp.float64)
-    assert float(model.decoder(z).log_prob(x)) == pytest.approx(float(WORLD.model.decoder(z).log_prob(x)), abs=1e-12)
+    assert float(model.decoder(z).log_prob(x)) == pytest.approx(
+        float(WORLD.model.decoder(z).log_prob(x)), abs=1e-12
+    )
 
 
 def test_bounds_of_a_foreign_model():
     bounds = {"elbo": jensen.bounds.ELBO(), "iwae": jensen.bounds.IWAE()}
-    theirs, ours = (evaluate_bounds(bounds, m, ROWS, KEY, num_samples=10) for m in (make(), WORLD.model))
+    theirs, ours = (
+        evaluate_bounds(bounds, m, ROWS, KEY, num_samples=10) for m in (make(), WORLD.model)
+    )
     for name in bounds:
         assert theirs[name].value == pytest.approx(ours[name].value, abs=1e-5)
 

@@ -49,28 +49,49 @@ def test_eight_schools_has_the_density_of_the_formula_and_of_numpyros_model(x64,
     many = jnp.asarray(np.random.default_rng(0).normal(size=(5, 10)))
     for u in many:
         mu, tau, z = float(u[0]), float(np.exp(u[1])), np.asarray(u[2:])
-        prior = norm(0, 5).logpdf(mu) + halfcauchy(scale=5).logpdf(tau) + float(u[1]) + norm.logpdf(z).sum()
+        prior = (
+            norm(0, 5).logpdf(mu)
+            + halfcauchy(scale=5).logpdf(tau)
+            + float(u[1])
+            + norm.logpdf(z).sum()
+        )
         assert float(eight.log_prior(u)) == pytest.approx(prior, abs=EPS)
-        assert float(eight.log_likelihood(u)) == pytest.approx(norm(mu + tau * z, worlds.ERRORS).logpdf(worlds.EFFECTS).sum(), abs=EPS)
+        assert float(eight.log_likelihood(u)) == pytest.approx(
+            norm(mu + tau * z, worlds.ERRORS).logpdf(worlds.EFFECTS).sum(), abs=EPS
+        )
         np.testing.assert_allclose(eight.constrain(u)["theta"], mu + tau * z, rtol=1e-12)
-    ours, known = (jax.jit(jax.vmap(jax.value_and_grad(t.log_density)))(many) for t in (eight, theirs))
+    ours, known = (
+        jax.jit(jax.vmap(jax.value_and_grad(t.log_density)))(many) for t in (eight, theirs)
+    )
     np.testing.assert_allclose(ours[0], known[0], atol=EPS)
     np.testing.assert_allclose(ours[1], known[1], atol=EPS)
 
 
 def test_its_fit_is_numpyros(eight):
-    ours, theirs = (jensen.fit_variational(t, "full_rank", key=KEY, num_draws=4000) for t in (eight, jensen.from_numpyro(worlds.eight_schools)))
-    assert ours.outcome.converged and ours.elbo.value == pytest.approx(theirs.elbo.value, abs=1e-4)  # the same draws
+    ours, theirs = (
+        jensen.fit_variational(t, "full_rank", key=KEY, num_draws=4000)
+        for t in (eight, jensen.from_numpyro(worlds.eight_schools))
+    )
+    assert ours.outcome.converged and ours.elbo.value == pytest.approx(
+        theirs.elbo.value, abs=1e-4
+    )  # the same draws
     assert abs(ours.elbo.value - -31.535) < 5 * ours.elbo.standard_error
     for name in ("mu", "tau", "theta"):
         np.testing.assert_allclose(ours.mean()[name], theirs.mean()[name], atol=1e-3)
     assert ours.reconstruction.value - ours.kl.value == pytest.approx(ours.elbo.value, abs=1e-9)
     tree = ours.to_datatree()
     assert tree["posterior"]["theta"].shape == (1, 4000, 8)
-    np.testing.assert_allclose(tree["posterior"]["tau"].values[0], np.exp(tree["unconstrained_posterior"]["u"].values[0, :, 1]), rtol=1e-12)
+    np.testing.assert_allclose(
+        tree["posterior"]["tau"].values[0],
+        np.exp(tree["unconstrained_posterior"]["u"].values[0, :, 1]),
+        rtol=1e-12,
+    )
     y = ours.predict(jr.key(1))["y"]
     spread = np.sqrt(ours.draws["theta"].var(0) + worlds.ERRORS**2)
-    assert y.shape == (4000, 8) and (np.abs(y.mean(0) - ours.mean()["theta"]) < 5 * spread / np.sqrt(4000)).all()
+    assert (
+        y.shape == (4000, 8)
+        and (np.abs(y.mean(0) - ours.mean()["theta"]) < 5 * spread / np.sqrt(4000)).all()
+    )
     np.testing.assert_allclose(y.std(0), spread, rtol=0.1)
 
 
@@ -78,17 +99,40 @@ def test_transforms_that_change_the_shape_have_their_jacobian(x64):
     """Simplex, ordered, interval: the prior's density is that of SciPy at the constrained values, and its Jacobian that of the map."""
     with pm.Model() as model:
         pm.Dirichlet("p", np.array([2.0, 3.0, 4.0]))
-        pm.Normal("cut", 0.0, 2.0, shape=3, transform=pm.distributions.transforms.ordered, initval=np.array([-1.0, 0.0, 1.0]))
+        pm.Normal(
+            "cut",
+            0.0,
+            2.0,
+            shape=3,
+            transform=pm.distributions.transforms.ordered,
+            initval=np.array([-1.0, 0.0, 1.0]),
+        )
         pm.Uniform("share", -1.0, 3.0)
         pm.Gamma("rate", 3.0, 2.0, shape=(2, 1))
     target = jensen.from_pymc(model)
     assert target.size == 2 + 3 + 1 + 2
-    assert target.coordinates == ("p[0]", "p[1]", "cut[0]", "cut[1]", "cut[2]", "share", "rate[0,0]", "rate[1,0]")
+    assert target.coordinates == (
+        "p[0]",
+        "p[1]",
+        "cut[0]",
+        "cut[1]",
+        "cut[2]",
+        "share",
+        "rate[0,0]",
+        "rate[1,0]",
+    )
     u = jnp.asarray(np.random.default_rng(1).normal(size=8))
     value = {name: np.asarray(v) for name, v in target.constrain(u).items()}
     assert value["p"].sum() == pytest.approx(1, abs=1e-12) and (np.diff(value["cut"]) > 0).all()
-    assert value["share"] == pytest.approx(4 * expit(float(u[5])) - 1, abs=1e-12) and value["rate"].shape == (2, 1)
-    density = dirichlet([2, 3, 4]).logpdf(value["p"]) + norm(0, 2).logpdf(value["cut"]).sum() - np.log(4) + gamma(3, scale=0.5).logpdf(value["rate"]).sum()
+    assert value["share"] == pytest.approx(4 * expit(float(u[5])) - 1, abs=1e-12) and value[
+        "rate"
+    ].shape == (2, 1)
+    density = (
+        dirichlet([2, 3, 4]).logpdf(value["p"])
+        + norm(0, 2).logpdf(value["cut"]).sum()
+        - np.log(4)
+        + gamma(3, scale=0.5).logpdf(value["rate"]).sum()
+    )
 
     def free(u):
         v = target.constrain(u)
@@ -111,7 +155,9 @@ def test_potentials_data_and_missing_values(x64):
     target = jensen.from_pymc(model)
     assert not target.proper and target.coordinates == ("slope", "y_unobserved[0]")
     u = jnp.array([0.7, 1.2])
-    assert float(target.log_likelihood(u)) == pytest.approx(norm(0.7, 0.5).logpdf(1.0) + norm(2.1, 0.5).logpdf(2.0) - 0.09, abs=EPS)
+    assert float(target.log_likelihood(u)) == pytest.approx(
+        norm(0.7, 0.5).logpdf(1.0) + norm(2.1, 0.5).logpdf(2.0) - 0.09, abs=EPS
+    )
     assert float(target.log_prior(u)) == pytest.approx(norm(1.4, 0.5).logpdf(1.2), abs=EPS)
     np.testing.assert_allclose(target.constrain(u)["y"], [1.0, 1.2, 2.0])
 
@@ -121,7 +167,9 @@ def test_parameters_out_of_range_have_no_density(x64):
         pm.Normal("y", 0.0, pm.Normal("s", 1.0, 1.0, initval=1.0), observed=1.0)
     target = jensen.from_pymc(model)
     assert float(target.log_density(jnp.array([-0.5]))) == -np.inf
-    assert float(target.log_density(jnp.array([0.5]))) == pytest.approx(norm(1, 1).logpdf(0.5) + norm(0, 0.5).logpdf(1.0), abs=EPS)
+    assert float(target.log_density(jnp.array([0.5]))) == pytest.approx(
+        norm(1, 1).logpdf(0.5) + norm(0, 0.5).logpdf(1.0), abs=EPS
+    )
 
 
 def tampered(monkeypatch, tamper):
@@ -130,10 +178,30 @@ def tampered(monkeypatch, tamper):
 
 
 TAMPERINGS = {
-    "sign": (lambda model, prior, likelihood, values: (-prior, -likelihood, values), r"log p\(x, u\) is .* through JAX and .* as PyMC compiles it"),
-    "jacobian": (lambda model, prior, likelihood, values: (model.logp(vars=model.free_RVs, jacobian=False), likelihood, values), r"log p\(x, u\) is"),
-    "parts": (lambda model, prior, likelihood, values: (likelihood, prior, values), r"log p\(u\) is"),
-    "transform": (lambda model, prior, likelihood, values: (prior, likelihood, [model.value_vars[0], *values[1:]]), "the value of s is"),
+    "sign": (
+        lambda model, prior, likelihood, values: (-prior, -likelihood, values),
+        r"log p\(x, u\) is .* through JAX and .* as PyMC compiles it",
+    ),
+    "jacobian": (
+        lambda model, prior, likelihood, values: (
+            model.logp(vars=model.free_RVs, jacobian=False),
+            likelihood,
+            values,
+        ),
+        r"log p\(x, u\) is",
+    ),
+    "parts": (
+        lambda model, prior, likelihood, values: (likelihood, prior, values),
+        r"log p\(u\) is",
+    ),
+    "transform": (
+        lambda model, prior, likelihood, values: (
+            prior,
+            likelihood,
+            [model.value_vars[0], *values[1:]],
+        ),
+        "the value of s is",
+    ),
 }
 
 
@@ -157,7 +225,9 @@ def minibatches():
 
 
 def unscaled_minibatches():
-    pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=pm.Minibatch(np.arange(100.0), batch_size=10))
+    pm.Normal(
+        "y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=pm.Minibatch(np.arange(100.0), batch_size=10)
+    )
 
 
 def nowhere():
@@ -167,7 +237,10 @@ def nowhere():
 REFUSED = {
     "discrete": (discrete, r"variables which, count are discrete.*Sum them out"),
     "nothing": (lambda: pm.Normal("y", 0.0, 1.0, observed=1.0), "no free variable"),
-    "minibatches": (minibatches, r"the density of y is scaled to total_size=.*Minibatch.*from_log_joint"),
+    "minibatches": (
+        minibatches,
+        r"the density of y is scaled to total_size=.*Minibatch.*from_log_joint",
+    ),
     "random numbers": (unscaled_minibatches, "draws random numbers within its density"),
     "nowhere": (nowhere, "finite at none of 40 places"),
 }
@@ -189,9 +262,14 @@ def test_precision_is_named_and_nothing_of_the_process_changes(eight):
     with pytensor.config.change_flags(floatX="float32"), pm.Model() as model:
         pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=np.float32(1.0))
     before = jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS")
-    with pytest.raises(ValueError, match=r"variables mu are in single precision.*floatX = 'float64'"):
+    with pytest.raises(
+        ValueError, match=r"variables mu are in single precision.*floatX = 'float64'"
+    ):
         jensen.from_pymc(model)
-    assert (jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS")) == before and jax.device_count() < 100
+    assert (
+        jax.config.jax_enable_x64,
+        os.environ.get("XLA_FLAGS"),
+    ) == before and jax.device_count() < 100
     with pytest.raises(ValueError, match=r"in float64; got u in float32.*enable_x64"):
         eight.log_density(jnp.zeros(10))
     with pytest.raises(ValueError, match=r"wants a pymc.Model.*got int"):
@@ -202,6 +280,8 @@ def test_predictions_need_something_observed():
     with pm.Model() as model:
         pm.Normal("mu", 1.0, 2.0)
     fit = jensen.fit_variational(jensen.from_pymc(model), "full_rank", key=KEY, num_draws=500)
-    assert fit.evidence.value == pytest.approx(0, abs=1e-7) and fit.kl.value == pytest.approx(0, abs=1e-7)
+    assert fit.evidence.value == pytest.approx(0, abs=1e-7) and fit.kl.value == pytest.approx(
+        0, abs=1e-7
+    )
     with pytest.raises(ValueError, match="nothing of predictions"):
         fit.predict(KEY)

@@ -18,8 +18,12 @@ SHAPE = (1, 4, 4)
 
 def make(kind: str, loss: str):
     torch.manual_seed(3)
-    options = {"number_components": 5} if kind == "VAMP" else {"beta": 4.0} if kind == "BetaVAE" else {}
-    config = getattr(known, f"{kind}Config")(input_dim=SHAPE, latent_dim=3, reconstruction_loss=loss, **options)
+    options = (
+        {"number_components": 5} if kind == "VAMP" else {"beta": 4.0} if kind == "BetaVAE" else {}
+    )
+    config = getattr(known, f"{kind}Config")(
+        input_dim=SHAPE, latent_dim=3, reconstruction_loss=loss, **options
+    )
     return getattr(known, kind)(config)
 
 
@@ -42,20 +46,40 @@ def test_the_densities_are_those_of_pythaes_own_loss(kind, loss):
             vae.n_samples, many = 1, lambda a: a.unsqueeze(1)
             losses = [
                 vae.loss_function(
-                    many(reconstruction[i : i + 1].flatten(1)), tensor[i : i + 1], *(many(a[i : i + 1]) for a in (encoded.embedding, encoded.log_covariance, z))
+                    many(reconstruction[i : i + 1].flatten(1)),
+                    tensor[i : i + 1],
+                    *(many(a[i : i + 1]) for a in (encoded.embedding, encoded.log_covariance, z)),
                 )[1]
                 for i in range(12)
             ]
         else:
             extra = (1,) if kind == "VAMP" else ()
             losses = [
-                vae.loss_function(*(a[i : i + 1] for a in (reconstruction, tensor, encoded.embedding, encoded.log_covariance, z)), *extra)[1] for i in range(12)
+                vae.loss_function(
+                    *(
+                        a[i : i + 1]
+                        for a in (
+                            reconstruction,
+                            tensor,
+                            encoded.embedding,
+                            encoded.log_covariance,
+                            z,
+                        )
+                    ),
+                    *extra,
+                )[1]
+                for i in range(12)
             ]
     constant = 0.0 if loss == "bce" else 16 / 2 * np.log(2 * np.pi)
-    ours = [float(model.decoder(jnp.asarray(z[i].numpy())).log_prob(jnp.asarray(x[i]))) for i in range(12)]
+    ours = [
+        float(model.decoder(jnp.asarray(z[i].numpy())).log_prob(jnp.asarray(x[i])))
+        for i in range(12)
+    ]
     np.testing.assert_allclose(ours, [-float(value) - constant for value in losses], rtol=1e-5)
     posterior = model.encoder(jnp.asarray(x[0])).base_dist
-    np.testing.assert_allclose(posterior.scale, np.exp(0.5 * encoded.log_covariance[0].numpy()), rtol=1e-5)
+    np.testing.assert_allclose(
+        posterior.scale, np.exp(0.5 * encoded.log_covariance[0].numpy()), rtol=1e-5
+    )
     np.testing.assert_allclose(posterior.loc, encoded.embedding[0].numpy(), rtol=1e-4, atol=1e-6)
 
 
@@ -64,10 +88,16 @@ def test_the_prior_of_a_vamp_is_the_mixture_at_its_pseudo_inputs():
     model = from_pythae(vae)
     z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        theirs = vae._log_p_z(z) - 1.5 * np.log(2 * np.pi)  # Pythae leaves this constant out, in prior and posterior alike
-    np.testing.assert_allclose(model.prior(model.encoder).log_prob(jnp.asarray(z.numpy())), theirs, rtol=1e-4)
+        theirs = vae._log_p_z(z) - 1.5 * np.log(
+            2 * np.pi
+        )  # Pythae leaves this constant out, in prior and posterior alike
+    np.testing.assert_allclose(
+        model.prior(model.encoder).log_prob(jnp.asarray(z.numpy())), theirs, rtol=1e-4
+    )
     plain = from_pythae(make("BetaVAE", "bce"))
-    assert float(plain.prior(plain.encoder).log_prob(jnp.zeros(3))) == pytest.approx(-1.5 * np.log(2 * np.pi), rel=1e-6)
+    assert float(plain.prior(plain.encoder).log_prob(jnp.zeros(3))) == pytest.approx(
+        -1.5 * np.log(2 * np.pi), rel=1e-6
+    )
 
 
 def test_the_evidence_is_that_of_pythaes_own_estimate():
@@ -85,7 +115,10 @@ def test_a_folder_is_read_if_it_is_trusted(tmp_path):
     vae.save(str(tmp_path / "saved"))
     with pytest.raises(ValueError, match=r"executes what its writer put there.*trust_code=True"):
         from_pythae(tmp_path / "saved")
-    one, two = (jensen.account(from_pythae(m, trust_code=True), x, key=KEY, num_samples=20) for m in (tmp_path / "saved", vae))
+    one, two = (
+        jensen.account(from_pythae(m, trust_code=True), x, key=KEY, num_samples=20)
+        for m in (tmp_path / "saved", vae)
+    )
     assert one.elbo.value == two.elbo.value
     with pytest.raises(ValueError, match=r"holds no model_config\.json"):
         from_pythae(str(tmp_path), trust_code=True)
@@ -95,7 +128,9 @@ def test_a_folder_is_read_if_it_is_trusted(tmp_path):
 
 
 def test_what_has_no_density_and_what_is_not_known_is_refused():
-    with pytest.raises(ForeignError, match="reconstruction_loss='bce' is no density of anything else"):
+    with pytest.raises(
+        ForeignError, match="reconstruction_loss='bce' is no density of anything else"
+    ):
         jensen.account(from_pythae(make("VAE", "bce")), rows("mse"), key=KEY)
     config = known.AEConfig(input_dim=SHAPE, latent_dim=3)
     with pytest.raises(ValueError, match="VAE, BetaVAE, VAMP, IWAE are known here; got AE"):

@@ -16,8 +16,13 @@ from linear_gaussian import make
 
 compiled = eqx.filter_jit(log_weights)
 
-GROUPED = {"miwae", "piwae"}  # these want a number of samples that the number of their groups divides
-ALL = [bounds.build(name, {"num_groups": 1} if name in GROUPED else {}, {}) for name in bounds.names()]
+GROUPED = {
+    "miwae",
+    "piwae",
+}  # these want a number of samples that the number of their groups divides
+ALL = [
+    bounds.build(name, {"num_groups": 1} if name in GROUPED else {}, {}) for name in bounds.names()
+]
 LOWER = [b for b in ALL if b.guarantee == "lower"]
 every_bound = pytest.mark.parametrize("bound", ALL, ids=bounds.names())
 every_lower_bound = pytest.mark.parametrize("bound", LOWER, ids=lambda b: type(b).__name__)
@@ -28,7 +33,9 @@ def test_an_exact_posterior_makes_the_bound_the_log_evidence(x64, bound):
     truth = make(orthogonal=True)
     x = truth.data(6, seed=1)
     for num_samples in (1, 2, 7):
-        values = jax.vmap(bound, in_axes=1)(compiled(truth.model, x, jr.key(0), num_samples).tempered())
+        values = jax.vmap(bound, in_axes=1)(
+            compiled(truth.model, x, jr.key(0), num_samples).tempered()
+        )
         assert np.abs(np.asarray(values) - truth.log_evidence(x)).max() < 1e-10
 
 
@@ -110,7 +117,11 @@ def test_known_iwae_of_two_samples_by_quadrature(x64):
     probability = node_weights / node_weights.sum()
     exact = probability @ np.logaddexp(log_w[:, None], log_w[None]) @ probability - np.log(2)
     z = np.random.default_rng(6).normal(size=(50_000, 2))
-    values = np.asarray(jax.vmap(bounds.build("iwae", {}, {}))(jnp.asarray(-0.5 * (s * z) ** 2 + 0.5 * z**2 + np.log(s))))
+    values = np.asarray(
+        jax.vmap(bounds.build("iwae", {}, {}))(
+            jnp.asarray(-0.5 * (s * z) ** 2 + 0.5 * z**2 + np.log(s))
+        )
+    )
     assert abs(values.mean() - exact) < 5 * values.std() / np.sqrt(len(values))
     assert -0.5 * (s**2 - 1 - np.log(s**2)) < exact < 0
 
@@ -118,7 +129,9 @@ def test_known_iwae_of_two_samples_by_quadrature(x64):
 @every_bound
 def test_derivatives_are_those_of_the_bound(x64, bound):
     log_w = jnp.asarray(np.random.default_rng(7).normal(size=7) * 3)
-    (first, second), slopes, curvatures = jax.jit(lambda w: (bound.derivatives(w), jax.grad(bound)(w), jnp.diag(jax.hessian(bound)(w))))(log_w)
+    (first, second), slopes, curvatures = jax.jit(
+        lambda w: (bound.derivatives(w), jax.grad(bound)(w), jnp.diag(jax.hessian(bound)(w)))
+    )(log_w)
     np.testing.assert_allclose(first, slopes, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(second, curvatures, rtol=1e-9, atol=1e-13)
     assert float(first.sum()) == pytest.approx(1, abs=1e-12)  # a constant moves the bound by itself
@@ -131,10 +144,14 @@ def test_groups_are_means_of_importance_weighted_bounds_for_the_encoder(x64, nam
     grouped = np.mean([np.log(np.mean(np.exp(log_w[i : i + 3]))) for i in range(0, 12, 3)])
     assert float(bound.for_encoder(jnp.asarray(log_w))) == pytest.approx(grouped, abs=1e-12)
     whole = np.log(np.mean(np.exp(log_w)))
-    assert float(bound(jnp.asarray(log_w))) == pytest.approx(grouped if name == "miwae" else whole, abs=1e-12)
+    assert float(bound(jnp.asarray(log_w))) == pytest.approx(
+        grouped if name == "miwae" else whole, abs=1e-12
+    )
     assert float(bound.for_model(jnp.asarray(log_w))) == float(bound(jnp.asarray(log_w)))
     side = bound.for_encoder
-    (first, second), slopes, curvatures = jax.jit(lambda w: (side.derivatives(w), jax.grad(side)(w), jnp.diag(jax.hessian(side)(w))))(jnp.asarray(log_w))
+    (first, second), slopes, curvatures = jax.jit(
+        lambda w: (side.derivatives(w), jax.grad(side)(w), jnp.diag(jax.hessian(side)(w)))
+    )(jnp.asarray(log_w))
     np.testing.assert_allclose(first, slopes, rtol=1e-10)
     np.testing.assert_allclose(second, curvatures, rtol=1e-9, atol=1e-14)
 
@@ -152,7 +169,13 @@ KNOWN = [
     ("f_divergence", {"generator": "reverse_kl"}, 0.8, -0.5 * (0.8**2 - 1 - np.log(0.8**2)), 1e-5),
     ("f_divergence", {"generator": "forward_kl"}, 0.8, -0.5 * (0.8**-2 - 1 + np.log(0.8**2)), 4e-4),
     ("f_divergence", {"generator": "chi_squared"}, 1.3, 1 - 1.3**2 / np.sqrt(2 * 1.3**2 - 1), 1e-5),
-    ("f_divergence", {"generator": "hellinger"}, 0.8, -2 * (1 - np.sqrt(2 * 0.8 / (1 + 0.8**2))), 1e-4),
+    (
+        "f_divergence",
+        {"generator": "hellinger"},
+        0.8,
+        -2 * (1 - np.sqrt(2 * 0.8 / (1 + 0.8**2))),
+        1e-4,
+    ),
 ]
 
 
@@ -169,7 +192,11 @@ def test_jensen_shannon_is_the_mean_of_two_divergences_from_the_middle(x64):
     t = np.linspace(-30, 30, 400_001)
     p, q = (np.exp(-0.5 * (t / s) ** 2) / (s * np.sqrt(2 * np.pi)) for s in (1.0, 0.8))
     middle = (p + q) / 2
-    exact = np.trapezoid(0.5 * np.where(p > 0, p * np.log(p / middle + 1e-300), 0) + 0.5 * np.where(q > 0, q * np.log(q / middle + 1e-300), 0), t)
+    exact = np.trapezoid(
+        0.5 * np.where(p > 0, p * np.log(p / middle + 1e-300), 0)
+        + 0.5 * np.where(q > 0, q * np.log(q / middle + 1e-300), 0),
+        t,
+    )
     z = 0.8 * np.random.default_rng(9).normal(size=400_000)
     log_w = jnp.asarray(-0.5 * z**2 + 0.5 * (z / 0.8) ** 2 + np.log(0.8))
     assert float(bounds.build("f_divergence", {}, {})(log_w)) == pytest.approx(-exact, abs=5e-4)
@@ -179,8 +206,12 @@ def test_a_callable_is_any_f_and_the_value_stays_below_the_evidence_estimate(x64
     log_w = jnp.asarray(np.random.default_rng(10).normal(size=9) * 4)
     FDivergence, iwae = bounds.find("f_divergence"), bounds.build("iwae", {}, {})
     own = FDivergence(generator=lambda log_t: jnp.exp(log_t) * log_t)
-    assert float(own(log_w)) == pytest.approx(float(FDivergence(generator="forward_kl")(log_w)), abs=1e-12)
-    assert float(FDivergence(generator="reverse_kl")(log_w)) == pytest.approx(float(log_w.mean()), abs=1e-12)
+    assert float(own(log_w)) == pytest.approx(
+        float(FDivergence(generator="forward_kl")(log_w)), abs=1e-12
+    )
+    assert float(FDivergence(generator="reverse_kl")(log_w)) == pytest.approx(
+        float(log_w.mean()), abs=1e-12
+    )
     for generator in ("reverse_kl", "forward_kl", "chi_squared", "hellinger", "jensen_shannon"):
         assert float(FDivergence(generator=generator)(log_w)) < float(iwae(log_w))
     # In log space: weights of e^700 overflow as such.
@@ -212,8 +243,12 @@ def test_renyi_joins_its_neighbours(x64):
 def test_bounds_rise_or_fall_with_the_number_of_samples_as_they_say(x64, name, options, rises):
     truth = make(shift=0.3, stretch=1.3)
     x = truth.data(1, seed=3)
-    groups = jnp.asarray(np.asarray(compiled(truth.model, x, jr.key(1), 24_000).tempered())[:, 0].reshape(-1, 12))
-    values = np.stack([np.asarray(jax.vmap(bounds.build(name, options, {}))(groups[:, :k])) for k in (2, 4, 12)])
+    groups = jnp.asarray(
+        np.asarray(compiled(truth.model, x, jr.key(1), 24_000).tempered())[:, 0].reshape(-1, 12)
+    )
+    values = np.stack(
+        [np.asarray(jax.vmap(bounds.build(name, options, {}))(groups[:, :k])) for k in (2, 4, 12)]
+    )
     for less, more in itertools.pairwise(values):
         difference = (more - less) * (1 if rises else -1)
         assert difference.mean() > 5 * difference.std() / np.sqrt(len(difference))

@@ -11,7 +11,9 @@ from jensen.datasets._dataset import SPLITS
 from jensen.datasets._load import find_source
 
 DATA = Path(os.environ.get("JENSEN_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
-LISTED = {entry.name: entry for entry in available(DATA if DATA.is_dir() else Path(__file__).parent)}
+LISTED = {
+    entry.name: entry for entry in available(DATA if DATA.is_dir() else Path(__file__).parent)
+}
 every_data_set = pytest.mark.parametrize("name", dataset_names())
 
 
@@ -21,7 +23,9 @@ def dataset(name, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     files = LISTED[name].files
     if not all(file.path and Path(file.path).is_relative_to(DATA) for file in files):
-        pytest.skip(f"the files of {name} are not in {DATA}; set JENSEN_DATA to a directory that holds them")
+        pytest.skip(
+            f"the files of {name} are not in {DATA}; set JENSEN_DATA to a directory that holds them"
+        )
     return load_dataset(name, data_dir=DATA if files else None)
 
 
@@ -33,9 +37,16 @@ def test_it_says_what_it_is(name):
     assert min(entry.sizes) > 0 and np.prod(entry.event_shape) > 0
     assert entry.values in ("binary", "drawn", "grey")
     # Nothing is downloaded that is not pinned, and what is not downloaded comes with a way to get it.
-    assert all(file.downloadable == (file.checksum is not None) for file in source.files) or source.remedy
+    assert (
+        all(file.downloadable == (file.checksum is not None) for file in source.files)
+        or source.remedy
+    )
     assert all(file.checksum is not None for file in source.files if file.urls)
-    assert all(len(file.checksum.removeprefix("md5:")) == (32 if file.checksum.startswith("md5:") else 64) for file in source.files if file.checksum)
+    assert all(
+        len(file.checksum.removeprefix("md5:")) == (32 if file.checksum.startswith("md5:") else 64)
+        for file in source.files
+        if file.checksum
+    )
 
 
 @every_data_set

@@ -36,7 +36,9 @@ def probabilities(name, logits):
     logits = np.asarray(logits, np.float64)
     logits = np.stack([np.zeros_like(logits), logits], -1) if name == "bernoulli" else logits
     each = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    one_hot = all_codes(name, len(logits)).reshape(-1, len(logits), CLASSES[name] if name == "categorical" else 1)
+    one_hot = all_codes(name, len(logits)).reshape(
+        -1, len(logits), CLASSES[name] if name == "categorical" else 1
+    )
     one_hot = np.concatenate([1 - one_hot, one_hot], -1) if name == "bernoulli" else one_hot
     return np.prod(np.sum(one_hot * each, axis=-1), axis=1)
 
@@ -54,14 +56,20 @@ def test_probabilities_are_those_of_the_variables_and_samples_have_them(x64, nam
     assert drawn.dtype == np.float64
     counts = (drawn[:, None] == codes[None]).all(-1).sum(0)
     assert counts.sum() == n  # nothing but codes
-    assert (np.abs(counts - n * probability) < 5 * np.sqrt(n * probability * (1 - probability)) + 1).all()
-    np.testing.assert_allclose(p.log_prob(jnp.asarray(codes)), np.log(probability), rtol=1e-10)  # leading axes
+    assert (
+        np.abs(counts - n * probability) < 5 * np.sqrt(n * probability * (1 - probability)) + 1
+    ).all()
+    np.testing.assert_allclose(
+        p.log_prob(jnp.asarray(codes)), np.log(probability), rtol=1e-10
+    )  # leading axes
     assert p.sample(jr.key(2), (2, 5)).shape == (2, 5, codes.shape[1])
 
 
 @every_kind
 @prior_and_posterior
-def test_the_mean_is_that_of_the_codes_the_mode_the_most_probable_and_nothing_is_reparameterised(x64, name, which):
+def test_the_mean_is_that_of_the_codes_the_mode_the_most_probable_and_nothing_is_reparameterised(
+    x64, name, which
+):
     p = distribution(name, which)
     codes = all_codes(name, 3)
     probability = probabilities(name, p.logits)
@@ -108,7 +116,9 @@ def test_priors_start_uniform_and_stay_so_where_asked(x64, name):
     codes = jnp.asarray(all_codes(name, 3))
     for options, trained in [({}, codes.shape[1]), ({"learn_logits": False}, 0)]:
         prior = priors.build(name, options, {"latent_dim": 3, "code_size": codes.shape[1]})
-        np.testing.assert_allclose(prior(lambda x: x).log_prob(codes), -3 * np.log(CLASSES[name]), rtol=1e-12)
+        np.testing.assert_allclose(
+            prior(lambda x: x).log_prob(codes), -3 * np.log(CLASSES[name]), rtol=1e-12
+        )
         assert sum(leaf.size for leaf in jax.tree.leaves(partition(prior).parameters)) == trained
 
 
@@ -127,35 +137,61 @@ def test_evidence_by_importance_sampling_is_the_sum_over_all_codes(x64, name):
 def test_an_exact_posterior_makes_every_log_weight_and_every_bound_the_log_evidence(x64, name):
     model = exact_model(name, 3)
     exact = table(model, name, 3, X)
-    np.testing.assert_allclose(exact.log_w, np.broadcast_to(exact.log_evidence[:, None], exact.log_w.shape), rtol=1e-12)
+    np.testing.assert_allclose(
+        exact.log_w, np.broadcast_to(exact.log_evidence[:, None], exact.log_w.shape), rtol=1e-12
+    )
     log_w = eqx.filter_jit(log_weights)(model, X, jr.key(6), 8).tempered()
     np.testing.assert_allclose(log_w, np.broadcast_to(exact.log_evidence, log_w.shape), rtol=1e-12)
     for bound in bounds.names():
         made = bounds.build(bound, {}, {})
-        np.testing.assert_allclose(jax.vmap(made, in_axes=1)(log_w), exact.log_evidence, rtol=1e-12, err_msg=bound)
+        np.testing.assert_allclose(
+            jax.vmap(made, in_axes=1)(log_w), exact.log_evidence, rtol=1e-12, err_msg=bound
+        )
 
 
 @every_kind
 @pytest.mark.parametrize("decoder", decoders.names())
 def test_every_decoder_reads_the_whole_code(name, decoder):
-    small = {"gated_conv": {"hidden": (5,), "channels": (3,), "kernels": (3,)}, "pixel_cnn": {"num_layers": 2, "channels": 4}}
-    choices = {"prior": name, "encoder": {"name": name, **DISCRETE[name]}, "decoder": {"name": decoder, **small.get(decoder, {})}}
-    model = vae((2, 3), latent_dim=2, **choices, network={"name": "gated_dense", "hidden": (6,)}, key=jr.key(0))
+    small = {
+        "gated_conv": {"hidden": (5,), "channels": (3,), "kernels": (3,)},
+        "pixel_cnn": {"num_layers": 2, "channels": 4},
+    }
+    choices = {
+        "prior": name,
+        "encoder": {"name": name, **DISCRETE[name]},
+        "decoder": {"name": decoder, **small.get(decoder, {})},
+    }
+    model = vae(
+        (2, 3),
+        latent_dim=2,
+        **choices,
+        network={"name": "gated_dense", "hidden": (6,)},
+        key=jr.key(0),
+    )
     x = jnp.asarray(X[:2])
-    values = [float(model.decoder(jnp.asarray(z, jnp.float32)).log_prob(x)) for z in all_codes(name, 2)]
+    values = [
+        float(model.decoder(jnp.asarray(z, jnp.float32)).log_prob(x)) for z in all_codes(name, 2)
+    ]
     assert len(np.unique(np.round(values, 6))) == CLASSES[name] ** 2
 
 
 @pytest.mark.parametrize("architecture", [vae, hvae])
 @pytest.mark.parametrize("encoder", encoders.names())
 @pytest.mark.parametrize("prior", ["standard_normal", "mixture", *DISCRETE])
-def test_a_prior_over_other_codes_is_refused_with_the_reason_and_what_would_do(architecture, encoder, prior):
+def test_a_prior_over_other_codes_is_refused_with_the_reason_and_what_would_do(
+    architecture, encoder, prior
+):
     def kind(name):
         return {"bernoulli": "binary", "categorical": "one-hot"}.get(name, "continuous")
 
     def build():
         return architecture(
-            (3,), latent_dim=(2, 4)[architecture is vae], prior=prior, encoder=encoder, network={"name": "dense", "hidden": (4,)}, key=jr.key(0)
+            (3,),
+            latent_dim=(2, 4)[architecture is vae],
+            prior=prior,
+            encoder=encoder,
+            network={"name": "dense", "hidden": (4,)},
+            key=jr.key(0),
         )
 
     if kind(encoder) == kind(prior):
@@ -163,8 +199,14 @@ def test_a_prior_over_other_codes_is_refused_with_the_reason_and_what_would_do(a
         posterior = model.encoder(jnp.asarray(X[0]))
         assert np.isfinite(model.prior(model.encoder).log_prob(posterior.sample(jr.key(0))))
         return
-    would_do = {"continuous": "--prior standard_normal", "binary": "--prior bernoulli", "one-hot": "--prior categorical"}[kind(encoder)]
-    other = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}[kind(prior)]
+    would_do = {
+        "continuous": "--prior standard_normal",
+        "binary": "--prior bernoulli",
+        "one-hot": "--prior categorical",
+    }[kind(encoder)]
+    other = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}[
+        kind(prior)
+    ]
     said = f"prior {prior} is for {kind(prior)} codes, but those of encoder {encoder} are {kind(encoder)}.*Use {would_do} or --set encoder.name={other}"
     with pytest.raises(ValueError, match=said):
         build()
@@ -177,15 +219,31 @@ def test_one_hot_codes_of_other_numbers_of_classes_are_told_apart(tmp_path):
     )
     said = r"wide.py is for one-hot \(of 4 classes\) codes, but those of encoder categorical are one-hot \(of 6 classes\)"
     with pytest.raises(ValueError, match=said):
-        vae((3,), latent_dim=2, prior=str(tmp_path / "wide.py"), encoder={"name": "categorical", "num_classes": 6}, key=jr.key(0))
+        vae(
+            (3,),
+            latent_dim=2,
+            prior=str(tmp_path / "wide.py"),
+            encoder={"name": "categorical", "num_classes": 6},
+            key=jr.key(0),
+        )
 
 
 def test_a_class_says_something():
-    with pytest.raises(ValueError, match="num_classes must be at least 2, or a code says nothing; got 1"):
-        vae((3,), latent_dim=2, prior="categorical", encoder={"name": "categorical", "num_classes": 1}, key=jr.key(0))
+    with pytest.raises(
+        ValueError, match="num_classes must be at least 2, or a code says nothing; got 1"
+    ):
+        vae(
+            (3,),
+            latent_dim=2,
+            prior="categorical",
+            encoder={"name": "categorical", "num_classes": 1},
+            key=jr.key(0),
+        )
 
 
 def test_the_laws_are_about_every_discrete_member():
-    model = {name: vae((3,), latent_dim=2, prior=name, encoder=name, key=jr.key(0)) for name in DISCRETE}
+    model = {
+        name: vae((3,), latent_dim=2, prior=name, encoder=name, key=jr.key(0)) for name in DISCRETE
+    }
     assert all(code_kind(m.prior(m.encoder)) != "continuous" for m in model.values())
     assert set(DISCRETE) <= set(priors.names()) & set(encoders.names())

@@ -15,8 +15,17 @@ from jensen.variational.families import Start, families
 STEP, HALF = 0.1, 40
 AXIS = np.arange(-HALF, HALF, STEP) + STEP / 2
 GRID = np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), -1)
-CASES = [*((name, {}) for name in families.names()), ("student_t", {"covariance": "diagonal"}), ("low_rank", {"rank": 1}), ("mixture", {"num_components": 2})]
-every_family = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
+CASES = [
+    *((name, {}) for name in families.names()),
+    ("student_t", {"covariance": "diagonal"}),
+    ("low_rank", {"rank": 1}),
+    ("mixture", {"num_components": 2}),
+]
+every_family = pytest.mark.parametrize(
+    ("name", "options"),
+    CASES,
+    ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())),
+)
 
 
 def build(name, options, moved=0.25):
@@ -32,7 +41,12 @@ def build(name, options, moved=0.25):
 @every_family
 def test_density_integrates_to_one_and_draws_are_from_it(x64, name, options):
     q = build(name, options)()
-    p = np.exp(np.asarray(jax.jit(jax.vmap(q.log_prob))(jnp.asarray(GRID).reshape(-1, 2)))).reshape(GRID.shape[:2]) * STEP**2
+    p = (
+        np.exp(np.asarray(jax.jit(jax.vmap(q.log_prob))(jnp.asarray(GRID).reshape(-1, 2)))).reshape(
+            GRID.shape[:2]
+        )
+        * STEP**2
+    )
     assert p.sum() == pytest.approx(1, abs=1e-4 if name == "student_t" else 1e-6)
     n, per_cell = 40_000, 10
     draws = np.asarray(q.sample(jr.key(3), (n,)))
@@ -51,12 +65,18 @@ def test_the_spread_is_q_and_its_entropy_that_of_q(x64, name, options):
     spread = family.spread(fixed_noise(family, jr.key(0), 4096))
     draws = family().sample(jr.key(5), (40_000,))
     assert float(spread.shares.sum()) == pytest.approx(1, abs=1e-12)
-    for f in (lambda u: jnp.tanh(u[:, 0]), lambda u: jnp.tanh(u[:, 0] * u[:, 1]), lambda u: 1.0 * (u[:, 1] > -0.5)):
+    for f in (
+        lambda u: jnp.tanh(u[:, 0]),
+        lambda u: jnp.tanh(u[:, 0] * u[:, 1]),
+        lambda u: 1.0 * (u[:, 1] > -0.5),
+    ):
         values = np.asarray(f(draws))
         error = values.std() / np.sqrt(len(values)) + values.std() / np.sqrt(4096)
         assert abs(float(jnp.vdot(spread.shares, f(spread.points))) - values.mean()) < 5 * error
     surprise = -np.asarray(family().log_prob(draws))
-    error = surprise.std() / np.sqrt(len(surprise)) + (surprise.std() / np.sqrt(4096) if name in ("mixture", "flow") else 0)
+    error = surprise.std() / np.sqrt(len(surprise)) + (
+        surprise.std() / np.sqrt(4096) if name in ("mixture", "flow") else 0
+    )
     assert abs(float(spread.entropy) - surprise.mean()) < 5 * error
 
 
@@ -90,7 +110,9 @@ def test_derivatives_of_the_spread_are_those_of_the_expectation(x64, name, optio
     gradient = np.asarray(jax.grad(objective)(flat))
     for i in range(0, len(flat), max(1, len(flat) // 12)):
         step = jnp.zeros_like(flat).at[i].set(1e-6)
-        assert float(objective(flat + step) - objective(flat - step)) / 2e-6 == pytest.approx(gradient[i], abs=1e-6)
+        assert float(objective(flat + step) - objective(flat - step)) / 2e-6 == pytest.approx(
+            gradient[i], abs=1e-6
+        )
 
 
 def test_options_out_of_range_are_refused():

@@ -19,20 +19,29 @@ RNG = np.random.default_rng(0)
 
 def outputs_of(head, data, size=0.5):
     """The first biases and some noise: what a decoder may give."""
-    return head.initial_bias(data) + jnp.asarray(size * RNG.normal(size=head.num_outputs), jnp.float32)
+    return head.initial_bias(data) + jnp.asarray(
+        size * RNG.normal(size=head.num_outputs), jnp.float32
+    )
 
 
 def grid(name, p):
     """(values [M, 1], weights [M]) over which a density of one number is summed."""
     if name in ("normal", "student_t"):
-        loc, scale = (float(np.ravel(a)[0]) for a in ((p.loc, p.scale) if name == "student_t" else (p.base_dist.loc, p.base_dist.scale)))
+        loc, scale = (
+            float(np.ravel(a)[0])
+            for a in (
+                (p.loc, p.scale) if name == "student_t" else (p.base_dist.loc, p.base_dist.scale)
+            )
+        )
         t, step = np.linspace(-30, 30, 20_001, retstep=True)
         values, weights = loc + scale * np.sinh(t), scale * np.cosh(t) * step
     elif name == "continuous_bernoulli":
         nodes, weights = np.polynomial.legendre.leggauss(200)
         values, weights = (nodes + 1) / 2, weights / 2
     else:
-        count = {"bernoulli": 2, "poisson": 1000, "negative_binomial": 5000}.get(name) or (len(p.logits) if name == "categorical" else p.num_bins)
+        count = {"bernoulli": 2, "poisson": 1000, "negative_binomial": 5000}.get(name) or (
+            len(p.logits) if name == "categorical" else p.num_bins
+        )
         values, weights = np.arange(count), np.ones(count)
         if getattr(p, "units", "") == "centres":
             values = (values + 0.5) / count
@@ -85,19 +94,33 @@ def test_samples_have_the_mean_and_the_log_prob_of_the_distribution(name, option
         head = build(name, options, one)
         p = head(outputs_of(head, summarise(one)))
         samples = p.sample(jr.key(1), (20_000,))
-        assert not type(head).outside(np.asarray(samples), **{k: v for k, v in options.items() if k in ("num_bins", "units", "num_classes")}).any()
+        assert (
+            not type(head)
+            .outside(
+                np.asarray(samples),
+                **{k: v for k, v in options.items() if k in ("num_bins", "units", "num_classes")},
+            )
+            .any()
+        )
         values = np.asarray(samples, np.float64)
-        assert (np.abs(values.mean(0) - np.asarray(p.mean)) <= 5 * values.std(0) / np.sqrt(len(values)) + 1e-5 * np.abs(np.asarray(p.mean))).all()
+        assert (
+            np.abs(values.mean(0) - np.asarray(p.mean))
+            <= 5 * values.std(0) / np.sqrt(len(values)) + 1e-5 * np.abs(np.asarray(p.mean))
+        ).all()
         # E log p is minus the entropy.
         points, weights = grid(name, p)
         log_p = log_probs(p, points)
         negative_entropy = np.sum(np.exp(log_p) * np.where(log_p > -200, log_p, 0) * weights)
         found = log_probs(p, samples)
-        assert abs(found.mean() - negative_entropy) <= 5 * found.std() / np.sqrt(len(found)) + 2e-5 * abs(negative_entropy)
+        assert abs(found.mean() - negative_entropy) <= 5 * found.std() / np.sqrt(
+            len(found)
+        ) + 2e-5 * abs(negative_entropy)
 
 
 @every_likelihood
-def test_float32_is_right_at_the_edges_of_the_support_and_far_outputs_and_gradients_are_finite(name, options):
+def test_float32_is_right_at_the_edges_of_the_support_and_far_outputs_and_gradients_are_finite(
+    name, options
+):
     rows = rows_of(name, options)
     head = build(name, options, rows)
     edges = np.stack([rows.min(0), rows.max(0), rows[0]])
@@ -107,7 +130,10 @@ def test_float32_is_right_at_the_edges_of_the_support_and_far_outputs_and_gradie
         edges[0] = 0
     arguments = (0, 1) if np.issubdtype(edges.dtype, np.floating) else (0,)
     value = lambda o, x: head(o).log_prob(x)  # noqa: E731
-    single, double = jax.jit(jax.value_and_grad(value)), jax.jit(jax.value_and_grad(value, arguments))
+    single, double = (
+        jax.jit(jax.value_and_grad(value)),
+        jax.jit(jax.value_and_grad(value, arguments)),
+    )
     for size in (1.0, 15.0):
         outputs = outputs_of(head, summarise(rows), size)
         for x in edges:
@@ -116,20 +142,31 @@ def test_float32_is_right_at_the_edges_of_the_support_and_far_outputs_and_gradie
                 wide, at = outputs.astype(jnp.float64), jnp.asarray(x)
                 truth, slopes = double(wide, at)
                 truth = float(truth)
-                steepness = sum(float(jnp.abs(slope * value).sum()) for slope, value in zip(slopes, (wide, at), strict=False))
+                steepness = sum(
+                    float(jnp.abs(slope * value).sum())
+                    for slope, value in zip(slopes, (wide, at), strict=False)
+                )
             # Where a density is steep, the rounding of its arguments to float32 alone costs this much.
-            assert float(found) == pytest.approx(truth, rel=2e-5, abs=2e-5 + 4 * float(np.finfo(np.float32).eps) * steepness)
+            assert float(found) == pytest.approx(
+                truth, rel=2e-5, abs=2e-5 + 4 * float(np.finfo(np.float32).eps) * steepness
+            )
             assert np.isfinite(gradient).all()
 
 
 @every_likelihood
-def test_what_the_data_decided_is_recorded_so_that_the_model_is_built_again_without_them(name, options):
+def test_what_the_data_decided_is_recorded_so_that_the_model_is_built_again_without_them(
+    name, options
+):
     rows = rows_of(name, options)
     arguments = {"latent_dim": 2, "network": {"name": "dense", "hidden": [4]}, "key": jr.key(0)}
-    model = jensen.vae((3,), likelihood={"name": name, **options}, data=np.asarray(rows), **arguments)
+    model = jensen.vae(
+        (3,), likelihood={"name": name, **options}, data=np.asarray(rows), **arguments
+    )
     again = build_model(model.recipe.values, key=jr.key(1))
     assert jax.tree.structure(again) == jax.tree.structure(model)
-    assert all(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array)))  # checkpoints store no empty arrays
+    assert all(
+        leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))
+    )  # checkpoints store no empty arrays
     check_support(again.recipe.values["likelihood"], np.asarray(rows))
 
 
@@ -153,9 +190,13 @@ def test_the_first_biases_give_the_datas_mean(name, options):
     p, mean = head(head.initial_bias(data)), rows.mean(0, dtype=np.float64)
     if name == "categorical":  # a share of .001 is spread over all classes
         mean = 0.999 * mean + 0.001 * (head.num_classes - 1) / 2
-    if name == "discretized_logistic":  # the location; tails beyond the ends move the mean by a little more
+    if (
+        name == "discretized_logistic"
+    ):  # the location; tails beyond the ends move the mean by a little more
         unit = mean if head.units == "centres" else (mean + 0.5) / head.num_bins
-        np.testing.assert_allclose(p.loc, np.clip(unit, 1.5 * head.mean_margin, 1 - 1.5 * head.mean_margin), rtol=1e-5)
+        np.testing.assert_allclose(
+            p.loc, np.clip(unit, 1.5 * head.mean_margin, 1 - 1.5 * head.mean_margin), rtol=1e-5
+        )
         assert np.abs(p.mean - mean).max() < 0.1 * rows.std() or head.mean_margin == 0.1
     else:
         np.testing.assert_allclose(p.mean, mean, rtol=1e-5)

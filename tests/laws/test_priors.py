@@ -38,11 +38,20 @@ def build(name, **options):
     data = summarise(ROWS)
     head = likelihoods.build("normal", {}, {"event_shape": EVENT, "data": data})
     options = small_options(name) | options
-    context = {"latent_dim": 2, "event_shape": EVENT, "data": data, "likelihood": head, "key": jr.key(1)}
+    context = {
+        "latent_dim": 2,
+        "event_shape": EVENT,
+        "data": data,
+        "likelihood": head,
+        "key": jr.key(1),
+    }
     prior = priors.build(name, options, context)
     leaves, structure = jax.tree.flatten(partition(prior).parameters)
     by = 0.3 if name == "flow" else 0.6
-    moved = [by * jr.normal(key, leaf.shape) for key, leaf in zip(jr.split(jr.key(2), max(len(leaves), 1)), leaves)]
+    moved = [
+        by * jr.normal(key, leaf.shape)
+        for key, leaf in zip(jr.split(jr.key(2), max(len(leaves), 1)), leaves)
+    ]
     return eqx.apply_updates(prior, jax.tree.unflatten(structure, moved))
 
 
@@ -54,7 +63,9 @@ CASES = [
     ("vamp_data", {"learn_weights": True}),
     ("flow", {"transform": "affine"}),
 ]
-every_prior = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda v: v if isinstance(v, str) else "-".join(v))
+every_prior = pytest.mark.parametrize(
+    ("name", "options"), CASES, ids=lambda v: v if isinstance(v, str) else "-".join(v)
+)
 
 
 @every_prior
@@ -76,7 +87,10 @@ def test_density_integrates_to_one_and_samples_fall_where_it_is(x64, name, optio
     large = n * probability > 25
     assert large.sum() > 12
     assert (np.abs(counts - n * probability) < 5 * np.sqrt(n * probability))[large].all()
-    assert counts[~large].sum() < n * probability[~large].sum() + 5 * np.sqrt(n * probability[~large].sum()) + 5
+    assert (
+        counts[~large].sum()
+        < n * probability[~large].sum() + 5 * np.sqrt(n * probability[~large].sum()) + 5
+    )
 
 
 @every_prior
@@ -84,7 +98,9 @@ def test_no_prior_but_the_standard_normal_is_taken_for_it(name, options):
     p = build(name, **options)(spread_encoder())
     z = np.asarray(p.sample(jr.key(4), (500,)))
     standard = -0.5 * np.sum(z**2, axis=1) - np.log(2 * np.pi)
-    assert (np.abs(np.asarray(p.log_prob(jnp.asarray(z))) - standard).max() > 0.5) == (name != "standard_normal")
+    assert (np.abs(np.asarray(p.log_prob(jnp.asarray(z))) - standard).max() > 0.5) == (
+        name != "standard_normal"
+    )
 
 
 def brute_force(prior, z):
@@ -96,11 +112,15 @@ def brute_force(prior, z):
         case "Flow":
             inverse = prior.flow.bijection.inverse
             jacobian = np.asarray(jax.vmap(jax.jacfwd(inverse))(jnp.asarray(z)))
-            return norm.logpdf(np.asarray(jax.vmap(inverse)(jnp.asarray(z)))).sum(-1) + np.log(np.abs(np.linalg.det(jacobian)))
+            return norm.logpdf(np.asarray(jax.vmap(inverse)(jnp.asarray(z)))).sum(-1) + np.log(
+                np.abs(np.linalg.det(jacobian))
+            )
         case "Mixture":
             loc, scale, logits = np.asarray(prior.loc), np.exp(prior.log_scale), prior.logits
         case _:
-            inputs = np.asarray(prior.pseudo_inputs if hasattr(prior, "pseudo_inputs") else prior.rows, np.float64)
+            inputs = np.asarray(
+                prior.pseudo_inputs if hasattr(prior, "pseudo_inputs") else prior.rows, np.float64
+            )
             logits = getattr(prior, "logits", None)
             loc = inputs @ np.asarray(encoder.weight).T + np.asarray(encoder.bias)
             scale = np.broadcast_to([0.4, 0.7], loc.shape)
@@ -112,16 +132,30 @@ def brute_force(prior, z):
 def test_density_is_that_of_brute_force(x64, name, options):
     prior = build(name, **options)
     z = 3 * np.random.default_rng(5).normal(size=(40, 2))
-    np.testing.assert_allclose(prior(spread_encoder()).log_prob(jnp.asarray(z)), brute_force(prior, z), rtol=1e-6 if name == "mixture" else 1e-8)
+    np.testing.assert_allclose(
+        prior(spread_encoder()).log_prob(jnp.asarray(z)),
+        brute_force(prior, z),
+        rtol=1e-6 if name == "mixture" else 1e-8,
+    )
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_only_the_standard_normal_has_a_closed_form_of_the_average_kl(name):
-    model = vae(EVENT, latent_dim=2, likelihood="normal", prior={"name": name} | small_options(name), data=ROWS.astype(np.float32), key=jr.key(0))
+    model = vae(
+        EVENT,
+        latent_dim=2,
+        likelihood="normal",
+        prior={"name": name} | small_options(name),
+        data=ROWS.astype(np.float32),
+        key=jr.key(0),
+    )
     if name == "standard_normal":
         ClosedFormKL().check(ELBO(), model, 1)
         return
-    with pytest.raises(ValueError, match=f"no closed form of KL.*for the {name} prior. Valid here: .*--gradient pathwise"):
+    with pytest.raises(
+        ValueError,
+        match=f"no closed form of KL.*for the {name} prior. Valid here: .*--gradient pathwise",
+    ):
         ClosedFormKL().check(ELBO(), model, 1)
 
 
@@ -132,13 +166,37 @@ def test_only_the_standard_normal_has_a_closed_form_of_the_average_kl(name):
         ("vamp", {"num_components": 0}, "num_components must be at least 1; got 0"),
         ("vamp_data", {"num_components": 0}, "num_components must be at least 1; got 0"),
         ("mixture", {"initial_spread": -1.0}, "initial_spread must not be negative; got -1.0"),
-        ("vamp", {"num_components": 41, "initialise": "data"}, "at least num_components=41 training rows; 40 are at hand.*fewer components"),
-        ("vamp_data", {"num_components": 41}, "at least num_components=41 training rows; 40 are at hand.*fewer components"),
-        ("vamp", {"initialise": "dta"}, r"initialise must be one of random, data, or a path.*got 'dta' \(did you mean 'data'\?\)"),
-        ("vamp", {"initialise": "data", "initial_mean": 0.5}, "initial_mean=0.5 wants initialise='random'.*is 'data'"),
+        (
+            "vamp",
+            {"num_components": 41, "initialise": "data"},
+            "at least num_components=41 training rows; 40 are at hand.*fewer components",
+        ),
+        (
+            "vamp_data",
+            {"num_components": 41},
+            "at least num_components=41 training rows; 40 are at hand.*fewer components",
+        ),
+        (
+            "vamp",
+            {"initialise": "dta"},
+            r"initialise must be one of random, data, or a path.*got 'dta' \(did you mean 'data'\?\)",
+        ),
+        (
+            "vamp",
+            {"initialise": "data", "initial_mean": 0.5},
+            "initial_mean=0.5 wants initialise='random'.*is 'data'",
+        ),
         ("vamp", {"initial_mean": np.nan}, "initial_mean=nan wants .* a finite number"),
-        ("vamp", {"initial_spread": -0.1}, "initial_spread must be finite and not negative; got -0.1"),
-        ("vamp", {"onto_range": "clip"}, "onto_range='clip' is for data that the likelihood bounds"),
+        (
+            "vamp",
+            {"initial_spread": -0.1},
+            "initial_spread must be finite and not negative; got -0.1",
+        ),
+        (
+            "vamp",
+            {"onto_range": "clip"},
+            "onto_range='clip' is for data that the likelihood bounds",
+        ),
         ("vamp", {"onto_range": "hard"}, "onto_range must be one of sigmoid, clip; got 'hard'"),
         ("flow", {"num_layers": 0}, "num_layers must be at least 1; got 0"),
         ("flow", {"hidden": 0}, "hidden must be at least 1; got 0"),
@@ -153,6 +211,10 @@ def test_refusals_name_the_value_and_the_remedy(name, options, message):
 
 
 def test_mixture_starts_with_the_spread_asked_for():
-    start = priors.build("mixture", {"num_components": 2000, "initial_spread": 3.0}, {"latent_dim": 2, "key": jr.key(6)})
+    start = priors.build(
+        "mixture",
+        {"num_components": 2000, "initial_spread": 3.0},
+        {"latent_dim": 2, "key": jr.key(6)},
+    )
     squares = np.asarray(start.loc) ** 2
     assert abs(squares.mean() - 9) < 5 * squares.std() / np.sqrt(squares.size)

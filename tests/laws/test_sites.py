@@ -23,8 +23,22 @@ OPTIONS = [
     ("censored", {"side": "below", "noise_variance": 0.25}),
     ("normal", {"noise_variance": 0.01}),
 ]
-CAVITIES = [(0, 1), (3, 0.01), (0, 1e4), (-30, 1), (-30, 400), (50, 25), (5, 1e-6), (0, 1e6), (-8, 1e-3)]
-every_site = pytest.mark.parametrize(("name", "options"), OPTIONS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
+CAVITIES = [
+    (0, 1),
+    (3, 0.01),
+    (0, 1e4),
+    (-30, 1),
+    (-30, 400),
+    (50, 25),
+    (5, 1e-6),
+    (0, 1e6),
+    (-8, 1e-3),
+]
+every_site = pytest.mark.parametrize(
+    ("name", "options"),
+    OPTIONS,
+    ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())),
+)
 
 
 def build(name, options, y=None):
@@ -40,7 +54,9 @@ def shape_of(site, n):
         return np.log(max(site.y[n], 0.5)), 1 / np.sqrt(max(site.y[n], 1))
     if kind in ("Normal", "Censored"):
         return site.y[n], np.sqrt(site.noise_variance)
-    return site.y[n], site.scale * min(1, np.sqrt(site.df)) if kind == "StudentT" else np.sqrt(site.noise_variance)
+    return site.y[n], site.scale * min(1, np.sqrt(site.df)) if kind == "StudentT" else np.sqrt(
+        site.noise_variance
+    )
 
 
 def brute(site, n, mean, variance):
@@ -54,7 +70,11 @@ def brute(site, n, mean, variance):
     density = np.exp(log_density - top)
     mass = density.sum()
     average = density @ d / mass
-    return top + np.log(mass * step) - 0.5 * np.log(2 * np.pi * variance), mean + average, density @ np.square(d - average) / mass
+    return (
+        top + np.log(mass * step) - 0.5 * np.log(2 * np.pi * variance),
+        mean + average,
+        density @ np.square(d - average) / mass,
+    )
 
 
 @every_site
@@ -80,12 +100,18 @@ def test_mean_and_variance_are_derivatives_of_the_log_normaliser(name, options):
         curvature = np.array([-1, 16, -30, 16, -1]) @ log_z / (12 * h**2)
         found = site.tilted(np.array([mean]), np.array([variance]), index[:1])
         assert found.mean[0] == pytest.approx(mean + variance * slope, abs=1e-8 * variance)
-        assert found.variance[0] == pytest.approx(variance + variance**2 * curvature, abs=2e-6 * variance**2)
+        assert found.variance[0] == pytest.approx(
+            variance + variance**2 * curvature, abs=2e-6 * variance**2
+        )
 
 
 def test_a_tilted_distribution_narrower_than_anything_about_it_is_found():
     """Far from the counts a cavity of sd .02 times exp(-exp f): a normal of sd 1.3e-3 near f = 13.3, 43 million nats down, to the rounding of such figures."""
-    site, mean, variance = build("poisson", {}, np.array([0.0])), 154.89441158307372, 0.00023375241232536718
+    site, mean, variance = (
+        build("poisson", {}, np.array([0.0])),
+        154.89441158307372,
+        0.00023375241232536718,
+    )
     found = site.tilted(np.array([mean]), np.array([variance]), np.array([0]))
     f = 13.3
     for _ in range(50):  # Newton: exp f = (mean - f) / variance
@@ -99,7 +125,9 @@ def test_a_tilted_distribution_narrower_than_anything_about_it_is_found():
 
 def test_no_density_at_all_is_no_moments():
     one = np.ones(1)
-    found = tilted_by_quadrature(lambda f, n: np.full_like(f, -np.inf), one, one, np.zeros(1, int), one, one)
+    found = tilted_by_quadrature(
+        lambda f, n: np.full_like(f, -np.inf), one, one, np.zeros(1, int), one, one
+    )
     assert all(np.isnan(part[0]) for part in found)
 
 
@@ -107,7 +135,11 @@ def test_no_density_at_all_is_no_moments():
 def test_many_cavities_at_once_are_one_at_a_time(name, options):
     site = build(name, options)
     rng = np.random.default_rng(0)
-    mean, variance, index = 5 * rng.normal(size=20), np.exp(3 * rng.normal(size=20)), rng.integers(0, 2, 20)
+    mean, variance, index = (
+        5 * rng.normal(size=20),
+        np.exp(3 * rng.normal(size=20)),
+        rng.integers(0, 2, 20),
+    )
     together = site.tilted(mean, variance, index)
     for i in range(20):
         alone = site.tilted(mean[i : i + 1], variance[i : i + 1], index[i : i + 1])
@@ -133,7 +165,12 @@ def test_data_that_are_not_finite_are_refused_by_index(name):
         ("poisson", {}, [3, -1], r"y\[1\] is -1"),
         ("student_t", {"df": 0.0}, [1.0], "df must be positive and finite; got 0"),
         ("student_t", {"scale": np.inf}, [1.0], "scale must be positive and finite; got inf"),
-        ("clutter", {"weight": 1.0}, [1.0], r"weight is the share of clutter and must be in \(0, 1\); got 1"),
+        (
+            "clutter",
+            {"weight": 1.0},
+            [1.0],
+            r"weight is the share of clutter and must be in \(0, 1\); got 1",
+        ),
         ("clutter", {"clutter_variance": -1.0}, [1.0], "clutter_variance must be positive"),
         ("normal", {"noise_variance": 0.0}, [1.0], "normal: noise_variance must be positive"),
         ("censored", {"side": "over"}, [1.0], "side must be one of above, below; got 'over'"),

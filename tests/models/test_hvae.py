@@ -30,9 +30,21 @@ def linear(x64):
     """z2 ~ N(0, 1), z1 ~ N(A z2 + A0, S1^2), x ~ N(B1 z1 + B2 z2, S^2), with the exact posterior as encoder; (model, mean and covariance of z2, z1, x)."""
     mean = np.concatenate([[0, A0], B1 * A0])
     root = np.zeros((5, 5))  # (z2, z1, x) = mean + root e
-    root[0, 0], root[1, :2], root[2:, 0], root[2:, 1], root[2:, 2:] = 1, (A, S1), B1 * A + B2, B1 * S1, S * np.eye(3)
+    root[0, 0], root[1, :2], root[2:, 0], root[2:, 1], root[2:, 2:] = (
+        1,
+        (A, S1),
+        B1 * A + B2,
+        B1 * S1,
+        S * np.eye(3),
+    )
     cov = root @ root.T
-    model = hvae((3,), latent_dim=(1, 1), likelihood={"name": "normal", "scale": "shared", "min_scale": 1e-9}, network=LINEAR, key=jr.key(0))
+    model = hvae(
+        (3,),
+        latent_dim=(1, 1),
+        likelihood={"name": "normal", "scale": "shared", "min_scale": 1e-9},
+        network=LINEAR,
+        key=jr.key(0),
+    )
     posterior_mean0, posterior_cov, gain = gaussian_conditional(mean, cov, np.zeros(3))
     s2 = np.sqrt(posterior_cov[0, 0])
     slope = posterior_cov[1, 0] / posterior_cov[0, 0]
@@ -43,13 +55,35 @@ def linear(x64):
         return jnp.asarray(np.hstack([w, np.zeros_like(w)])), jnp.asarray([loc, log_scale])
 
     q2 = head(gain[0], posterior_mean0[0], np.log(s2))
-    q1 = head([*(gain[1] - slope * gain[0]), slope], posterior_mean0[1] - slope * posterior_mean0[0], np.log(s1))
+    q1 = head(
+        [*(gain[1] - slope * gain[0]), slope],
+        posterior_mean0[1] - slope * posterior_mean0[0],
+        np.log(s1),
+    )
     p1 = head([A], A0, np.log(S1))
     where = lambda m: (  # noqa: E731
-        *(m.encoder.top.head.weight, m.encoder.top.head.bias, m.encoder.below[0].head.weight, m.encoder.below[0].head.bias),
-        *(m.prior.below[0].head.weight, m.prior.below[0].head.bias, m.decoder.head.weight, m.decoder.head.bias, m.decoder.likelihood.log_scale),
+        *(
+            m.encoder.top.head.weight,
+            m.encoder.top.head.bias,
+            m.encoder.below[0].head.weight,
+            m.encoder.below[0].head.bias,
+        ),
+        *(
+            m.prior.below[0].head.weight,
+            m.prior.below[0].head.bias,
+            m.decoder.head.weight,
+            m.decoder.head.bias,
+            m.decoder.likelihood.log_scale,
+        ),
     )
-    values = (*q2, *q1, *p1, jnp.asarray(np.vstack([B1, B2])), jnp.zeros(3), jnp.log(jnp.asarray([S])))
+    values = (
+        *q2,
+        *q1,
+        *p1,
+        jnp.asarray(np.vstack([B1, B2])),
+        jnp.zeros(3),
+        jnp.log(jnp.asarray([S])),
+    )
     return eqx.tree_at(where, model, values), mean, cov
 
 
@@ -78,7 +112,13 @@ def test_the_account_has_the_kl_of_each_level(linear):
     inverse = np.linalg.inv(prior_cov)
 
     def total(m, c):
-        return 0.5 * (np.trace(inverse @ c) + (m - prior_mean) @ inverse @ (m - prior_mean) - 2 + np.linalg.slogdet(prior_cov)[1] - np.linalg.slogdet(c)[1])
+        return 0.5 * (
+            np.trace(inverse @ c)
+            + (m - prior_mean) @ inverse @ (m - prior_mean)
+            - 2
+            + np.linalg.slogdet(prior_cov)[1]
+            - np.linalg.slogdet(c)[1]
+        )
 
     kl = np.mean([total(m, c) for m, c in posterior])
 
@@ -88,7 +128,13 @@ def test_the_account_has_the_kl_of_each_level(linear):
     grid = np.linspace(-8, 8, 4001)
     density = np.array([aggregated(z) for z in grid])
     marginal = integrate.trapezoid(density * (np.log(density) - stats.norm.logpdf(grid)), grid)
-    for name, expected in [("kl_z2", kl_z2), ("kl_z1", kl - kl_z2), ("average_kl", kl), ("marginal_kl", marginal), ("index_information", kl_z2 - marginal)]:
+    for name, expected in [
+        ("kl_z2", kl_z2),
+        ("kl_z1", kl - kl_z2),
+        ("average_kl", kl),
+        ("marginal_kl", marginal),
+        ("index_information", kl_z2 - marginal),
+    ]:
         line = found.line(name)
         assert abs(line.value - expected) < 5 * line.standard_error, name
     assert abs(found.jensen_gap.value) < 1e-7
@@ -124,10 +170,17 @@ def test_chained_samples_have_the_moments_of_the_density(linear):
     z = np.stack([np.asarray(z2)[:, 0], np.asarray(z1)[:, 0]])
     error = np.sqrt(np.diag(cov)[:2] / 200_000)
     assert (np.abs(z.mean(1) - mean[:2]) < 5 * error).all()
-    assert (np.abs(np.cov(z) - cov[:2, :2]) < 5 * np.sqrt(2 * np.outer(np.diag(cov)[:2], np.diag(cov)[:2]) / 200_000)).all()
+    assert (
+        np.abs(np.cov(z) - cov[:2, :2])
+        < 5 * np.sqrt(2 * np.outer(np.diag(cov)[:2], np.diag(cov)[:2]) / 200_000)
+    ).all()
     exact = stats.multivariate_normal(mean[:2], cov[:2, :2])
-    np.testing.assert_allclose(jax.vmap(prior.log_prob)((z1[:9], z2[:9])), exact.logpdf(z[:, :9].T), atol=1e-9)
-    np.testing.assert_allclose(level_log_probs(prior, (z1[0], z2[0])).sum(), prior.log_prob((z1[0], z2[0])), atol=1e-12)
+    np.testing.assert_allclose(
+        jax.vmap(prior.log_prob)((z1[:9], z2[:9])), exact.logpdf(z[:, :9].T), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        level_log_probs(prior, (z1[0], z2[0])).sum(), prior.log_prob((z1[0], z2[0])), atol=1e-12
+    )
     np.testing.assert_allclose(complete(prior, z2[3])[0], A * z2[3] + A0, atol=1e-12)
 
 
@@ -135,27 +188,58 @@ def test_three_levels_are_a_chain(x64):
     step = lambda a: lambda z: diagonal_normal(a * z, jnp.full(1, 0.5))  # noqa: E731
     joint = Joint(diagonal_normal(jnp.zeros(1), jnp.ones(1)), (step(2.0), step(-1.0)))
     z1, z2, z3 = joint.sample(jr.key(0))
-    expected = stats.norm.logpdf(z3) + stats.norm.logpdf(z2, 2 * z3, 0.5) + stats.norm.logpdf(z1, -z2, 0.5)
+    expected = (
+        stats.norm.logpdf(z3) + stats.norm.logpdf(z2, 2 * z3, 0.5) + stats.norm.logpdf(z1, -z2, 0.5)
+    )
     np.testing.assert_allclose(joint.log_prob((z1, z2, z3)), expected[0], atol=1e-12)
     np.testing.assert_allclose(joint.completed(jnp.ones(1)), ([-2.0], [2.0], [1.0]))
 
 
-@pytest.mark.parametrize("prior", ["standard_normal", pytest.param("mixture", marks=pytest.mark.slow), "vamp"])
+@pytest.mark.parametrize(
+    "prior", ["standard_normal", pytest.param("mixture", marks=pytest.mark.slow), "vamp"]
+)
 def test_three_levels_train_and_their_draws_depend_on_no_batch(prior):
-    x = np.tile([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], (6, 1)).astype(np.uint8)  # half of the pixels tell all: log 2 is what a model can reach
+    x = np.tile([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], (6, 1)).astype(
+        np.uint8
+    )  # half of the pixels tell all: log 2 is what a model can reach
     choice = {"name": prior} if prior == "standard_normal" else {"name": prior, "num_components": 3}
-    model = hvae((6,), latent_dim=(3, 2, 2), prior=choice, network={"name": "gated_dense", "hidden": (5, 4)}, data=x, key=jr.key(1))
+    model = hvae(
+        (6,),
+        latent_dim=(3, 2, 2),
+        prior=choice,
+        network={"name": "gated_dense", "hidden": (5, 4)},
+        data=x,
+        key=jr.key(1),
+    )
     together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
     alone = eqx.filter_jit(log_weights)(model, x[5:6], jr.key(2), 3, index=np.array([5]))
     np.testing.assert_allclose(together.tempered()[:, 5], alone.tempered()[:, 0], atol=1e-5)
     data = jensen.Dataset("bits", x, x[:4], x[:4])
     before = float(together.tempered().mean())
-    fitted = jensen.fit(model, data, epochs=60, batch_size=4, learning_rate=0.02, patience=0, key=jr.key(3), progress=False)
-    assert float(eqx.filter_jit(log_weights)(fitted.model, x, jr.key(2), 3).tempered().mean()) > before + 0.5
+    fitted = jensen.fit(
+        model,
+        data,
+        epochs=60,
+        batch_size=4,
+        learning_rate=0.02,
+        patience=0,
+        key=jr.key(3),
+        progress=False,
+    )
+    assert (
+        float(eqx.filter_jit(log_weights)(fitted.model, x, jr.key(2), 3).tempered().mean())
+        > before + 0.5
+    )
 
 
 def test_a_vamp_prior_sits_on_the_top_level():
-    model = hvae((6,), latent_dim=(3, 2), prior={"name": "vamp", "num_components": 4}, network={"name": "dense", "hidden": (5,)}, key=jr.key(1))
+    model = hvae(
+        (6,),
+        latent_dim=(3, 2),
+        prior={"name": "vamp", "num_components": 4},
+        network={"name": "dense", "hidden": (5,)},
+        key=jr.key(1),
+    )
     prior = model.prior(model.encoder)
     means = jax.vmap(lambda u: model.encoder(u).top.mean)(model.prior.top.pseudo_inputs)
     np.testing.assert_allclose(prior.top.loc, means, atol=1e-6)
@@ -164,7 +248,10 @@ def test_a_vamp_prior_sits_on_the_top_level():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"latent_dim": (3,)}, "at least two levels"), ({"latent_dim": (3, 0)}, "latent_dim must be at least 1; got 0")],
+    [
+        ({"latent_dim": (3,)}, "at least two levels"),
+        ({"latent_dim": (3, 0)}, "latent_dim must be at least 1; got 0"),
+    ],
 )
 def test_wrong_levels_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -173,21 +260,45 @@ def test_wrong_levels_are_refused(arguments, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "decoder", [{"name": "gated_conv", "hidden": (5,), "channels": (2,), "kernels": (3,)}, {"name": "pixel_cnn", "num_layers": 2, "channels": 3}]
+    "decoder",
+    [
+        {"name": "gated_conv", "hidden": (5,), "channels": (2,), "kernels": (3,)},
+        {"name": "pixel_cnn", "num_layers": 2, "channels": 3},
+    ],
 )
 def test_a_convolutional_hierarchy_is_the_sum_of_its_conditionals(x64, decoder):
     """The convHVAE and the PixelHVAE: the encoder's network reads the data, `network` reads codes; log p(x|z1, z2) depends on both levels."""
     x = np.random.default_rng(0).integers(0, 2, (6, 4, 4)).astype(np.uint8)
     network = {
         "network": {"name": "gated_dense", "hidden": (5, 4)},
-        "encoder_network": {"name": "gated_conv", "channels": (2, 3), "kernels": (3, 3), "strides": (1, 2)},
+        "encoder_network": {
+            "name": "gated_conv",
+            "channels": (2, 3),
+            "kernels": (3, 3),
+            "strides": (1, 2),
+        },
     }
-    model = hvae((4, 4), latent_dim=(3, 2), prior={"name": "vamp", "num_components": 3}, decoder=decoder, **network, data=x, key=jr.key(1))
+    model = hvae(
+        (4, 4),
+        latent_dim=(3, 2),
+        prior={"name": "vamp", "num_components": 3},
+        decoder=decoder,
+        **network,
+        data=x,
+        key=jr.key(1),
+    )
     q, p = model.encoder(jnp.asarray(x[0])), model.prior(model.encoder)
     z1, z2 = q.sample(jr.key(2))
     above = (model.encoder.top.standardise(jnp.asarray(x[0])), z2)
-    np.testing.assert_allclose(q.log_prob((z1, z2)), model.encoder.below[0](above).log_prob(z1) + model.encoder.top(jnp.asarray(x[0])).log_prob(z2), atol=1e-12)
-    np.testing.assert_allclose(p.log_prob((z1, z2)), model.prior.below[0](z2).log_prob(z1) + p.top.log_prob(z2), atol=1e-12)
+    np.testing.assert_allclose(
+        q.log_prob((z1, z2)),
+        model.encoder.below[0](above).log_prob(z1)
+        + model.encoder.top(jnp.asarray(x[0])).log_prob(z2),
+        atol=1e-12,
+    )
+    np.testing.assert_allclose(
+        p.log_prob((z1, z2)), model.prior.below[0](z2).log_prob(z1) + p.top.log_prob(z2), atol=1e-12
+    )
     gradient = jax.grad(lambda z: model.decoder(z).log_prob(jnp.asarray(x[0])))((z1, z2))
     assert all(np.abs(g).min() > 0 for g in gradient)
     together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)

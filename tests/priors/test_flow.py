@@ -33,10 +33,15 @@ def test_it_starts_as_the_standard_normal(x64, transform, latent_dim):
 
 @TRANSFORMS
 @pytest.mark.parametrize("latent_dim", [2, 5])
-def test_every_dimension_depends_on_others_and_the_density_is_exact_where_it_was_sampled(x64, transform, latent_dim):
+def test_every_dimension_depends_on_others_and_the_density_is_exact_where_it_was_sampled(
+    x64, transform, latent_dim
+):
     prior = build(latent_dim, transform=transform, num_layers=6, hidden=8)
     leaves, structure = jax.tree.flatten(partition(prior).parameters)
-    moved = [0.2 * jr.normal(key, leaf.shape) for key, leaf in zip(jr.split(jr.key(2), len(leaves)), leaves, strict=True)]
+    moved = [
+        0.2 * jr.normal(key, leaf.shape)
+        for key, leaf in zip(jr.split(jr.key(2), len(leaves)), leaves, strict=True)
+    ]
     flow = eqx.apply_updates(prior, jax.tree.unflatten(structure, moved)).flow
     u = jr.normal(jr.key(3), (20, latent_dim))
     z = jax.vmap(flow.bijection.transform)(u)
@@ -50,7 +55,10 @@ def test_every_dimension_depends_on_others_and_the_density_is_exact_where_it_was
 def test_samples_in_single_precision_are_finite_even_of_a_wild_spline():
     prior = build(16)
     leaves, structure = jax.tree.flatten(partition(prior).parameters)
-    moved = [0.2 * jr.normal(key, leaf.shape) for key, leaf in zip(jr.split(jr.key(1), len(leaves)), leaves, strict=True)]
+    moved = [
+        0.2 * jr.normal(key, leaf.shape)
+        for key, leaf in zip(jr.split(jr.key(1), len(leaves)), leaves, strict=True)
+    ]
     flow = eqx.apply_updates(prior, jax.tree.unflatten(structure, moved)).flow
     assert np.isfinite(flow.sample(jr.key(2), (20_000,))).all()
 
@@ -72,7 +80,9 @@ def test_trained_on_two_clusters_it_finds_them(x64):
             updates, state = optimiser.update(gradient, carry[1])
             return (eqx.apply_updates(carry[0], updates), state), None
 
-        return jax.lax.scan(step, (parameters, optimiser.init(parameters)), jr.split(jr.key(4), 400))[0][0]
+        return jax.lax.scan(
+            step, (parameters, optimiser.init(parameters)), jr.split(jr.key(4), 400)
+        )[0][0]
 
     z = target.sample(jr.key(5), (4000,))
     entropy = -float(target.log_prob(z).mean())
@@ -85,10 +95,20 @@ def test_trained_on_two_clusters_it_finds_them(x64):
 def test_a_run_with_a_flow_is_loaded_again(tmp_path):
     x = np.random.default_rng(0).integers(0, 2, (30, 4)).astype(np.uint8)
     prior = {"name": "flow", "num_layers": 2, "hidden": 4, "knots": 3}
-    model = jensen.vae((4,), latent_dim=3, network={"name": "dense", "hidden": (3,)}, prior=prior, data=x, key=jr.key(0))
+    model = jensen.vae(
+        (4,),
+        latent_dim=3,
+        network={"name": "dense", "hidden": (3,)},
+        prior=prior,
+        data=x,
+        key=jr.key(0),
+    )
     fit = jensen.fit(model, x, epochs=2, key=jr.key(1), out=tmp_path / "run", progress=False)
     z = jr.normal(jr.key(2), (10, 3))
-    before, after = model.prior(model.encoder).log_prob(z), fit.model.prior(fit.model.encoder).log_prob(z)
+    before, after = (
+        model.prior(model.encoder).log_prob(z),
+        fit.model.prior(fit.model.encoder).log_prob(z),
+    )
     loaded = jensen.load(tmp_path / "run").model
     np.testing.assert_array_equal(loaded.prior(loaded.encoder).log_prob(z), after)
     assert np.abs(after - before).max() > 1e-4
@@ -97,10 +117,14 @@ def test_a_run_with_a_flow_is_loaded_again(tmp_path):
 
 def test_without_flowjax_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "flowjax", None)
-    with pytest.raises(ValueError, match=r"prior flow needs the extra 'flows': pip install 'jensen\[flows\]'"):
+    with pytest.raises(
+        ValueError, match=r"prior flow needs the extra 'flows': pip install 'jensen\[flows\]'"
+    ):
         build()
 
 
 def test_one_dimension_is_refused():
-    with pytest.raises(ValueError, match=r"at least two latent dimensions.*got latent_dim=1. Use --prior mixture"):
+    with pytest.raises(
+        ValueError, match=r"at least two latent dimensions.*got latent_dim=1. Use --prior mixture"
+    ):
         build(1)

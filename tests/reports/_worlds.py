@@ -42,7 +42,11 @@ class EchoDecoder(AbstractDecoder):
 
 
 def echo_model(event_shape, *, prior_centre=0.0):
-    return Model(EchoPrior(prior_centre, int(np.prod(event_shape))), EchoEncoder(), EchoDecoder(tuple(event_shape)))
+    return Model(
+        EchoPrior(prior_centre, int(np.prod(event_shape))),
+        EchoEncoder(),
+        EchoDecoder(tuple(event_shape)),
+    )
 
 
 def echo_data(event_shape, n=40, *, notes=(), name="echo", scale=1.0):
@@ -50,15 +54,33 @@ def echo_data(event_shape, n=40, *, notes=(), name="echo", scale=1.0):
     return Dataset(name, rows[:n], rows[:0], rows[n:], notes=tuple(notes))
 
 
-def account_of(n, split="test", *, latent_dim=3, pareto_k=None, seed=0, verdicts=("Prior: look there (--prior vamp).",)):
+def account_of(
+    n,
+    split="test",
+    *,
+    latent_dim=3,
+    pareto_k=None,
+    seed=0,
+    verdicts=("Prior: look there (--prior vamp).",),
+):
     rng = np.random.default_rng(seed)
 
     def line(per_datum, error):
         errors = np.full(n, error * np.sqrt(n))
-        return Line(float(per_datum.mean()), error, float(per_datum.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan, per_datum, errors)
+        return Line(
+            float(per_datum.mean()),
+            error,
+            float(per_datum.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan,
+            per_datum,
+            errors,
+        )
 
     evidence, gap = rng.normal(-80, 5, n), rng.gamma(2, 1, n)
-    information, marginal, entropy = rng.normal(3, 0.5, n), rng.normal(1, 0.5, n), rng.normal(5, 1, n)
+    information, marginal, entropy = (
+        rng.normal(3, 0.5, n),
+        rng.normal(1, 0.5, n),
+        rng.normal(5, 1, n),
+    )
     elbo = evidence - gap
     lines = {
         "evidence": line(evidence, 0.02),
@@ -73,7 +95,16 @@ def account_of(n, split="test", *, latent_dim=3, pareto_k=None, seed=0, verdicts
     }
     k = rng.uniform(0, 1, n) if pareto_k is None else np.broadcast_to(pareto_k, n).astype(float)
     estimate = Evidence(evidence, np.full(n, 0.1), np.full(n, 50.0), k, 1000, "Importance")
-    return Account(split=split, n=n, **lines, active_units=2, latent_dim=latent_dim, evidence_estimate=estimate, num_draws=4, verdicts=verdicts)
+    return Account(
+        split=split,
+        n=n,
+        **lines,
+        active_units=2,
+        latent_dim=latent_dim,
+        evidence_estimate=estimate,
+        num_draws=4,
+        verdicts=verdicts,
+    )
 
 
 def history_of(epochs, *, warm_up=5, best=None, validation=True):

@@ -8,7 +8,13 @@ from _worlds import account_of, history_of
 from PIL import Image
 
 from jensen.reports import draw_image_grid
-from jensen.reports._curves import best_epoch, draw_curves, visible_range, warm_up_epochs, warm_up_spans
+from jensen.reports._curves import (
+    best_epoch,
+    draw_curves,
+    visible_range,
+    warm_up_epochs,
+    warm_up_spans,
+)
 from jensen.reports._histograms import draw_dimensions, draw_evidence, draw_pareto_k, shown_from
 from jensen.reports._html import configuration_groups, lead, nats, options
 from jensen.reports._mosaic import is_image, tile, to_colours, value_range_of
@@ -26,7 +32,9 @@ def test_a_grid_shows_the_images_at_their_places():
     shown = pixels_of(draw_image_grid(images, columns=3))
     scale, cell = 28, 2 * 28 + 2 + 4
     assert shown.shape == (2 * cell - 4, 3 * cell - 4, 3)
-    block = shown[cell + 1 : cell + 1 + 2 * scale, cell + 1 : cell + 1 + 2 * scale]  # row 1, column 1: image 4
+    block = shown[
+        cell + 1 : cell + 1 + 2 * scale, cell + 1 : cell + 1 + 2 * scale
+    ]  # row 1, column 1: image 4
     assert np.array_equal(block[::scale, ::scale, 0], [[0, 255], [255, 0]])
     assert np.array_equal(block, block[::scale, ::scale].repeat(scale, 0).repeat(scale, 1))
 
@@ -53,7 +61,12 @@ def test_a_grid_of_colours_keeps_them():
 
 @pytest.mark.parametrize(
     ("images", "columns", "match"),
-    [(np.zeros((3, 5)), None, "shape"), (np.zeros((3, 5, 5, 2)), None, "shape"), (np.zeros((0, 5, 5)), None, "none"), (np.zeros((3, 5, 5)), 0, "columns")],
+    [
+        (np.zeros((3, 5)), None, "shape"),
+        (np.zeros((3, 5, 5, 2)), None, "shape"),
+        (np.zeros((0, 5, 5)), None, "none"),
+        (np.zeros((3, 5, 5)), 0, "columns"),
+    ],
 )
 def test_a_grid_of_no_images_is_refused(images, columns, match):
     with pytest.raises(ValueError, match=match):
@@ -72,7 +85,16 @@ def test_tiles_are_in_reading_order():
 
 
 @pytest.mark.parametrize(
-    ("shape", "image"), [((8, 8), True), ((8, 8, 1), True), ((8, 8, 3), True), ((8, 8, 2), False), ((5,), False), ((1, 8), False), ((2, 2, 2, 2), False)]
+    ("shape", "image"),
+    [
+        ((8, 8), True),
+        ((8, 8, 1), True),
+        ((8, 8, 3), True),
+        ((8, 8, 2), False),
+        ((5,), False),
+        ((1, 8), False),
+        ((2, 2, 2, 2), False),
+    ],
 )
 def test_which_events_are_images(shape, image):
     assert is_image(shape) == image
@@ -93,7 +115,12 @@ def test_every_stretch_at_a_smaller_weight_is_found_and_shaded():
     assert warm_up_epochs(history) == 14
     with styled():
         panel = draw_curves(history, WIDE).axes[0]
-    assert [(p.get_x(), p.get_x() + p.get_width()) for p in panel.patches] == [(0.5, 2.5), (4.5, 6.5), (8.5, 10.5), (12.5, 14.5)]
+    assert [(p.get_x(), p.get_x() + p.get_width()) for p in panel.patches] == [
+        (0.5, 2.5),
+        (4.5, 6.5),
+        (8.5, 10.5),
+        (12.5, 14.5),
+    ]
     # A run that ended within a cycle was at the full weight before.
     assert warm_up_spans(history[:6]) == [(1, 2), (5, 6)]
 
@@ -139,18 +166,28 @@ def test_numbers_keep_their_full_precision_beside_the_rounded_text():
 
 
 def test_verdicts_are_marked_up_and_escaped():
-    assert lead("Prior: try <b> (--prior vamp, --beta).") == ("<strong>Prior:</strong> try &lt;b&gt; (<code>--prior vamp</code>, <code>--beta</code>).")
+    assert lead("Prior: try <b> (--prior vamp, --beta).") == (
+        "<strong>Prior:</strong> try &lt;b&gt; (<code>--prior vamp</code>, <code>--beta</code>)."
+    )
     assert options("a & b") == "a &amp; b"
 
 
 def test_a_nested_configuration_becomes_sections_of_dotted_keys():
-    config = {"seed": 1, "model": {"prior": {"name": "vamp", "on": True}, "hidden": [3, 4], "none": None}}
+    config = {
+        "seed": 1,
+        "model": {"prior": {"name": "vamp", "on": True}, "hidden": [3, 4], "none": None},
+    }
     assert configuration_groups(config) == [
         ("", [("seed", "1")]),
-        ("model", [("prior.name", "vamp"), ("prior.on", "true"), ("hidden", "3, 4"), ("none", "(none)")]),
+        (
+            "model",
+            [("prior.name", "vamp"), ("prior.on", "true"), ("hidden", "3, 4"), ("none", "(none)")],
+        ),
     ]
 
 
 def test_the_room_is_cheap_to_import():
-    code = "import sys, jensen.reports; assert not {'matplotlib', 'jinja2', 'PIL'} & set(sys.modules)"
+    code = (
+        "import sys, jensen.reports; assert not {'matplotlib', 'jinja2', 'PIL'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,7 +19,14 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.text, self.lines, self.worst, self._line, self._worst = [], [], {}, [], None, False
+        self.tags, self.text, self.lines, self.worst, self._line, self._worst = (
+            [],
+            [],
+            {},
+            [],
+            None,
+            False,
+        )
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
@@ -59,21 +66,32 @@ def embedded(page):
 @pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize("splits", [(), ("train",), ("validation", "train")])
 def test_the_table_holds_the_account_s_values(tmp_path, splits):
-    test, others = account_of(40), [account_of(40, split, seed=seed) for seed, split in enumerate(splits, 1)]
+    test, others = (
+        account_of(40),
+        [account_of(40, split, seed=seed) for seed, split in enumerate(splits, 1)],
+    )
     html, page = written(tmp_path, inputs_of(accounts={a.split: a for a in (test, *others)}))
     assert tuple(page.lines) == LINES
     for name in LINES:
         ours = test.line(name)
         expected = [ours.value, ours.standard_error, ours.data_error]
         for other in (account.line(name) for account in others):
-            expected += [other.value, other.standard_error, ours.value - other.value, np.hypot(ours.data_error, other.data_error)]
+            expected += [
+                other.value,
+                other.standard_error,
+                ours.value - other.value,
+                np.hypot(ours.data_error, other.data_error),
+            ]
         assert page.lines[name] == pytest.approx(expected, rel=1e-12)
         assert f">{ours.value:.3f}</data>".replace("-", "\N{MINUS SIGN}") in html
 
 
 @pytest.mark.usefixtures("without_drawing")
 def test_the_first_account_is_the_main_one(tmp_path):
-    _, page = written(tmp_path, inputs_of(accounts={"train": account_of(40, "train", seed=1), "test": account_of(40)}))
+    _, page = written(
+        tmp_path,
+        inputs_of(accounts={"train": account_of(40, "train", seed=1), "test": account_of(40)}),
+    )
     assert page.lines["elbo"][0] == account_of(40, "train", seed=1).elbo.value
     assert "test split" not in page.said
 
@@ -86,7 +104,10 @@ def test_untrusted_text_appears_only_escaped(tmp_path):
         warnings=(EVIL,),
         config={EVIL: {EVIL: EVIL, "deep": {"er": [EVIL]}}, "loose": EVIL},
         version=EVIL,
-        accounts={"test": account_of(40, verdicts=(f"Prior: {EVIL}", EVIL)), EVIL: account_of(40, seed=1)},
+        accounts={
+            "test": account_of(40, verdicts=(f"Prior: {EVIL}", EVIL)),
+            EVIL: account_of(40, seed=1),
+        },
     )
     html, page = written(tmp_path, inputs)
     assert "<script" not in html.lower()
@@ -110,8 +131,15 @@ def of_images(tmp_path_factory):
 
 def test_the_page_needs_no_network(of_images):
     _, html, page = of_images
-    assert "http://" not in html and "https://" not in html and "@import" not in html and "url(" not in html
-    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object", "embed", "base"})
+    assert (
+        "http://" not in html
+        and "https://" not in html
+        and "@import" not in html
+        and "url(" not in html
+    )
+    assert {tag for tag, _ in page.tags}.isdisjoint(
+        {"script", "link", "iframe", "object", "embed", "base"}
+    )
     for tag, attributes in page.tags:
         for name in ("src", "srcset", "href", "action", "poster"):
             assert attributes.get(name, "#").startswith(("#", "data:image/")), (tag, name)
@@ -121,7 +149,10 @@ def test_the_page_needs_no_network(of_images):
         if head == "data:image/svg+xml":
             svg = re.sub(r'xmlns(:\w+)?="[^"]*"', "", content.decode())
             assert "http" not in svg and "<script" not in svg and "<!DOCTYPE" not in svg
-            assert all(link.startswith(("#", "data:image/png")) for link in re.findall(r'href="([^"]*)"', svg))
+            assert all(
+                link.startswith(("#", "data:image/png"))
+                for link in re.findall(r'href="([^"]*)"', svg)
+            )
         else:
             assert content.startswith(b"\x89PNG")
     assert kinds == {"data:image/svg+xml", "data:image/png"}
@@ -141,11 +172,22 @@ def test_the_worst_data_are_those_of_least_evidence(tmp_path):
     assert page.worst == np.argsort(account.evidence.per_datum)[:12].tolist()
 
 
-@pytest.mark.parametrize("event_shape", [(1,), (2,), (5,), (40,), (8, 8), (6, 9, 3), (1, 7), (2, 3, 4, 2)])
+@pytest.mark.parametrize(
+    "event_shape", [(1,), (2,), (5,), (40,), (8, 8), (6, 9, 3), (1, 7), (2, 3, 4, 2)]
+)
 def test_every_kind_of_event_has_its_pictures(tmp_path, event_shape):
     _, page = written(tmp_path, inputs_of(event_shape))
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert names == {"waterfall", "curves", "reconstructions", "samples", "traversals", "evidence", "pareto_k", "dimensions"}
+    assert names == {
+        "waterfall",
+        "curves",
+        "reconstructions",
+        "samples",
+        "traversals",
+        "evidence",
+        "pareto_k",
+        "dimensions",
+    }
     drawn = [head for tag, head, _ in embedded(page) if tag == "source"]
     assert drawn.count("data:image/png") == (3 if event_shape in ((8, 8), (6, 9, 3)) else 0)
 
@@ -202,7 +244,9 @@ def test_the_same_inputs_give_the_same_files(of_images, tmp_path):
     for path in (first / "figures").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / "figures" / path.name).read_bytes()
     other = write_report(inputs_of((8, 8), seed=4), tmp_path / "other")
-    assert (tmp_path / "other" / "figures" / "samples.png").read_bytes() != (first / "figures" / "samples.png").read_bytes()
+    assert (tmp_path / "other" / "figures" / "samples.png").read_bytes() != (
+        first / "figures" / "samples.png"
+    ).read_bytes()
     assert other.name == "report.html"
 
 

@@ -28,7 +28,9 @@ def test_a_traversal_walks_between_the_quantiles_of_the_most_active_dimensions()
         assert walk.spread[row] == pytest.approx(data[:, dimension].std(), rel=1e-5)
         # The decoder echoes the code: only the walked coordinate moves, and all others are those of datum 5.
         assert np.allclose(walk.means[row, :, dimension], walk.positions[row], rtol=1e-5)
-        assert np.allclose(np.delete(walk.means[row], dimension, axis=1), np.delete(data[5], dimension))
+        assert np.allclose(
+            np.delete(walk.means[row], dimension, axis=1), np.delete(data[5], dimension)
+        )
 
 
 def test_samples_come_from_the_model_s_own_prior(monkeypatch):
@@ -37,7 +39,11 @@ def test_samples_come_from_the_model_s_own_prior(monkeypatch):
     assert np.abs(z.mean(axis=0) - 100).max() < 5 / np.sqrt(200)
     assert np.allclose(decode(model, z), z)
     draw = Vectors.samples
-    monkeypatch.setattr(Vectors, "samples", lambda self, means, layout: seen.update(means=means) or draw(self, means, layout))
+    monkeypatch.setattr(
+        Vectors,
+        "samples",
+        lambda self, means, layout: seen.update(means=means) or draw(self, means, layout),
+    )
     inputs = inputs_of((3,), model=model)
     with styled():
         report.page_context(inputs, *report.main_account(inputs))

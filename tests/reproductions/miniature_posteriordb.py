@@ -25,7 +25,9 @@ def draws_of(parameters: dict[str, np.ndarray]) -> list[dict[str, list[float]]]:
             if values.ndim == 2:
                 chain[name] = values[c].tolist()
             else:
-                chain |= {f"{name}[{k + 1}]": values[c, :, k].tolist() for k in range(values.shape[2])}
+                chain |= {
+                    f"{name}[{k + 1}]": values[c, :, k].tolist() for k in range(values.shape[2])
+                }
         chains.append(chain)
     return chains
 
@@ -34,5 +36,8 @@ def make(folder: Path, parameters: dict[str, np.ndarray]) -> Path:
     """DATA as sblrc with these reference draws, in folder/posteriordb."""
     database = folder / "posteriordb" / "posterior_database"
     write_zip(database / "data" / "data" / "sblrc.json.zip", DATA)
-    write_zip(database / "reference_posteriors" / "draws" / "draws" / "sblrc-blr.json.zip", draws_of(parameters))
+    write_zip(
+        database / "reference_posteriors" / "draws" / "draws" / "sblrc-blr.json.zip",
+        draws_of(parameters),
+    )
     return database

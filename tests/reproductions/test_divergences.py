@@ -12,7 +12,11 @@ from jensen.reproductions._divergences._choices import DIVERGENCES, IWAE_GROUPS,
 from jensen.reproductions._divergences._measure import fitted, plane_moments
 from jensen.reproductions._divergences._table import notes, width
 from jensen.reproductions._divergences._targets import RHO, TARGETS, by_quadrature, eight_schools
-from jensen.reproductions._divergences._two_normals import expected_iwae, variance_of_iwae, variance_of_power
+from jensen.reproductions._divergences._two_normals import (
+    expected_iwae,
+    variance_of_iwae,
+    variance_of_power,
+)
 from jensen.reproductions.divergences import Divergences
 
 RNG = np.random.default_rng(0)
@@ -24,7 +28,11 @@ def _grid(rho):
     first, second = np.linspace(-11, 11, 121), np.linspace(-7, 7, 141)
     a, b = np.meshgrid(first, second, indexing="ij")
     x, y = (a + b) / math.sqrt(2), (a - b) / math.sqrt(2)
-    log_p = -0.5 * (a**2 / (1 + rho) + b**2 / (1 - rho)) - 0.5 * math.log(1 - rho**2) - math.log(2 * math.pi)
+    log_p = (
+        -0.5 * (a**2 / (1 + rho) + b**2 / (1 - rho))
+        - 0.5 * math.log(1 - rho**2)
+        - math.log(2 * math.pi)
+    )
     return x, y, log_p, (first[1] - first[0]) * (second[1] - second[0])
 
 
@@ -37,7 +45,11 @@ def _brute(divergence, rho):
         log_q = -0.5 * (x**2 / s + y**2 / t) - 0.5 * math.log(s * t) - math.log(2 * math.pi)
         return divergence(log_p, log_q, area)
 
-    return np.exp(minimize(value, np.log([0.8, 0.9]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10}).x)
+    return np.exp(
+        minimize(
+            value, np.log([0.8, 0.9]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10}
+        ).x
+    )
 
 
 def _power(a):
@@ -79,7 +91,9 @@ def test_the_best_variance_of_renyi_2_is_where_its_closed_form_is_stationary():
             return 1e9
         return -np.sum(log_t) - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * log_det
 
-    found = minimize(value, np.log([0.1, 0.12]), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-13}).x
+    found = minimize(
+        value, np.log([0.1, 0.12]), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-13}
+    ).x
     np.testing.assert_allclose(np.exp(found), variance_of_power(-1, RHO), rtol=1e-5)
 
 
@@ -90,7 +104,9 @@ def test_the_ends_of_the_family_are_the_textbooks():
     assert variance_of_power(0.5, RHO) == pytest.approx(math.sqrt(1 - RHO**2), abs=1e-12)
     several = [variance_of_power(a, RHO) for a in (-3, -1, 0, 0.3, 0.5, 0.7, 1, 2, 5)]
     assert several == sorted(several) and len(set(several)) == len(several)
-    assert variance_of_power(0.5 + 1e-9, RHO) == pytest.approx(variance_of_power(0.5, RHO), abs=1e-7)
+    assert variance_of_power(0.5 + 1e-9, RHO) == pytest.approx(
+        variance_of_power(0.5, RHO), abs=1e-7
+    )
 
 
 @pytest.mark.parametrize("t", [0.19, 1.0, 2.2])
@@ -99,7 +115,9 @@ def test_the_importance_weighted_bound_by_quadrature_is_its_mean_over_draws(t):
     e = RNG.normal(size=(30_000, IWAE_SAMPLES, 2))
     log_w = 0.5 * np.log1p(excess).sum() - 0.5 * (e**2 @ excess)
     bound = np.log(np.exp(log_w).mean(axis=1))
-    assert abs(expected_iwae(t, IWAE_SAMPLES, RHO) - bound.mean()) < 4 * bound.std() / math.sqrt(len(bound))
+    assert abs(expected_iwae(t, IWAE_SAMPLES, RHO) - bound.mean()) < 4 * bound.std() / math.sqrt(
+        len(bound)
+    )
     kl = 0.5 * np.sum(excess - np.log1p(excess))
     assert expected_iwae(t, 1, RHO) == pytest.approx(-kl, abs=1e-5)
 
@@ -110,7 +128,14 @@ def test_more_draws_widen_the_best_q_of_the_importance_weighted_bound_from_rever
     assert several == sorted(several) and several[2] > 1 and several[3] < variance_of_power(2, RHO)
 
 
-@pytest.mark.parametrize(("name", "window"), [("two_normals", ((-8, 8), (-8, 8))), ("banana", ((-6, 8), (-6, 34))), ("two_modes", ((-7, 7), (-6, 6)))])
+@pytest.mark.parametrize(
+    ("name", "window"),
+    [
+        ("two_normals", ((-8, 8), (-8, 8))),
+        ("banana", ((-6, 8), (-6, 34))),
+        ("two_modes", ((-7, 7), (-6, 6))),
+    ],
+)
 def test_targets_integrate_to_one_and_have_the_moments_that_they_say(name, window):
     known = TARGETS[name]()
     log_z, mean, sd = by_quadrature(known.log_density, window)
@@ -122,7 +147,9 @@ def test_targets_integrate_to_one_and_have_the_moments_that_they_say(name, windo
 def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
     known = eight_schools()
     assert known.log_z == pytest.approx(-31.3113474, abs=2e-6)
-    assert known.mean[0] == pytest.approx(4.3968, abs=1e-4) and known.sd[0] == pytest.approx(3.3177, abs=1e-4)
+    assert known.mean[0] == pytest.approx(4.3968, abs=1e-4) and known.sd[0] == pytest.approx(
+        3.3177, abs=1e-4
+    )
     # The plane is the target's: with the effects integrated out by draws, its density agrees with the model's own.
     target = known.make()
     assert [target.coordinates[i] for i in known.places] == ["mu", "tau"]
@@ -130,9 +157,16 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
     at = np.concatenate([np.tile([3.0, 0.7], (len(z), 1)), z], axis=1)
     import jax
 
-    log_w = np.asarray(jax.vmap(target.log_density)(at)) + 0.5 * np.sum(z**2, axis=1) + 4 * math.log(2 * math.pi)
+    log_w = (
+        np.asarray(jax.vmap(target.log_density)(at))
+        + 0.5 * np.sum(z**2, axis=1)
+        + 4 * math.log(2 * math.pi)
+    )
     weights = np.exp(log_w - log_w.max())
-    found, error = np.log(weights.mean()) + log_w.max(), weights.std() / weights.mean() / math.sqrt(len(z))
+    found, error = (
+        np.log(weights.mean()) + log_w.max(),
+        weights.std() / weights.mean() / math.sqrt(len(z)),
+    )
     assert abs(found - known.log_density(np.array([3.0]), np.array([0.7]))[0]) < 4 * error
 
 
@@ -148,7 +182,9 @@ def test_reverse_kl_meets_its_closed_form_and_forward_kl_its_own_within_its_erro
     assert abs(row["elbo"] + 0.83037) < 4 * row["elbo_error"]
     row = _row("eubo")
     assert row["converged"] and 0 < row["variance_error"] < 0.1
-    np.testing.assert_allclose(np.diag(row["covariance"]), 1.0, atol=4 * row["variance_error"] + 0.01)
+    np.testing.assert_allclose(
+        np.diag(row["covariance"]), 1.0, atol=4 * row["variance_error"] + 0.01
+    )
 
 
 @pytest.mark.slow
@@ -156,7 +192,11 @@ def test_reverse_kl_meets_its_closed_form_and_forward_kl_its_own_within_its_erro
 def test_the_other_bounds_meet_theirs(divergence):
     row = _row(divergence, tolerance=0.02)
     assert row["converged"]
-    np.testing.assert_allclose(np.diag(row["covariance"]), row["best_variance"], atol=4 * row["variance_error"] + 0.01 * row["best_variance"])
+    np.testing.assert_allclose(
+        np.diag(row["covariance"]),
+        row["best_variance"],
+        atol=4 * row["variance_error"] + 0.01 * row["best_variance"],
+    )
 
 
 def test_full_rank_reverse_kl_finds_the_target_itself_and_the_moments_are_taken_at_the_right_places():
@@ -174,14 +214,20 @@ def test_full_rank_reverse_kl_finds_the_target_itself_and_the_moments_are_taken_
 
 
 def test_the_bound_of_groups_is_that_of_as_many_draws_each():
-    assert DIVERGENCES["iwae"].bound["num_groups"] == IWAE_GROUPS and DIVERGENCES["iwae"].num_samples == IWAE_GROUPS * IWAE_SAMPLES
+    assert (
+        DIVERGENCES["iwae"].bound["num_groups"] == IWAE_GROUPS
+        and DIVERGENCES["iwae"].num_samples == IWAE_GROUPS * IWAE_SAMPLES
+    )
 
 
 def test_a_fit_that_did_not_converge_and_a_divergence_without_a_value_say_so():
     row = _row("cubo", "banana", max_steps=200, num_samples=200)
     assert not row["converged"] and row["verdict"].startswith("Not converged") and row["infinite"]
     said = " ".join(notes([row], ""))
-    assert "stopped: banana, mean field, cubo." in said and "On banana the chi^2 divergence from every normal is infinite" in said
+    assert (
+        "stopped: banana, mean field, cubo." in said
+        and "On banana the chi^2 divergence from every normal is infinite" in said
+    )
 
 
 def call(capsys, *arguments):
@@ -192,16 +238,42 @@ def call(capsys, *arguments):
 
 def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    chosen = ("--only", "two_normals", "--only", "banana", "--set", 'divergences=["elbo"]', "--set", 'families=["full_rank"]', "--num-samples", "1000")
+    chosen = (
+        "--only",
+        "two_normals",
+        "--only",
+        "banana",
+        "--set",
+        'divergences=["elbo"]',
+        "--set",
+        'families=["full_rank"]',
+        "--num-samples",
+        "1000",
+    )
     code, out, err = call(capsys, *chosen, "--json")
     assert code == 0, out + err
     found = json.loads(out)
-    assert [(r["target"], r["family"]) for r in found["rows"]] == [("two_normals", "mean_field"), ("banana", "full_rank")]
+    assert [(r["target"], r["family"]) for r in found["rows"]] == [
+        ("two_normals", "mean_field"),
+        ("banana", "full_rank"),
+    ]
     assert "[2/2] banana, full_rank, elbo: ELBO" in err
     names = [path.rsplit("/")[-1] for path in found["files"]]
-    assert names == ["report.html", "targets.png", "targets.svg", "two_normals.png", "two_normals.svg", "results.md", "results.json"]
+    assert names == [
+        "report.html",
+        "targets.png",
+        "targets.svg",
+        "two_normals.png",
+        "two_normals.svg",
+        "results.md",
+        "results.json",
+    ]
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "http" not in page.replace("http-equiv", "") and "0.1900" in page and page.count("data:image/svg") == 4
+    assert (
+        "http" not in page.replace("http-equiv", "")
+        and "0.1900" in page
+        and page.count("data:image/svg") == 4
+    )
     _, again, _ = call(capsys, *chosen, "--json")
     assert json.loads(again)["rows"] == found["rows"]  # the seconds are those of the first
     _, listed, _ = call(capsys, "--list", *chosen)
@@ -213,12 +285,18 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--only", "bananas"), "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, two_modes, eight_schools."),
+        (
+            ("--only", "bananas"),
+            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, two_modes, eight_schools.",
+        ),
         (("--set", 'divergences=["elboo"]'), "unknown divergence 'elboo' (did you mean 'elbo'?)"),
         (("--num-samples", "99"), "num_samples must be at least 100"),
         (("--set", "tolerance=0"), "tolerance must be positive and finite; got 0"),
         (("--set", "max_steps=0"), "max_steps must be at least 1; got 0"),
-        (("--only", "banana", "--set", 'divergences=["renyi_2"]'), "there is nothing to fit: renyi_2 and jensen_shannon are for two_normals alone"),
+        (
+            ("--only", "banana", "--set", 'divergences=["renyi_2"]'),
+            "there is nothing to fit: renyi_2 and jensen_shannon are for two_normals alone",
+        ),
     ],
 )
 def test_wrong_input_is_refused_by_name(tmp_path, monkeypatch, capsys, arguments, message):

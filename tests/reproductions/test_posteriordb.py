@@ -39,7 +39,9 @@ def folder(tmp_path, monkeypatch):
 def _log_marginal(sigma):
     """log N(y; 0, 100 X X^T + sigma^2 I)."""
     covariance = 100 * X @ X.T + sigma**2 * np.eye(len(Y))
-    return -0.5 * (Y @ np.linalg.solve(covariance, Y) + np.linalg.slogdet(2 * math.pi * covariance)[1])
+    return -0.5 * (
+        Y @ np.linalg.solve(covariance, Y) + np.linalg.slogdet(2 * math.pi * covariance)[1]
+    )
 
 
 def _conditional(sigma):
@@ -51,7 +53,12 @@ def _log_evidence():
     """By the trapezoidal rule over log sigma, sigma ~ HalfNormal(10)."""
     u = np.linspace(-12, 6, 20_001)
     s = np.exp(u)
-    log_f = np.array([_log_marginal(v) for v in s]) + np.log(2 / (10 * math.sqrt(2 * math.pi))) - s**2 / 200 + u
+    log_f = (
+        np.array([_log_marginal(v) for v in s])
+        + np.log(2 / (10 * math.sqrt(2 * math.pi)))
+        - s**2 / 200
+        + u
+    )
     return float(np.log(np.trapezoid(np.exp(log_f), u)))
 
 
@@ -69,26 +76,37 @@ class Normal(AbstractPosterior):
 
     @staticmethod
     def model():
-        z = numpyro.sample("z", dist.Normal(np.array([1.0, -2.0]), np.array([1.0, 2.0])).to_event(1))
+        z = numpyro.sample(
+            "z", dist.Normal(np.array([1.0, -2.0]), np.array([1.0, 2.0])).to_event(1)
+        )
         numpyro.factor("constant", -3.0 + 0 * z.sum())
 
 
 @pytest.mark.parametrize("guide", ["AutoNormal", "AutoMultivariateNormal"])
 def test_numpyros_side_finds_an_exact_posterior_and_counts_what_it_did(guide):
-    found = fit_svi(Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000)
+    found = fit_svi(
+        Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000
+    )
     assert found.converged and found.trusted and "no longer rises" in found.outcome
-    assert 30 == len(found.trace) > found.evaluations / 1000 >= 2 * BACK  # what came after the end is for the clock alone
+    assert (
+        30 == len(found.trace) > found.evaluations / 1000 >= 2 * BACK
+    )  # what came after the end is for the clock alone
     # q is nearly the posterior: every log weight is nearly log Z = -3.
     assert abs(found.elbo + 3) < 0.02 and found.elbo < -3 + 4 * found.elbo_error + 1e-9
     assert abs(found.evidence + 3) < 4 * found.evidence_error + 1e-3
     z = found.draws["z"]
     assert np.all(np.abs(z.mean(axis=0) - [1, -2]) < 4 * np.array([1, 2]) / math.sqrt(4000) + 0.1)
     np.testing.assert_allclose(z.std(axis=0), [1, 2], rtol=0.1)
-    assert all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:])) and found.trace[found.evaluations // 1000 - 1][0] == found.seconds
+    assert (
+        all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:]))
+        and found.trace[found.evaluations // 1000 - 1][0] == found.seconds
+    )
 
 
 def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
-    found = fit_svi(Normal(), "AutoNormal", seed=0, num_samples=200, learning_rate=1e-5, max_steps=1500)
+    found = fit_svi(
+        Normal(), "AutoNormal", seed=0, num_samples=200, learning_rate=1e-5, max_steps=1500
+    )
     assert found.evaluations == 2000 and not found.converged and not found.trusted
     assert found.outcome == "the ELBO still rises after 1500 steps: 2000 steps."
 
@@ -98,7 +116,9 @@ def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
             z = numpyro.sample("z", dist.Normal(0.0, 1.0))
             numpyro.factor("constant", jax.numpy.log(5 - z))
 
-    with pytest.raises(FloatingPointError, match=r"NumPyro's AutoNormal on normal: the ELBO of step \d+ is nan"):
+    with pytest.raises(
+        FloatingPointError, match=r"NumPyro's AutoNormal on normal: the ELBO of step \d+ is nan"
+    ):
         fit_svi(Broken(), "AutoNormal", seed=0, learning_rate=10.0, max_steps=1000)
 
 
@@ -128,7 +148,12 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     assert full["elbo"] > rows["AutoNormal"]["elbo"]
     # Three data and three parameters: the posterior's tails are heavier than any normal's, and importance sampling errs downwards.
     assert log_z - 1.0 < full["evidence"] < log_z + 4 * full["evidence_error"]
-    assert {path.rsplit("/")[-1] for path in found["files"]} == {"posteriors.svg", "posteriors.png", "results.md", "results.json"}
+    assert {path.rsplit("/")[-1] for path in found["files"]} == {
+        "posteriors.svg",
+        "posteriors.png",
+        "results.md",
+        "results.json",
+    }
     assert (folder / "out" / "posteriors.png").read_bytes()[:4] == b"\x89PNG"
     # Called again, nothing is fitted again; with another rate it would be.
     code, again, _ = call(capsys, *side, "--json")
@@ -138,7 +163,10 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     _, listed, _ = call(capsys, "--list", *side[:4], "--set", "learning_rate=0.1")
     assert listed.count("not begun") == 2
     _, shown, _ = call(capsys, *side)
-    assert "sblrc-blr" in shown and "AutoNormal, 1 posteriors with reference draws: 0 passes, 1 warned" in shown
+    assert (
+        "sblrc-blr" in shown
+        and "AutoNormal, 1 posteriors with reference draws: 0 passes, 1 warned" in shown
+    )
 
 
 @pytest.fixture
@@ -172,16 +200,34 @@ def stand_in(monkeypatch):
 
 
 def test_our_side_is_called_once_and_judged_against_the_reference(folder, stand_in, capsys):
-    code, out, err = call(capsys, "--set", "guides=[]", "--set", 'families=["full_rank"]', "--num-samples", "500", "--json")
+    code, out, err = call(
+        capsys,
+        "--set",
+        "guides=[]",
+        "--set",
+        'families=["full_rank"]',
+        "--num-samples",
+        "500",
+        "--json",
+    )
     assert code == 0, out + err
     row = json.loads(out)["rows"][0]
     (model, arguments), family, draws = stand_in[-1]
     assert (model, family, draws) == (load("blr").model, "full_rank", 500)
     np.testing.assert_array_equal(arguments[1], Y)
-    assert (row["elbo"], row["evaluations"], row["pareto_k"], row["trusted"], row["warnings"]) == (-7.5, 123, 0.3, True, ["nothing stands out"])
+    assert (row["elbo"], row["evaluations"], row["pareto_k"], row["trusted"], row["warnings"]) == (
+        -7.5,
+        123,
+        0.3,
+        True,
+        ["nothing stands out"],
+    )
     assert row["stan_evidence"] == pytest.approx(-7.5 - math.log(2))
     # All weight is on the first draw.
-    assert row["weighted_sd_ratios"] == pytest.approx([0, 0], abs=1e-12) and row["weighted_mean_error"] != row["largest_mean_error"]
+    assert (
+        row["weighted_sd_ratios"] == pytest.approx([0, 0], abs=1e-12)
+        and row["weighted_mean_error"] != row["largest_mean_error"]
+    )
     # The reference has its mode near X^-1 y and a heavy-tailed sigma: trusted, and wrong.
     assert row["verdict"] == "SILENT FAILURE" and row["largest_mean_error"] > 0.05
     assert len([c for c in stand_in if c[1] == "full_rank"]) == 2  # the warm-up and this
@@ -196,7 +242,10 @@ def test_a_flat_prior_leaves_the_evidence_undefined(stand_in):
 
 
 def test_verdicts_and_speed_are_read_from_the_rows():
-    assert [verdict(p, trusted=t) for p, t in ((True, True), (True, False), (False, False), (False, True))] == [
+    assert [
+        verdict(p, trusted=t)
+        for p, t in ((True, True), (True, False), (False, False), (False, True))
+    ] == [
         "passes",
         "over-cautious",
         "warned",
@@ -204,8 +253,24 @@ def test_verdicts_and_speed_are_read_from_the_rows():
     ]
     trace = [[1.0, -20.0, 0.1], [2.0, -10.05, 0.1], [3.0, -10.0, 0.1]]
     base = {"status": "done", "evidence": None, "trusted": True}
-    ours = {**base, "posterior": "a", "method": "full_rank", "elbo": -10.0, "seconds": 0.8, "seconds_fitting": 0.5, "verdict": "passes"}
-    theirs = {**base, "posterior": "a", "method": "AutoMultivariateNormal", "elbo": -10.0, "seconds": 2.0, "trace": trace, "verdict": "warned"}
+    ours = {
+        **base,
+        "posterior": "a",
+        "method": "full_rank",
+        "elbo": -10.0,
+        "seconds": 0.8,
+        "seconds_fitting": 0.5,
+        "verdict": "passes",
+    }
+    theirs = {
+        **base,
+        "posterior": "a",
+        "method": "AutoMultivariateNormal",
+        "elbo": -10.0,
+        "seconds": 2.0,
+        "trace": trace,
+        "verdict": "warned",
+    }
     assert seconds_to(-10.0, theirs) == 2.0 and seconds_to(-9.0, theirs) is None
     assert compare_speed([ours, theirs]) == [
         {
@@ -222,25 +287,37 @@ def test_verdicts_and_speed_are_read_from_the_rows():
     never = compare_speed([ours | {"elbo": -5.0}, theirs])[0]
     assert never["theirs"] is None and never["ratio"] == 6.0
     said = "\n".join(notes([ours, theirs], "settings"))
-    assert "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in said and "2.5 times with all that" in said and "0 never reach it" in said
+    assert (
+        "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in said
+        and "2.5 times with all that" in said
+        and "0 never reach it" in said
+    )
     assert compare_speed([ours, theirs | {"status": "failed"}]) == []
 
 
 def test_a_posterior_is_called_by_its_program_or_in_full():
     assert stem_of("sblrc-blr") == stem_of("blr") == "blr"
-    with pytest.raises(ValueError, match=r"unknown posterior 'kidiq-blr' \(did you mean 'sblrc-blr'\?\)"):
+    with pytest.raises(
+        ValueError, match=r"unknown posterior 'kidiq-blr' \(did you mean 'sblrc-blr'\?\)"
+    ):
         stem_of("kidiq-blr")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-samples", "50"], "num_samples must be at least 100, or k-hat means nothing; got 50"),
+        (
+            ["--num-samples", "50"],
+            "num_samples must be at least 100, or k-hat means nothing; got 50",
+        ),
         (["--set", "learning_rate=0"], "learning_rate must be positive and finite; got 0"),
         (["--set", "max_steps=0"], "max_steps must be at least 1; got 0"),
         (["--set", "families=[]", "--set", "guides=[]"], "there is nothing to fit"),
         (["--set", 'families=["flow"]'], "reproduction 'posteriordb', families: "),
-        (["--only", "blrr", "--set", "families=[]"], "unknown posterior 'blrr' (did you mean 'blr'?)"),
+        (
+            ["--only", "blrr", "--set", "families=[]"],
+            "unknown posterior 'blrr' (did you mean 'blr'?)",
+        ),
     ],
 )
 def test_wrong_options_are_refused(folder, capsys, arguments, message):
@@ -249,7 +326,18 @@ def test_wrong_options_are_refused(folder, capsys, arguments, message):
 
 
 def test_a_posterior_whose_data_are_missing_is_a_row_that_failed(folder, capsys):
-    code, out, _ = call(capsys, "--only", "wells_dist", "--set", "families=[]", "--set", 'guides=["AutoNormal"]', "--set", "max_steps=1000", "--json")
+    code, out, _ = call(
+        capsys,
+        "--only",
+        "wells_dist",
+        "--set",
+        "families=[]",
+        "--set",
+        'guides=["AutoNormal"]',
+        "--set",
+        "max_steps=1000",
+        "--json",
+    )
     rows = json.loads(out)["rows"]
     assert code == 1
     assert [row["status"] for row in rows] == ["done", "failed"]

@@ -31,7 +31,10 @@ def test_draws_are_matched_by_name_whatever_their_order(tmp_path, drawn):
 def test_a_matrix_is_read_by_its_two_indices(tmp_path):
     assert labels_of("L", (2, 3)) == ["L[1,1]", "L[1,2]", "L[1,3]", "L[2,1]", "L[2,2]", "L[2,3]"]
     values = RNG.normal(size=(2, 4, 2, 3))
-    chains = [{f"L[{i + 1},{j + 1}]": values[c, :, i, j].tolist() for j in range(3) for i in range(2)} for c in range(2)]
+    chains = [
+        {f"L[{i + 1},{j + 1}]": values[c, :, i, j].tolist() for j in range(3) for i in range(2)}
+        for c in range(2)
+    ]
     place = make(tmp_path, {"sigma": np.ones((1, 1))})
     write_zip(place / "reference_posteriors" / "draws" / "draws" / "m.json.zip", chains)
     np.testing.assert_array_equal(read_reference("m", {"L": (2, 3)}, str(tmp_path))["L"], values)
@@ -44,9 +47,14 @@ def test_the_folder_is_found_in_three_forms_and_by_the_environment(tmp_path, dra
     monkeypatch.setenv("JENSEN_DATA", str(tmp_path))
     assert database(None) == place
     monkeypatch.delenv("JENSEN_DATA")
-    with pytest.raises(ValueError, match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb"):
+    with pytest.raises(
+        ValueError,
+        match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb",
+    ):
         database(None)
-    with pytest.raises(ValueError, match=r"no posteriordb in .*nowhere: none of .* name DIRECTORY by --data-dir"):
+    with pytest.raises(
+        ValueError, match=r"no posteriordb in .*nowhere: none of .* name DIRECTORY by --data-dir"
+    ):
         database(str(tmp_path / "nowhere"))
 
 
@@ -77,10 +85,14 @@ def test_the_predicted_ratio_is_that_of_a_normal_with_known_precision():
     factor = np.linalg.cholesky([[1, rho, 0], [rho, 1, 0], [0, 0, 1]])
     # Draws whose sample covariance is exactly this, in units that have nothing to do with each other.
     noise = RNG.normal(size=(500, 3))
-    noise = (noise - noise.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(noise, rowvar=False))).T
+    noise = (noise - noise.mean(axis=0)) @ np.linalg.inv(
+        np.linalg.cholesky(np.cov(noise, rowvar=False))
+    ).T
     draws = noise @ factor.T * np.array([1e-6, 1.0, 1e6]) + 5
     # 1 / sqrt(S_jj (S^-1)_jj) = sqrt(1 - rho^2) for the pair.
-    np.testing.assert_allclose(predicted_sd_ratio(draws), [np.sqrt(1 - rho**2), np.sqrt(1 - rho**2), 1], rtol=1e-7)
+    np.testing.assert_allclose(
+        predicted_sd_ratio(draws), [np.sqrt(1 - rho**2), np.sqrt(1 - rho**2), 1], rtol=1e-7
+    )
     np.testing.assert_allclose(predicted_sd_ratio(draws[:, :1]), [1], rtol=1e-12)
     with pytest.raises(ValueError, match="3 draws of 3 elements have no invertible covariance"):
         predicted_sd_ratio(draws[:3])
@@ -91,25 +103,42 @@ def test_the_predicted_ratio_is_that_of_a_normal_with_known_precision():
 def test_agreement_is_in_units_of_the_reference():
     reference = {"beta": RNG.normal(size=(4, 50, 2)) * [1, 10] + 3, "sigma": RNG.random((4, 50))}
     flat = {k: v.reshape(200, *v.shape[2:]) for k, v in reference.items()}
-    mean, sd = ({k: f(v, axis=0) for k, v in flat.items()} for f in (np.mean, lambda v, axis: np.std(v, axis=axis, ddof=1)))
+    mean, sd = (
+        {k: f(v, axis=0) for k, v in flat.items()}
+        for f in (np.mean, lambda v, axis: np.std(v, axis=axis, ddof=1))
+    )
     exact = agreement(mean, sd, reference)
-    assert exact.largest_mean_error < 1e-12 and exact.passes and exact.labels == ("beta[1]", "beta[2]", "sigma")
+    assert (
+        exact.largest_mean_error < 1e-12
+        and exact.passes
+        and exact.labels == ("beta[1]", "beta[2]", "sigma")
+    )
     np.testing.assert_allclose(exact.sd_ratios, 1)
     moved = agreement(mean | {"beta": mean["beta"] - [0, 0.06 * sd["beta"][1]]}, sd, reference)
     np.testing.assert_allclose(moved.mean_errors, [0, -0.06, 0], atol=1e-12)
     assert not moved.passes
     assert not agreement(mean, sd | {"sigma": 0.94 * sd["sigma"]}, reference).passes
     assert agreement(mean, sd | {"sigma": 0.96 * sd["sigma"]}, reference).passes
-    with pytest.raises(ValueError, match=r"the reference has sigma of shape \(\), which is missing in the approximation \(beta\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"the reference has sigma of shape \(\), which is missing in the approximation \(beta\)",
+    ):
         agreement({"beta": mean["beta"]}, sd, reference)
 
 
 def test_reweighted_moments_are_those_of_draws_that_occur_as_often_as_they_weigh():
-    draws, counts = {"beta": RNG.normal(size=(6, 2)), "sigma": RNG.random(6)}, np.array([1, 4, 0, 2, 2, 1])
+    draws, counts = (
+        {"beta": RNG.normal(size=(6, 2)), "sigma": RNG.random(6)},
+        np.array([1, 4, 0, 2, 2, 1]),
+    )
     mean, sd = moments(draws, counts / counts.sum())
     plain_mean, plain_sd = moments(draws)
     for name, values in draws.items():
         repeated = np.repeat(values, counts, axis=0)
         np.testing.assert_allclose(mean[name], repeated.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(sd[name], repeated.std(axis=0), rtol=1e-12)
-        np.testing.assert_allclose((plain_mean[name], plain_sd[name]), (values.mean(axis=0), values.std(axis=0, ddof=1)), rtol=1e-12)
+        np.testing.assert_allclose(
+            (plain_mean[name], plain_sd[name]),
+            (values.mean(axis=0), values.std(axis=0, ddof=1)),
+            rtol=1e-12,
+        )

@@ -44,12 +44,19 @@ def on_a_grid(beta, x, *, prior_variance=1.0, prior_power=1.0):
     weight = np.exp(log_density - largest)
     total = weight.sum()
     mean = weight @ z / total
-    return mean, (z - mean).T @ ((z - mean) * weight[:, None]) / total, largest + np.log(total * (axis[1] - axis[0]) ** 2)
+    return (
+        mean,
+        (z - mean).T @ ((z - mean) * weight[:, None]) / total,
+        largest + np.log(total * (axis[1] - axis[0]) ** 2),
+    )
 
 
 @every_beta
 def test_the_tempered_posterior_is_prior_times_likelihood_to_the_power_of_one_over_beta(beta):
-    found, greatest = tempered_posterior(W, X, noise=S2, beta=beta), greatest_objective(W, X, noise=S2, beta=beta)
+    found, greatest = (
+        tempered_posterior(W, X, noise=S2, beta=beta),
+        greatest_objective(W, X, noise=S2, beta=beta),
+    )
     for i in (0, 3):
         mean, covariance, log_z = on_a_grid(beta, X[i])
         np.testing.assert_allclose(found.mean[i], mean, atol=1e-8)
@@ -61,15 +68,26 @@ def test_the_tempered_posterior_is_prior_times_likelihood_to_the_power_of_one_ov
 def test_it_is_the_best_q_and_attains_the_greatest_objective(beta):
     best = tempered_posterior(W, X, noise=S2, beta=beta)
     greatest = greatest_objective(W, X, noise=S2, beta=beta)
-    np.testing.assert_allclose(objective(best, W, X, noise=S2, beta=beta), greatest, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        objective(best, W, X, noise=S2, beta=beta), greatest, rtol=0, atol=1e-10
+    )
     for _ in range(20):
         moved = RNG.normal(size=(2, 2)) * 0.2
-        other = Normals(best.mean + 0.2 * RNG.normal(size=best.mean.shape), best.covariance + moved @ moved.T)
+        other = Normals(
+            best.mean + 0.2 * RNG.normal(size=best.mean.shape), best.covariance + moved @ moved.T
+        )
         # F_beta falls short of its optimum by beta KL(other || best).
         precision, step = np.linalg.inv(best.covariance), other.mean - best.mean
         logs = np.linalg.slogdet(best.covariance)[1] - np.linalg.slogdet(other.covariance)[1]
-        kl = 0.5 * (np.trace(precision @ other.covariance) - 2 + logs + np.sum(step @ precision * step, axis=1))
-        np.testing.assert_allclose(greatest - objective(other, W, X, noise=S2, beta=beta), beta * kl, rtol=0, atol=1e-10)
+        kl = 0.5 * (
+            np.trace(precision @ other.covariance)
+            - 2
+            + logs
+            + np.sum(step @ precision * step, axis=1)
+        )
+        np.testing.assert_allclose(
+            greatest - objective(other, W, X, noise=S2, beta=beta), beta * kl, rtol=0, atol=1e-10
+        )
         assert (kl > 0).all()
 
 
@@ -80,7 +98,11 @@ def test_at_beta_one_it_is_bayes_and_the_objective_is_log_p(x64):
     mean, covariance = truth.posterior(x)
     np.testing.assert_allclose(found.mean, mean, atol=1e-12)
     np.testing.assert_allclose(found.covariance, covariance, atol=1e-12)
-    np.testing.assert_allclose(greatest_objective(truth.w, x - truth.b, noise=truth.s2, beta=1.0), truth.log_evidence(x), atol=1e-10)
+    np.testing.assert_allclose(
+        greatest_objective(truth.w, x - truth.b, noise=truth.s2, beta=1.0),
+        truth.log_evidence(x),
+        atol=1e-10,
+    )
 
 
 @every_beta
@@ -109,10 +131,14 @@ def test_what_a_prior_variance_leaves_out_is_the_entropy(beta):
     q = Normals(RNG.normal(size=(4, 2)), root @ root.T + 0.1 * np.eye(2))
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * q.covariance)[1]
     constant = np.log(beta) + (beta - 1) * np.log(2 * np.pi)
-    difference = objective(q, W, X, noise=S2, beta=1.0, prior_variance=1 / beta) - objective(q, W, X, noise=S2, beta=beta)
+    difference = objective(q, W, X, noise=S2, beta=1.0, prior_variance=1 / beta) - objective(
+        q, W, X, noise=S2, beta=beta
+    )
     np.testing.assert_allclose(difference, (1 - beta) * entropy + constant, rtol=0, atol=1e-10)
     scales = np.sqrt(np.diag(q.covariance))[None]
-    assert mean_entropy(scales) == pytest.approx(0.5 * np.sum(np.log(2 * np.pi * np.e * scales**2)), abs=1e-12)
+    assert mean_entropy(scales) == pytest.approx(
+        0.5 * np.sum(np.log(2 * np.pi * np.e * scales**2)), abs=1e-12
+    )
 
 
 def test_the_example_of_the_command_is_that_of_the_document():
@@ -128,14 +154,20 @@ def test_the_best_prior_variance_of_a_frozen_encoder_is_that_which_the_elbo_is_h
     means, scales = RNG.normal(size=(30, 3)) * [2, 1, 0.1], RNG.uniform(0.1, 1.5, size=(30, 3))
 
     def average_kl(c):
-        return np.mean(np.sum(0.5 * ((means**2 + scales**2) / c - 1 + np.log(c) - 2 * np.log(scales)), axis=1))
+        return np.mean(
+            np.sum(0.5 * ((means**2 + scales**2) / c - 1 + np.log(c) - 2 * np.log(scales)), axis=1)
+        )
 
     best = best_prior_variance(means, scales)
     grid = np.geomspace(best / 3, best * 3, 2001)  # its middle is the best
     assert grid[np.argmin([average_kl(c) for c in grid])] == pytest.approx(best, rel=1e-9)
     for c in (best, 0.3, 2.0):
-        assert gain_of_prior_variance(means, scales, c) == pytest.approx(average_kl(1.0) - average_kl(c), abs=1e-12)
-    assert gain_of_prior_variance(means, scales, best) == pytest.approx(1.5 * (best - 1 - math.log(best)), abs=1e-12)
+        assert gain_of_prior_variance(means, scales, c) == pytest.approx(
+            average_kl(1.0) - average_kl(c), abs=1e-12
+        )
+    assert gain_of_prior_variance(means, scales, best) == pytest.approx(
+        1.5 * (best - 1 - math.log(best)), abs=1e-12
+    )
 
 
 def test_a_change_of_the_unit_of_z_absorbs_a_priors_variance(x64):
@@ -156,18 +188,34 @@ def test_a_change_of_the_unit_of_z_absorbs_a_priors_variance(x64):
     )
     rescaled = dataclasses.replace(rescaled, prior=StandardNormal(2, scale=scale))
     accounts = [jensen.account(m, x, key=jr.key(1), num_samples=30) for m in (model, rescaled)]
-    for name in ("evidence", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl"):
-        np.testing.assert_allclose(accounts[1].line(name).per_datum, accounts[0].line(name).per_datum, rtol=0, atol=1e-9)
+    for name in (
+        "evidence",
+        "elbo",
+        "reconstruction",
+        "average_kl",
+        "index_information",
+        "marginal_kl",
+    ):
+        np.testing.assert_allclose(
+            accounts[1].line(name).per_datum, accounts[0].line(name).per_datum, rtol=0, atol=1e-9
+        )
     assert accounts[0].average_kl.value > 1e-4
 
 
 def test_the_prior_of_a_fixed_scale(x64):
     p = StandardNormal(3, scale=0.5)(lambda x: x)
     z = np.array([0.3, -1.0, 0.2])
-    assert float(p.log_prob(z)) == pytest.approx(-0.5 * np.sum(z**2) / 0.25 - 1.5 * np.log(2 * np.pi * 0.25), abs=1e-12)
+    assert float(p.log_prob(z)) == pytest.approx(
+        -0.5 * np.sum(z**2) / 0.25 - 1.5 * np.log(2 * np.pi * 0.25), abs=1e-12
+    )
     draws = np.asarray(p.sample(jr.key(0), (20_000,)))
     assert (np.abs(draws.var(0) - 0.25) < 5 * 0.25 * np.sqrt(2 / 20_000)).all()
-    assert not jax.tree.leaves(eqx.filter(StandardNormal(3, scale=0.5), eqx.is_array))  # nothing of it is trained
+    assert not jax.tree.leaves(
+        eqx.filter(StandardNormal(3, scale=0.5), eqx.is_array)
+    )  # nothing of it is trained
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"prior standard_normal: scale must be positive and finite; got .* 1 is the standard normal"):
+        with pytest.raises(
+            ValueError,
+            match=r"prior standard_normal: scale must be positive and finite; got .* 1 is the standard normal",
+        ):
             StandardNormal(3, scale=scale)

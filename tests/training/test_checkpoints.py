@@ -19,7 +19,11 @@ from jensen.training.state import initial_state
 def state_at(epoch):
     model = vae((4,), latent_dim=2, network={"name": "dense", "hidden": (3,)}, key=jr.key(0))
     state = initial_state(model, optax.adam(1e-3))
-    return eqx.tree_at(lambda s: (s.epoch, s.parameters.decoder.head.bias), state, (jnp.asarray(epoch, jnp.int32), jnp.full(4, float(epoch))))
+    return eqx.tree_at(
+        lambda s: (s.epoch, s.parameters.decoder.head.bias),
+        state,
+        (jnp.asarray(epoch, jnp.int32), jnp.full(4, float(epoch))),
+    )
 
 
 @pytest.fixture
@@ -67,9 +71,14 @@ def spoil_the_checksums(folder):
         (spoil_the_checksums, "its checksums cannot be read"),
     ],
 )
-def test_damage_is_noticed_and_the_previous_good_checkpoint_is_offered_and_works(saved, damage, words):
+def test_damage_is_noticed_and_the_previous_good_checkpoint_is_offered_and_works(
+    saved, damage, words
+):
     damage(saved)
-    with pytest.raises(CheckpointError, match=rf"epoch 7 in .* is damaged \(.*{words}.*\). The checkpoint of epoch 3 is good: choose it with --checkpoint 3"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"epoch 7 in .* is damaged \(.*{words}.*\). The checkpoint of epoch 3 is good: choose it with --checkpoint 3",
+    ):
         Checkpoints(saved).restore(state_at(0))
     restored = Checkpoints(saved).restore(state_at(0), epoch=3)
     assert int(restored.epoch) == 3

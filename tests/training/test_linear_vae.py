@@ -18,7 +18,12 @@ def ppca_maximum(x):
     dimension = x.shape[1]
     eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
     s2 = eigenvalues[LATENT:].mean()
-    return -0.5 * (np.log(eigenvalues[:LATENT]).sum() + (dimension - LATENT) * np.log(s2) + dimension * np.log(2 * np.pi) + dimension)
+    return -0.5 * (
+        np.log(eigenvalues[:LATENT]).sum()
+        + (dimension - LATENT) * np.log(s2)
+        + dimension * np.log(2 * np.pi)
+        + dimension
+    )
 
 
 def exact_elbo(model, x):
@@ -38,13 +43,29 @@ def test_a_linear_vae_reaches_the_maximum_likelihood_and_never_exceeds_it():
     w = np.linalg.qr(rng.normal(size=(6, LATENT)))[0] * [2.0, 1.2]
     x = rng.normal(size=(400, LATENT)) @ w.T + 0.5 * rng.normal(size=(400, 6))
     x = ((x - x.mean(0)) / x.std(0) + 0.5 * rng.normal(size=6)).astype(np.float32)
-    model = vae((6,), latent_dim=LATENT, likelihood={"name": "normal", "scale": "shared"}, network={"name": "dense", "hidden": ()}, key=jr.key(1))
+    model = vae(
+        (6,),
+        latent_dim=LATENT,
+        likelihood={"name": "normal", "scale": "shared"},
+        network={"name": "dense", "hidden": ()},
+        key=jr.key(1),
+    )
     maximum = ppca_maximum(x.astype(np.float64))
     values = [exact_elbo(model, x)]
     # Full batches; the learning rate falls so that the gradient's noise, from the sampled reconstruction, does too.
     for stage, (learning_rate, epochs) in enumerate([(2e-2, 1000), (2e-3, 1000), (2e-4, 400)]):
-        options = TrainingOptions(epochs=epochs, batch_size=400, num_samples=4, learning_rate=learning_rate, patience=0)
-        trained = train(model, x, x[:0], bound=ELBO(), gradient=ClosedFormKL(), options=options, key=jr.key(2 + stage))
+        options = TrainingOptions(
+            epochs=epochs, batch_size=400, num_samples=4, learning_rate=learning_rate, patience=0
+        )
+        trained = train(
+            model,
+            x,
+            x[:0],
+            bound=ELBO(),
+            gradient=ClosedFormKL(),
+            options=options,
+            key=jr.key(2 + stage),
+        )
         model = trained.last
         values.append(exact_elbo(model, x))
     assert values[0] < maximum - 1

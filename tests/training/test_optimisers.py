@@ -10,7 +10,10 @@ from jensen.training.optimisers import make_optimiser, normalise_each
 
 RATE = 5e-4
 RNG = np.random.default_rng(0)
-GRADIENTS = [{"w": RNG.normal(size=(3, 4)) * 10.0**k, "b": RNG.normal(size=4), "held": np.zeros(2)} for k in (-3, 5, 0, 2)]
+GRADIENTS = [
+    {"w": RNG.normal(size=(3, 4)) * 10.0**k, "b": RNG.normal(size=4), "held": np.zeros(2)}
+    for k in (-3, 5, 0, 2)
+]
 
 
 def by_hand(gradients, normalise, epsilon=1e-8):
@@ -27,7 +30,10 @@ def by_hand(gradients, normalise, epsilon=1e-8):
 def test_steps_are_those_computed_by_hand(x64, name):
     optimiser = make_optimiser(name, RATE)
     state = optimiser.init(jax.tree.map(jnp.zeros_like, GRADIENTS[0]))
-    expected = {leaf: by_hand([g[leaf] for g in GRADIENTS], name == "adam_norm_grad") for leaf in GRADIENTS[0]}
+    expected = {
+        leaf: by_hand([g[leaf] for g in GRADIENTS], name == "adam_norm_grad")
+        for leaf in GRADIENTS[0]
+    }
     for t, gradient in enumerate(GRADIENTS):
         updates, state = optimiser.update(jax.tree.map(jnp.asarray, gradient), state)
         for leaf, update in updates.items():
@@ -36,7 +42,9 @@ def test_steps_are_those_computed_by_hand(x64, name):
 
 def test_the_norm_is_right_where_squares_overflow_or_vanish():
     for size in (1e25, 1e-25):
-        found = normalise_each().update({"w": jnp.asarray([3 * size, 4 * size], jnp.float32)}, None)[0]["w"]
+        found = normalise_each().update(
+            {"w": jnp.asarray([3 * size, 4 * size], jnp.float32)}, None
+        )[0]["w"]
         np.testing.assert_allclose(found, np.array([3, 4]) * size / (5 * size + 1e-7), rtol=1e-6)
 
 
@@ -65,14 +73,26 @@ def test_what_is_trained_with_is_what_the_options_say(x64):
     objective = Objective(static, ELBO(), Pathwise(), make_optimiser("adam", RATE), options, None)
     order, draws = epoch_keys(jax.random.split(key)[0], jnp.asarray(1))
     batch = jax.tree.map(lambda leaf: leaf[0], batch_of(*batches(options, 7, order), draws))
-    gradient = jax.jit(jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0]))(before)
+    gradient = jax.jit(
+        jax.grad(lambda p: batch_loss(objective, p, jnp.asarray(data), batch, jnp.asarray(1.0))[0])
+    )(before)
     g = np.asarray(gradient.encoder.weight)
     for name, changes, share in cases:
-        options = TrainingOptions(epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name, **changes)
-        trained = train(world.model, data, data[:0], bound=ELBO(), gradient=Pathwise(), options=options, key=key)
+        options = TrainingOptions(
+            epochs=1, batch_size=7, learning_rate=RATE, warm_up=0, optimiser=name, **changes
+        )
+        trained = train(
+            world.model, data, data[:0], bound=ELBO(), gradient=Pathwise(), options=options, key=key
+        )
         moved[name] = trained.state.parameters.encoder.weight - before.encoder.weight
-        np.testing.assert_allclose(moved[name], share * by_hand([g], name == "adam_norm_grad", options.adam_epsilon)[0], rtol=1e-9)
-    assert not np.array_equal(moved["adam"], moved["adam_norm_grad"])  # the floors 1e-7 and 1e-8 tell them apart in the first step
+        np.testing.assert_allclose(
+            moved[name],
+            share * by_hand([g], name == "adam_norm_grad", options.adam_epsilon)[0],
+            rtol=1e-9,
+        )
+    assert not np.array_equal(
+        moved["adam"], moved["adam_norm_grad"]
+    )  # the floors 1e-7 and 1e-8 tell them apart in the first step
 
 
 def test_the_learning_rate_falls_over_the_last_epochs():
@@ -85,22 +105,34 @@ def test_the_learning_rate_falls_over_the_last_epochs():
 
 def test_the_rate_falls_in_the_stages_of_burda_and_others():
     options = TrainingOptions(epochs=3280, learning_rate=1e-3, rate_stages=8)
-    paper = [rate for i in range(1, 9) for rate in [1e-4 * round(10 ** (1 - (i - 1) / 7), 1)] * 3 ** (i - 1)]
+    paper = [
+        rate
+        for i in range(1, 9)
+        for rate in [1e-4 * round(10 ** (1 - (i - 1) / 7), 1)] * 3 ** (i - 1)
+    ]
     assert len(paper) == 3280
-    np.testing.assert_allclose(1e-3 * np.asarray(jax.jit(jax.vmap(options.rate_at))(jnp.arange(1, 3281))), paper, rtol=1e-6)
+    np.testing.assert_allclose(
+        1e-3 * np.asarray(jax.jit(jax.vmap(options.rate_at))(jnp.arange(1, 3281))), paper, rtol=1e-6
+    )
     # A tenth: each stage has a tenth of its epochs, but for rounding at its ends.
     tenth = TrainingOptions(epochs=328, rate_stages=8)
     found = np.asarray(jax.vmap(tenth.rate_at)(jnp.arange(1, 329)))
     for rate in sorted(set(paper)):
         assert abs(np.isclose(found, 1e3 * rate).sum() - paper.count(rate) / 10) <= 1
-    np.testing.assert_allclose([TrainingOptions(epochs=4, rate_stages=2).rate_at(e) for e in range(1, 5)], [1, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(
+        [TrainingOptions(epochs=4, rate_stages=2).rate_at(e) for e in range(1, 5)],
+        [1, 0.1, 0.1, 0.1],
+    )
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"rate_stages": 1}, "rate_stages must be 0 or from 2 up.*got rate_stages=1, cool_down=0"),
-        ({"rate_stages": 8, "cool_down": 3}, "not beside a cool_down.*got rate_stages=8, cool_down=3"),
+        (
+            {"rate_stages": 8, "cool_down": 3},
+            "not beside a cool_down.*got rate_stages=8, cool_down=3",
+        ),
         ({"rate_stages": -1}, "rate_stages must be at least 0; got -1"),
         ({"adam_epsilon": 0.0}, "adam_epsilon must be positive and finite; got 0.0"),
     ],

@@ -35,19 +35,37 @@ class Fragile(AbstractDecoder):
         if self.fault == "value":
             loc = jnp.where(z[0] > LIMIT, jnp.nan, loc)
         if self.fault == "gradient":
-            loc = loc + jnp.sqrt(jnp.maximum(LIMIT - z[0], 0.0)) * 1e-3  # at the kink the derivative is 0 times infinity
+            loc = (
+                loc + jnp.sqrt(jnp.maximum(LIMIT - z[0], 0.0)) * 1e-3
+            )  # at the kink the derivative is 0 times infinity
         return diagonal_normal(loc, jnp.ones(1))
 
 
 def fragile(fault):
-    return Model(StandardNormal(1), LinearEncoder(jnp.ones((1, 1)), jnp.zeros(1), jnp.zeros(1)), Fragile(jnp.ones(()), fault))
+    return Model(
+        StandardNormal(1),
+        LinearEncoder(jnp.ones((1, 1)), jnp.zeros(1), jnp.zeros(1)),
+        Fragile(jnp.ones(()), fault),
+    )
 
 
 def go(model, data, validation=None, start=None, **options):
     settings = {"epochs": 4, "batch_size": 5, "learning_rate": 1e-4} | options
     validation = data[:0] if validation is None else validation
-    hooks = {"stop_requested": settings.pop("stop_requested")} if "stop_requested" in settings else {}
-    return train(model, data, validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(**settings), key=jr.key(0), start=start, **hooks)
+    hooks = (
+        {"stop_requested": settings.pop("stop_requested")} if "stop_requested" in settings else {}
+    )
+    return train(
+        model,
+        data,
+        validation,
+        bound=ELBO(),
+        gradient=Pathwise(),
+        options=TrainingOptions(**settings),
+        key=jr.key(0),
+        start=start,
+        **hooks,
+    )
 
 
 GOOD = np.random.default_rng(0).normal(size=(23, 1)).astype(np.float32)
@@ -57,40 +75,69 @@ BAD = np.where(np.arange(23)[:, None] == CHOSEN, 1000.0, GOOD).astype(np.float32
 
 def batch_of(datum, epoch):
     """(the number of the batch in which the datum falls, how many there are), counted from 1."""
-    index, weight = batches(TrainingOptions(batch_size=5), 23, epoch_keys(jr.split(jr.key(0))[0], jnp.asarray(epoch))[0])
-    return int(np.argwhere((np.asarray(index) == datum) & (np.asarray(weight) > 0))[0, 0]) + 1, len(index)
+    index, weight = batches(
+        TrainingOptions(batch_size=5), 23, epoch_keys(jr.split(jr.key(0))[0], jnp.asarray(epoch))[0]
+    )
+    return int(np.argwhere((np.asarray(index) == datum) & (np.asarray(weight) > 0))[0, 0]) + 1, len(
+        index
+    )
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("value", "The reconstruction in epoch {epoch}, batch {t} of {of}, was not finite: log p(x|z) of training datum 11 is nan."),
-        ("gradient", "The gradient in epoch {epoch}, batch {t} of {of}, was not finite for .encoder.weight, .encoder.bias, .encoder.log_scale"),
+        (
+            "value",
+            "The reconstruction in epoch {epoch}, batch {t} of {of}, was not finite: log p(x|z) of training datum 11 is nan.",
+        ),
+        (
+            "gradient",
+            "The gradient in epoch {epoch}, batch {t} of {of}, was not finite for .encoder.weight, .encoder.bias, .encoder.log_scale",
+        ),
     ],
 )
 @pytest.mark.parametrize("good_epochs", [0, 2])
-def test_a_divergence_names_term_epoch_and_batch_and_keeps_the_last_good_state(fault, words, good_epochs):
+def test_a_divergence_names_term_epoch_and_batch_and_keeps_the_last_good_state(
+    fault, words, good_epochs
+):
     start = go(fragile(fault), GOOD, epochs=good_epochs).state if good_epochs else None
     trained = go(fragile(fault), BAD, start=start)
     epoch = good_epochs + 1
     t, of = batch_of(CHOSEN, epoch)
-    assert (trained.outcome.status, trained.outcome.epoch, trained.history) == ("diverged", good_epochs, [])
+    assert (trained.outcome.status, trained.outcome.epoch, trained.history) == (
+        "diverged",
+        good_epochs,
+        [],
+    )
     assert words.format(epoch=epoch, t=t, of=of) in trained.outcome.message
-    assert f"The last good state is that of epoch {good_epochs}; try a smaller --learning-rate" in trained.outcome.message
+    assert (
+        f"The last good state is that of epoch {good_epochs}; try a smaller --learning-rate"
+        in trained.outcome.message
+    )
     good = start.parameters if good_epochs else eqx.filter(fragile(fault), eqx.is_inexact_array)
-    assert all(np.array_equal(a, b) and np.isfinite(a).all() for a, b in zip(jax.tree.leaves(trained.state.parameters), jax.tree.leaves(good), strict=True))
+    assert all(
+        np.array_equal(a, b) and np.isfinite(a).all()
+        for a, b in zip(
+            jax.tree.leaves(trained.state.parameters), jax.tree.leaves(good), strict=True
+        )
+    )
 
 
 def test_a_validation_bound_that_is_not_finite_is_told_from_training():
     trained = go(fragile("value"), GOOD, BAD)
     assert trained.outcome.status == "diverged"
-    assert "The validation bound after epoch 1 was not finite although every training step was" in trained.outcome.message
+    assert (
+        "The validation bound after epoch 1 was not finite although every training step was"
+        in trained.outcome.message
+    )
 
 
 def test_the_best_epoch_goes_by_the_bound_or_by_the_elbo_and_never_by_a_bound_from_above():
     means = jnp.array([-3.0, -5.0, 2.0])
     model, adam = fragile("value"), make_optimiser("adam", 1e-3)
-    objective = lambda name, by: Objective(model, bounds.build(name, {}, {}), Pathwise(), adam, TrainingOptions(select_by=by), None)  # noqa: E731
+    objective = lambda name, by: Objective(  # noqa: E731
+        model, bounds.build(name, {}, {}), Pathwise(), adam, TrainingOptions(select_by=by), None
+    )
     assert float(objective("iwae", "bound").criterion(means)) == -3
     assert float(objective("iwae", "elbo").criterion(means)) == -7
     assert float(objective("cubo", "bound").criterion(means)) == -7
@@ -101,7 +148,11 @@ def test_the_best_epoch_goes_by_the_bound_or_by_the_elbo_and_never_by_a_bound_fr
 def test_without_a_bad_datum_the_same_training_completes():
     for fault in ("value", "gradient"):
         trained = go(fragile(fault), GOOD, GOOD)
-        assert (trained.outcome.status, trained.outcome.epoch, trained.outcome.warnings) == ("completed", 4, ())
+        assert (trained.outcome.status, trained.outcome.epoch, trained.outcome.warnings) == (
+            "completed",
+            4,
+            (),
+        )
 
 
 class Steep(AbstractDecoder):
@@ -110,19 +161,30 @@ class Steep(AbstractDecoder):
     weight: Array
 
     def __call__(self, z: Array) -> Distribution:
-        steep = 1e25 * jnp.maximum(jax.lax.stop_gradient(z[0]) - LIMIT, 0.0) * (self.weight - jax.lax.stop_gradient(self.weight))
+        steep = (
+            1e25
+            * jnp.maximum(jax.lax.stop_gradient(z[0]) - LIMIT, 0.0)
+            * (self.weight - jax.lax.stop_gradient(self.weight))
+        )
         return diagonal_normal(z[:1] * 0 + steep, jnp.full(1, 1e3))
 
 
 @pytest.mark.parametrize("good_epochs", [0, 2])
 def test_a_second_moment_that_overflows_is_a_divergence_and_named(good_epochs):
     # Every bound, parameter and gradient stays finite; Adam alone would freeze the weight, and go on.
-    model = Model(StandardNormal(1), LinearEncoder(jnp.ones((1, 1)), jnp.zeros(1), jnp.zeros(1)), Steep(jnp.ones(())))
+    model = Model(
+        StandardNormal(1),
+        LinearEncoder(jnp.ones((1, 1)), jnp.zeros(1), jnp.zeros(1)),
+        Steep(jnp.ones(())),
+    )
     start = go(model, GOOD, epochs=good_epochs).state if good_epochs else None
     trained = go(model, BAD, start=start)
     t, of = batch_of(CHOSEN, good_epochs + 1)
     assert (trained.outcome.status, trained.outcome.epoch) == ("diverged", good_epochs)
-    assert f"Adam's moments of .decoder.weight overflowed in epoch {good_epochs + 1}, batch {t} of {of}" in trained.outcome.message
+    assert (
+        f"Adam's moments of .decoder.weight overflowed in epoch {good_epochs + 1}, batch {t} of {of}"
+        in trained.outcome.message
+    )
     assert "the gradient there was finite but its square was not" in trained.outcome.message
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trained.state.optimiser))
 
@@ -146,10 +208,17 @@ def test_patience_starts_after_the_warm_up():
         bounds = [r["validation"]["bound"] for r in trained.history]
         assert trained.outcome.status == "stopped_early"
         assert trained.outcome.epoch == len(bounds) == stop_by_the_rule(bounds, 3, warm_up)
-        assert f"no better validation bound for 3 epochs; the best was epoch {int(np.argmax(bounds)) + 1}" in trained.outcome.message
-    assert stop_by_the_rule(bounds, 3, 0) == 4  # where it would have stopped if the warm-up had counted
+        assert (
+            f"no better validation bound for 3 epochs; the best was epoch {int(np.argmax(bounds)) + 1}"
+            in trained.outcome.message
+        )
+    assert (
+        stop_by_the_rule(bounds, 3, 0) == 4
+    )  # where it would have stopped if the warm-up had counted
     assert trained.outcome.epoch >= 12
-    assert [r["beta"] for r in trained.history] == pytest.approx([min(1, e / 9) for e in range(1, trained.outcome.epoch + 1)])
+    assert [r["beta"] for r in trained.history] == pytest.approx(
+        [min(1, e / 9) for e in range(1, trained.outcome.epoch + 1)]
+    )
 
 
 def test_a_stop_requested_during_the_last_epoch_leaves_a_complete_training():
@@ -167,12 +236,18 @@ def test_a_stop_requested_during_the_last_epoch_leaves_a_complete_training():
     # Patience that ends with the same epoch has ended the training, too.
     far, settings = GOOD + 1, {"epochs": 40, "learning_rate": 0.05, "patience": 3, "warm_up": 0}
     patient = go(fragile("none"), far, -far, **settings).outcome
-    assert go(fragile("none"), far, -far, stop_requested=ask_at(patient.epoch), **settings).outcome == patient
+    assert (
+        go(fragile("none"), far, -far, stop_requested=ask_at(patient.epoch), **settings).outcome
+        == patient
+    )
 
 
 def test_patience_of_zero_never_stops():
     far = GOOD + 5
-    assert go(fragile("none"), far, -far, epochs=12, learning_rate=0.05, patience=0).outcome.status == "completed"
+    assert (
+        go(fragile("none"), far, -far, epochs=12, learning_rate=0.05, patience=0).outcome.status
+        == "completed"
+    )
 
 
 def test_a_warm_up_that_did_not_finish_is_a_warning_with_the_beta_reached():
@@ -200,8 +275,14 @@ def test_without_validation_data_the_training_bound_chooses_the_best():
         ({"beta": -1.0}, "beta must be at least 0; got -1.0"),
         ({"beta": float("nan")}, "beta must be at least 0; got nan"),
         ({"patience": -1}, "patience must be at least 0; got -1"),
-        ({"learning_rate": 0.0}, r"learning_rate must be positive and finite; got 0.0. 0.001 is a good start"),
-        ({"optimiser": "adma"}, "unknown optimiser 'adma' \\(did you mean 'adam'\\?\\); known: adam, adam_norm_grad"),
+        (
+            {"learning_rate": 0.0},
+            r"learning_rate must be positive and finite; got 0.0. 0.001 is a good start",
+        ),
+        (
+            {"optimiser": "adma"},
+            "unknown optimiser 'adma' \\(did you mean 'adam'\\?\\); known: adam, adam_norm_grad",
+        ),
         ({"learning_rate": float("inf")}, "learning_rate must be positive and finite; got inf"),
     ],
 )
@@ -212,6 +293,12 @@ def test_options_out_of_range_are_refused(options, message):
 
 def test_beta_rises_linearly_and_stays():
     options = dataclasses.replace(TrainingOptions(), beta=4.0, warm_up=5)
-    assert [float(options.beta_at(e)) for e in (1, 2, 5, 6, 100)] == pytest.approx([0.8, 1.6, 4, 4, 4])
-    assert [TrainingOptions(epochs=e).warm_up for e in (3, 50, 500)] == [0, 10, 20]  # a fifth of the epochs, at most 20
+    assert [float(options.beta_at(e)) for e in (1, 2, 5, 6, 100)] == pytest.approx(
+        [0.8, 1.6, 4, 4, 4]
+    )
+    assert [TrainingOptions(epochs=e).warm_up for e in (3, 50, 500)] == [
+        0,
+        10,
+        20,
+    ]  # a fifth of the epochs, at most 20
     assert float(TrainingOptions(beta=0.5, warm_up=0).beta_at(1)) == 0.5

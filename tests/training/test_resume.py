@@ -21,12 +21,22 @@ LEARNING_RATE = 5e-3
 
 def model(hidden=(5,), prior=None):
     prior = prior or {"name": "vamp", "num_components": 4, "learn_weights": True}
-    return vae((6,), latent_dim=2, prior=prior, network={"name": "dense", "hidden": hidden}, key=jr.key(0))
+    return vae(
+        (6,), latent_dim=2, prior=prior, network={"name": "dense", "hidden": hidden}, key=jr.key(0)
+    )
 
 
 def go(epochs, checkpoints=None, start=None, **options):
-    settings = {"batch_size": 10, "num_samples": 2, "learning_rate": LEARNING_RATE, "warm_up": 4, "checkpoint_seconds": 0} | options
-    hooks = {"stop_requested": settings.pop("stop_requested")} if "stop_requested" in settings else {}
+    settings = {
+        "batch_size": 10,
+        "num_samples": 2,
+        "learning_rate": LEARNING_RATE,
+        "warm_up": 4,
+        "checkpoint_seconds": 0,
+    } | options
+    hooks = (
+        {"stop_requested": settings.pop("stop_requested")} if "stop_requested" in settings else {}
+    )
     return train(
         model(),
         X,
@@ -45,7 +55,11 @@ def go(epochs, checkpoints=None, start=None, **options):
 def assert_identical(a, b):
     leaves_a, leaves_b = jax.tree.leaves(a), jax.tree.leaves(b)
     assert jax.tree.structure(a) == jax.tree.structure(b)
-    assert all(np.asarray(p).dtype == np.asarray(q).dtype and np.asarray(p).tobytes() == np.asarray(q).tobytes() for p, q in zip(leaves_a, leaves_b))
+    assert all(
+        np.asarray(p).dtype == np.asarray(q).dtype
+        and np.asarray(p).tobytes() == np.asarray(q).tobytes()
+        for p, q in zip(leaves_a, leaves_b)
+    )
 
 
 def like():
@@ -71,7 +85,9 @@ def test_three_epochs_a_checkpoint_and_three_more_are_six_bit_for_bit(tmp_path, 
     second = go(6, kept, restored)
     assert second.outcome.status == "completed"
     assert_identical(second.state, straight.state)
-    assert_identical(eqx.filter(second.model, eqx.is_array), eqx.filter(straight.model, eqx.is_array))
+    assert_identical(
+        eqx.filter(second.model, eqx.is_array), eqx.filter(straight.model, eqx.is_array)
+    )
     assert without_seconds(first.history + second.history) == without_seconds(straight.history)
     assert kept.epochs() == [5, 6]
 
@@ -82,8 +98,13 @@ def test_resuming_a_finished_run_returns_its_model_with_its_parameters(tmp_path,
     assert (again.outcome.status, again.history) == ("completed", [])
     for ours, theirs in ((again.model, straight.model), (again.last, straight.last)):
         # Restored arrays arrive as NumPy's, which cannot be updated with .at as a trained model's can.
-        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(eqx.filter(ours, eqx.is_inexact_array)))
-        assert_identical(eqx.filter(ours, eqx.is_inexact_array), eqx.filter(theirs, eqx.is_inexact_array))
+        assert all(
+            isinstance(leaf, jax.Array)
+            for leaf in jax.tree.leaves(eqx.filter(ours, eqx.is_inexact_array))
+        )
+        assert_identical(
+            eqx.filter(ours, eqx.is_inexact_array), eqx.filter(theirs, eqx.is_inexact_array)
+        )
 
 
 def test_best_and_last_are_kept_apart(tmp_path):
@@ -92,9 +113,13 @@ def test_best_and_last_are_kept_apart(tmp_path):
     bounds = [record["validation"]["bound"] for record in trained.history]
     best = int(np.argmax(bounds)) + 1
     assert best < 8
-    assert [record["best_epoch"] for record in trained.history] == [int(np.argmax(bounds[: i + 1])) + 1 for i in range(8)]
+    assert [record["best_epoch"] for record in trained.history] == [
+        int(np.argmax(bounds[: i + 1])) + 1 for i in range(8)
+    ]
     at_best = go(best, learning_rate=2.0, warm_up=0)
-    assert_identical(eqx.filter(trained.model, eqx.is_array), eqx.filter(at_best.last, eqx.is_array))
+    assert_identical(
+        eqx.filter(trained.model, eqx.is_array), eqx.filter(at_best.last, eqx.is_array)
+    )
     restored = Checkpoints(tmp_path).restore(initial_state(model(), optax.adam(2.0)))
     assert_identical(restored.best, eqx.filter(trained.model, eqx.is_inexact_array))
     assert_identical(restored.parameters, eqx.filter(trained.last, eqx.is_inexact_array))

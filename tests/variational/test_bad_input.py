@@ -24,8 +24,13 @@ def fit(target, **options):
 
 
 def test_a_density_of_zero_at_the_start_names_the_coordinate():
-    target = jensen.from_log_joint(lambda p: jnp.where(p["b"] > 1.0, -0.5 * (p["a"] ** 2 + p["b"] ** 2), -jnp.inf), {"a": 0.0, "b": 2.0})
-    with pytest.raises(ValueError, match=r"-inf at the start: another value of b = -1.* would mend it"):
+    target = jensen.from_log_joint(
+        lambda p: jnp.where(p["b"] > 1.0, -0.5 * (p["a"] ** 2 + p["b"] ** 2), -jnp.inf),
+        {"a": 0.0, "b": 2.0},
+    )
+    with pytest.raises(
+        ValueError, match=r"-inf at the start: another value of b = -1.* would mend it"
+    ):
         fit(target, start=np.array([0.5, -1.0]))
     hopeless = jensen.from_unconstrained(lambda u: jnp.sum(u) - jnp.inf, size=2)
     with pytest.raises(ValueError, match=r"all of 50 random starts.*no single coordinate mends it"):
@@ -33,19 +38,30 @@ def test_a_density_of_zero_at_the_start_names_the_coordinate():
 
 
 def test_a_gradient_that_is_not_finite_names_the_parameter():
-    root = lambda p: -0.5 * p["a"] ** 2 - 0.5 * p["b"] ** 2 + jnp.where(p["b"] > 9, jnp.sqrt(p["b"] - 9), 0.0)  # noqa: E731
-    with pytest.raises(ValueError, match=r"not finite at the start in 1 of 2 coordinates: b\..*jnp.where"):
+    root = lambda p: (  # noqa: E731
+        -0.5 * p["a"] ** 2 - 0.5 * p["b"] ** 2 + jnp.where(p["b"] > 9, jnp.sqrt(p["b"] - 9), 0.0)
+    )
+    with pytest.raises(
+        ValueError, match=r"not finite at the start in 1 of 2 coordinates: b\..*jnp.where"
+    ):
         fit(jensen.from_log_joint(root, {"a": 0.0, "b": 0.0}), start=np.array([0.0, 1.0]))
 
 
 def test_a_constant_direction_is_named():
-    ridge = jensen.from_log_joint(lambda p: -0.5 * (p["a"] + p["b"] - 1) ** 2 - 0.5 * p["c"] ** 2, {"a": 0.0, "b": 0.0, "c": 0.0})
-    with pytest.raises(ValueError, match=r"constant along a direction that moves (a, b|b, a): .*singular"):
+    ridge = jensen.from_log_joint(
+        lambda p: -0.5 * (p["a"] + p["b"] - 1) ** 2 - 0.5 * p["c"] ** 2,
+        {"a": 0.0, "b": 0.0, "c": 0.0},
+    )
+    with pytest.raises(
+        ValueError, match=r"constant along a direction that moves (a, b|b, a): .*singular"
+    ):
         fit(ridge)
 
 
 def test_a_wide_direction_is_not_taken_for_a_constant_one():
-    wide = jensen.from_unconstrained(lambda u: -0.5 * (u[0] / 1e5) ** 2 - 0.5 * (u[1] / 1e-3) ** 2, size=2)
+    wide = jensen.from_unconstrained(
+        lambda u: -0.5 * (u[0] / 1e5) ** 2 - 0.5 * (u[1] / 1e-3) ** 2, size=2
+    )
     found = fit(wide)
     np.testing.assert_allclose(found.sd()["u"], [1e5, 1e-3], rtol=5 / np.sqrt(2 * 200))
 
@@ -72,7 +88,10 @@ def test_starts_and_numbers_out_of_range():
 
 
 SUPPORTS = {
-    "unknown": ({"taus": constraints.positive}, r"supports names 'taus', which is no parameter \(did you mean 'tau'"),
+    "unknown": (
+        {"taus": constraints.positive},
+        r"supports names 'taus', which is no parameter \(did you mean 'tau'",
+    ),
     "outside": ({"tau": constraints.unit_interval}, "the example 2. lies outside its support"),
     "discrete": ({"tau": constraints.nonnegative_integer}, "parameter 'tau' is discrete"),
     "shape": ({"beta": constraints.corr_cholesky}, "parameter 'beta'"),
@@ -95,9 +114,21 @@ def test_targets_that_are_not_whole():
     with pytest.raises(ValueError, match=r"is given by log_density, or by log_prior"):
         jensen.from_log_joint(None, {"a": 0.0})
     with pytest.raises(ValueError, match=r"not finite in row 2"):
-        jensen.from_log_joint(None, {"a": 0.0}, log_prior=zero, log_likelihood=lambda p, x: x, data=np.array([0.0, 1.0, np.nan]))
+        jensen.from_log_joint(
+            None,
+            {"a": 0.0},
+            log_prior=zero,
+            log_likelihood=lambda p, x: x,
+            data=np.array([0.0, 1.0, np.nan]),
+        )
     with pytest.raises(ValueError, match=r"equally long"):
-        jensen.from_log_joint(None, {"a": 0.0}, log_prior=zero, log_likelihood=lambda p, x: x, data={"x": np.zeros(3), "y": np.zeros(2)})
+        jensen.from_log_joint(
+            None,
+            {"a": 0.0},
+            log_prior=zero,
+            log_likelihood=lambda p, x: x,
+            data={"x": np.zeros(3), "y": np.zeros(2)},
+        )
     with pytest.raises(ValueError, match=r"must be one number; got shape \(2,\)"):
         fit(jensen.from_log_joint(lambda p: -0.5 * p["a"] ** 2, {"a": np.zeros(2)}))
 
@@ -151,7 +182,9 @@ def test_a_library_that_is_absent_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymc", None)
     monkeypatch.setitem(sys.modules, "flowjax", None)
     monkeypatch.setitem(sys.modules, "flowjax.distributions", None)
-    with pytest.raises(ValueError, match=r"needs PyMC, which is not installed: pip install 'jensen\[pymc\]'"):
+    with pytest.raises(
+        ValueError, match=r"needs PyMC, which is not installed: pip install 'jensen\[pymc\]'"
+    ):
         jensen.from_pymc(None)
     with pytest.raises(ValueError, match=r"pip install 'jensen\[flows\]'"):
         jensen.variational.families.from_flowjax(None)

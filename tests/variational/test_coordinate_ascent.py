@@ -53,7 +53,10 @@ def test_draws_of_the_mixture_have_the_elbo_as_their_mean_and_miss_the_other_ord
     collapsed = found.weighted_draws(20_000, key=KEY, collapsed=True)
     assert collapsed.log_w.mean() > found.elbo + 0.01
     assert collapsed.evidence.trusted[0]
-    assert abs(collapsed.evidence.value - (-17.024285 - np.log(2))) < 5 * collapsed.evidence.standard_errors[0]
+    assert (
+        abs(collapsed.evidence.value - (-17.024285 - np.log(2)))
+        < 5 * collapsed.evidence.standard_errors[0]
+    )
     assert draws.draws["assignment"].mean(axis=0) == pytest.approx(found.shares[:, 1], abs=0.02)
 
 
@@ -94,7 +97,10 @@ def test_linear_regression_is_exact_and_its_weights_are_all_the_evidence():
 
 def test_a_factorised_regression_has_the_posteriors_mean_and_the_known_gap():
     x, y, mean, prior = regression()
-    found, whole = (fit_linear_regression(x, y, mean, prior, noise_variance=0.7, factorised=f) for f in (True, False))
+    found, whole = (
+        fit_linear_regression(x, y, mean, prior, noise_variance=0.7, factorised=f)
+        for f in (True, False)
+    )
     precision = np.linalg.inv(prior) + x.T @ x / 0.7
     assert found.mean == pytest.approx(whole.mean, abs=1e-5)
     assert found.covariance == pytest.approx(np.diag(1 / np.diag(precision)), abs=1e-12)
@@ -104,7 +110,8 @@ def test_a_factorised_regression_has_the_posteriors_mean_and_the_known_gap():
     draws = found.weighted_draws(20_000, key=KEY)
     assert abs(draws.log_w.mean() - found.elbo) < 5 * draws.log_w.std() / np.sqrt(20_000)
     assert draws.log_p == pytest.approx(
-        multivariate_normal(mean, prior).logpdf(draws.draws["w"]) - 0.5 * np.sum((y - draws.draws["w"] @ x.T) ** 2 / 0.7 + np.log(2 * np.pi * 0.7), axis=1),
+        multivariate_normal(mean, prior).logpdf(draws.draws["w"])
+        - 0.5 * np.sum((y - draws.draws["w"] @ x.T) ** 2 / 0.7 + np.log(2 * np.pi * 0.7), axis=1),
         abs=1e-9,
     )
 
@@ -129,13 +136,19 @@ def test_at_the_optimum_no_other_noise_has_a_higher_bound():
     # The bound of another q of the family by importance: log w of these draws, weighted; its derivative in log rate is 0 at the optimum.
     tau = draws.draws["precision"]
     score = found.shape - found.rate * tau
-    assert abs(np.mean(score * (draws.log_w - draws.log_w.mean()))) < 5 * np.std(score * (draws.log_w - draws.log_w.mean())) / np.sqrt(4000)
+    assert abs(np.mean(score * (draws.log_w - draws.log_w.mean()))) < 5 * np.std(
+        score * (draws.log_w - draws.log_w.mean())
+    ) / np.sqrt(4000)
 
 
 def factors(columns=6, rows=200):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(rows, 2))
-    return z @ rng.normal(size=(2, columns)) + rng.normal(size=(rows, columns)) * np.linspace(0.3, 1.3, columns) + 5
+    return (
+        z @ rng.normal(size=(2, columns))
+        + rng.normal(size=(rows, columns)) * np.linspace(0.3, 1.3, columns)
+        + 5
+    )
 
 
 def pca_maximum(x, latent):
@@ -143,7 +156,9 @@ def pca_maximum(x, latent):
     n, d = x.shape
     values = np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1]
     s2 = values[latent:].mean()
-    return -n / 2 * (np.sum(np.log(values[:latent])) + (d - latent) * np.log(s2) + d * np.log(2 * np.pi) + d), s2
+    return -n / 2 * (
+        np.sum(np.log(values[:latent])) + (d - latent) * np.log(s2) + d * np.log(2 * np.pi) + d
+    ), s2
 
 
 @pytest.mark.parametrize("latent", [1, 2, 4])
@@ -163,8 +178,17 @@ def test_probabilistic_pca_reaches_the_known_maximum_from_any_start(latent):
 
 def test_the_elbo_after_a_sweep_is_the_log_likelihood_and_every_weight_is():
     x = factors()
-    for found in (fit_probabilistic_pca(x, 2, key=KEY, max_sweeps=3), fit_factor_analysis(x, 2, key=KEY)):
-        exact = multivariate_normal(found.mean, found.loadings @ found.loadings.T + np.diag(found.noise)).logpdf(x).sum()
+    for found in (
+        fit_probabilistic_pca(x, 2, key=KEY, max_sweeps=3),
+        fit_factor_analysis(x, 2, key=KEY),
+    ):
+        exact = (
+            multivariate_normal(
+                found.mean, found.loadings @ found.loadings.T + np.diag(found.noise)
+            )
+            .logpdf(x)
+            .sum()
+        )
         assert found.elbo == pytest.approx(exact, abs=1e-8)
         draws = found.weighted_draws(5, key=KEY)
         assert draws.log_w == pytest.approx(np.full(5, exact), abs=1e-7)
@@ -178,7 +202,9 @@ def test_factor_analysis_is_at_a_maximum_and_agrees_with_another_implementation(
     from sklearn.decomposition import FactorAnalysis
 
     rng = np.random.default_rng(2)
-    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(400, 8)) * np.linspace(0.6, 1.3, 8)
+    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 8)) + rng.normal(
+        size=(400, 8)
+    ) * np.linspace(0.6, 1.3, 8)
     found = fit_factor_analysis(x, 2, key=KEY, tolerance=1e-11)
     assert found.outcome.converged and rises(found)
     other = FactorAnalysis(2, tol=1e-12, max_iter=100_000, svd_method="lapack").fit(x)
@@ -193,7 +219,9 @@ def test_factor_analysis_is_at_a_maximum_and_agrees_with_another_implementation(
 def test_a_heywood_case_stops_at_the_floor_and_is_named():
     rng = np.random.default_rng(1)
     z = rng.normal(size=(100, 1))
-    x = np.concatenate([z, z + 0.5 * rng.normal(size=(100, 1)), rng.normal(size=(100, 2))], axis=1)  # column 0 is the factor
+    x = np.concatenate(
+        [z, z + 0.5 * rng.normal(size=(100, 1)), rng.normal(size=(100, 2))], axis=1
+    )  # column 0 is the factor
     found = fit_factor_analysis(x, 1, key=KEY, least_noise=0.02)
     assert found.outcome.converged and rises(found)
     assert "column 0 is at its floor (a Heywood case)" in found.outcome.warnings[0]
@@ -212,10 +240,17 @@ def test_too_few_sweeps_are_no_convergence():
 
 def test_an_update_that_lowers_the_elbo_is_named():
     updates = {"the good one": lambda s: s / 2, "the bad one": lambda s: s + 1.0}
-    with pytest.raises(ArithmeticError, match=r"the update of the bad one in sweep 1 took the ELBO from -0.25 to -2.25 nats"):
+    with pytest.raises(
+        ArithmeticError,
+        match=r"the update of the bad one in sweep 1 took the ELBO from -0.25 to -2.25 nats",
+    ):
         ascend(1.0, updates, lambda s: -s * s, tolerance=1e-9, max_sweeps=10)
-    with pytest.raises(ArithmeticError, match="the update of nan in sweep 1 took the ELBO from -1 to nan nats"):
-        ascend(1.0, {"nan": lambda s: float("nan")}, lambda s: -s * s, tolerance=1e-9, max_sweeps=10)
+    with pytest.raises(
+        ArithmeticError, match="the update of nan in sweep 1 took the ELBO from -1 to nan nats"
+    ):
+        ascend(
+            1.0, {"nan": lambda s: float("nan")}, lambda s: -s * s, tolerance=1e-9, max_sweeps=10
+        )
     with pytest.raises(ArithmeticError, match="the ELBO is -inf at the start"):
         ascend(1.0, {}, lambda s: -np.inf, tolerance=1e-9, max_sweeps=10)
 
@@ -224,22 +259,61 @@ X, Y, M, V = regression()
 REFUSED = [
     (lambda: fit_gaussian_mixture(np.array([1.0, np.nan]), 1, key=KEY), r"x\[1\] is nan"),
     (lambda: fit_gaussian_mixture(EIGHT, 9, key=KEY), "at least as many data as components"),
-    (lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, prior_variance=0.0), "prior_variance must be positive and finite; got 0"),
-    (lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, noise_variance=-1.0), "noise_variance must be positive"),
-    (lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, num_starts=0), "num_starts must be at least 1"),
-    (lambda: fit_linear_regression(X, Y[:5], M, V), r"want x \[N, D\], y \[N\] and prior_mean \[D\]; got \[20, 3\], \[5\] and \[3\]"),
-    (lambda: fit_linear_regression(X, Y, M, np.ones((3, 3))), "prior_covariance must be positive definite"),
-    (lambda: fit_linear_regression(X, np.where(np.arange(20) == 4, np.inf, Y), M, V), r"y\[4\] is inf"),
-    (lambda: fit_linear_regression(X, Y, M, V, noise_variance=np.inf), "noise_variance must be positive and finite"),
+    (
+        lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, prior_variance=0.0),
+        "prior_variance must be positive and finite; got 0",
+    ),
+    (
+        lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, noise_variance=-1.0),
+        "noise_variance must be positive",
+    ),
+    (
+        lambda: fit_gaussian_mixture(EIGHT, 2, key=KEY, num_starts=0),
+        "num_starts must be at least 1",
+    ),
+    (
+        lambda: fit_linear_regression(X, Y[:5], M, V),
+        r"want x \[N, D\], y \[N\] and prior_mean \[D\]; got \[20, 3\], \[5\] and \[3\]",
+    ),
+    (
+        lambda: fit_linear_regression(X, Y, M, np.ones((3, 3))),
+        "prior_covariance must be positive definite",
+    ),
+    (
+        lambda: fit_linear_regression(X, np.where(np.arange(20) == 4, np.inf, Y), M, V),
+        r"y\[4\] is inf",
+    ),
+    (
+        lambda: fit_linear_regression(X, Y, M, V, noise_variance=np.inf),
+        "noise_variance must be positive and finite",
+    ),
     (lambda: fit_linear_regression(X, Y, M, V, max_sweeps=0), "max_sweeps must be at least 1"),
     (lambda: fit_linear_regression(X, Y, M, V, tolerance=0.0), "tolerance must be positive"),
-    (lambda: fit_normal_gamma_regression(X, Y, M, V, prior_shape=0.0), "prior_shape must be positive"),
-    (lambda: fit_normal_gamma_regression(X, Y, M, V, prior_rate=-1.0), "prior_rate must be positive"),
-    (lambda: fit_factor_analysis(factors(), 6, key=KEY), "latent_dim must be at least 1 and below the 6 columns of x; got 6"),
-    (lambda: fit_factor_analysis(factors()[:3], 2, key=KEY), "2 latent dimensions fit 3 data without noise"),
-    (lambda: fit_probabilistic_pca(factors() * np.array([1, 1, 0, 1, 1, 1]), 2, key=KEY), "column 2 of x is constant"),
+    (
+        lambda: fit_normal_gamma_regression(X, Y, M, V, prior_shape=0.0),
+        "prior_shape must be positive",
+    ),
+    (
+        lambda: fit_normal_gamma_regression(X, Y, M, V, prior_rate=-1.0),
+        "prior_rate must be positive",
+    ),
+    (
+        lambda: fit_factor_analysis(factors(), 6, key=KEY),
+        "latent_dim must be at least 1 and below the 6 columns of x; got 6",
+    ),
+    (
+        lambda: fit_factor_analysis(factors()[:3], 2, key=KEY),
+        "2 latent dimensions fit 3 data without noise",
+    ),
+    (
+        lambda: fit_probabilistic_pca(factors() * np.array([1, 1, 0, 1, 1, 1]), 2, key=KEY),
+        "column 2 of x is constant",
+    ),
     (lambda: fit_probabilistic_pca(factors()[0], 2, key=KEY), r"x must be \[N, D\]; got \[6\]"),
-    (lambda: fit_factor_analysis(factors(), 2, key=KEY, least_noise=0.0), "least_noise must be positive"),
+    (
+        lambda: fit_factor_analysis(factors(), 2, key=KEY, least_noise=0.0),
+        "least_noise must be positive",
+    ),
 ]
 
 

@@ -16,7 +16,13 @@ both = pytest.mark.parametrize("schedule", SCHEDULES)
 
 def clutter(y, mean, variance, weight, **options):
     site = sites.sites.build("clutter", {"weight": weight}, {"y": np.array(y, float)})
-    return fit(site, np.ones((len(y), 1)), np.array([float(mean)]), np.array([[float(variance)]]), **options)
+    return fit(
+        site,
+        np.ones((len(y), 1)),
+        np.array([float(mean)]),
+        np.array([[float(variance)]]),
+        **options,
+    )
 
 
 def on_the_line(site, design, mean, variance):
@@ -40,8 +46,12 @@ KNOWN = [
 
 
 @both
-@pytest.mark.parametrize(("y", "mean", "variance", "weight", "known", "truth"), KNOWN, ids=[str(k[0]) for k in KNOWN])
-def test_the_known_fixed_points_of_the_clutter_problem(schedule, y, mean, variance, weight, known, truth):
+@pytest.mark.parametrize(
+    ("y", "mean", "variance", "weight", "known", "truth"), KNOWN, ids=[str(k[0]) for k in KNOWN]
+)
+def test_the_known_fixed_points_of_the_clutter_problem(
+    schedule, y, mean, variance, weight, known, truth
+):
     found = clutter(y, mean, variance, weight, schedule=schedule)
     assert found.outcome.converged
     assert (found.mean[0], found.covariance[0, 0]) == pytest.approx(known[:2], abs=6e-5, rel=1e-6)
@@ -69,7 +79,9 @@ def test_the_known_fixed_point_of_probit_regression(schedule):
 def test_probit_evidence_is_near_the_orthant_probability_and_its_draws_find_it():
     x, y = probit_case()
     a = np.where(y == 1, 1, -1)[:, None] * x
-    orthant = multivariate_normal(np.zeros(8), np.eye(8) + 4 * a @ a.T, abseps=1e-7, releps=1e-7, maxpts=10**6, seed=0).logcdf(np.zeros(8))
+    orthant = multivariate_normal(
+        np.zeros(8), np.eye(8) + 4 * a @ a.T, abseps=1e-7, releps=1e-7, maxpts=10**6, seed=0
+    ).logcdf(np.zeros(8))
     assert orthant == pytest.approx(-5.987264, abs=1e-3)
     found = fit(sites.Probit(y), x, np.zeros(2), 4 * np.eye(2))
     assert abs(found.log_evidence - orthant) < 0.025
@@ -77,10 +89,18 @@ def test_probit_evidence_is_near_the_orthant_probability_and_its_draws_find_it()
     assert abs(draws.evidence.value - -5.987264) < 5 * draws.evidence.standard_errors[0] + 1e-3
     assert draws.log_w.mean() < -5.987264
     # Its draws are those of q, and log_q their density.
-    assert draws.log_q == pytest.approx(multivariate_normal(found.mean, found.covariance).logpdf(draws.draws["w"]), abs=1e-9)
-    assert draws.draws["w"].mean(axis=0) == pytest.approx(found.mean, abs=5 * found.sd.max() / np.sqrt(200_000))
+    assert draws.log_q == pytest.approx(
+        multivariate_normal(found.mean, found.covariance).logpdf(draws.draws["w"]), abs=1e-9
+    )
+    assert draws.draws["w"].mean(axis=0) == pytest.approx(
+        found.mean, abs=5 * found.sd.max() / np.sqrt(200_000)
+    )
     log_p = multivariate_normal(np.zeros(2), 4 * np.eye(2)).logpdf(draws.draws["w"][:5])
-    log_p += sites.Probit(y).log_density(draws.draws["w"][:5] @ x.T, np.broadcast_to(np.arange(8), (5, 8))).sum(axis=1)
+    log_p += (
+        sites.Probit(y)
+        .log_density(draws.draws["w"][:5] @ x.T, np.broadcast_to(np.arange(8), (5, 8)))
+        .sum(axis=1)
+    )
     assert draws.log_p[:5] == pytest.approx(log_p, abs=1e-10)
 
 
@@ -88,10 +108,18 @@ def test_probit_evidence_is_near_the_orthant_probability_and_its_draws_find_it()
 def test_sites_that_share_nothing_are_exact(schedule):
     """With a design and a prior that factorise, each posterior is one-dimensional with one site, and the orthant a product."""
     y, scale = np.array([1, 0, 1]), np.array([0.5, 2.0, 1.0])
-    found = fit(sites.Probit(y), np.diag(scale), np.array([1.0, 1.0, -2.0]), np.diag([4.0, 1.0, 9.0]), schedule=schedule)
+    found = fit(
+        sites.Probit(y),
+        np.diag(scale),
+        np.array([1.0, 1.0, -2.0]),
+        np.diag([4.0, 1.0, 9.0]),
+        schedule=schedule,
+    )
     sign = np.where(y == 1, 1, -1)
     covariance = np.eye(3) + np.diag(scale**2 * np.array([4.0, 1.0, 9.0]))
-    exact = multivariate_normal(np.zeros(3), covariance).logcdf(sign * scale * np.array([1.0, 1.0, -2.0]))
+    exact = multivariate_normal(np.zeros(3), covariance).logcdf(
+        sign * scale * np.array([1.0, 1.0, -2.0])
+    )
     assert found.log_evidence == pytest.approx(exact, abs=1e-6)
     for n in range(3):
         variance, mean = ([4.0, 1.0, 9.0][n], [1.0, 1.0, -2.0][n])
@@ -111,7 +139,9 @@ def test_one_site_is_exact_in_any_direction(name):
     along = prior @ a / (a @ prior @ a)  # the regression of w on a . w
     assert found.log_evidence == pytest.approx(log_z, abs=1e-9)
     assert found.mean == pytest.approx(mean + along * (average - a @ mean), abs=1e-9)
-    assert found.covariance == pytest.approx(prior - np.outer(along, along) * (a @ prior @ a - spread), abs=1e-9)
+    assert found.covariance == pytest.approx(
+        prior - np.outer(along, along) * (a @ prior @ a - spread), abs=1e-9
+    )
 
 
 @both
@@ -123,8 +153,12 @@ def test_gaussian_sites_are_conjugate_regression(schedule):
     found = fit(sites.StudentT(y, df=1e12, scale=0.7), x, mean, prior, schedule=schedule)
     precision = np.linalg.inv(prior) + x.T @ x / 0.49
     assert found.covariance == pytest.approx(np.linalg.inv(precision), abs=1e-8)
-    assert found.mean == pytest.approx(np.linalg.solve(precision, np.linalg.solve(prior, mean) + x.T @ y / 0.49), abs=1e-8)
-    assert found.log_evidence == pytest.approx(multivariate_normal(x @ mean, 0.49 * np.eye(12) + x @ prior @ x.T).logpdf(y), abs=1e-7)
+    assert found.mean == pytest.approx(
+        np.linalg.solve(precision, np.linalg.solve(prior, mean) + x.T @ y / 0.49), abs=1e-8
+    )
+    assert found.log_evidence == pytest.approx(
+        multivariate_normal(x @ mean, 0.49 * np.eye(12) + x @ prior @ x.T).logpdf(y), abs=1e-7
+    )
     # One sweep after the other finds nothing more to do.
     assert found.outcome.sweeps <= (3 if schedule == "serial" else 40)
 
@@ -133,7 +167,9 @@ def problem(name, n=25, dimension=2):
     rng = np.random.default_rng(2)
     x = rng.normal(size=(n, dimension))
     f = x @ np.array([1.0, -0.5])[:dimension]
-    y = {"poisson": rng.poisson(np.exp(f)), "student_t": f + rng.standard_t(2, n)}.get(name, (f + rng.logistic(size=n) > 0).astype(float))
+    y = {"poisson": rng.poisson(np.exp(f)), "student_t": f + rng.standard_t(2, n)}.get(
+        name, (f + rng.logistic(size=n) > 0).astype(float)
+    )
     return sites.sites.build(name, {}, {"y": np.asarray(y)}), x
 
 
@@ -143,7 +179,9 @@ LOGCONCAVE_OR_TAME = ["logistic", "poisson", "probit", "student_t"]
 @pytest.mark.parametrize("name", LOGCONCAVE_OR_TAME)
 def test_both_schedules_end_at_the_same_fixed_point(name):
     site, x = problem(name)
-    serial, parallel = (fit(site, x, np.zeros(2), 9 * np.eye(2), schedule=s, tolerance=1e-10) for s in SCHEDULES)
+    serial, parallel = (
+        fit(site, x, np.zeros(2), 9 * np.eye(2), schedule=s, tolerance=1e-10) for s in SCHEDULES
+    )
     assert serial.outcome.converged and parallel.outcome.converged
     for part in ("mean", "covariance", "site_precisions", "site_shifts", "log_evidence"):
         assert getattr(serial, part) == pytest.approx(getattr(parallel, part), abs=1e-8)
@@ -156,10 +194,15 @@ def test_the_site_parameters_make_q_and_reproduce_the_tilted_moments(name):
     found = fit(site, x, mean, prior, tolerance=1e-10)
     precision = np.linalg.inv(prior) + x.T @ (found.site_precisions[:, None] * x)
     assert found.covariance == pytest.approx(np.linalg.inv(precision), abs=1e-10)
-    assert found.mean == pytest.approx(np.linalg.solve(precision, np.linalg.solve(prior, mean) + x.T @ found.site_shifts), abs=1e-10)
+    assert found.mean == pytest.approx(
+        np.linalg.solve(precision, np.linalg.solve(prior, mean) + x.T @ found.site_shifts),
+        abs=1e-10,
+    )
     centre, variance = x @ found.mean, np.sum((x @ found.covariance) * x, axis=1)
     cavity = 1 / (1 / variance - found.site_precisions)
-    tilted = site.tilted(cavity * (centre / variance - found.site_shifts), cavity, np.arange(len(x)))
+    tilted = site.tilted(
+        cavity * (centre / variance - found.site_shifts), cavity, np.arange(len(x))
+    )
     assert tilted.mean == pytest.approx(centre, abs=1e-8)
     assert tilted.variance == pytest.approx(variance, abs=1e-8)
 
@@ -171,7 +214,9 @@ def test_the_evidence_has_the_derivative_that_it_has_at_a_fixed_point(name):
     prior, h = np.array([[2.0, 0.5], [0.5, 1.0]]), 1e-3
     at = lambda m0: fit(site, x, m0, prior, tolerance=1e-11)  # noqa: E731
     base = np.array([0.3, -0.2])
-    slope = [(at(base + h * e).log_evidence - at(base - h * e).log_evidence) / (2 * h) for e in np.eye(2)]
+    slope = [
+        (at(base + h * e).log_evidence - at(base - h * e).log_evidence) / (2 * h) for e in np.eye(2)
+    ]
     assert slope == pytest.approx(np.linalg.solve(prior, at(base).mean - base), abs=2e-5)
 
 
@@ -180,7 +225,10 @@ def test_log_concave_posteriors_have_their_evidence_and_means_nearly(name):
     site, x = problem(name)
     found = fit(site, x, np.zeros(2), 9 * np.eye(2))
     draws = found.weighted_draws(100_000, key=jax.random.key(1))
-    assert abs(found.log_evidence - draws.evidence.value) < 0.02 + 5 * draws.evidence.standard_errors[0]
+    assert (
+        abs(found.log_evidence - draws.evidence.value)
+        < 0.02 + 5 * draws.evidence.standard_errors[0]
+    )
     weights = np.exp(draws.log_w - logsumexp(draws.log_w))
     assert np.abs(weights @ draws.draws["w"] - found.mean).max() < 0.05 * found.sd.max()
 
@@ -190,11 +238,22 @@ def test_units_and_a_far_away_prior_change_nothing(schedule):
     site, x = problem("logistic")
     plain = fit(site, x, np.array([1.0, 2.0]), np.eye(2), schedule=schedule)
     units = np.array([1e7, 1e-6])
-    scaled = fit(site, x * units, np.array([1.0, 2.0]) / units, np.diag(units**-2), schedule=schedule)
+    scaled = fit(
+        site, x * units, np.array([1.0, 2.0]) / units, np.diag(units**-2), schedule=schedule
+    )
     assert scaled.log_evidence == pytest.approx(plain.log_evidence, abs=1e-9)
     assert scaled.mean * units == pytest.approx(plain.mean, abs=1e-8)
     y = 1e6 + np.array([0.3, -0.2, 0.7])
-    near, far = (fit(sites.StudentT(y - o, df=3.0), np.ones((3, 1)), np.array([1e6 - o]), np.eye(1), schedule=schedule) for o in (1e6, 0.0))
+    near, far = (
+        fit(
+            sites.StudentT(y - o, df=3.0),
+            np.ones((3, 1)),
+            np.array([1e6 - o]),
+            np.eye(1),
+            schedule=schedule,
+        )
+        for o in (1e6, 0.0)
+    )
     assert far.log_evidence == pytest.approx(near.log_evidence, abs=1e-8)
     assert far.mean - 1e6 == pytest.approx(near.mean, abs=1e-8)
 
@@ -202,9 +261,13 @@ def test_units_and_a_far_away_prior_change_nothing(schedule):
 def test_the_clutter_that_runs_to_nan_is_damped_and_says_so():
     found = clutter([-1.0, 0, 1, 2, 3, 4], 0, 100, 0.5)
     assert found.outcome.converged and found.damping == 0.5
-    assert found.outcome.warnings[0].startswith("sweep 3: the cavity was not positive of site 5; damping raised from 0 to 0.5")
+    assert found.outcome.warnings[0].startswith(
+        "sweep 3: the cavity was not positive of site 5; damping raised from 0 to 0.5"
+    )
     assert found.skipped.sum() == 1 and found.outcome.sweeps < 60
-    assert (found.mean[0], found.covariance[0, 0]) == pytest.approx((1.8369092, 4.4197470), abs=2e-6)
+    assert (found.mean[0], found.covariance[0, 0]) == pytest.approx(
+        (1.8369092, 4.4197470), abs=2e-6
+    )
     assert list(found.improper) == [0, 5]
     assert (found.site_precisions[found.improper] < 0).all()
     # From another damping, and all sites at once, it is the same fixed point.
@@ -214,7 +277,9 @@ def test_the_clutter_that_runs_to_nan_is_damped_and_says_so():
         assert other.log_evidence == pytest.approx(found.log_evidence, abs=1e-8)
     # It is no bound: here it lies above the truth.
     assert found.log_evidence == pytest.approx(-14.693616, abs=1e-6)
-    assert on_the_line(found.problem.sites, np.ones((6, 1)), 0, 100)[0] == pytest.approx(-14.979280, abs=1e-6)
+    assert on_the_line(found.problem.sites, np.ones((6, 1)), 0, 100)[0] == pytest.approx(
+        -14.979280, abs=1e-6
+    )
 
 
 @both
@@ -222,7 +287,14 @@ def test_the_clutter_that_runs_to_nan_is_damped_and_says_so():
 def test_whatever_happens_it_ends_with_a_distribution_and_a_word_on_it(schedule, seed):
     rng = np.random.default_rng(seed)
     y = np.concatenate([rng.normal(size=4), 6 + 3 * rng.standard_t(1, 6)])
-    found = fit(sites.StudentT(y, df=1.0, scale=0.1), rng.normal(size=(10, 2)), np.zeros(2), 100 * np.eye(2), schedule=schedule, max_sweeps=60)
+    found = fit(
+        sites.StudentT(y, df=1.0, scale=0.1),
+        rng.normal(size=(10, 2)),
+        np.zeros(2),
+        100 * np.eye(2),
+        schedule=schedule,
+        max_sweeps=60,
+    )
     assert np.isfinite(found.mean).all() and (np.linalg.eigvalsh(found.covariance) > 0).all()
     assert found.outcome.converged == (found.change < 1e-8)
     assert np.isfinite(found.log_evidence) or "evidence is not defined" in found.outcome.message
@@ -239,18 +311,39 @@ class Impossible(sites.AbstractSite):
 
     def tilted(self, mean, variance, index):
         total = variance + 1
-        normaliser = np.where(index == len(self.y) - 1, np.nan, -0.5 * (np.square(mean - self.y[index]) / total + np.log(total)))
-        return sites.Tilted(normaliser, mean + variance / total * (self.y[index] - mean), variance / total)
+        normaliser = np.where(
+            index == len(self.y) - 1,
+            np.nan,
+            -0.5 * (np.square(mean - self.y[index]) / total + np.log(total)),
+        )
+        return sites.Tilted(
+            normaliser, mean + variance / total * (self.y[index] - mean), variance / total
+        )
 
 
 @both
 def test_a_site_without_moments_is_skipped_and_named_and_the_others_are_exact(schedule):
-    found = fit(Impossible(np.array([1.0, 2.0, 3.0])), np.ones((3, 1)), np.zeros(1), np.eye(1), schedule=schedule, max_sweeps=2000)
+    found = fit(
+        Impossible(np.array([1.0, 2.0, 3.0])),
+        np.ones((3, 1)),
+        np.zeros(1),
+        np.eye(1),
+        schedule=schedule,
+        max_sweeps=2000,
+    )
     assert found.outcome.status == "not_converged"
-    assert found.outcome.message.startswith("The tilted distribution had no moments of site 2 in the last of")
+    assert found.outcome.message.startswith(
+        "The tilted distribution had no moments of site 2 in the last of"
+    )
     assert "sweeps, damping then being 0.98." in found.outcome.message
-    assert np.isnan(found.log_evidence) and "The evidence is not defined: a site has no moments." in found.outcome.message
-    assert "the tilted distribution had no moments of site 2; damping raised from 0 to 0.5" in found.outcome.warnings[0]
+    assert (
+        np.isnan(found.log_evidence)
+        and "The evidence is not defined: a site has no moments." in found.outcome.message
+    )
+    assert (
+        "the tilted distribution had no moments of site 2; damping raised from 0 to 0.5"
+        in found.outcome.warnings[0]
+    )
     assert list(found.skipped) == [0, 0, found.outcome.sweeps]
     assert found.outcome.sweeps < 2000  # it ends when the others have arrived
     assert (found.mean[0], found.covariance[0, 0]) == pytest.approx((1.0, 1 / 3), abs=1e-6)
@@ -259,25 +352,47 @@ def test_a_site_without_moments_is_skipped_and_named_and_the_others_are_exact(sc
 def test_too_few_sweeps_are_no_convergence():
     found = clutter([3.0, 5.0], 15, 100, 0.4, max_sweeps=5)
     assert found.outcome.status == "not_converged" and found.outcome.sweeps == 5
-    assert "still changed by" in found.outcome.message and "Raise max_sweeps" in found.outcome.message
+    assert (
+        "still changed by" in found.outcome.message and "Raise max_sweeps" in found.outcome.message
+    )
     assert "still changed" not in clutter([3.0, 5.0], 15, 100, 0.4).outcome.message
     failed = clutter([-1.0, 0, 1, 2, 3, 4], 0, 100, 0.5, max_sweeps=3)
-    assert failed.outcome.message.startswith("The cavity was not positive of site 5 in the last of 3 sweeps")
+    assert failed.outcome.message.startswith(
+        "The cavity was not positive of site 5 in the last of 3 sweeps"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"design": np.ones(8)}, r"design must be \[8, D\], a row for each of the 8 sites; got \[8\]. Write a column as x\[:, None\]"),
+        (
+            {"design": np.ones(8)},
+            r"design must be \[8, D\], a row for each of the 8 sites; got \[8\]. Write a column as x\[:, None\]",
+        ),
         ({"design": np.ones((7, 2))}, r"design must be \[8, D\]"),
-        ({"design": np.where(np.arange(8)[:, None] == 3, 0.0, np.ones((8, 2)))}, "row 3 of the design is all 0"),
-        ({"design": np.where(np.arange(8)[:, None] == 5, np.inf, np.ones((8, 2)))}, r"design\[5, 0\] is inf, and 2 of 16"),
+        (
+            {"design": np.where(np.arange(8)[:, None] == 3, 0.0, np.ones((8, 2)))},
+            "row 3 of the design is all 0",
+        ),
+        (
+            {"design": np.where(np.arange(8)[:, None] == 5, np.inf, np.ones((8, 2)))},
+            r"design\[5, 0\] is inf, and 2 of 16",
+        ),
         ({"prior_mean": np.zeros(3)}, r"prior_mean must be \[2\]"),
         ({"prior_mean": np.array([0.0, np.nan])}, r"prior_mean\[1\] is nan"),
-        ({"prior_covariance": np.ones((2, 2))}, "prior_covariance must be positive definite; its least eigenvalue is"),
-        ({"prior_covariance": np.array([[1.0, 0.5], [0.0, 1.0]])}, "prior_covariance must be symmetric; it differs from its transpose by 0.5"),
+        (
+            {"prior_covariance": np.ones((2, 2))},
+            "prior_covariance must be positive definite; its least eigenvalue is",
+        ),
+        (
+            {"prior_covariance": np.array([[1.0, 0.5], [0.0, 1.0]])},
+            "prior_covariance must be symmetric; it differs from its transpose by 0.5",
+        ),
         ({"prior_covariance": np.eye(3)}, r"prior_covariance must be \[2, 2\]; got \[3, 3\]"),
-        ({"damping": 1.0}, r"damping is the share of the old parameters and must be in \[0, 1\); got 1.0. Try 0.5."),
+        (
+            {"damping": 1.0},
+            r"damping is the share of the old parameters and must be in \[0, 1\); got 1.0. Try 0.5.",
+        ),
         ({"tolerance": 0.0}, "tolerance must be positive; got 0.0"),
         ({"max_sweeps": 0}, "max_sweeps must be at least 1; got 0"),
     ],

@@ -61,7 +61,9 @@ def test_case_7_eight_schools_and_how_low_importance_sampling_comes_out():
     assert mu == pytest.approx((4.3968, 3.3177), abs=1e-4) and tau == pytest.approx(
         (3.5979, 3.2192), abs=1e-3
     )  # sd of tau: 3.21996 at any fineness, 3.2192 as stated
-    fit = jensen.fit_variational(jensen.from_numpyro(worlds.eight_schools), "full_rank", key=KEY, num_draws=100_000)
+    fit = jensen.fit_variational(
+        jensen.from_numpyro(worlds.eight_schools), "full_rank", key=KEY, num_draws=100_000
+    )
     assert fit.evidence.value == pytest.approx(-31.336, abs=0.02)
     assert fit.evidence.value < log_z - 3 * fit.evidence.standard_error
     assert fit.verdicts[0].startswith(("Doubtful", "Untrusted"))

@@ -34,19 +34,29 @@ def test_a_conjugate_regression_is_exact(x64, exact):
     assert exact.pareto_k == -np.inf and exact.trusted and exact.outcome.converged
     loc, scale_tril = exact.family.parameters()
     np.testing.assert_allclose(loc, worlds.MEAN, atol=1e-8)
-    np.testing.assert_allclose(scale_tril @ scale_tril.T, np.linalg.inv(worlds.PRECISION), atol=1e-8)
+    np.testing.assert_allclose(
+        scale_tril @ scale_tril.T, np.linalg.inv(worlds.PRECISION), atol=1e-8
+    )
 
 
 def test_reconstruction_less_kl_is_the_elbo(exact):
     assert exact.reconstruction.value - exact.kl.value == pytest.approx(exact.elbo.value, abs=1e-10)
     s, shift = np.linalg.inv(worlds.PRECISION), worlds.MEAN - worlds.PRIOR_MEAN
-    kl = 0.5 * (np.sum((np.diag(s) + shift**2) / worlds.PRIOR_SD**2) - 3 + 2 * np.log(worlds.PRIOR_SD).sum() - np.linalg.slogdet(s)[1])
+    kl = 0.5 * (
+        np.sum((np.diag(s) + shift**2) / worlds.PRIOR_SD**2)
+        - 3
+        + 2 * np.log(worlds.PRIOR_SD).sum()
+        - np.linalg.slogdet(s)[1]
+    )
     assert abs(exact.kl.value - kl) < 5 * exact.kl.standard_error
 
 
 def test_whatever_reads_models_reads_a_fit(exact):
     with jax.enable_x64(True):
-        for estimator in (Importance(num_samples=200), Annealed(num_samples=8, num_temperatures=20)):
+        for estimator in (
+            Importance(num_samples=200),
+            Annealed(num_samples=8, num_temperatures=20),
+        ):
             found = estimate_evidence(estimator, exact.model, datum(exact.target), KEY)
             assert found.value == pytest.approx(worlds.EVIDENCE, abs=1e-6)
 
@@ -67,9 +77,14 @@ def test_mean_field_of_a_normal_has_the_known_variances_gap_and_linear_response(
 def test_the_bounds_of_a_standard_normal_by_a_narrower_one(x64, s):
     """Validation case 3: p = N(0, 1), q = N(0, s^2), by the library's bounds on the log-weights that a fit of this q reports."""
     n = 1_000_000
-    drawn = Drawn(worlds.gaussian(np.eye(1)), MeanField(Start(jnp.zeros(1), jnp.array([[s]]))), KEY, n)
+    drawn = Drawn(
+        worlds.gaussian(np.eye(1)), MeanField(Start(jnp.zeros(1), jnp.array([[s]]))), KEY, n
+    )
     log_w = drawn.log_w
-    elbo, cubo, half, two = (float(bound(jnp.asarray(log_w))) for bound in (ELBO(), CUBO(n=2.0), Renyi(alpha=0.5), Renyi(alpha=2.0)))
+    elbo, cubo, half, two = (
+        float(bound(jnp.asarray(log_w)))
+        for bound in (ELBO(), CUBO(n=2.0), Renyi(alpha=0.5), Renyi(alpha=2.0))
+    )
 
     def error(exponent):
         """Of (1 / exponent) log mean w^exponent, by the delta method."""
@@ -79,8 +94,12 @@ def test_the_bounds_of_a_standard_normal_by_a_narrower_one(x64, s):
     kl, second = 0.5 * (s**2 - 1 - np.log(s**2)), s**2 / np.sqrt(2 * s**2 - 1)
     renyi = {a: np.log(s) + np.log(a + (1 - a) * s**2) / (2 * (a - 1)) for a in (0.5, 2.0)}
     if s == 0.8:
-        assert (second, renyi[0.5], renyi[2.0]) == pytest.approx((1.2094863, -0.0246926, -0.0694012), abs=6e-8)
-    assert abs(elbo + kl) < 5 * log_w.std() / np.sqrt(n) and elbo == pytest.approx(drawn.elbo.value, abs=1e-12)
+        assert (second, renyi[0.5], renyi[2.0]) == pytest.approx(
+            (1.2094863, -0.0246926, -0.0694012), abs=6e-8
+        )
+    assert abs(elbo + kl) < 5 * log_w.std() / np.sqrt(n) and elbo == pytest.approx(
+        drawn.elbo.value, abs=1e-12
+    )
     # At s = .8 w^2 has a mean and no variance (exp(.36 e^2), a tail of index 1.39): what a million draws miss of it is n^-.28 of it.
     assert abs(cubo - 0.5 * np.log(second)) < (0.02 if s == 0.8 else 5 * error(2))
     assert np.mean(np.exp(2 * log_w)) == pytest.approx(np.exp(2 * cubo), rel=1e-12)
@@ -99,17 +118,24 @@ def test_the_best_logit_normal_of_a_beta_posterior():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_unscaled_regression_is_solved_from_a_random_start(seed):
-    fit = jensen.fit_variational(worlds.seven_points(), "full_rank", key=jr.key(seed), num_draws=20_000)
+    fit = jensen.fit_variational(
+        worlds.seven_points(), "full_rank", key=jr.key(seed), num_draws=20_000
+    )
     assert fit.outcome.converged
     mean = fit.mean(weighted=True)
-    assert abs(mean["slope"] - -8.8848) < 0.15 * 1.7815 and abs(mean["intercept"] - 88.4935) < 0.15 * 8.348
+    assert (
+        abs(mean["slope"] - -8.8848) < 0.15 * 1.7815
+        and abs(mean["intercept"] - 88.4935) < 0.15 * 8.348
+    )
     assert abs(fit.evidence.value - -32.37105) < 0.1
     assert fit.settings["objective_evaluations"] <= 130
     assert fit.pareto_k > 0.5 and not fit.verdicts[0].startswith("Nothing")
 
 
 def test_eight_schools_is_doubted():
-    fit = jensen.fit_variational(jensen.from_numpyro(worlds.eight_schools), "full_rank", key=KEY, num_draws=100_000)
+    fit = jensen.fit_variational(
+        jensen.from_numpyro(worlds.eight_schools), "full_rank", key=KEY, num_draws=100_000
+    )
     assert abs(fit.elbo.value - -31.535) < 0.015
     assert fit.pareto_k == pytest.approx(0.69, abs=0.12)
     said = fit.verdicts[0]
@@ -131,10 +157,19 @@ def test_a_density_without_a_maximum_has_another_start_and_wants_mcmc():
     fit = jensen.fit_variational(jensen.from_numpyro(centred_schools), "full_rank", key=KEY)
     assert fit.settings["start"] == "rough mean-field" and fit.outcome.converged
     assert fit.elbo.value < -31.3113474 and fit.elbo.value > -34
-    assert not fit.trusted and fit.verdicts[0].startswith("Untrusted") and "tau" in fit.verdicts[0] and "MCMC" in fit.verdicts[0]
+    assert (
+        not fit.trusted
+        and fit.verdicts[0].startswith("Untrusted")
+        and "tau" in fit.verdicts[0]
+        and "MCMC" in fit.verdicts[0]
+    )
 
 
 def test_a_climb_that_was_cut_short_says_so():
-    fit = jensen.fit_variational(worlds.seven_points(), "mean_field", key=KEY, max_evaluations=2, num_draws=500)
+    fit = jensen.fit_variational(
+        worlds.seven_points(), "mean_field", key=KEY, max_evaluations=2, num_draws=500
+    )
     assert not fit.outcome.converged and "the limit of evaluations was met" in fit.outcome.message
-    assert fit.verdicts[0].startswith("Not converged") and not fit.trusted and fit.covariance is None
+    assert (
+        fit.verdicts[0].startswith("Not converged") and not fit.trusted and fit.covariance is None
+    )

@@ -21,7 +21,11 @@ def test_what_is_computed_is_the_same(x64):
         return jnp.tanh(x) @ jnp.exp(-x.T) if name == "product" else x
 
     x = np.random.default_rng(0).normal(size=(5, 3))
-    np.testing.assert_allclose(_compilation.quick_jit(function)(x, "product"), eqx.filter_jit(function)(x, "product"), rtol=1e-14)
+    np.testing.assert_allclose(
+        _compilation.quick_jit(function)(x, "product"),
+        eqx.filter_jit(function)(x, "product"),
+        rtol=1e-14,
+    )
 
 
 def test_this_xla_knows_the_options(forgotten):

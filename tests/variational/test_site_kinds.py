@@ -26,7 +26,11 @@ def on_the_plane(groups, designs, variance):
             log_p = log_p + group.log_density(w @ a, np.full(len(w), n))
     p = np.exp(log_p - logsumexp(log_p))
     mean = p @ w
-    return logsumexp(log_p) + 2 * np.log(axis[1] - axis[0]), mean, (w - mean).T @ (p[:, None] * (w - mean))
+    return (
+        logsumexp(log_p) + 2 * np.log(axis[1] - axis[0]),
+        mean,
+        (w - mean).T @ (p[:, None] * (w - mean)),
+    )
 
 
 @both
@@ -37,7 +41,9 @@ def test_probit_and_poisson_together_are_near_quadrature(schedule):
     assert found.outcome.converged
     assert found.log_evidence == pytest.approx(log_z, abs=0.01)
     assert np.abs(found.mean - mean).max() < 0.03 * np.sqrt(np.diag(covariance)).min()
-    assert np.sqrt(np.diag(found.covariance)) == pytest.approx(np.sqrt(np.diag(covariance)), rel=0.03)
+    assert np.sqrt(np.diag(found.covariance)) == pytest.approx(
+        np.sqrt(np.diag(covariance)), rel=0.03
+    )
     # The draws' weights read the sites as they are.
     draws = found.weighted_draws(100_000, key=jax.random.key(0))
     assert abs(draws.evidence.value - log_z) < 5 * draws.evidence.standard_errors[0]
@@ -47,7 +53,13 @@ def test_probit_and_poisson_together_are_near_quadrature(schedule):
 def test_one_kind_in_two_groups_is_that_kind(schedule):
     options = {"schedule": schedule, "tolerance": 1e-11}
     whole = fit(sites.Poisson(COUNTS), Z, np.zeros(2), np.eye(2), **options)
-    parts = fit([sites.Poisson(COUNTS[:2]), sites.Poisson(COUNTS[2:])], [Z[:2], Z[2:]], np.zeros(2), np.eye(2), **options)
+    parts = fit(
+        [sites.Poisson(COUNTS[:2]), sites.Poisson(COUNTS[2:])],
+        [Z[:2], Z[2:]],
+        np.zeros(2),
+        np.eye(2),
+        **options,
+    )
     for part in ("mean", "covariance", "log_evidence", "site_precisions", "site_shifts"):
         assert getattr(parts, part) == pytest.approx(getattr(whole, part), abs=1e-9)
 
@@ -56,13 +68,24 @@ def test_one_kind_in_two_groups_is_that_kind(schedule):
 def test_normal_sites_are_conjugate_and_exact_beside_one_of_another_kind(schedule):
     """Validation case 1; and with one censored observation more, whose tilted distribution is then the posterior: exact too."""
     y, limit, noise = np.array([0.5, -1.0, 2.0]), np.array([1.5]), 0.49
-    normal = fit(sites.Normal(y, noise_variance=noise), X[:3], np.zeros(2), 2 * np.eye(2), schedule=schedule)
+    normal = fit(
+        sites.Normal(y, noise_variance=noise), X[:3], np.zeros(2), 2 * np.eye(2), schedule=schedule
+    )
     precision = np.eye(2) / 2 + X[:3].T @ X[:3] / noise
     assert normal.mean == pytest.approx(np.linalg.solve(precision, X[:3].T @ y / noise), abs=1e-10)
     assert normal.covariance == pytest.approx(np.linalg.inv(precision), abs=1e-10)
-    assert normal.log_evidence == pytest.approx(multivariate_normal(np.zeros(3), noise * np.eye(3) + 2 * X[:3] @ X[:3].T).logpdf(y), abs=1e-10)
+    assert normal.log_evidence == pytest.approx(
+        multivariate_normal(np.zeros(3), noise * np.eye(3) + 2 * X[:3] @ X[:3].T).logpdf(y),
+        abs=1e-10,
+    )
     for side in ("above", "below"):
-        groups, designs = [sites.Normal(y, noise_variance=noise), sites.Censored(limit, side=side, noise_variance=noise)], [X[:3], X[3:4]]
+        groups, designs = (
+            [
+                sites.Normal(y, noise_variance=noise),
+                sites.Censored(limit, side=side, noise_variance=noise),
+            ],
+            [X[:3], X[3:4]],
+        )
         found = fit(groups, designs, np.zeros(2), 2 * np.eye(2), schedule=schedule)
         log_z, mean, covariance = on_the_plane(groups, designs, 2.0)
         assert found.log_evidence == pytest.approx(log_z, abs=1e-6)
@@ -72,9 +95,21 @@ def test_normal_sites_are_conjugate_and_exact_beside_one_of_another_kind(schedul
 
 @both
 def test_a_limit_far_off_says_nothing_and_one_alone_has_its_tail(schedule):
-    far = fit([sites.Normal(np.array([1.0])), sites.Censored(np.array([-60.0]))], [np.ones((1, 1))] * 2, np.zeros(1), np.eye(1), schedule=schedule)
+    far = fit(
+        [sites.Normal(np.array([1.0])), sites.Censored(np.array([-60.0]))],
+        [np.ones((1, 1))] * 2,
+        np.zeros(1),
+        np.eye(1),
+        schedule=schedule,
+    )
     assert (far.mean[0], far.covariance[0, 0]) == pytest.approx((0.5, 0.5), abs=1e-12)
-    alone = fit(sites.Censored(np.array([2.0]), noise_variance=4.0), np.ones((1, 1)), np.zeros(1), 5 * np.eye(1), schedule=schedule)
+    alone = fit(
+        sites.Censored(np.array([2.0]), noise_variance=4.0),
+        np.ones((1, 1)),
+        np.zeros(1),
+        5 * np.eye(1),
+        schedule=schedule,
+    )
     assert alone.log_evidence == pytest.approx(norm.logcdf(-2 / 3), abs=1e-12)
 
 
@@ -86,7 +121,9 @@ def test_sites_that_turn_around_their_fixed_point_are_there_in_tens_of_sweeps(sc
     assert found.outcome.converged and found.outcome.sweeps < 60
     # It is a fixed point: the tilted moments are q's own.
     cavity = 1 / (1 / found.covariance[0, 0] - found.site_precisions)
-    tilted = sites.Clutter(y).tilted(cavity * (found.mean[0] / found.covariance[0, 0] - found.site_shifts), cavity, np.arange(6))
+    tilted = sites.Clutter(y).tilted(
+        cavity * (found.mean[0] / found.covariance[0, 0] - found.site_shifts), cavity, np.arange(6)
+    )
     assert tilted.mean == pytest.approx(np.full(6, found.mean[0]), abs=1e-7)
     assert tilted.variance == pytest.approx(np.full(6, found.covariance[0, 0]), abs=1e-7)
 
@@ -95,7 +132,10 @@ def test_all_sites_at_once_give_way_to_one_after_the_other_and_say_so():
     rng = np.random.default_rng(0)
     y = np.concatenate([rng.normal(size=4), 6 + 3 * rng.standard_t(1, 6)])
     x = rng.normal(size=(10, 2))
-    found, serial = (fit(sites.StudentT(y, df=1.0, scale=0.1), x, np.zeros(2), 100 * np.eye(2), schedule=s) for s in ("parallel", "serial"))
+    found, serial = (
+        fit(sites.StudentT(y, df=1.0, scale=0.1), x, np.zeros(2), 100 * np.eye(2), schedule=s)
+        for s in ("parallel", "serial")
+    )
     assert any("from here site after site" in w for w in found.outcome.warnings)
     assert found.outcome.converged and found.outcome.sweeps < 80
     assert found.log_evidence == pytest.approx(serial.log_evidence, abs=1e-7)
@@ -105,10 +145,26 @@ def test_all_sites_at_once_give_way_to_one_after_the_other_and_say_so():
     ("kinds", "designs", "message"),
     [
         ([], [], "sites must be of one kind, or a list of kinds .* got none"),
-        ([sites.Probit(LABELS), sites.Poisson(COUNTS)], [X], "2 kinds of sites want a list of as many designs, .* got 1"),
-        ([sites.Probit(LABELS), sites.Poisson(COUNTS)], [X, Z[:, :1]], r"same columns, one for each entry of w; got \[2, 1\]"),
-        ([sites.Probit(LABELS), sites.Poisson(COUNTS)], [X, X], r"design\[1\] must be \[6, D\], a row for each of the 6 sites; got \[8, 2\]"),
-        ([sites.Probit(LABELS), sites.Poisson(COUNTS)], [X, Z * np.nan], r"design\[1\]\[0, 0\] is nan"),
+        (
+            [sites.Probit(LABELS), sites.Poisson(COUNTS)],
+            [X],
+            "2 kinds of sites want a list of as many designs, .* got 1",
+        ),
+        (
+            [sites.Probit(LABELS), sites.Poisson(COUNTS)],
+            [X, Z[:, :1]],
+            r"same columns, one for each entry of w; got \[2, 1\]",
+        ),
+        (
+            [sites.Probit(LABELS), sites.Poisson(COUNTS)],
+            [X, X],
+            r"design\[1\] must be \[6, D\], a row for each of the 6 sites; got \[8, 2\]",
+        ),
+        (
+            [sites.Probit(LABELS), sites.Poisson(COUNTS)],
+            [X, Z * np.nan],
+            r"design\[1\]\[0, 0\] is nan",
+        ),
     ],
 )
 def test_kinds_and_designs_that_do_not_go_together_are_refused(kinds, designs, message):

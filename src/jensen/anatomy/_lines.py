@@ -5,9 +5,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-LINES = ("evidence", "jensen_gap", "elbo", "reconstruction", "average_kl", "index_information", "marginal_kl", "expected_energy", "entropy")
+LINES = (
+    "evidence",
+    "jensen_gap",
+    "elbo",
+    "reconstruction",
+    "average_kl",
+    "index_information",
+    "marginal_kl",
+    "expected_energy",
+    "entropy",
+)
 PARTS = ("total_correlation", "dimension_wise_kl")  # of the marginal KL, where its q(z) has them
-OF_Q_Z = ("index_information", "marginal_kl", *PARTS)  # what depends on how many data q(z) is taken over
+OF_Q_Z = (
+    "index_information",
+    "marginal_kl",
+    *PARTS,
+)  # what depends on how many data q(z) is taken over
 MEANING = {
     "evidence": "log p(x)",
     "jensen_gap": "log p(x) - ELBO = KL(q || posterior)",
@@ -51,7 +65,11 @@ def line_from_draws(draws: np.ndarray, again: np.ndarray | None = None) -> Line:
     per_datum = draws.mean(axis=1)
     if draws.shape[1] > 1:
         return line_from_data(per_datum, draws.std(axis=1, ddof=1) / math.sqrt(draws.shape[1]))
-    within = math.nan if again is None else math.sqrt(float(np.mean(np.square(again[:, 1] - again[:, 0]) / 2)))
+    within = (
+        math.nan
+        if again is None
+        else math.sqrt(float(np.mean(np.square(again[:, 1] - again[:, 0]) / 2)))
+    )
     return line_from_data(per_datum, np.full(len(per_datum), within))
 
 
@@ -59,7 +77,13 @@ def line_from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
     """From values [N] and their Monte Carlo standard errors [N]."""
     n = len(per_datum)
     data_error = float(per_datum.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Line(float(per_datum.mean()), float(np.sqrt(np.sum(errors**2)) / n), data_error, per_datum, errors)
+    return Line(
+        float(per_datum.mean()),
+        float(np.sqrt(np.sum(errors**2)) / n),
+        data_error,
+        per_datum,
+        errors,
+    )
 
 
 def check_closure(values: dict[str, float]) -> None:
@@ -73,12 +97,20 @@ def check_closure(values: dict[str, float]) -> None:
     top = levels[-1] if levels else values["average_kl"]
     parts = [values[name] for name in PARTS if name in values]
     residuals = {
-        "ELBO = reconstruction - average KL": values["elbo"] - (values["reconstruction"] - values["average_kl"]),
-        "average KL = sum of the KLs of the levels": values["average_kl"] - sum(levels or [values["average_kl"]]),
-        "KL of the top level = I(n; z) + marginal KL": top - (values["index_information"] + values["marginal_kl"]),
-        "ELBO = - expected energy + entropy": values["elbo"] - (values["entropy"] - values["expected_energy"]),
-        "marginal KL = total correlation + dimension-wise KL": values["marginal_kl"] - sum(parts) if len(parts) == len(PARTS) else 0.0,
+        "ELBO = reconstruction - average KL": values["elbo"]
+        - (values["reconstruction"] - values["average_kl"]),
+        "average KL = sum of the KLs of the levels": values["average_kl"]
+        - sum(levels or [values["average_kl"]]),
+        "KL of the top level = I(n; z) + marginal KL": top
+        - (values["index_information"] + values["marginal_kl"]),
+        "ELBO = - expected energy + entropy": values["elbo"]
+        - (values["entropy"] - values["expected_energy"]),
+        "marginal KL = total correlation + dimension-wise KL": values["marginal_kl"] - sum(parts)
+        if len(parts) == len(PARTS)
+        else 0.0,
     }
     for identity, residual in residuals.items():
         if not abs(residual) <= 1e-9 * scale:
-            raise ArithmeticError(f"the account does not close: {identity} is off by {residual:.3g} nats. Please report this.")
+            raise ArithmeticError(
+                f"the account does not close: {identity} is off by {residual:.3g} nats. Please report this."
+            )

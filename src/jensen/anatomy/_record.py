@@ -75,7 +75,12 @@ class Account:
         """Evidence and ELBO with their errors in bits per dimension (lower is better), or None where that is not the custom."""
         if self.dimensions is None:
             return None
-        lines = {name: {k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")} for name in ("evidence", "elbo")}
+        lines = {
+            name: {
+                k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")
+            }
+            for name in ("evidence", "elbo")
+        }
         return bits_record(lines, self.dimensions)
 
     @property
@@ -87,7 +92,11 @@ class Account:
     def ceiling(self) -> str:
         """The most that I(n; z) can be, in words: `log N = 6.91`."""
         over = self.aggregated_over or self.n
-        return f"log N = {self.log_n:.2f}" if over == self.n else f"log {over} = {self.log_n:.2f}, q(z) being over random subsets of {over} of the data"
+        return (
+            f"log N = {self.log_n:.2f}"
+            if over == self.n
+            else f"log {over} = {self.log_n:.2f}, q(z) being over random subsets of {over} of the data"
+        )
 
     @property
     def pareto_k(self) -> float:

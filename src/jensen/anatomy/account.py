@@ -83,19 +83,50 @@ def account(
     if gaps is not None:  # refused before anything takes long
         check_gaps(model, data, gaps, gap_family)
     report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
-    cut = surgery(model, data, key_surgery, num_draws=num_draws, aggregated_over=aggregated_over, on_progress=report)
-    estimate = estimate_evidence(Importance(num_samples=num_samples), model, data, key_evidence, on_progress=lambda *a: on_progress("evidence", *a))
+    cut = surgery(
+        model,
+        data,
+        key_surgery,
+        num_draws=num_draws,
+        aggregated_over=aggregated_over,
+        on_progress=report,
+    )
+    estimate = estimate_evidence(
+        Importance(num_samples=num_samples),
+        model,
+        data,
+        key_evidence,
+        on_progress=lambda *a: on_progress("evidence", *a),
+    )
     lines, levels = cut_lines(cut)
     parts, lacking = marginals(cut)
-    check_closure({name: line.value for name, line in (lines | levels | ({} if parts is None else parts.lines)).items()})
+    check_closure(
+        {
+            name: line.value
+            for name, line in (lines | levels | ({} if parts is None else parts.lines)).items()
+        }
+    )
     lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
-    lines["jensen_gap"] = line_from_data(estimate.values - lines["elbo"].per_datum, np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error))
+    lines["jensen_gap"] = line_from_data(
+        estimate.values - lines["elbo"].per_datum,
+        np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error),
+    )
     split_gap = None
     if gaps is not None:
-        measured: dict[str, Any] = {"evidence": lines["evidence"], "elbo": lines["elbo"], "rows": gaps, "family": gap_family}
-        split_gap = inference_gaps(model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a))
-    prior, encoder = ("" if model.recipe is None else model.recipe.values[part]["name"] for part in ("prior", "encoder"))
+        measured: dict[str, Any] = {
+            "evidence": lines["evidence"],
+            "elbo": lines["elbo"],
+            "rows": gaps,
+            "family": gap_family,
+        }
+        split_gap = inference_gaps(
+            model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a)
+        )
+    prior, encoder = (
+        "" if model.recipe is None else model.recipe.values[part]["name"]
+        for part in ("prior", "encoder")
+    )
     found = Account(
         split=split,
         n=len(data),
@@ -106,7 +137,9 @@ def account(
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
         levels=levels,
-        joint_information=joint_information(model, data, key_joint) if levels and len(data) > 1 else None,
+        joint_information=joint_information(model, data, key_joint)
+        if levels and len(data) > 1
+        else None,
         dimensions=dimensions_in_bits(model),
         aggregated_over=cut.aggregated_over,
         marginals=parts,
@@ -127,8 +160,15 @@ def cut_lines(cut: Surgery) -> tuple[dict[str, Line], dict[str, Line]]:
     def line(value: Callable[[Surgery], np.ndarray]) -> Line:
         return line_from_draws(value(cut), None if cut.again is None else value(cut.again))
 
-    names = level_names(len(cut.level_log_priors)) if len(cut.indexed) < len(cut.level_log_priors) else ()
-    levels = {name: line(lambda c, at=at: c.level_log_posteriors[at] - c.level_log_priors[at]) for at, name in enumerate(names)}
+    names = (
+        level_names(len(cut.level_log_priors))
+        if len(cut.indexed) < len(cut.level_log_priors)
+        else ()
+    )
+    levels = {
+        name: line(lambda c, at=at: c.level_log_posteriors[at] - c.level_log_priors[at])
+        for at, name in enumerate(names)
+    }
     return {
         "elbo": line(lambda c: c.log_likelihood + c.log_prior - c.log_posterior),
         "reconstruction": line(lambda c: c.log_likelihood),
@@ -147,5 +187,7 @@ def _check_data(model: Model, data: np.ndarray) -> None:
         return
     expected = tuple(model.recipe.values["event_shape"])
     if data.shape[1:] != expected:
-        raise ValueError(f"the model describes data of shape {expected}; got rows of shape {data.shape[1:]}.")
+        raise ValueError(
+            f"the model describes data of shape {expected}; got rows of shape {data.shape[1:]}."
+        )
     check_support(model.recipe.values["likelihood"], data)

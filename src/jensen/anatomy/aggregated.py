@@ -28,7 +28,19 @@ POINT_BLOCK = 1024
 DIAGONAL_PAIRS = 1_000_000_000
 LARGEST = 1_000_000  # data that q(z) is taken over, whatever it costs, where it is a matrix product
 WORK = 3e11  # numbers computed for all pairs together: some minutes on two cores
-TRANSCENDENTAL = {"exp": 8, "exp2": 8, "expm1": 8, "log": 8, "log1p": 8, "tanh": 12, "logistic": 8, "sin": 12, "cos": 12, "erf": 12, "lgamma": 50}
+TRANSCENDENTAL = {
+    "exp": 8,
+    "exp2": 8,
+    "expm1": 8,
+    "log": 8,
+    "log1p": 8,
+    "tanh": 12,
+    "logistic": 8,
+    "sin": 12,
+    "cos": 12,
+    "erf": 12,
+    "lgamma": 50,
+}
 
 
 def _silent(done: int, total: int) -> None:
@@ -45,12 +57,25 @@ def log_densities(posteriors: Stacked, z: np.ndarray) -> np.ndarray:
         loc, scale = (np.asarray(a) for a in normals)
         return diagonal_normal_log_density(z, loc[:, None], scale[:, None])
     with jax.enable_x64(True):
-        block = max(1, IN_MEMORY // (largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0, 0]) * z.shape[1]))
-        parts = [_own(posteriors[i : i + block], jnp.asarray(z[i : i + block])) for i in range(0, len(z), block)]
+        block = max(
+            1,
+            IN_MEMORY
+            // (largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0, 0]) * z.shape[1]),
+        )
+        parts = [
+            _own(posteriors[i : i + block], jnp.asarray(z[i : i + block]))
+            for i in range(0, len(z), block)
+        ]
         return np.concatenate([np.asarray(p) for p in parts])
 
 
-def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarray | None = None, on_progress: Progress = _silent) -> np.ndarray:
+def mixture_density(
+    posteriors: Stacked,
+    z: np.ndarray,
+    *,
+    log_weights: np.ndarray | None = None,
+    on_progress: Progress = _silent,
+) -> np.ndarray:
     """log sum_n w_n q_n(z) of N distributions at every point, exactly, over all of them.
 
     Args:
@@ -65,7 +90,9 @@ def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarr
         mixture_density(stack(encoder, data), z)
     """
     n = len(posteriors)
-    log_weights = np.full(n, -np.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    log_weights = (
+        np.full(n, -np.log(n)) if log_weights is None else np.asarray(log_weights, np.float64)
+    )
     normals = posteriors.map(diagonal_normal_parameters)
     if normals is not None:
         loc, scale = (np.asarray(a) for a in normals)
@@ -75,7 +102,14 @@ def mixture_density(posteriors: Stacked, z: np.ndarray, *, log_weights: np.ndarr
 
 
 def aggregated_density(
-    posteriors: Stacked, z: np.ndarray, own: np.ndarray, *, rows: np.ndarray | None = None, over: int, key: Key, on_progress: Progress = _silent
+    posteriors: Stacked,
+    z: np.ndarray,
+    own: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    over: int,
+    key: Key,
+    on_progress: Progress = _silent,
 ) -> np.ndarray:
     """log q(z) at draws z [n, draws, *event] of the posteriors of some of N data, float64 [n, draws], nats.
 
@@ -94,11 +128,15 @@ def aggregated_density(
     *some, spare = np.asarray(jr.permutation(key, n))[:over]
     # The other M - 1: for a datum among the `some`, those and the one to spare.
     extra = np.where(
-        np.isin(np.arange(n) if rows is None else rows, some)[:, None], mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape), own
+        np.isin(np.arange(n) if rows is None else rows, some)[:, None],
+        mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape),
+        own,
     )
     if not some:
         return own
-    total = mixture_density(posteriors[np.array(some)], flat, log_weights=np.zeros(over - 1), on_progress=on_progress)
+    total = mixture_density(
+        posteriors[np.array(some)], flat, log_weights=np.zeros(over - 1), on_progress=on_progress
+    )
     return np.logaddexp(total.reshape(own.shape), extra) - np.log(over)
 
 
@@ -133,10 +171,16 @@ def affordable_rows(posteriors: Stacked, z: np.ndarray, *, work: float = WORK / 
     return int(min(len(posteriors), max(2, (work / _cost(posteriors, z)) ** 0.5)))
 
 
-def _stream(posteriors: Stacked, z: np.ndarray, log_weights: np.ndarray, on_progress: Progress) -> np.ndarray:
+def _stream(
+    posteriors: Stacked, z: np.ndarray, log_weights: np.ndarray, on_progress: Progress
+) -> np.ndarray:
     n, points = len(posteriors), len(z)
     point_block = min(POINT_BLOCK, points)
-    each = len(z[0]) if full_normal_parameters(posteriors.one(0)) is not None else largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0])
+    each = (
+        len(z[0])
+        if full_normal_parameters(posteriors.one(0)) is not None
+        else largest_array(lambda q, z: q.log_prob(z), posteriors.one(0), z[0])
+    )
     block = max(1, min(n, IN_MEMORY // (each * max(point_block, 1))))
     # A finite floor instead of -inf: exp(-inf - -inf) would be NaN in the first block.
     maximum, total = np.full(points, -1e300), np.zeros(points)
@@ -146,15 +190,25 @@ def _stream(posteriors: Stacked, z: np.ndarray, log_weights: np.ndarray, on_prog
         some, weights = posteriors[rows], jnp.asarray(weights)
         for start in range(0, points, point_block):
             index = np.minimum(np.arange(start, start + point_block), points - 1)
-            found = _add(some, weights, jnp.asarray(z[index]), jnp.asarray(maximum[index]), jnp.asarray(total[index]))
+            found = _add(
+                some,
+                weights,
+                jnp.asarray(z[index]),
+                jnp.asarray(maximum[index]),
+                jnp.asarray(total[index]),
+            )
             part = slice(start, min(start + point_block, points))
             maximum[part], total[part] = (np.asarray(a)[: points - start] for a in found)
-            on_progress(round((points * first + (part.stop * (min(first + block, n) - first))) / n), points)
+            on_progress(
+                round((points * first + (part.stop * (min(first + block, n) - first))) / n), points
+            )
     return maximum + np.log(total)
 
 
 @eqx.filter_jit
-def _add(posteriors: Stacked, log_weights: Array, z: Array, maximum: Array, total: Array) -> tuple[Array, Array]:
+def _add(
+    posteriors: Stacked, log_weights: Array, z: Array, maximum: Array, total: Array
+) -> tuple[Array, Array]:
     densities = _pairs(posteriors.astype(jnp.float64), _real(z)) + log_weights
     new = jnp.maximum(maximum, jnp.max(densities, axis=1))
     return new, total * jnp.exp(maximum - new) + jnp.sum(jnp.exp(densities - new[:, None]), axis=1)
@@ -170,7 +224,9 @@ def _pairs(posteriors: Stacked, z: Array) -> Array:
     inverse = whitening(scale_tril)
     centre = jnp.mean(loc, axis=0)
     whitened = (z - centre) @ inverse.reshape(n * dimension, dimension).T
-    difference = whitened.reshape(-1, n, dimension) - jnp.einsum("nij,nj->ni", inverse, loc - centre)
+    difference = whitened.reshape(-1, n, dimension) - jnp.einsum(
+        "nij,nj->ni", inverse, loc - centre
+    )
     log_scale = jnp.sum(jnp.log(jnp.diagonal(scale_tril, axis1=1, axis2=2)), axis=1)
     return -0.5 * jnp.sum(jnp.square(difference), axis=2) - log_scale - 0.5 * dimension * LOG_2PI
 
@@ -195,7 +251,9 @@ def _cost(posteriors: Stacked, z: np.ndarray) -> float:
         program = lambda arrays, z: jax.vmap(eqx.combine(arrays, rest).log_prob)(z)  # noqa: E731
         return _numbers(jax.make_jaxpr(program)(arrays, np.repeat(z[None], points, axis=0)).jaxpr)
 
-    return (numbers(9) - numbers(1)) / 8  # what does not depend on the point, a normaliser, is computed once for all of them
+    return (
+        numbers(9) - numbers(1)
+    ) / 8  # what does not depend on the point, a normaliser, is computed once for all of them
 
 
 def _numbers(jaxpr) -> float:

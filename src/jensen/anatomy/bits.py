@@ -34,5 +34,11 @@ def bits_record(lines: dict[str, dict[str, float]], dimensions: int) -> dict[str
 
     bits_record({"elbo": {"value": -100.0, "standard_error": 0.1}}, 784)
     """
-    converted = {name: {k: in_bits(v, dimensions) if k == "value" else abs(in_bits(v, dimensions)) for k, v in line.items()} for name, line in lines.items()}
+    converted = {
+        name: {
+            k: in_bits(v, dimensions) if k == "value" else abs(in_bits(v, dimensions))
+            for k, v in line.items()
+        }
+        for name, line in lines.items()
+    }
     return {"dimensions": dimensions, "unit": UNIT, **converted}

@@ -34,7 +34,11 @@ RICHER_POSTERIOR = {
     "flow": "more layers (--set encoder.num_layers=8)",
 }
 SATURATED = 0.95  # of log N
-ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = "--prior vamp, --prior mixture", "a richer posterior", "a larger network, longer training"
+ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = (
+    "--prior vamp, --prior mixture",
+    "a richer posterior",
+    "a larger network, longer training",
+)
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,36 @@ def ceilings(account: "Account", prior: str = "", encoder: str = "") -> tuple[Ce
     """
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
     full = account.n > 1 and account.index_information.value > SATURATED * account.log_n
-    better = "I(n; z) is at its ceiling: out of reach of a prior that does not know these data" if full else BETTER_PRIOR.get(prior, ANY_PRIOR)
+    better = (
+        "I(n; z) is at its ceiling: out of reach of a prior that does not know these data"
+        if full
+        else BETTER_PRIOR.get(prior, ANY_PRIOR)
+    )
     out = [_ceiling(account, "marginal_kl", "a better prior", better)]
     if account.marginals is not None and account.marginals.dimension_wise_kl is not None:
-        out.append(_ceiling(account, "dimension_wise_kl", "dimension by dimension", "other means, scales or shapes", "marginal_kl"))
-        out.append(_ceiling(account, "total_correlation", "by their dependence", better, "marginal_kl"))
+        out.append(
+            _ceiling(
+                account,
+                "dimension_wise_kl",
+                "dimension by dimension",
+                "other means, scales or shapes",
+                "marginal_kl",
+            )
+        )
+        out.append(
+            _ceiling(account, "total_correlation", "by their dependence", better, "marginal_kl")
+        )
     splits = account.gaps is None and "amortisation_gap" not in account.left_out
-    out.append(_ceiling(account, "jensen_gap", "a better q(z|x)", "--gaps 500 says which" if splits else ""))
+    out.append(
+        _ceiling(
+            account, "jensen_gap", "a better q(z|x)", "--gaps 500 says which" if splits else ""
+        )
+    )
     if account.gaps is not None:
         out.append(_ceiling(account, "approximation_gap", "a richer family", richer, "jensen_gap"))
-        out.append(_ceiling(account, "amortisation_gap", "a better encoder", BETTER_ENCODER, "jensen_gap"))
+        out.append(
+            _ceiling(account, "amortisation_gap", "a better encoder", BETTER_ENCODER, "jensen_gap")
+        )
     return tuple(out)
 
 

@@ -39,14 +39,23 @@ class Comparison:
 
     def to_json(self) -> dict:
         """Plain values: what `jensen compare A B --json` prints."""
-        return {"first": self.names[0], "second": self.names[1], "split": self.split, "n": self.n, **{k: vars(v) for k, v in self.lines.items()}}
+        return {
+            "first": self.names[0],
+            "second": self.names[1],
+            "split": self.split,
+            "n": self.n,
+            **{k: vars(v) for k, v in self.lines.items()},
+        }
 
     def to_dataset(self) -> "xarray.Dataset":
         """An xarray Dataset over `run` and `line`: value, difference to the first run, and its paired standard error, nats per datum.
 
         compare(a, b).to_dataset()["difference"].sel(run="second", line="elbo")
         """
-        entries = {name: (Entry(d.first, 0.0, 0.0), Entry(d.second, d.difference, d.standard_error)) for name, d in self.lines.items()}
+        entries = {
+            name: (Entry(d.first, 0.0, 0.0), Entry(d.second, d.difference, d.standard_error))
+            for name, d in self.lines.items()
+        }
         return entries_dataset(self.names, self.split, self.n, entries)
 
     def __str__(self) -> str:
@@ -60,9 +69,14 @@ class Comparison:
         for name, label, _ in self.rows:
             d = self.lines[name]
             clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
-            out.append(f"  {label:<28}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}")
+            out.append(
+                f"  {label:<28}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}"
+            )
         if not self.lines.keys() & set(OF_Q_Z):
-            out += ["", "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data."]
+            out += [
+                "",
+                "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data.",
+            ]
         elbo = self.lines["elbo"]
         better = self.names[1] if elbo.difference > 0 else self.names[0]
         clear = abs(elbo.difference) > 2 * elbo.standard_error
@@ -76,11 +90,20 @@ class Comparison:
 
 
 @overload
-def compare(first: Account, second: Account, /, *, names: Sequence[str] | None = None) -> Comparison: ...
+def compare(
+    first: Account, second: Account, /, *, names: Sequence[str] | None = None
+) -> Comparison: ...
 
 
 @overload
-def compare(first: Account, second: Account, third: Account, /, *more: Account, names: Sequence[str] | None = None) -> Standings: ...
+def compare(
+    first: Account,
+    second: Account,
+    third: Account,
+    /,
+    *more: Account,
+    names: Sequence[str] | None = None,
+) -> Standings: ...
 
 
 def compare(*accounts: Account, names: Sequence[str] | None = None) -> Comparison | Standings:
@@ -105,10 +128,16 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     if len(accounts) < 2:
         raise ValueError(f"a comparison wants at least two accounts; got {len(accounts)}.")
     if names is None:
-        names = ("first", "second") if len(accounts) == 2 else tuple(f"run {i}" for i in range(1, len(accounts) + 1))
+        names = (
+            ("first", "second")
+            if len(accounts) == 2
+            else tuple(f"run {i}" for i in range(1, len(accounts) + 1))
+        )
     names = tuple(names)
     if len(names) != len(accounts):
-        raise ValueError(f"a comparison of {len(accounts)} accounts wants as many names; got {len(names)}: {', '.join(names)}.")
+        raise ValueError(
+            f"a comparison of {len(accounts)} accounts wants as many names; got {len(names)}: {', '.join(names)}."
+        )
     if len(accounts) > 2 and len(set(names)) < len(names):
         raise ValueError(f"the names of compared accounts must differ; got {', '.join(names)}.")
     first = accounts[0]
@@ -122,15 +151,25 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     entries = {}
     for name, _, _ in rows:
         base = first.line(name)
-        entries[name] = tuple(Entry(line.value, *paired(line.per_datum, base.per_datum)) for line in (a.line(name) for a in accounts))
+        entries[name] = tuple(
+            Entry(line.value, *paired(line.per_datum, base.per_datum))
+            for line in (a.line(name) for a in accounts)
+        )
     if len(accounts) > 2:
-        columns = {line: tuple(a.line(line).per_datum for a in accounts) for line in ("elbo", "evidence")}
+        columns = {
+            line: tuple(a.line(line).per_datum for a in accounts) for line in ("elbo", "evidence")
+        }
         return Standings(names, first.split, first.n, entries, rows, left_out, columns)
-    lines = {name: Difference(a.value, b.value, b.difference, b.standard_error) for name, (a, b) in entries.items()}
+    lines = {
+        name: Difference(a.value, b.value, b.difference, b.standard_error)
+        for name, (a, b) in entries.items()
+    }
     return Comparison((names[0], names[1]), first.split, first.n, lines, rows)
 
 
-def common_rows(accounts: Sequence[Account]) -> tuple[tuple[tuple[str, str, str], ...], dict[str, tuple[str, ...]]]:
+def common_rows(
+    accounts: Sequence[Account],
+) -> tuple[tuple[tuple[str, str, str], ...], dict[str, tuple[str, ...]]]:
     """(the rows of the table that can be compared, {why not: the names of the other lines}).
 
     common_rows([a, b])[0][0]  # ('evidence', 'log p(x)', ...)
@@ -138,17 +177,25 @@ def common_rows(accounts: Sequence[Account]) -> tuple[tuple[tuple[str, str, str]
     every = [a.lines.keys() | (set() if a.gaps is None else a.gaps.lines.keys()) for a in accounts]
     union = list(dict.fromkeys(row[0] for a in accounts for row in table_rows(a)))
     common = set.intersection(*(set(names) for names in every))
-    why: dict[str, tuple[str, ...]] = {"not in every account": tuple(name for name in union if name not in common)}
+    why: dict[str, tuple[str, ...]] = {
+        "not in every account": tuple(name for name in union if name not in common)
+    }
     over = sorted({a.aggregated_over or a.n for a in accounts})
     if len(over) > 1:  # I(n; z) of fewer data is lower by that alone
-        why[f"q(z) is over different numbers of data ({', '.join(map(str, over))})"] = tuple(name for name in union if name in OF_Q_Z)
+        why[f"q(z) is over different numbers of data ({', '.join(map(str, over))})"] = tuple(
+            name for name in union if name in OF_Q_Z
+        )
     if not _same_gaps(accounts):
-        why["the Jensen gap is not split on the same data"] = tuple(name for name in union if name in GAPS and name in common)
+        why["the Jensen gap is not split on the same data"] = tuple(
+            name for name in union if name in GAPS and name in common
+        )
     # Levels that only some of the models have are left out: there is nothing to pair them with.
     alike = all(a.levels.keys() == accounts[0].levels.keys() for a in accounts)
     candidates = table_rows(accounts[0] if alike else replace(accounts[0], levels={}))
     out = {name for names in why.values() for name in names}
-    return tuple(row for row in candidates if row[0] not in out), {reason: names for reason, names in why.items() if names}
+    return tuple(row for row in candidates if row[0] not in out), {
+        reason: names for reason, names in why.items() if names
+    }
 
 
 def _same_gaps(accounts: Sequence[Account]) -> bool:

@@ -78,24 +78,44 @@ class Gaps:
     @property
     def lines(self) -> dict[str, Line]:
         """The two parts, by name."""
-        return {"approximation_gap": self.approximation_gap, "amortisation_gap": self.amortisation_gap}
+        return {
+            "approximation_gap": self.approximation_gap,
+            "amortisation_gap": self.amortisation_gap,
+        }
 
     @property
     def where(self) -> str:
         """The family, and the subset if it is one, in words: `diagonal family, on a random 100 of the 360 data, where the Jensen gap is 0.656`."""
-        subset = "" if self.complete else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {self.jensen_gap.value:.3f}"
+        subset = (
+            ""
+            if self.complete
+            else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {self.jensen_gap.value:.3f}"
+        )
         return f"{self.family} family{subset}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         lines = {name: getattr(self, name) for name in LINES}
-        kept = {n: {k: getattr(v, k) for k in ("value", "standard_error", "data_error")} | {"unit": "nats per datum"} for n, v in lines.items()}
-        return {"family": self.family, "own": self.own, "n": self.n, "of": self.of, "non_finite": self.non_finite, **kept}
+        kept = {
+            n: {k: getattr(v, k) for k in ("value", "standard_error", "data_error")}
+            | {"unit": "nats per datum"}
+            for n, v in lines.items()
+        }
+        return {
+            "family": self.family,
+            "own": self.own,
+            "n": self.n,
+            "of": self.of,
+            "non_finite": self.non_finite,
+            **kept,
+        }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The values per datum."""
         lines = {name: getattr(self, name) for name in LINES}
-        values = {f"gaps.{n}": v.per_datum for n, v in lines.items()} | {f"gaps.{n}.error": v.per_datum_error for n, v in lines.items()}
+        values = {f"gaps.{n}": v.per_datum for n, v in lines.items()} | {
+            f"gaps.{n}.error": v.per_datum_error for n, v in lines.items()
+        }
         return {"gaps.index": self.index, **values}
 
     @staticmethod
@@ -104,7 +124,13 @@ class Gaps:
 
         def line(name: str) -> Line:
             v = values[name]
-            return Line(v["value"], v["standard_error"], v["data_error"], arrays[f"gaps.{name}"], arrays[f"gaps.{name}.error"])
+            return Line(
+                v["value"],
+                v["standard_error"],
+                v["data_error"],
+                arrays[f"gaps.{name}"],
+                arrays[f"gaps.{name}.error"],
+            )
 
         whole = {k: values[k] for k in ("family", "own", "of", "non_finite")}
         return Gaps(index=arrays["gaps.index"], **whole, **{name: line(name) for name in LINES})  # pyright: ignore[reportArgumentType]
@@ -116,7 +142,17 @@ class Gaps:
             line, values = getattr(self, name), np.full(self.of, np.nan)
             values[self.index] = line.per_datum
             errors = {"standard_error": line.standard_error, "data_error": line.data_error}
-            out[name] = (values, {"units": "nats", "long_name": meaning, "value": line.value, **errors, "family": self.family, "n": self.n})
+            out[name] = (
+                values,
+                {
+                    "units": "nats",
+                    "long_name": meaning,
+                    "value": line.value,
+                    **errors,
+                    "family": self.family,
+                    "n": self.n,
+                },
+            )
         return out
 
 
@@ -174,11 +210,21 @@ def inference_gaps(
     columns = []
     for start in range(0, n, chunk):
         part = index[np.minimum(np.arange(start, start + chunk), n - 1)]
-        found = _gains(model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options)
+        found = _gains(
+            model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options
+        )
         columns.append([np.asarray(a)[: n - start] for a in found])
         on_progress(min(start + chunk, n), n)
     gains, non_finite = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return _gaps(chosen, chosen == family_of(model, "own", data[0]), index, evidence, elbo, np.asarray(gains, np.float64), non_finite > 0)
+    return _gaps(
+        chosen,
+        chosen == family_of(model, "own", data[0]),
+        index,
+        evidence,
+        elbo,
+        np.asarray(gains, np.float64),
+        non_finite > 0,
+    )
 
 
 def check_gaps(model: Model, data: np.ndarray, rows: int | None, family: str) -> str:
@@ -196,24 +242,59 @@ def check_gaps(model: Model, data: np.ndarray, rows: int | None, family: str) ->
     return family_of(model, family, data[0])
 
 
-def _gaps(family: str, own: bool, index: np.ndarray, evidence: Line, elbo: Line, gains: np.ndarray, met: np.ndarray) -> Gaps:
+def _gaps(
+    family: str,
+    own: bool,
+    index: np.ndarray,
+    evidence: Line,
+    elbo: Line,
+    gains: np.ndarray,
+    met: np.ndarray,
+) -> Gaps:
     """The record, from the gains [n, draws] and whether values that are not finite were met at a datum."""
     lost = np.logical_not(np.isfinite(gains).all(axis=1))
     gains = np.where(lost[:, None], 0.0, gains)  # the encoder's own posterior is kept there
-    log_p, bound = (line_from_data(line.per_datum[index], line.per_datum_error[index]) for line in (evidence, elbo))
+    log_p, bound = (
+        line_from_data(line.per_datum[index], line.per_datum_error[index])
+        for line in (evidence, elbo)
+    )
     amortisation = line_from_draws(gains)
     refined_errors = np.hypot(bound.per_datum_error, amortisation.per_datum_error)
     refined = line_from_data(bound.per_datum + amortisation.per_datum, refined_errors)
-    approximation = line_from_data(log_p.per_datum - refined.per_datum, np.hypot(log_p.per_datum_error, refined_errors))
-    whole = line_from_data(log_p.per_datum - bound.per_datum, np.hypot(log_p.per_datum_error, bound.per_datum_error))
+    approximation = line_from_data(
+        log_p.per_datum - refined.per_datum, np.hypot(log_p.per_datum_error, refined_errors)
+    )
+    whole = line_from_data(
+        log_p.per_datum - bound.per_datum, np.hypot(log_p.per_datum_error, bound.per_datum_error)
+    )
     missing = whole.value - (approximation.value + amortisation.value)
     if not abs(missing) <= 1e-9 * max(1.0, abs(log_p.value), abs(bound.value)):
-        raise ArithmeticError(f"the gaps do not close: approximation + amortisation is off the Jensen gap by {missing:.3g} nats. Please report this.")
-    return Gaps(family, own, index, len(elbo.per_datum), refined, approximation, amortisation, whole, int(np.sum(lost | met)))
+        raise ArithmeticError(
+            f"the gaps do not close: approximation + amortisation is off the Jensen gap by {missing:.3g} nats. Please report this."
+        )
+    return Gaps(
+        family,
+        own,
+        index,
+        len(elbo.per_datum),
+        refined,
+        approximation,
+        amortisation,
+        whole,
+        int(np.sum(lost | met)),
+    )
 
 
 @eqx.filter_jit
-def _gains(model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int, options: dict[str, Any]) -> tuple[Array, Array]:
+def _gains(
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    index: Array,
+    key: Key,
+    draws: int,
+    options: dict[str, Any],
+) -> tuple[Array, Array]:
     """log p(x, T(z)) + log |det T| - log p(x, z) of fresh draws z ~ q(z|x), [data, draws], and how often a value was not finite, [data]."""
 
     def one(x, n):

@@ -23,12 +23,25 @@ from jensen.model import Model
 
 # What made the ELBO fall if a line of test is worse than that of train: sign with which it enters, and the remedy.
 CAUSES = {
-    "reconstruction": (1, "the decoder fits the training data too closely: stop earlier (--patience 20), a smaller decoder, more data"),
-    "index_information": (-1, "codes of test data cost more bits than those of train: a larger --beta, more data"),
-    "marginal_kl": (-1, "the prior knows the training codes: fewer components, or --prior standard_normal"),
+    "reconstruction": (
+        1,
+        "the decoder fits the training data too closely: stop earlier (--patience 20), a smaller decoder, more data",
+    ),
+    "index_information": (
+        -1,
+        "codes of test data cost more bits than those of train: a larger --beta, more data",
+    ),
+    "marginal_kl": (
+        -1,
+        "the prior knows the training codes: fewer components, or --prior standard_normal",
+    ),
 }
 
-CALLED = {"reconstruction": "reconstruction", "index_information": "I(n; z)", "marginal_kl": "marginal KL"}
+CALLED = {
+    "reconstruction": "reconstruction",
+    "index_information": "I(n; z)",
+    "marginal_kl": "marginal KL",
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,14 @@ class Generalisation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `jensen account RUN --split both --json` prints."""
-        difference = {name: asdict(change) | {"unit": "nats per datum"} for name, change in self.lines.items()}
-        return {"train": self.train.to_json(), "test": self.test.to_json(), "generalisation": {"aggregated_over": self.over, **difference}}
+        difference = {
+            name: asdict(change) | {"unit": "nats per datum"} for name, change in self.lines.items()
+        }
+        return {
+            "train": self.train.to_json(),
+            "test": self.test.to_json(),
+            "generalisation": {"aggregated_over": self.over, **difference},
+        }
 
     def __str__(self) -> str:
         from jensen.anatomy.table import table_of_both
@@ -93,16 +112,29 @@ def generalisation(
     """
     for account, data in ((train, train_data), (test, test_data)):
         if account.n != len(data):
-            raise ValueError(f"the account of the {account.split} split is of {account.n} data; got {len(data)}.")
+            raise ValueError(
+                f"the account of the {account.split} split is of {account.n} data; got {len(data)}."
+            )
     over = min(a.aggregated_over or a.n for a in (train, test))
-    of_q_z = [_over(model, a, data, over, key, on_progress) for a, data in ((train, train_data), (test, test_data))]
+    of_q_z = [
+        _over(model, a, data, over, key, on_progress)
+        for a, data in ((train, train_data), (test, test_data))
+    ]
     lines = {}
     for name in train.lines | ({} if train.gaps is None else train.gaps.lines):
         if not (name in test.lines or (test.gaps is not None and name in test.gaps.lines)):
             continue
-        before, after = (found.get(name) if name in OF_Q_Z else account.line(name) for found, account in zip(of_q_z, (train, test), strict=True))
+        before, after = (
+            found.get(name) if name in OF_Q_Z else account.line(name)
+            for found, account in zip(of_q_z, (train, test), strict=True)
+        )
         if before is not None and after is not None:
-            lines[name] = Change(before.value, after.value, after.value - before.value, math.hypot(before.data_error, after.data_error))
+            lines[name] = Change(
+                before.value,
+                after.value,
+                after.value - before.value,
+                math.hypot(before.data_error, after.data_error),
+            )
     verdict = overfitting(lines)
     if verdict:
         kept = tuple(v for v in test.verdicts if not v.startswith("Nothing stands out"))
@@ -120,10 +152,17 @@ def overfitting(lines: dict[str, Change]) -> str:
         return ""
     named = []
     for name, (sign, remedy) in CAUSES.items():
-        loss = _loss(-sign * lines[name].difference, lines[name].standard_error) if name in lines else None
+        loss = (
+            _loss(-sign * lines[name].difference, lines[name].standard_error)
+            if name in lines
+            else None
+        )
         if loss is not None and loss.value > max(-PART * elbo.difference, 3 * loss.standard_error):
             named.append(
-                (loss, f"{loss.value:.2f} +- {loss.standard_error:.2f} of it in the {name.replace('index_information', 'I(n; z)').replace('_', ' ')}: {remedy}")
+                (
+                    loss,
+                    f"{loss.value:.2f} +- {loss.standard_error:.2f} of it in the {name.replace('index_information', 'I(n; z)').replace('_', ' ')}: {remedy}",
+                )
             )
     named.sort(key=lambda pair: -pair[0].value)
     encoder, gap = "", lines["jensen_gap"]
@@ -133,22 +172,32 @@ def overfitting(lines: dict[str, Change]) -> str:
             "would mend."
         )
     lost = "; ".join(text for _, text in named)
-    return (
-        f"Overfitting: the ELBO is {-elbo.difference:.2f} +- {elbo.standard_error:.2f} nats lower on test than on train{', ' + lost if lost else ''}.{encoder}"
-    )
+    return f"Overfitting: the ELBO is {-elbo.difference:.2f} +- {elbo.standard_error:.2f} nats lower on test than on train{', ' + lost if lost else ''}.{encoder}"
 
 
 def _loss(value: float, standard_error: float) -> Line:
     return Line(value, standard_error, math.nan, np.empty(0), np.empty(0))
 
 
-def _over(model: Model, account: Account, data: np.ndarray, over: int, key: Key, on_progress: Callable[[str, int, int], None]) -> dict[str, Line]:
+def _over(
+    model: Model,
+    account: Account,
+    data: np.ndarray,
+    over: int,
+    key: Key,
+    on_progress: Callable[[str, int, int], None],
+) -> dict[str, Line]:
     """The lines of q(z) over `over` data."""
     if (account.aggregated_over or account.n) == over:
         return {name: line for name, line in account.lines.items() if name in OF_Q_Z}
     key_choice, key_draws = jr.split(jr.fold_in(key, 5))
     chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:over])
-    cut = surgery(model, data[chosen], key_draws, on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a))
+    cut = surgery(
+        model,
+        data[chosen],
+        key_draws,
+        on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),
+    )
     parts, _ = marginals(cut)
     found = cut_lines(cut)[0] | ({} if parts is None else parts.lines)
     return {name: found[name] for name in OF_Q_Z if name in found}

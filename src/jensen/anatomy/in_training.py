@@ -51,9 +51,20 @@ class InTraining:
         record |= watch(record, model)
     """
 
-    def __init__(self, model: Model, data: np.ndarray, key: Key, *, every: int, rows: int = 1000, before: Sequence[Record] = ()):
+    def __init__(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        every: int,
+        rows: int = 1000,
+        before: Sequence[Record] = (),
+    ):
         if every < 1 or rows < 2:
-            raise ValueError(f"the account in training wants every >= 1 epoch and rows >= 2; got every={every}, rows={rows}.")
+            raise ValueError(
+                f"the account in training wants every >= 1 epoch and rows >= 2; got every={every}, rows={rows}."
+            )
         key_choice, self.key = jr.split(jr.fold_in(key, STREAM))
         order = np.asarray(jr.permutation(key_choice, len(data)))
         posteriors = encode(model, data[order[: min(rows, len(data))]])
@@ -71,10 +82,22 @@ class InTraining:
             return {}
         began = time.monotonic()
         try:
-            found = subset_account(surgery(model, self.data, self.key, num_draws=NUM_DRAWS, aggregated_over=len(self.data)), complete=self.all)
-        except (ValueError, ArithmeticError) as error:  # a state that cannot be accounted for is no reason to end its training
+            found = subset_account(
+                surgery(
+                    model, self.data, self.key, num_draws=NUM_DRAWS, aggregated_over=len(self.data)
+                ),
+                complete=self.all,
+            )
+        except (
+            ValueError,
+            ArithmeticError,
+        ) as error:  # a state that cannot be accounted for is no reason to end its training
             found = {"n": len(self.data), "error": str(error)}
-        found |= {"every": self.every, "seconds": round(time.monotonic() - began, 4), "compiling": not self._compiled}
+        found |= {
+            "every": self.every,
+            "seconds": round(time.monotonic() - began, 4),
+            "compiling": not self._compiled,
+        }
         self._compiled = True
         self._records[-1] = record | {"account": found}
         return {"account": found}
@@ -97,7 +120,11 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
         "n": n,
         "log_n": math.log(n),
         "num_draws": cut.z.shape[1],
-        **{name: {"value": line.value, "standard_error": line.standard_error} for name, line in (lines | levels).items() if name in CHEAP or name in levels},
+        **{
+            name: {"value": line.value, "standard_error": line.standard_error}
+            for name, line in (lines | levels).items()
+            if name in CHEAP or name in levels
+        },
         "active_units": active_units(means),
         "latent_dim": means.shape[1],
     }
@@ -108,7 +135,9 @@ def accounts_of(history: Sequence[Record]) -> list[Record]:
 
     accounts_of(fit.history)[-1]["index_information"]["value"]
     """
-    return [{"epoch": r["epoch"], **r["account"]} for r in history if "label" in r.get("account", {})]
+    return [
+        {"epoch": r["epoch"], **r["account"]} for r in history if "label" in r.get("account", {})
+    ]
 
 
 def remarks_of(history: Sequence[Record]) -> tuple[str, ...]:
@@ -126,7 +155,9 @@ def remarks_of(history: Sequence[Record]) -> tuple[str, ...]:
         )
     failed = [r for r in history if "error" in r.get("account", {})]
     if failed:
-        said.append(f"the account after epoch {failed[0]['epoch']}{f' and {len(failed) - 1} more' * (len(failed) > 1)} failed: {failed[0]['account']['error']}")
+        said.append(
+            f"the account after epoch {failed[0]['epoch']}{f' and {len(failed) - 1} more' * (len(failed) > 1)} failed: {failed[0]['account']['error']}"
+        )
     return tuple(said)
 
 
@@ -134,5 +165,7 @@ def _affordable(records: Sequence[Record]) -> bool:
     """Whether one more account, as long as the last, keeps all of them within SHARE of the training's time since the first."""
     first = next((i for i, r in enumerate(records) if "account" in r), len(records))
     later = records[first + 1 :]
-    spent = [r["account"]["seconds"] for r in later if "account" in r and not r["account"]["compiling"]]
+    spent = [
+        r["account"]["seconds"] for r in later if "account" in r and not r["account"]["compiling"]
+    ]
     return sum(spent) + sum(spent[-1:]) <= SHARE * sum(r["seconds"] for r in later)

@@ -35,7 +35,9 @@ class JointInformation:
         return math.log(self.n)
 
 
-def joint_information(model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET) -> JointInformation:
+def joint_information(
+    model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
+) -> JointInformation:
     """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each.
 
     Args:
@@ -54,7 +56,9 @@ def joint_information(model: Model, data: np.ndarray, key: Key, *, subset: int =
         raise ValueError(f"I(n; z) needs at least two data; got {m}.")
     key_choice, key_draws = jr.split(key)
     chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:m])
-    densities = np.asarray(_densities(model, jnp.asarray(data[chosen]), key_draws), np.float64)  # [component, draw]
+    densities = np.asarray(
+        _densities(model, jnp.asarray(data[chosen]), key_draws), np.float64
+    )  # [component, draw]
     per_datum = np.diagonal(densities) - (np.asarray(logsumexp(densities, axis=0)) - math.log(m))
     return JointInformation(float(per_datum.mean()), float(per_datum.std(ddof=1) / math.sqrt(m)), m)
 
@@ -62,7 +66,9 @@ def joint_information(model: Model, data: np.ndarray, key: Key, *, subset: int =
 @eqx.filter_jit
 def _densities(model: Model, x: Array, key: Key) -> Array:
     """log q(z_n | x_m) at [m, n]."""
-    draws = jax.vmap(lambda x, n: model.encoder(x).sample(jr.fold_in(key, n)))(x, jnp.arange(x.shape[0]))
+    draws = jax.vmap(lambda x, n: model.encoder(x).sample(jr.fold_in(key, n)))(
+        x, jnp.arange(x.shape[0])
+    )
 
     def component(x: Array) -> Array:
         posterior = model.encoder(x)

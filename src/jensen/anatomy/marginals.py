@@ -44,7 +44,9 @@ class Marginals:
     @property
     def lines(self) -> dict[str, Line]:
         """The lines of the account that are here, by name."""
-        return {"total_correlation": self.total_correlation} | ({} if self.dimension_wise_kl is None else {"dimension_wise_kl": self.dimension_wise_kl})
+        return {"total_correlation": self.total_correlation} | (
+            {} if self.dimension_wise_kl is None else {"dimension_wise_kl": self.dimension_wise_kl}
+        )
 
 
 def marginals(cut: Surgery) -> tuple[Marginals | None, dict[str, str]]:
@@ -69,30 +71,59 @@ def marginals(cut: Surgery) -> tuple[Marginals | None, dict[str, str]]:
     factors = cut.factors
     cuts = [some for some in (cut, cut.again) if some is not None]
     at = _log_densities(cuts, loc, scale, independent, factors)
-    correlation = line_from_draws(*(some.log_aggregated - values["q"].sum(axis=2) for some, values in zip(cuts, at, strict=True)))
-    pairs = {"index_information": ("own", "q"), "marginal_kl": ("q", "p"), "average_kl": ("own", "p")}
+    correlation = line_from_draws(
+        *(
+            some.log_aggregated - values["q"].sum(axis=2)
+            for some, values in zip(cuts, at, strict=True)
+        )
+    )
+    pairs = {
+        "index_information": ("own", "q"),
+        "marginal_kl": ("q", "p"),
+        "average_kl": ("own", "p"),
+    }
     columns: dict[str, np.ndarray] = {}
     for name, (first, second) in pairs.items():
         if first not in at[0] or second not in at[0]:
             continue
-        dimensions = [line_from_draws(*(values[first][:, :, j] - values[second][:, :, j] for values in at)) for j in range(loc.shape[1])]
-        columns |= {name: np.array([d.value for d in dimensions]), f"{name}.error": np.array([d.standard_error for d in dimensions])}
+        dimensions = [
+            line_from_draws(*(values[first][:, :, j] - values[second][:, :, j] for values in at))
+            for j in range(loc.shape[1])
+        ]
+        columns |= {
+            name: np.array([d.value for d in dimensions]),
+            f"{name}.error": np.array([d.standard_error for d in dimensions]),
+        }
     if factors is None:
         reason = "the prior's dimensions depend on each other, and the marginal KL does not split"
         return Marginals(correlation, None, columns), {"dimension_wise_kl": reason}
-    return Marginals(correlation, line_from_draws(*((values["q"] - values["p"]).sum(axis=2) for values in at)), columns), {}
+    return Marginals(
+        correlation,
+        line_from_draws(*((values["q"] - values["p"]).sum(axis=2) for values in at)),
+        columns,
+    ), {}
 
 
 def _all(reason: str) -> dict[str, str]:
     return {"total_correlation": reason, "dimension_wise_kl": reason}
 
 
-def _log_densities(cuts: list[Surgery], loc: np.ndarray, scale: np.ndarray, independent: bool, prior: tuple[Any, Any] | None) -> list[dict[str, np.ndarray]]:
+def _log_densities(
+    cuts: list[Surgery],
+    loc: np.ndarray,
+    scale: np.ndarray,
+    independent: bool,
+    prior: tuple[Any, Any] | None,
+) -> list[dict[str, np.ndarray]]:
     """The log densities of each dimension of the draws of each cut, [n, draws, D]: q, the mixture; own, the posterior; p, the prior; where they exist."""
     codes = [np.asarray(cut.z, np.float64) for cut in cuts]
-    flat = np.concatenate([z.reshape(-1, z.shape[-1]) for z in codes])  # of all cuts at once: most of the work is with the components
+    flat = np.concatenate(
+        [z.reshape(-1, z.shape[-1]) for z in codes]
+    )  # of all cuts at once: most of the work is with the components
     with ThreadPoolExecutor() as pool:  # NumPy's loops run side by side
-        mixtures = np.stack(list(pool.map(univariate_mixture_log_density, flat.T, loc.T, scale.T)), axis=1)
+        mixtures = np.stack(
+            list(pool.map(univariate_mixture_log_density, flat.T, loc.T, scale.T)), axis=1
+        )
     out, start = [], 0
     for cut, z in zip(cuts, codes, strict=True):
         size = z.shape[0] * z.shape[1]
@@ -112,4 +143,8 @@ def _normal(z: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def _marginals_of_full_normal(posterior: Distribution) -> Any:
     parameters = full_normal_parameters(posterior)
-    return None if parameters is None else (parameters[0], jnp.sqrt(jnp.sum(jnp.square(parameters[1]), axis=-1)))
+    return (
+        None
+        if parameters is None
+        else (parameters[0], jnp.sqrt(jnp.sum(jnp.square(parameters[1]), axis=-1)))
+    )

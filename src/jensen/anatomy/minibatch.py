@@ -39,7 +39,9 @@ class MinibatchSplit:
     bias: str
 
 
-def minibatch_split(cut: Surgery, key: Key, *, batch_size: int = 64, estimator: str = "stratified") -> MinibatchSplit:
+def minibatch_split(
+    cut: Surgery, key: Key, *, batch_size: int = 64, estimator: str = "stratified"
+) -> MinibatchSplit:
     """The split of the average KL that minibatches of these data would estimate, on the first draw of each.
 
     Args:
@@ -60,14 +62,22 @@ def minibatch_split(cut: Surgery, key: Key, *, batch_size: int = 64, estimator: 
         raise ValueError(f"batch_size must be from 3 to the number of data, {n}; got {batch_size}.")
     normals = cut.posteriors.map(diagonal_normal_parameters)
     if normals is None or cut.factors is None:
-        raise ValueError("minibatch estimates are for diagonal normal posteriors under a prior of independent normals.")
+        raise ValueError(
+            "minibatch estimates are for diagonal normal posteriors under a prior of independent normals."
+        )
     loc, scale = (np.asarray(a, np.float64) for a in normals)
     z, weights = np.asarray(cut.z, np.float64)[:, 0], _log_weights(estimator, batch_size, n)
-    batches = np.asarray(jr.permutation(key, n))[: n // batch_size * batch_size].reshape(-1, batch_size)
+    batches = np.asarray(jr.permutation(key, n))[: n // batch_size * batch_size].reshape(
+        -1, batch_size
+    )
     columns = [_split(z[b], loc[b], scale[b], weights, cut.factors) for b in batches]
     columns = [np.concatenate(values) for values in zip(*columns, strict=True)]
-    information, correlation, dimension_wise = (line_from_data(values, np.full(len(values), values.std(ddof=1))) for values in columns)
-    return MinibatchSplit(estimator, batch_size, information, correlation, dimension_wise, BIAS[estimator])
+    information, correlation, dimension_wise = (
+        line_from_data(values, np.full(len(values), values.std(ddof=1))) for values in columns
+    )
+    return MinibatchSplit(
+        estimator, batch_size, information, correlation, dimension_wise, BIAS[estimator]
+    )
 
 
 def _log_weights(estimator: str, batch: int, n: int) -> np.ndarray:
@@ -82,8 +92,16 @@ def _log_weights(estimator: str, batch: int, n: int) -> np.ndarray:
     return np.log(weights)
 
 
-def _split(z: np.ndarray, loc: np.ndarray, scale: np.ndarray, weights: np.ndarray, prior: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
-    pairs = -0.5 * np.square((z[:, None] - loc) / scale) - np.log(scale) - 0.5 * LOG_2PI  # [draw, datum, D]
+def _split(
+    z: np.ndarray,
+    loc: np.ndarray,
+    scale: np.ndarray,
+    weights: np.ndarray,
+    prior: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, ...]:
+    pairs = (
+        -0.5 * np.square((z[:, None] - loc) / scale) - np.log(scale) - 0.5 * LOG_2PI
+    )  # [draw, datum, D]
     joint = logsumexp(pairs.sum(axis=2) + weights, axis=1)
     apart = logsumexp(pairs + weights[:, :, None], axis=1).sum(axis=1)
     own = diagonal_normal_log_density(z, loc, scale)

@@ -20,13 +20,21 @@ def log_density(prior: Distribution, z: np.ndarray) -> np.ndarray:
     flat = z.reshape(-1, z.shape[-1])
     single = diagonal_normal_parameters(prior)
     if isinstance(prior, DiagonalNormalMixture):
-        found = mixture_log_density(flat, np.asarray(prior.loc), np.asarray(prior.scale), log_weights=np.asarray(prior.log_weights, np.float64))
+        found = mixture_log_density(
+            flat,
+            np.asarray(prior.loc),
+            np.asarray(prior.scale),
+            log_weights=np.asarray(prior.log_weights, np.float64),
+        )
     elif single is not None:
         found = mixture_log_density(flat, *(np.asarray(p)[None] for p in single))
     elif isinstance(prior, Mixture):
         found = mixture_density(prior.members, flat, log_weights=np.asarray(prior.log_weights))
     else:
         evaluate = jax.jit(jax.vmap(prior.log_prob))
-        parts = [np.asarray(evaluate(jnp.asarray(part)), np.float64) for part in np.array_split(flat, max(1, -(-len(flat) // PAIRS_AT_A_TIME)))]
+        parts = [
+            np.asarray(evaluate(jnp.asarray(part)), np.float64)
+            for part in np.array_split(flat, max(1, -(-len(flat) // PAIRS_AT_A_TIME)))
+        ]
         found = np.concatenate(parts)
     return found.reshape(z.shape[:-1])

@@ -81,7 +81,9 @@ class Standings:
         places = []
         for i in order:
             behind, error = paired(values[order[0]], values[i])
-            tied = behind == 0 or not abs(behind) > TIE * error  # an error that is not known tells nothing apart
+            tied = (
+                behind == 0 or not abs(behind) > TIE * error
+            )  # an error that is not known tells nothing apart
             places.append(Place(self.names[i], float(values[i].mean()), behind, error, tied))
         return tuple(places)
 
@@ -92,7 +94,10 @@ class Standings:
             "split": self.split,
             "n": self.n,
             "unit": "nats per datum",
-            "lines": {name: {run: vars(e) for run, e in zip(self.names, entries, strict=True)} for name, entries in self.lines.items()},
+            "lines": {
+                name: {run: vars(e) for run, e in zip(self.names, entries, strict=True)}
+                for name, entries in self.lines.items()
+            },
             "left_out": {reason: list(names) for reason, names in self.left_out.items()},
             "ranking": {line: [vars(p) for p in self.ranking(line)] for line in RANKED},
             "comparisons": self.comparisons,
@@ -109,7 +114,10 @@ class Standings:
     def __str__(self) -> str:
         width = max(17, *(len(name) for name in self.names))
         at_a_time = max(1, (WIDTH - 32 - width) // (width + 2))
-        out = [f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum", ""]
+        out = [
+            f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum",
+            "",
+        ]
         others = range(1, len(self.names))
         for start in range(0, len(others), at_a_time):
             out += [*self._block((0, *others[start : start + at_a_time]), width), ""]
@@ -128,20 +136,41 @@ class Standings:
         out = [head, "  " + "-" * (len(head) - 2)]
         for name, label, _ in self.rows:
             entries = [self.lines[name][i] for i in columns]
-            out.append(f"  {label:<28}" + "".join(f"  {round(e.value, 3) + 0.0:>{width}.3f}" for e in entries))
-            out.append((" " * (32 + width) + "".join(f"  {self._marked(e):>{width}}" for e in entries[1:])).rstrip())
+            out.append(
+                f"  {label:<28}"
+                + "".join(f"  {round(e.value, 3) + 0.0:>{width}.3f}" for e in entries)
+            )
+            out.append(
+                (
+                    " " * (32 + width)
+                    + "".join(f"  {self._marked(e):>{width}}" for e in entries[1:])
+                ).rstrip()
+            )
         return out
 
     def _marked(self, entry: Entry) -> str:
-        size = abs(entry.difference) / entry.standard_error if entry.standard_error > 0 else math.inf if entry.difference else 0.0
+        size = (
+            abs(entry.difference) / entry.standard_error
+            if entry.standard_error > 0
+            else math.inf
+            if entry.difference
+            else 0.0
+        )
         mark = "**" if size > self.bonferroni else "* " if size > 2 else "  "
         return f"{entry.difference:+.3f} +- {entry.standard_error:.3f} {mark}"
 
     def _ranked(self, line: str) -> str:
         best, *rest = self.ranking(line)
-        said = [f"{p.name} {p.value:.3f} ({p.behind:.3f} +- {p.standard_error:.3f} behind)" for p in rest]
+        said = [
+            f"{p.name} {p.value:.3f} ({p.behind:.3f} +- {p.standard_error:.3f} behind)"
+            for p in rest
+        ]
         ties = [p.name for p in rest if p.tied]
-        end = f"Not distinguishable from the best: {', '.join(ties)}." if ties else "The best is ahead of all others by more than two standard errors."
+        end = (
+            f"Not distinguishable from the best: {', '.join(ties)}."
+            if ties
+            else "The best is ahead of all others by more than two standard errors."
+        )
         return f"  By {RANKED[line]}: {best.name} {best.value:.3f}; {'; '.join(said)}. {end}"
 
 
@@ -154,12 +183,22 @@ def paired(values: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     return float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan
 
 
-def entries_dataset(names: Sequence[str], split: str, n: int, lines: Mapping[str, Sequence[Entry]]) -> "xarray.Dataset":
+def entries_dataset(
+    names: Sequence[str], split: str, n: int, lines: Mapping[str, Sequence[Entry]]
+) -> "xarray.Dataset":
     """Entries of several accounts as an xarray Dataset over `run` and `line`."""
     import xarray
 
     variables = {
-        name: (("run", "line"), np.array([[getattr(e, name) for e in entries] for entries in lines.values()]).T, {"units": "nats per datum"})
+        name: (
+            ("run", "line"),
+            np.array([[getattr(e, name) for e in entries] for entries in lines.values()]).T,
+            {"units": "nats per datum"},
+        )
         for name in ("value", "difference", "standard_error")
     }
-    return xarray.Dataset(variables, coords={"run": list(names), "line": list(lines)}, attrs={"split": split, "n": n, "difference_to": names[0]})
+    return xarray.Dataset(
+        variables,
+        coords={"run": list(names), "line": list(lines)},
+        attrs={"split": split, "n": n, "difference_to": names[0]},
+    )

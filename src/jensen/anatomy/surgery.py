@@ -26,7 +26,17 @@ import numpy as np
 from jensen._numerics import diagonal_normal_log_density
 from jensen._types import Array, Distribution, Key
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities
-from jensen.distributions import Stacked, concatenate, diagonal_normal_parameters, level_log_probs, mean_of, root_code, root_of, stack, top_of
+from jensen.distributions import (
+    Stacked,
+    concatenate,
+    diagonal_normal_parameters,
+    level_log_probs,
+    mean_of,
+    root_code,
+    root_of,
+    stack,
+    top_of,
+)
 from jensen.interop import guarded
 from jensen.model import Model
 from jensen.weights import pairs_at_a_time
@@ -75,7 +85,11 @@ class Surgery:
     def marginal_kl(self) -> np.ndarray:
         """log q(z) - log p(z) of the indexed levels."""
         indexed = list(self.indexed)
-        return self.log_aggregated + self.level_log_posteriors[indexed[1:]].sum(axis=0) - self.level_log_priors[indexed].sum(axis=0)
+        return (
+            self.log_aggregated
+            + self.level_log_posteriors[indexed[1:]].sum(axis=0)
+            - self.level_log_priors[indexed].sum(axis=0)
+        )
 
     @property
     def log_prior(self) -> np.ndarray:
@@ -122,41 +136,82 @@ def surgery(
     if n == 0:
         raise ValueError("no data: there is nothing to account for in an empty split.")
     if aggregated_over is not None and not min(2, n) <= aggregated_over <= n:
-        raise ValueError(f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got {aggregated_over}. Leave it out for what can be afforded.")
+        raise ValueError(
+            f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got {aggregated_over}. Leave it out for what can be afforded."
+        )
     prior, posteriors = model.prior(model.encoder), encode(model, data)
     for name, values in _parameters(posteriors):
         _check_finite(name, values, np.arange(n), n)
     draws, over = affordable(posteriors, np.asarray(posteriors.one(0).sample(jr.key(0))))
     draws, over = num_draws or draws, aggregated_over or over
-    levels = len(jax.eval_shape(lambda x, key: level_log_probs(prior, model.encoder(x).sample(key)), jnp.asarray(data[0]), key))
+    levels = len(
+        jax.eval_shape(
+            lambda x, key: level_log_probs(prior, model.encoder(x).sample(key)),
+            jnp.asarray(data[0]),
+            key,
+        )
+    )
     indexed = tuple(range(levels)) if model.encoder.bottom_up else (-1,)
     factors = diagonal_normal_parameters(top_of(prior)) if len(indexed) == 1 else None
-    factors = None if factors is None else (np.asarray(factors[0], np.float64), np.asarray(factors[1], np.float64))
+    factors = (
+        None
+        if factors is None
+        else (np.asarray(factors[0], np.float64), np.asarray(factors[1], np.float64))
+    )
     key_subset, key_rows = jr.split(jr.fold_in(key, n))
     means = np.asarray(posteriors.map(mean_of), np.float64)
 
     def cut(rows: np.ndarray, draws: int, report: Callable[[int, int], None]) -> Surgery:
-        z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, data[rows], key, draws, prior=prior, index=rows)
-        for name, values in [("log p(x|z)", log_likelihood), ("log p(z)", log_priors), ("log q(z|x)", log_posteriors)]:
+        z, log_likelihood, log_priors, log_posteriors = posterior_draws(
+            model, data[rows], key, draws, prior=prior, index=rows
+        )
+        for name, values in [
+            ("log p(x|z)", log_likelihood),
+            ("log p(z)", log_priors),
+            ("log q(z|x)", log_posteriors),
+        ]:
             _check_finite(name, values.reshape(len(rows), -1), rows, n)
         # The root level again in float64 from the same z, so that it closes with log q(z) at any scale.
         own = log_posteriors[..., indexed[0]] = log_densities(posteriors[rows], z)
         if factors is not None:  # likewise, so that the marginal KL closes with its dimensions
             log_priors[..., -1] = diagonal_normal_log_density(z, *factors)
-        log_aggregated = aggregated_density(posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report)
-        level_log_priors, level_log_posteriors = (np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors))
-        return Surgery(log_likelihood, level_log_priors, level_log_posteriors, log_aggregated, over, posteriors, means, z, indexed, factors, rows)
+        log_aggregated = aggregated_density(
+            posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report
+        )
+        level_log_priors, level_log_posteriors = (
+            np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors)
+        )
+        return Surgery(
+            log_likelihood,
+            level_log_priors,
+            level_log_posteriors,
+            log_aggregated,
+            over,
+            posteriors,
+            means,
+            z,
+            indexed,
+            factors,
+            rows,
+        )
 
     found = cut(np.arange(n), draws, on_progress)
     if draws > 1 or n == 1:
         return found
-    return replace(found, again=cut(np.sort(np.asarray(jr.permutation(key_rows, n))[:AGAIN]), 2, lambda done, total: None))
+    return replace(
+        found,
+        again=cut(
+            np.sort(np.asarray(jr.permutation(key_rows, n))[:AGAIN]), 2, lambda done, total: None
+        ),
+    )
 
 
 def _check_finite(name: str, values: np.ndarray, rows: np.ndarray, n: int) -> None:
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
-        raise ValueError(f"{name} is not finite for datum {int(rows[np.argmax(bad)])} ({int(bad.sum())} of {n} data): no account can close.")
+        raise ValueError(
+            f"{name} is not finite for datum {int(rows[np.argmax(bad)])} ({int(bad.sum())} of {n} data): no account can close."
+        )
 
 
 def encode(model: Model, data: np.ndarray, *, block: int = BLOCK) -> Stacked:
@@ -183,7 +238,11 @@ def _parameters(posteriors: Stacked) -> list[tuple[str, np.ndarray]]:
     if normals is not None:
         scale = np.asarray(normals[1])
         return [("posterior scale", np.where(scale > 0, scale, np.nan))]
-    real = [np.asarray(a) for a in jax.tree.leaves(posteriors.each) if jnp.issubdtype(a.dtype, jnp.inexact)]
+    real = [
+        np.asarray(a)
+        for a in jax.tree.leaves(posteriors.each)
+        if jnp.issubdtype(a.dtype, jnp.inexact)
+    ]
     return [("q(z|x)", a.reshape(len(a), -1)) for a in real]
 
 
@@ -207,17 +266,23 @@ def posterior_draws(
     if block is None:
         block = max(1, pairs_at_a_time(model, data[0], BLOCK * draws) // draws)
     block = min(block, len(data))
-    prior = prior or model.prior(model.encoder)  # once for all blocks: a prior may encode thousands of rows
+    prior = prior or model.prior(
+        model.encoder
+    )  # once for all blocks: a prior may encode thousands of rows
     parts = []
     for start in range(0, len(data), block):
         some = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = _densities(model, prior, jnp.asarray(data[some]), jnp.asarray(numbers[some]), key, draws)
+        found = _densities(
+            model, prior, jnp.asarray(data[some]), jnp.asarray(numbers[some]), key, draws
+        )
         parts.append([_float64(a)[: len(data) - start] for a in found])
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 @eqx.filter_jit
-def _densities(model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int) -> tuple[Array, ...]:
+def _densities(
+    model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int
+) -> tuple[Array, ...]:
     """(z, log p(x|z), log p and log q level by level) of a block of data; z is that of the root level."""
 
     def one(x, n):
@@ -225,7 +290,12 @@ def _densities(model: Model, prior: Distribution, x: Array, index: Array, key: K
 
         def draw(s):
             z = posterior.sample(jr.fold_in(jr.fold_in(key, n), s))
-            return root_code(posterior, z), model.decoder(z).log_prob(x), level_log_probs(prior, z), level_log_probs(posterior, z)
+            return (
+                root_code(posterior, z),
+                model.decoder(z).log_prob(x),
+                level_log_probs(prior, z),
+                level_log_probs(posterior, z),
+            )
 
         return jax.vmap(draw)(jnp.arange(draws))
 

@@ -40,18 +40,31 @@ def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
     top, here, out = len(account.levels), account.lines, []
     for name, label, meaning in ROWS:
         if name == "index_information" and top:
-            out += [(f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})") for n in range(1, top)]
+            out += [
+                (f"kl_z{n}", f"      - KL of z{n}", f"q(z{n}|x, z{n + 1}) from p(z{n}|z{n + 1})")
+                for n in range(1, top)
+            ]
             out.append((f"kl_z{top}", f"      - KL of z{top}", f"= I(n; z{top}) + marginal KL"))
         if top:
-            label = {"index_information": f"          - I(n; z{top})", "marginal_kl": "          - marginal KL"}.get(name, label)
-            meaning = {"average_kl": "= sum of the KLs of its levels", "marginal_kl": f"KL(q(z{top}) || p(z{top})): a better prior"}.get(name, meaning)
+            label = {
+                "index_information": f"          - I(n; z{top})",
+                "marginal_kl": "          - marginal KL",
+            }.get(name, label)
+            meaning = {
+                "average_kl": "= sum of the KLs of its levels",
+                "marginal_kl": f"KL(q(z{top}) || p(z{top})): a better prior",
+            }.get(name, meaning)
         out.append((name, label, meaning))
         if name == "jensen_gap" and account.gaps is not None:
             subset = "" if account.gaps.complete else f", on {account.gaps.n} of the data"
             out += [(part, label, meaning + subset) for part, label, meaning in GAP_ROWS]
         if name == "marginal_kl":
             indent = " " * (12 if top else 8)
-            out += [(part, indent + label, meaning) for part, label, meaning in PART_ROWS if part in here]
+            out += [
+                (part, indent + label, meaning)
+                for part, label, meaning in PART_ROWS
+                if part in here
+            ]
     return tuple(out)
 
 
@@ -70,7 +83,9 @@ def table(account: "Account") -> str:
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
-        out.append(f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}")
+        out.append(
+            f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}"
+        )
     return "\n".join([*out, *_notes(account), "", *_won(account.ceilings), "", *_verdicts(account)])
 
 
@@ -92,9 +107,19 @@ def table_of_both(both: "Generalisation") -> str:
         if name not in shared:
             continue
         a, b, change = train.line(name), test.line(name), both.lines.get(name)
-        difference = f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}" if change is not None else f"{'':>14}  {'':>6}"
-        clear = "  *" if change is not None and abs(change.difference) > 2 * change.standard_error else ""
-        values = "  ".join(f"{round(line.value, 3) + 0.0:>10.3f}  {line.standard_error:>6.3f}" for line in (a, b))
+        difference = (
+            f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}"
+            if change is not None
+            else f"{'':>14}  {'':>6}"
+        )
+        clear = (
+            "  *"
+            if change is not None and abs(change.difference) > 2 * change.standard_error
+            else ""
+        )
+        values = "  ".join(
+            f"{round(line.value, 3) + 0.0:>10.3f}  {line.standard_error:>6.3f}" for line in (a, b)
+        )
         out.append(f"  {label:<28}{values}  {difference}{clear}".rstrip())
     out += ["", "  * differs by more than two standard errors"]
     if train.n != test.n:
@@ -114,8 +139,14 @@ def _notes(account: "Account", where: str = "") -> list[str]:
         out += ["", *_wrapped(where + _gaps_note(account.gaps))]
     bits = account.bits_per_dimension
     if bits is not None:
-        out += ["", f"  {where}in bits per dimension ({bits['dimensions']} dimensions; lower is better):"]
-        out += [f"  {label:<28}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}" for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))]
+        out += [
+            "",
+            f"  {where}in bits per dimension ({bits['dimensions']} dimensions; lower is better):",
+        ]
+        out += [
+            f"  {label:<28}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}"
+            for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))
+        ]
     joint = account.joint_information
     if joint is not None:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
@@ -125,12 +156,22 @@ def _notes(account: "Account", where: str = "") -> list[str]:
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""
     trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
-    out += ["", f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}."]
+    out += [
+        "",
+        f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}.",
+    ]
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
-            reasons.setdefault(reason, []).append(name.replace("dimension_wise_kl", "dimension-wise KL").replace("_", " "))
-        out += _wrapped(where + "left out: " + "; ".join(f"{_listed(names)}, since {reason}" for reason, names in reasons.items()) + ".")
+            reasons.setdefault(reason, []).append(
+                name.replace("dimension_wise_kl", "dimension-wise KL").replace("_", " ")
+            )
+        out += _wrapped(
+            where
+            + "left out: "
+            + "; ".join(f"{_listed(names)}, since {reason}" for reason, names in reasons.items())
+            + "."
+        )
     return out
 
 
@@ -147,19 +188,32 @@ def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
     for ceiling in ceilings:
         label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
         first, *rest = textwrap.wrap(ceiling.remedy, 50, break_on_hyphens=False) or [""]
-        out.append(f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip())
+        out.append(
+            f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip()
+        )
         out += [" " * 57 + line for line in rest]
     return out
 
 
 def _verdicts(account: "Account") -> list[str]:
-    return [textwrap.fill(v, WIDTH, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False) for v in account.verdicts]
+    return [
+        textwrap.fill(
+            v, WIDTH, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        for v in account.verdicts
+    ]
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def _gaps_note(gaps: "Gaps") -> str:
-    odd = f" At {gaps.non_finite} of them the search met values that are not finite, and kept the best before." if gaps.non_finite else ""
+    odd = (
+        f" At {gaps.non_finite} of them the search met values that are not finite, and kept the best before."
+        if gaps.non_finite
+        else ""
+    )
     return f"The Jensen gap is split at the best posterior of each datum: {gaps.where}; its ELBO is {gaps.refined_elbo.value:.3f}.{odd}"

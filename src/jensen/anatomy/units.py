@@ -25,7 +25,9 @@ def active_units(posterior_means: np.ndarray) -> int:
     return int(np.sum(np.var(np.asarray(posterior_means, np.float64), axis=0) > ACTIVE_VARIANCE))
 
 
-def active_units_by_level(model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50) -> tuple[int, ...]:
+def active_units_by_level(
+    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+) -> tuple[int, ...]:
     """The active units of every level, z_1 first: where Var_x E[z_l | x] is above 0.01 (Burda et al. 2016, section 5.1).
 
     Args:
@@ -40,28 +42,48 @@ def active_units_by_level(model: Model, data: np.ndarray, key: Key, *, num_draws
 
         active_units_by_level(model, data.test, jax.random.key(0))  # (26, 7)
     """
-    return tuple(int(np.sum(v > ACTIVE_VARIANCE)) for v in variance_of_means(model, data, key, num_draws=num_draws))
+    return tuple(
+        int(np.sum(v > ACTIVE_VARIANCE))
+        for v in variance_of_means(model, data, key, num_draws=num_draws)
+    )
 
 
-def variance_of_means(model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50) -> tuple[np.ndarray, ...]:
+def variance_of_means(
+    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+) -> tuple[np.ndarray, ...]:
     """Var_x E[z_l | x] of every unit of every level, z_1 first, arrays [D_l]; see `active_units_by_level`.
 
     variance_of_means(model, data.test, jax.random.key(0))[0]
     """
     if num_draws < 2:
-        raise ValueError(f"num_draws must be at least 2, or the noise of a mean is not known; got {num_draws}.")
+        raise ValueError(
+            f"num_draws must be at least 2, or the noise of a mean is not known; got {num_draws}."
+        )
     block = min(BLOCK, len(data))
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
         found = _moments(model, jnp.asarray(data[index]), jnp.asarray(index), key, num_draws)
-        parts.append([(np.asarray(m, np.float64)[: len(data) - start], np.asarray(v, np.float64)[: len(data) - start]) for m, v in found])
-    levels = [[np.concatenate(columns) for columns in zip(*level, strict=True)] for level in zip(*parts, strict=True)]
+        parts.append(
+            [
+                (
+                    np.asarray(m, np.float64)[: len(data) - start],
+                    np.asarray(v, np.float64)[: len(data) - start],
+                )
+                for m, v in found
+            ]
+        )
+    levels = [
+        [np.concatenate(columns) for columns in zip(*level, strict=True)]
+        for level in zip(*parts, strict=True)
+    ]
     return tuple(means.var(axis=0) - noise.mean(axis=0) for means, noise in levels)
 
 
 @eqx.filter_jit
-def _moments(model: Model, x: Array, index: Array, key: Key, num_draws: int) -> list[tuple[Array, Array]]:
+def _moments(
+    model: Model, x: Array, index: Array, key: Key, num_draws: int
+) -> list[tuple[Array, Array]]:
     """For every level the mean [N, D_l] of its conditional means along the draws, and the variance of that mean."""
 
     def one(x, n):

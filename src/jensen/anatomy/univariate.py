@@ -19,7 +19,9 @@ REACH = 10.5  # standard deviations
 DENSE = 2**22  # grid nodes that are kept without leaving gaps out
 PAGE = 128  # nodes; more than the spread of a component and of a point together
 CERTAIN = 1e-13  # of an octave's largest possible density: below it a point is summed exactly
-SPREAD = int(np.ceil(REACH * np.sqrt(3.5) * STEPS))  # nodes on either side of a component: its b is at most sqrt(4 - 1/2) of the octave's least scale
+SPREAD = int(
+    np.ceil(REACH * np.sqrt(3.5) * STEPS)
+)  # nodes on either side of a component: its b is at most sqrt(4 - 1/2) of the octave's least scale
 LOOK = int(np.ceil(REACH * np.sqrt(0.5) * STEPS))  # nodes on either side of a point
 
 
@@ -41,9 +43,13 @@ def univariate_mixture_log_density(z: np.ndarray, loc: np.ndarray, scale: np.nda
     """
     z, loc, scale = (np.asarray(a, np.float64) for a in (z, loc, scale))
     if z.ndim != 1 or loc.ndim != 1 or loc.shape != scale.shape or len(loc) < 1:
-        raise ValueError(f"univariate_mixture_log_density wants points [M] and components [N], at least one; got {z.shape}, {loc.shape}, {scale.shape}.")
+        raise ValueError(
+            f"univariate_mixture_log_density wants points [M] and components [N], at least one; got {z.shape}, {loc.shape}, {scale.shape}."
+        )
     if not (np.isfinite(scale).all() and (scale > 0).all() and np.isfinite(loc).all()):
-        raise ValueError("univariate_mixture_log_density: every scale must be positive and finite, every location finite.")
+        raise ValueError(
+            "univariate_mixture_log_density: every scale must be positive and finite, every location finite."
+        )
     centre = loc.mean()
     z, loc = z - centre, loc - centre
     density, doubtful = np.zeros(len(z)), np.zeros(len(z))
@@ -93,16 +99,24 @@ def _addresses(nodes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     first, last = nodes.min() - 2 * PAGE, nodes.max() + 2 * PAGE
     if last - first < DENSE:
-        return np.concatenate([nodes, points]) - first, np.ones(len(points), bool), int(last - first + 1)
+        return (
+            np.concatenate([nodes, points]) - first,
+            np.ones(len(points), bool),
+            int(last - first + 1),
+        )
     home = np.unique(nodes // PAGE)
     pages = np.unique(home[:, None] + np.arange(-2, 3))
     near = np.unique(home[:, None] + np.arange(-1, 2))
     both = np.concatenate([nodes, points])
-    addresses = np.minimum(np.searchsorted(pages, both // PAGE), len(pages) - 1) * PAGE + both % PAGE
+    addresses = (
+        np.minimum(np.searchsorted(pages, both // PAGE), len(pages) - 1) * PAGE + both % PAGE
+    )
     return addresses, np.isin(points // PAGE, near), len(pages) * PAGE
 
 
-def _spread(addresses: np.ndarray, offsets: np.ndarray, b: np.ndarray, step: float, size: int) -> np.ndarray:
+def _spread(
+    addresses: np.ndarray, offsets: np.ndarray, b: np.ndarray, step: float, size: int
+) -> np.ndarray:
     """The grid with h N(u; loc_n, b_n) of all components added at the nodes u about each; powers instead of exponentials, node by node outwards."""
     grid = np.zeros(size)
     ratio, unit = offsets / b, step / b
@@ -114,11 +128,15 @@ def _spread(addresses: np.ndarray, offsets: np.ndarray, b: np.ndarray, step: flo
             if k:
                 value, factor, address = value * factor, factor * square, address + sign
             if k or sign == 1:
-                np.add(grid, np.bincount(address, value, minlength=size), out=grid) if size < 4 * len(address) else np.add.at(grid, address, value)
+                np.add(
+                    grid, np.bincount(address, value, minlength=size), out=grid
+                ) if size < 4 * len(address) else np.add.at(grid, address, value)
     return grid
 
 
-def _read(grid: np.ndarray, addresses: np.ndarray, distances: np.ndarray, a: float, step: float) -> np.ndarray:
+def _read(
+    grid: np.ndarray, addresses: np.ndarray, distances: np.ndarray, a: float, step: float
+) -> np.ndarray:
     """sum over nodes u about each point of N(z; u, a) grid(u)."""
     ratio, unit = distances / a, step / a
     centre = np.exp(-0.5 * ratio**2 - 0.5 * LOG_2PI) / a

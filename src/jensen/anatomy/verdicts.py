@@ -15,7 +15,14 @@
 
 from typing import TYPE_CHECKING
 
-from jensen.anatomy.ceilings import ANY_POSTERIOR, ANY_PRIOR, BETTER_ENCODER, BETTER_PRIOR, RICHER_POSTERIOR, SATURATED
+from jensen.anatomy.ceilings import (
+    ANY_POSTERIOR,
+    ANY_PRIOR,
+    BETTER_ENCODER,
+    BETTER_PRIOR,
+    RICHER_POSTERIOR,
+    SATURATED,
+)
 
 if TYPE_CHECKING:
     from jensen.anatomy._lines import Line
@@ -31,7 +38,13 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
     verdicts(acc)[0]
     """
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
-    found = (_code(account), _evidence(account), _prior(account, prior), _bounded(account), _posterior(account, richer))
+    found = (
+        _code(account),
+        _evidence(account),
+        _prior(account, prior),
+        _bounded(account),
+        _posterior(account, richer),
+    )
     return tuple(v for v in found if v) or (_nothing(account),)
 
 
@@ -78,7 +91,11 @@ def _evidence(account: "Account") -> str:
 
 def _prior(account: "Account", prior: str) -> str:
     marginal, average = account.marginal_kl, account.average_kl.value
-    if _share(account) > SATURATED or _misplaced(account) or not marginal.value > max(0.5, 0.05 * average, 3 * marginal.standard_error):
+    if (
+        _share(account) > SATURATED
+        or _misplaced(account)
+        or not marginal.value > max(0.5, 0.05 * average, 3 * marginal.standard_error)
+    ):
         return ""
     return (
         f"Prior: the marginal KL is {_said(marginal)} of {average:.2f} nats of KL: with this encoder, a better prior can win at most that "
@@ -109,7 +126,10 @@ def _coupling(account: "Account") -> str:
 
 def _bounded(account: "Account") -> str:
     gaps = account.gaps
-    if gaps is None or not gaps.approximation_gap.value < -3 * gaps.approximation_gap.standard_error:
+    if (
+        gaps is None
+        or not gaps.approximation_gap.value < -3 * gaps.approximation_gap.standard_error
+    ):
         return ""
     return (
         f"Evidence too low: the best posterior of each datum has an ELBO {-gaps.approximation_gap.value:.2f} +- {gaps.approximation_gap.standard_error:.2f} "
@@ -121,8 +141,16 @@ def _bounded(account: "Account") -> str:
 def _posterior(account: "Account", richer: str) -> str:
     if not notable(account.jensen_gap, account.elbo.value):
         return ""
-    mend = f" Mend the encoder first: the marginal KL of {account.marginal_kl.value:.2f} is that of codes it misplaced." if _misplaced(account) else ""
-    parts = f"{richer} or a better encoder can win at most that" if account.gaps is None else _parts(account.gaps, richer)
+    mend = (
+        f" Mend the encoder first: the marginal KL of {account.marginal_kl.value:.2f} is that of codes it misplaced."
+        if _misplaced(account)
+        else ""
+    )
+    parts = (
+        f"{richer} or a better encoder can win at most that"
+        if account.gaps is None
+        else _parts(account.gaps, richer)
+    )
     return (
         f"Posterior: the Jensen gap is {_said(account.jensen_gap)} nats: {parts}; a tighter bound in training reaches for it too "
         f"(--bound iwae --num-samples 10).{mend}"

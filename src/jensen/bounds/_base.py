@@ -48,7 +48,9 @@ class AbstractBound(eqx.Module):
         """Why so many samples per datum do not do, as a sentence with the remedy; None if they do."""
         return None if num_samples >= 1 else f"num_samples must be at least 1; got {num_samples}."
 
-    def derivatives(self, log_w: Float[Array, " samples"]) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
+    def derivatives(
+        self, log_w: Float[Array, " samples"]
+    ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
         """F_k and F_kk, the first and second derivatives in each log w_k: by these weights an estimator sums the gradients of log w_k.
 
         IWAE().derivatives(log_w)[0]  # the normalised weights

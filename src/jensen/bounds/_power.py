@@ -23,6 +23,8 @@ class AbstractPowerMean(AbstractBound):
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
         return log_mean_exp(self.exponent * log_w) / self.exponent
 
-    def derivatives(self, log_w: Float[Array, " samples"]) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
+    def derivatives(
+        self, log_w: Float[Array, " samples"]
+    ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
         share = jax.nn.softmax(self.exponent * log_w)
         return share, self.exponent * share * (1 - share)

@@ -22,12 +22,18 @@ class CIWAE(AbstractBound):
 
     def __init__(self, *, elbo_weight: float = 0.5):
         if not 0 <= elbo_weight <= 1:
-            raise ValueError(f"bound ciwae: elbo_weight must lie between 0 (iwae) and 1 (elbo); got {elbo_weight}.")
+            raise ValueError(
+                f"bound ciwae: elbo_weight must lie between 0 (iwae) and 1 (elbo); got {elbo_weight}."
+            )
         self.elbo_weight = elbo_weight
 
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
         return self.elbo_weight * ELBO()(log_w) + (1 - self.elbo_weight) * IWAE()(log_w)
 
-    def derivatives(self, log_w: Float[Array, " samples"]) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
+    def derivatives(
+        self, log_w: Float[Array, " samples"]
+    ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
         first, second = IWAE().derivatives(log_w)
-        return self.elbo_weight / log_w.shape[0] + (1 - self.elbo_weight) * first, (1 - self.elbo_weight) * second
+        return self.elbo_weight / log_w.shape[0] + (1 - self.elbo_weight) * first, (
+            1 - self.elbo_weight
+        ) * second

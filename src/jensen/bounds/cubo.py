@@ -30,7 +30,9 @@ class CUBO(AbstractPowerMean):
 
     def __init__(self, *, n: float = 2.0):
         if not 1 < n < float("inf"):
-            raise ValueError(f"bound cubo: n must be more than 1, and finite; got {n}. n = 1 is the importance weighted bound (--bound iwae); 2 is usual.")
+            raise ValueError(
+                f"bound cubo: n must be more than 1, and finite; got {n}. n = 1 is the importance weighted bound (--bound iwae); 2 is usual."
+            )
         self.n = n
 
     @property

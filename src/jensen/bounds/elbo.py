@@ -20,5 +20,7 @@ class ELBO(AbstractBound):
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
         return jnp.mean(log_w)
 
-    def derivatives(self, log_w: Float[Array, " samples"]) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
+    def derivatives(
+        self, log_w: Float[Array, " samples"]
+    ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
         return jnp.full_like(log_w, 1 / log_w.shape[0]), jnp.zeros_like(log_w)

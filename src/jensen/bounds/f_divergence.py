@@ -18,7 +18,13 @@ GENERATORS: dict[str, Callable[[Array], Array]] = {
     "forward_kl": lambda log_t: jnp.exp(log_t) * log_t,
     "chi_squared": lambda log_t: jnp.square(jnp.expm1(log_t)),
     "hellinger": lambda log_t: jnp.square(jnp.expm1(log_t / 2)),
-    "jensen_shannon": lambda log_t: 0.5 * (jnp.exp(log_t) * log_t - (1 + jnp.exp(log_t)) * (jnp.logaddexp(log_t, 0.0) - jnp.log(2.0))),
+    "jensen_shannon": lambda log_t: (
+        0.5
+        * (
+            jnp.exp(log_t) * log_t
+            - (1 + jnp.exp(log_t)) * (jnp.logaddexp(log_t, 0.0) - jnp.log(2.0))
+        )
+    ),
 }
 
 
@@ -41,7 +47,9 @@ class FDivergence(AbstractBound):
 
     def __init__(self, *, generator: Generator | Callable[[Array], Array] = "jensen_shannon"):
         if not callable(generator) and generator not in GENERATORS:
-            raise ValueError(f"bound f_divergence: unknown generator {generator!r}; known: {', '.join(GENERATORS)}; or a callable of log(w / Z).")
+            raise ValueError(
+                f"bound f_divergence: unknown generator {generator!r}; known: {', '.join(GENERATORS)}; or a callable of log(w / Z)."
+            )
         self.generator = generator
 
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:

@@ -32,7 +32,9 @@ class MIWAE(AbstractBound):
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
         return jnp.mean(jax.vmap(IWAE())(log_w.reshape(self.num_groups, -1)))
 
-    def derivatives(self, log_w: Float[Array, " samples"]) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
+    def derivatives(
+        self, log_w: Float[Array, " samples"]
+    ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
         first, second = jax.vmap(IWAE().derivatives)(log_w.reshape(self.num_groups, -1))
         return first.ravel() / self.num_groups, second.ravel() / self.num_groups
 

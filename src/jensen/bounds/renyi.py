@@ -22,9 +22,13 @@ class Renyi(AbstractPowerMean):
 
     def __init__(self, *, alpha: float = 0.5):
         if alpha == 1:
-            raise ValueError("bound renyi: alpha = 1 is the limit in which it is the elbo; use --bound elbo.")
+            raise ValueError(
+                "bound renyi: alpha = 1 is the limit in which it is the elbo; use --bound elbo."
+            )
         if not 0 <= alpha < float("inf"):
-            raise ValueError(f"bound renyi: alpha must be 0 or more, and finite; got {alpha}. A negative one is an upper bound in the limit: use --bound cubo.")
+            raise ValueError(
+                f"bound renyi: alpha must be 0 or more, and finite; got {alpha}. A negative one is an upper bound in the limit: use --bound cubo."
+            )
         self.alpha = alpha
 
     @property

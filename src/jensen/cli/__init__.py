@@ -45,7 +45,10 @@ def _explain(error: Exception) -> int:
         text, code = _disk(error), 1
     else:
         first = str(error).splitlines()[0] if str(error) else ""
-        text, code = f"unexpected {type(error).__name__}: {first} Run the command again with --debug for the traceback, and please report it.", 1
+        text, code = (
+            f"unexpected {type(error).__name__}: {first} Run the command again with --debug for the traceback, and please report it.",
+            1,
+        )
     print(f"jensen: {text}", file=sys.stderr)
     return code
 

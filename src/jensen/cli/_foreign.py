@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from jensen.anatomy import Account
     from jensen.model import Model
 
-HELP = (
-    "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one of jensen.foreign. Its code is executed. Needs --data FILE."
-)
+HELP = "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one of jensen.foreign. Its code is executed. Needs --data FILE."
 WANTED = "Say for example --model mymodel:make --data x.npy, where mymodel.py has a function make() that returns a jensen.Model (see jensen.foreign)."
 
 
 def account_of_foreign(
-    run: str | None, model: str | None, data: str | None, split: str, seed: int | None, numbers: dict[str, Any], of_runs: list[str]
+    run: str | None,
+    model: str | None,
+    data: str | None,
+    split: str,
+    seed: int | None,
+    numbers: dict[str, Any],
+    of_runs: list[str],
 ) -> "Account":
     """The account of a model that a function makes, on all rows of a file.
 
@@ -26,11 +30,17 @@ def account_of_foreign(
         ValueError: RUN and --model together or neither, no --data, options that only a run has, and what `load_model` and `rows_of` refuse.
     """
     if model is None:
-        raise ValueError("give a RUN folder, as `jensen fit` writes it, or else --model MODULE:FUNCTION --data FILE.")
+        raise ValueError(
+            "give a RUN folder, as `jensen fit` writes it, or else --model MODULE:FUNCTION --data FILE."
+        )
     if run is not None:
-        raise ValueError(f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave one out.")
+        raise ValueError(
+            f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave one out."
+        )
     if of_runs:
-        raise ValueError(f"{', '.join(of_runs)}: of a run, and --model {model} is none. Leave it out.")
+        raise ValueError(
+            f"{', '.join(of_runs)}: of a run, and --model {model} is none. Leave it out."
+        )
     if split == "both":
         raise ValueError(
             f"--split both is of a run's train and test; account for each file by itself, or in Python: jensen.generalisation ({model} has no splits)."
@@ -45,7 +55,14 @@ def account_of_foreign(
 
     given = {k: v for k, v in numbers.items() if v is not None}
     with CountProgress() as bar:
-        return account(made, rows, key=stream_key(seed or 0, "account"), split=name, on_progress=bar.advance, **given)
+        return account(
+            made,
+            rows,
+            key=stream_key(seed or 0, "account"),
+            split=name,
+            on_progress=bar.advance,
+            **given,
+        )
 
 
 def rows_of(path: str, split: str) -> "tuple[np.ndarray, str]":
@@ -61,9 +78,13 @@ def rows_of(path: str, split: str) -> "tuple[np.ndarray, str]":
     raw = read_path(Path(path).expanduser(), None)
     chosen = WHOLE if WHOLE in raw.arrays else split
     if chosen not in raw.arrays:
-        raise ValueError(f"{path} has no split {split!r}{nearest(split, tuple(raw.arrays))}; it has {', '.join(raw.arrays)}. Say --split.")
+        raise ValueError(
+            f"{path} has no split {split!r}{nearest(split, tuple(raw.arrays))}; it has {', '.join(raw.arrays)}. Say --split."
+        )
     check_array(raw.arrays[chosen], path)
-    return to_storage({chosen: raw.arrays[chosen]})[0][chosen], Path(path).stem if chosen == WHOLE else chosen
+    return to_storage({chosen: raw.arrays[chosen]})[0][chosen], Path(
+        path
+    ).stem if chosen == WHOLE else chosen
 
 
 def load_model(name: str) -> "Model":
@@ -89,7 +110,9 @@ def load_model(name: str) -> "Model":
     finally:
         sys.path.remove(here)
     if not isinstance(made, Model):
-        raise ValueError(f"{name}() returned {type(made).__name__}, and a jensen.Model is wanted. {WANTED}")
+        raise ValueError(
+            f"{name}() returned {type(made).__name__}, and a jensen.Model is wanted. {WANTED}"
+        )
     return made
 
 
@@ -102,22 +125,38 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise ValueError(f"module {name!r} could not be imported: {error}. Install what it needs.") from error
+            raise ValueError(
+                f"module {name!r} could not be imported: {error}. Install what it needs."
+            ) from error
         here = tuple(sorted(p.stem for p in Path.cwd().glob("*.py")))
         listed = f"; modules here: {', '.join(here)}" if here else ""
-        raise ValueError(f"no module {name!r} in {Path.cwd()} or among the installed{nearest(name, here)}{listed}. {WANTED}") from None
+        raise ValueError(
+            f"no module {name!r} in {Path.cwd()} or among the installed{nearest(name, here)}{listed}. {WANTED}"
+        ) from None
     except Exception as error:
-        raise ValueError(f"module {name!r} could not be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"module {name!r} could not be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _function(module: Any, module_name: str, name: str) -> Any:
     from jensen._rooms import nearest
 
-    own = tuple(k for k, v in vars(module).items() if callable(v) and not k.startswith("_") and getattr(v, "__module__", None) == module.__name__)
+    own = tuple(
+        k
+        for k, v in vars(module).items()
+        if callable(v)
+        and not k.startswith("_")
+        and getattr(v, "__module__", None) == module.__name__
+    )
     function = getattr(module, name, None)
     if function is None:
         listed = f"; its functions: {', '.join(own)}" if own else ""
-        raise ValueError(f"module {module_name!r} has no function {name!r}{nearest(name, own)}{listed}.")
+        raise ValueError(
+            f"module {module_name!r} has no function {name!r}{nearest(name, own)}{listed}."
+        )
     if not callable(function):
-        raise ValueError(f"{module_name}:{name} is {type(function).__name__}, and a function that returns a jensen.Model is wanted.")
+        raise ValueError(
+            f"{module_name}:{name} is {type(function).__name__}, and a function that returns a jensen.Model is wanted."
+        )
     return function

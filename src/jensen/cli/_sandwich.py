@@ -21,7 +21,16 @@ WHAT = {
 
 
 def make_sandwich(
-    run: Any, rows: "np.ndarray", key: "Key", annealed: "Annealed", bar: "CountProgress", *, num_data: int, simulated: int, num_samples: int, chunk: int | None
+    run: Any,
+    rows: "np.ndarray",
+    key: "Key",
+    annealed: "Annealed",
+    bar: "CountProgress",
+    *,
+    num_data: int,
+    simulated: int,
+    num_samples: int,
+    chunk: int | None,
 ) -> "Sandwich":
     """The sandwich of a run's model; what is done is kept in the run folder while it is made."""
     from jensen.evidence import sandwich
@@ -55,15 +64,24 @@ def draw(run: Any, found: "Sandwich") -> Path:
 def print_sandwich(found: "Sandwich", annealed: "Annealed", of: int, split: str) -> None:
     """The rungs, what each wins over the one below, and what the simulated data certify."""
     start = {"encoder": "the encoder's posterior", "prior": "the prior"}[annealed.start]
-    print(f"\nLower bounds on {len(found.index)} of the {of} {split} data, nats per datum; none is above log p(x) in expectation")
+    print(
+        f"\nLower bounds on {len(found.index)} of the {of} {split} data, nats per datum; none is above log p(x) in expectation"
+    )
     steps = [None, *found.steps]
     for rung, step in zip(found.rungs, steps, strict=True):
         won = "" if step is None else f"{step[0]:+9.3f} +- {step[1]:.3f}"
-        print(f"  {rung.name:<22}{rung.value:10.3f} +- {rung.standard_error:<7.3f}{won:<19}  {WHAT[rung.name.split(',')[0]]}")
+        print(
+            f"  {rung.name:<22}{rung.value:10.3f} +- {rung.standard_error:<7.3f}{won:<19}  {WHAT[rung.name.split(',')[0]]}"
+        )
     temperatures = len(found.annealed.curves["beta"])
     accepted = found.annealed.curves["acceptance"].mean()
-    print(f"annealed: {annealed.num_samples} chains from {start}, {temperatures} temperatures, {accepted:.0%} of moves accepted", end="; ")
-    print(f"not to be trusted for {found.annealed.untrusted:.1%}, importance sampling for {found.importance.untrusted:.1%} of these data.")
+    print(
+        f"annealed: {annealed.num_samples} chains from {start}, {temperatures} temperatures, {accepted:.0%} of moves accepted",
+        end="; ",
+    )
+    print(
+        f"not to be trusted for {found.annealed.untrusted:.1%}, importance sampling for {found.importance.untrusted:.1%} of these data."
+    )
     for note in found.annealed.notes:
         print(f"note: {note}")
     if found.bidirectional:
@@ -76,7 +94,12 @@ def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> M
     """Plain values."""
     steps = [None, *found.steps]
     rungs = [
-        {"name": r.name, "value": r.value, "standard_error": r.standard_error, "over_the_one_below": step and {"value": step[0], "standard_error": step[1]}}
+        {
+            "name": r.name,
+            "value": r.value,
+            "standard_error": r.standard_error,
+            "over_the_one_below": step and {"value": step[0], "standard_error": step[1]},
+        }
         for r, step in zip(found.rungs, steps, strict=True)
     ]
     both = found.bidirectional
@@ -84,8 +107,15 @@ def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> M
         "rungs": rungs,
         "n": len(found.index),
         "index": found.index.tolist(),
-        "untrusted": {"importance": found.importance.untrusted, "annealed": found.annealed.untrusted},
-        "annealed": {"num_temperatures": len(found.annealed.curves["beta"]), "num_chains": annealed.num_samples, "start": annealed.start},
+        "untrusted": {
+            "importance": found.importance.untrusted,
+            "annealed": found.annealed.untrusted,
+        },
+        "annealed": {
+            "num_temperatures": len(found.annealed.curves["beta"]),
+            "num_chains": annealed.num_samples,
+            "start": annealed.start,
+        },
         "notes": list(found.annealed.notes),
         "bidirectional": both
         and {

@@ -6,7 +6,17 @@ import typer
 
 from jensen.cli._foreign import HELP as MODEL_HELP
 from jensen.cli._foreign import account_of_foreign
-from jensen.cli.options import Checkpoint, DataDir, Json, OptionalRun, OtherData, Seed, TrustCode, open_run_with_data, print_json
+from jensen.cli.options import (
+    Checkpoint,
+    DataDir,
+    Json,
+    OptionalRun,
+    OtherData,
+    Seed,
+    TrustCode,
+    open_run_with_data,
+    print_json,
+)
 
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
 
@@ -30,27 +40,77 @@ def register(app: typer.Typer) -> None:
 
 def account(
     run: OptionalRun = None,
-    split: Annotated[str, typer.Option(help="Which data: train, validation or test; both: train and test, and the generalisation gap of each line.")] = "test",
-    num_samples: Annotated[int | None, typer.Option(min=2, help="Importance samples per datum for the evidence.", show_default="the run's")] = None,
-    num_draws: Annotated[int | None, typer.Option(min=1, help="Posterior draws per datum for the other lines.", show_default="the run's")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Which data: train, validation or test; both: train and test, and the generalisation gap of each line."
+        ),
+    ] = "test",
+    num_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Importance samples per datum for the evidence.", show_default="the run's"
+        ),
+    ] = None,
+    num_draws: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Posterior draws per datum for the other lines.", show_default="the run's"
+        ),
+    ] = None,
     aggregated_over: Annotated[
-        int | None, typer.Option(min=2, help="Take q(z) over random subsets of so many data.", show_default="the run's, or all that can be afforded")
+        int | None,
+        typer.Option(
+            min=2,
+            help="Take q(z) over random subsets of so many data.",
+            show_default="the run's, or all that can be afforded",
+        ),
     ] = None,
     gaps: Annotated[
-        int | None, typer.Option(min=1, help="Split the Jensen gap into approximation and amortisation, on so many data.", show_default="the run's, or not")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Split the Jensen gap into approximation and amortisation, on so many data.",
+            show_default="the run's, or not",
+        ),
     ] = None,
     gap_family: Annotated[
-        str | None, typer.Option(help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.", show_default="the run's, or own")
+        str | None,
+        typer.Option(
+            help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.",
+            show_default="the run's, or own",
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(metavar="MODULE:FUNCTION", help=MODEL_HELP, show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help=MODEL_HELP, show_default=False)
+    ] = None,
     try_: Annotated[
         list[str] | None,
-        typer.Option("--try", metavar="PRIOR", help="Re-fit this prior alone: how much of the gain is real?", show_default=False),
+        typer.Option(
+            "--try",
+            metavar="PRIOR",
+            help="Re-fit this prior alone: how much of the gain is real?",
+            show_default=False,
+        ),
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With --try: prior.KEY or training.KEY.", show_default=False)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="With --try: prior.KEY or training.KEY.",
+            show_default=False,
+        ),
+    ] = None,
     data: OtherData = None,
     data_dir: DataDir = None,
-    out: Annotated[str | None, typer.Option(help="Also write the values per datum, as .npz, .csv or .nc (netCDF).", show_default=False)] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write the values per datum, as .npz, .csv or .nc (netCDF).",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = None,
     checkpoint: Checkpoint = None,
     trust_code: TrustCode = False,
@@ -58,21 +118,49 @@ def account(
 ) -> None:
     """See HELP."""
     if split == "both" and (out or try_):
-        raise ValueError("--split both goes with neither --out nor --try, which are of one split: name it.")
+        raise ValueError(
+            "--split both goes with neither --out nor --try, which are of one split: name it."
+        )
     if set_ and not try_:
         raise ValueError("--set goes with --try PRIOR.")
-    unused = [name for name, value in {"--num-samples": num_samples, "--gaps": gaps, "--gap-family": gap_family, "--out": out}.items() if value is not None]
+    unused = [
+        name
+        for name, value in {
+            "--num-samples": num_samples,
+            "--gaps": gaps,
+            "--gap-family": gap_family,
+            "--out": out,
+        }.items()
+        if value is not None
+    ]
     if try_ and unused:
-        raise ValueError(f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself.")
+        raise ValueError(
+            f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself."
+        )
     if try_ and run is None:
-        raise ValueError("--try wants a RUN folder: a new prior is fitted to the run's training data.")
+        raise ValueError(
+            "--try wants a RUN folder: a new prior is fitted to the run's training data."
+        )
     from jensen.anatomy import Account
     from jensen.cli.output import check_suffix, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
-    numbers = {"num_samples": num_samples, "num_draws": num_draws, "aggregated_over": aggregated_over, "gaps": gaps, "gap_family": gap_family}
+    numbers = {
+        "num_samples": num_samples,
+        "num_draws": num_draws,
+        "aggregated_over": aggregated_over,
+        "gaps": gaps,
+        "gap_family": gap_family,
+    }
     if run is None or model is not None:
-        of_runs = [name for name, given in (("--checkpoint", checkpoint is not None), ("--trust-code", trust_code)) if given]
+        of_runs = [
+            name
+            for name, given in (
+                ("--checkpoint", checkpoint is not None),
+                ("--trust-code", trust_code),
+            )
+            if given
+        ]
         found = account_of_foreign(run, model, data, split, seed, numbers, of_runs)
     else:
         opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
@@ -80,11 +168,25 @@ def account(
             from jensen.cli._trial import run_trials
 
             draws = {"num_draws": num_draws, "aggregated_over": aggregated_over}
-            return run_trials(opened, try_, set_ or [], split, json=json, dataset=dataset, seed=seed, store=data is None, **draws)
+            return run_trials(
+                opened,
+                try_,
+                set_ or [],
+                split,
+                json=json,
+                dataset=dataset,
+                seed=seed,
+                store=data is None,
+                **draws,
+            )
         from jensen.evaluation import account_of, account_of_both
 
         settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
-        found = account_of_both(opened, **settings) if split == "both" else account_of(opened, split, **settings)
+        found = (
+            account_of_both(opened, **settings)
+            if split == "both"
+            else account_of(opened, split, **settings)
+        )
     if out and isinstance(found, Account):
         write_account(out, found)
     print_json(found.to_json()) if json else print(found)

@@ -26,11 +26,39 @@ def _version(value: bool) -> bool:
 
 
 @app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     pass
 
 
-from jensen.cli import account, bounds, compare, datasets, encode, evidence, fit, gradients, report, reproduce, sample  # noqa: E402
+from jensen.cli import (  # noqa: E402
+    account,
+    bounds,
+    compare,
+    datasets,
+    encode,
+    evidence,
+    fit,
+    gradients,
+    report,
+    reproduce,
+    sample,
+)
 
-for _module in (fit, account, evidence, bounds, gradients, compare, sample, encode, report, reproduce, datasets):
+for _module in (
+    fit,
+    account,
+    evidence,
+    bounds,
+    gradients,
+    compare,
+    sample,
+    encode,
+    report,
+    reproduce,
+    datasets,
+):
     _module.register(app)

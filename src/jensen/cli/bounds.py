@@ -4,7 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, names, open_run_with_data, print_json, run_seed
+from jensen.cli.options import (
+    Checkpoint,
+    DataDir,
+    Json,
+    OtherData,
+    RunArgument,
+    Seed,
+    Split,
+    TrustCode,
+    names,
+    open_run_with_data,
+    print_json,
+    run_seed,
+)
 
 HELP = """Evaluate bounds on log p(x) of a run's model, all on the same posterior draws, in nats per datum, at beta = 1.
 
@@ -22,10 +35,23 @@ def register(app: typer.Typer) -> None:
 
 def bounds(
     run: RunArgument,
-    bound: Annotated[list[str] | None, typer.Option(help=f"One of: {names('bounds')}, or a .py file; may be repeated. All by default.")] = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"One of: {names('bounds')}, or a .py file; may be repeated. All by default."
+        ),
+    ] = None,
     num_samples: Annotated[int, typer.Option(min=1, help="Samples K per datum of one value.")] = 64,
-    repeats: Annotated[int, typer.Option(help="Independent values per datum, averaged; they give the standard error.")] = 4,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="BOUND.OPTION=VALUE", help="May be repeated.", show_default=False)] = None,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Independent values per datum, averaged; they give the standard error."),
+    ] = 4,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="BOUND.OPTION=VALUE", help="May be repeated.", show_default=False
+        ),
+    ] = None,
     split: Split = "test",
     data: OtherData = None,
     data_dir: DataDir = None,
@@ -41,30 +67,62 @@ def bounds(
     options: dict[str, dict[str, Any]] = assignments(set_ or [])
     chosen = {name: room.build(name, options.pop(name, {}), {}) for name in (bound or room.names())}
     if options:
-        raise ValueError(f"--set {next(iter(options))}...: no such bound among those evaluated: {', '.join(chosen)}.")
+        raise ValueError(
+            f"--set {next(iter(options))}...: no such bound among those evaluated: {', '.join(chosen)}."
+        )
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
     from jensen.evaluation import split_data, stream_key
     from jensen.evidence import evaluate_bounds
     from jensen.progress import CountProgress
 
-    skipped = {} if bound else {name: reason for name, b in chosen.items() if (reason := b.objection(num_samples))}
+    skipped = (
+        {}
+        if bound
+        else {name: reason for name, b in chosen.items() if (reason := b.objection(num_samples))}
+    )
     chosen = {name: b for name, b in chosen.items() if name not in skipped}
     rows = split_data(dataset, split)
     key = stream_key(run_seed(opened, seed), "evidence")
     with CountProgress() as bar:
         advance = lambda done, total: bar.advance("bounds", done, total)  # noqa: E731
-        found = evaluate_bounds(chosen, opened.model, rows, key, num_samples=num_samples, repeats=repeats, on_progress=advance)
+        found = evaluate_bounds(
+            chosen,
+            opened.model,
+            rows,
+            key,
+            num_samples=num_samples,
+            repeats=repeats,
+            on_progress=advance,
+        )
     if json:
         lines = {
-            name: {"value": v.value, "standard_error": v.standard_error, "guarantee": chosen[name].guarantee, "sign": chosen[name].sign}
+            name: {
+                "value": v.value,
+                "standard_error": v.standard_error,
+                "guarantee": chosen[name].guarantee,
+                "sign": chosen[name].sign,
+            }
             for name, v in found.items()
         }
-        print_json({"bounds": lines, "skipped": skipped, "num_samples": num_samples, "n": len(rows), "split": split, "unit": "nats per datum"})
+        print_json(
+            {
+                "bounds": lines,
+                "skipped": skipped,
+                "num_samples": num_samples,
+                "n": len(rows),
+                "split": split,
+                "unit": "nats per datum",
+            }
+        )
         return
-    print(f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {split} data, nats per datum")
+    print(
+        f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {split} data, nats per datum"
+    )
     width = max(len(_title(name, b)) for name, b in chosen.items()) if chosen else 0
     for name, value in sorted(found.items(), key=lambda item: item[1].value):
-        print(f"  {_title(name, chosen[name]):<{width}}  {value.value:10.3f} +- {value.standard_error:.3f}  {_says(chosen[name])}")
+        print(
+            f"  {_title(name, chosen[name]):<{width}}  {value.value:10.3f} +- {value.standard_error:.3f}  {_says(chosen[name])}"
+        )
     for name, reason in skipped.items():
         print(f"  {name}: not evaluated: {reason}")
 
@@ -77,4 +135,8 @@ def _title(name: str, bound: Any) -> str:
 
 
 def _says(bound: Any) -> str:
-    return "lower bound" if bound.guarantee == "lower" else "from above in the limit; the value certifies nothing"
+    return (
+        "lower bound"
+        if bound.guarantee == "lower"
+        else "from above in the limit; the value certifies nothing"
+    )

@@ -21,9 +21,19 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, two or more; differences are to the first.", show_default=False)],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, two or more; differences are to the first.",
+            show_default=False,
+        ),
+    ],
     split: Split = "test",
-    figure: Annotated[str | None, typer.Option(help="Also draw the differences, as .png or .svg.", show_default=False)] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(help="Also draw the differences, as .png or .svg.", show_default=False),
+    ] = None,
     trust_code: TrustCode = False,
     json: Json = False,
 ) -> None:

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Split, TrustCode, open_run_with_data, print_json
+from jensen.cli.options import (
+    Checkpoint,
+    DataDir,
+    Json,
+    OtherData,
+    RunArgument,
+    Split,
+    TrustCode,
+    open_run_with_data,
+    print_json,
+)
 
 HELP = """Write mean and scale of q(z|x) for every row of a split, as .npz or .csv; of discrete codes the mean and the most probable code.
 
@@ -23,7 +33,10 @@ def encode(
     split: Split = "test",
     data: OtherData = None,
     data_dir: DataDir = None,
-    out: Annotated[str | None, typer.Option(help="The file to write; RUN/codes-SPLIT.npz by default.", show_default=False)] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="The file to write; RUN/codes-SPLIT.npz by default.", show_default=False),
+    ] = None,
     checkpoint: Checkpoint = None,
     trust_code: TrustCode = False,
     json: Json = False,
@@ -45,4 +58,6 @@ def encode(
     if json:
         print_json({"n": n, "latent_dim": dim, "split": split, "written": str(target)})
     else:
-        print(f"{n} codes of {dim} dimensions ({' and '.join(k for k in codes if k != 'label')} of q(z|x)): {target}")
+        print(
+            f"{n} codes of {dim} dimensions ({' and '.join(k for k in codes if k != 'label')} of q(z|x)): {target}"
+        )

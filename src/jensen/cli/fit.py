@@ -25,41 +25,143 @@ def register(app: typer.Typer) -> None:
 
 
 def fit(
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A data set's name, or a file.", show_default=False)] = None,
-    out: Annotated[str | None, typer.Option(metavar="RUN", help="The run folder to write; runs/DATA by default.", show_default=False)] = None,
-    prior: Annotated[str | None, typer.Option(help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal")] = None,
-    likelihood: Annotated[str | None, typer.Option(help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli")] = None,
-    bound: Annotated[str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")] = None,
-    gradient: Annotated[str | None, typer.Option(help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise")] = None,
-    num_samples: Annotated[int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")] = None,
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="A data set's name, or a file.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="The run folder to write; runs/DATA by default.", show_default=False
+        ),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal"
+        ),
+    ] = None,
+    likelihood: Annotated[
+        str | None,
+        typer.Option(
+            help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli"
+        ),
+    ] = None,
+    bound: Annotated[
+        str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")
+    ] = None,
+    gradient: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise"
+        ),
+    ] = None,
+    num_samples: Annotated[
+        int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).", show_default="vae")
+        str | None,
+        typer.Option(
+            help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).",
+            show_default="vae",
+        ),
     ] = None,
-    latent_dim: Annotated[str | None, typer.Option(help="Latent dimensions; of several levels those of z1,z2, or one for all.", show_default="16")] = None,
-    hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers, for instance 300,300.", show_default="300,300")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most this many passes over the data.", show_default="300")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Data per step.", show_default="100")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", show_default="0.001")] = None,
-    beta: Annotated[float | None, typer.Option(help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0")] = None,
+    latent_dim: Annotated[
+        str | None,
+        typer.Option(
+            help="Latent dimensions; of several levels those of z1,z2, or one for all.",
+            show_default="16",
+        ),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            help="Widths of the hidden layers, for instance 300,300.", show_default="300,300"
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="At most this many passes over the data.", show_default="300")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Data per step.", show_default="100")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.", show_default="0.001")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0"
+        ),
+    ] = None,
     warm_up: Annotated[
-        int | None, typer.Option(help="Epochs over which beta rises from 0.", show_default="a fifth of the epochs, at most 20; cyclical: all of them")
+        int | None,
+        typer.Option(
+            help="Epochs over which beta rises from 0.",
+            show_default="a fifth of the epochs, at most 20; cyclical: all of them",
+        ),
     ] = None,
-    beta_schedule: Annotated[str | None, typer.Option(help="How beta rises: linear, cosine or cyclical.", show_default="linear")] = None,
+    beta_schedule: Annotated[
+        str | None,
+        typer.Option(help="How beta rises: linear, cosine or cyclical.", show_default="linear"),
+    ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after this many epochs at the full beta without a better validation bound; 0: never.", show_default="50")
+        int | None,
+        typer.Option(
+            help="Stop after this many epochs at the full beta without a better validation bound; 0: never.",
+            show_default="50",
+        ),
     ] = None,
     account_every: Annotated[
         int | None,
-        typer.Option(help="Every so many epochs, record I(n; z), marginal KL ... of 1000 training data (at most log 1000 = 6.91).", show_default="0: never"),
+        typer.Option(
+            help="Every so many epochs, record I(n; z), marginal KL ... of 1000 training data (at most log 1000 = 6.91).",
+            show_default="0: never",
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.", show_default="0")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False)] = None,
-    checkpoint: Annotated[int | None, typer.Option(help="With --resume: the epoch to go on from; the newest by default.", show_default=False)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")] = False,
-    config: Annotated[str | None, typer.Option(metavar="FILE", help="A TOML file, such as the config.toml of a run.", show_default=False)] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any configuration key; may be repeated.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of everything random.", show_default="0")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with an interrupted run, exactly.", show_default=False
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(
+            help="With --resume: the epoch to go on from; the newest by default.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")
+    ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file, such as the config.toml of a run.",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any configuration key; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="With --resume: allow a part from a .py file to be imported.")] = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code", help="With --resume: allow a part from a .py file to be imported."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """See HELP."""
@@ -69,8 +171,20 @@ def fit(
         "likelihood": {"name": likelihood},
         "bound": {"name": bound},
         "gradient": {"name": gradient},
-        "model": {"name": model, "latent_dim": _sizes(latent_dim, "--latent-dim wants one size, or one for each level, as in 40,40", single=True)},
-        "network": {"hidden": _sizes(hidden, "--hidden wants widths of 1 or more, separated by commas, for instance 300,300")},
+        "model": {
+            "name": model,
+            "latent_dim": _sizes(
+                latent_dim,
+                "--latent-dim wants one size, or one for each level, as in 40,40",
+                single=True,
+            ),
+        },
+        "network": {
+            "hidden": _sizes(
+                hidden,
+                "--hidden wants widths of 1 or more, separated by commas, for instance 300,300",
+            )
+        },
         "training": {
             "num_samples": num_samples,
             "epochs": epochs,
@@ -86,7 +200,9 @@ def fit(
     }
     given = _given(flags)
     if resume is not None:
-        fitted, dataset = _resume(resume, checkpoint, given, config, set_, overwrite, out, trust_code)
+        fitted, dataset = _resume(
+            resume, checkpoint, given, config, set_, overwrite, out, trust_code
+        )
     else:
         fitted, dataset = _start(given, config, set_ or [], out, overwrite, checkpoint)
     run = fitted.run
@@ -99,26 +215,44 @@ def fit(
         print(f"note: {remark}", file=sys.stderr)
     if fitted.outcome.status == "diverged":
         if json:
-            print_json({"run": str(run.path), "status": "diverged", "message": fitted.outcome.message})
+            print_json(
+                {"run": str(run.path), "status": "diverged", "message": fitted.outcome.message}
+            )
         raise typer.Exit(1)
     if fitted.outcome.status == "interrupted":
         print(f"Saved. Go on with: jensen fit --resume {run.path}", file=sys.stderr)
         raise typer.Exit(130)
     if fitted.stop_requested:
-        print(f"The training is complete; its account was not made. Make it with: jensen account {run.path}", file=sys.stderr)
+        print(
+            f"The training is complete; its account was not made. Make it with: jensen account {run.path}",
+            file=sys.stderr,
+        )
         raise typer.Exit(130)
     from jensen.evaluation import account_of, report_of
 
     found = account_of(run, "test", dataset=dataset, model=fitted.model)
     page = report_of(run, dataset=dataset, model=fitted.model)
     if json:
-        outcome = {"status": fitted.outcome.status, "message": fitted.outcome.message, "epoch": fitted.outcome.epoch}
-        print_json({"run": str(run.path), "report": str(page), **outcome, "account": found.to_json()})
+        outcome = {
+            "status": fitted.outcome.status,
+            "message": fitted.outcome.message,
+            "epoch": fitted.outcome.epoch,
+        }
+        print_json(
+            {"run": str(run.path), "report": str(page), **outcome, "account": found.to_json()}
+        )
     else:
         print(f"\n{found}\n\nRun:    {run.path}\nReport: {page}")
 
 
-def _start(given: dict[str, Any], config: str | None, settings: list[str], out: str | None, overwrite: bool, checkpoint: int | None) -> tuple:
+def _start(
+    given: dict[str, Any],
+    config: str | None,
+    settings: list[str],
+    out: str | None,
+    overwrite: bool,
+    checkpoint: int | None,
+) -> tuple:
     from pathlib import Path
 
     from jensen.config import Config, assignments, merge, read_toml
@@ -127,26 +261,45 @@ def _start(given: dict[str, Any], config: str | None, settings: list[str], out: 
         raise ValueError("--checkpoint goes with --resume RUN.")
     from_file = read_toml(Path(config)) if config else {}
     resolved = Config.read(merge(merge(from_file, given), assignments(settings)))
-    if not (config or given.get("data", {}).get("source") or any(s.startswith("data.source") for s in settings)):
-        raise ValueError("name the data: jensen fit digits, or a file; `jensen datasets` lists what there is.")
+    if not (
+        config
+        or given.get("data", {}).get("source")
+        or any(s.startswith("data.source") for s in settings)
+    ):
+        raise ValueError(
+            "name the data: jensen fit digits, or a file; `jensen datasets` lists what there is."
+        )
     from jensen.evaluation import start_run
 
     return start_run(resolved, Path(out) if out else None, overwrite=overwrite)
 
 
 def _resume(
-    path: str, checkpoint: int | None, given: dict, config: str | None, settings: list[str] | None, overwrite: bool, out: str | None, trust: bool
+    path: str,
+    checkpoint: int | None,
+    given: dict,
+    config: str | None,
+    settings: list[str] | None,
+    overwrite: bool,
+    out: str | None,
+    trust: bool,
 ) -> tuple:
     training = given.pop("training", {})
     given.pop("data", None) if set(given.get("data", {})) == {"data_dir"} else None
     fixed = [*given, *(k for k in training if k not in ("epochs", "patience"))]
     if config or settings or fixed or overwrite or out:
         what = ", ".join(fixed) or "--config, --set, --out and --overwrite"
-        raise ValueError(f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not).")
+        raise ValueError(
+            f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not)."
+        )
     from jensen.cli.options import open_run
     from jensen.fitting import resume_run
 
-    return resume_run(open_run(path, checkpoint, trust), epochs=training.get("epochs"), patience=training.get("patience"))
+    return resume_run(
+        open_run(path, checkpoint, trust),
+        epochs=training.get("epochs"),
+        patience=training.get("patience"),
+    )
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, Seed, Split, TrustCode, names, open_run_with_data, print_json, run_seed
+from jensen.cli.options import (
+    Checkpoint,
+    DataDir,
+    Json,
+    OtherData,
+    RunArgument,
+    Seed,
+    Split,
+    TrustCode,
+    names,
+    open_run_with_data,
+    print_json,
+    run_seed,
+)
 
 HELP = """Signal and noise of gradient estimators at a run's parameters, for encoder, decoder and prior, against the number of samples K.
 
@@ -24,13 +37,36 @@ def register(app: typer.Typer) -> None:
 
 def gradients(
     run: RunArgument,
-    bound: Annotated[str | None, typer.Option(help=f"One of: {names('bounds')}, or a .py file.", show_default="the run's")] = None,
-    gradient: Annotated[list[str] | None, typer.Option(help=f"One of: {names('gradients')}; may be repeated.", show_default="all valid ones")] = None,
-    num_samples: Annotated[str, typer.Option(help="Numbers K of samples per datum, separated by commas.")] = "1,8,64",
-    draws: Annotated[int, typer.Option(help="Independent gradients whose mean and variance are taken; at least 20.")] = 100,
-    rows: Annotated[int, typer.Option(min=1, help="Data in the step: the first so many of the split.")] = 20,
+    bound: Annotated[
+        str | None,
+        typer.Option(help=f"One of: {names('bounds')}, or a .py file.", show_default="the run's"),
+    ] = None,
+    gradient: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"One of: {names('gradients')}; may be repeated.", show_default="all valid ones"
+        ),
+    ] = None,
+    num_samples: Annotated[
+        str, typer.Option(help="Numbers K of samples per datum, separated by commas.")
+    ] = "1,8,64",
+    draws: Annotated[
+        int,
+        typer.Option(help="Independent gradients whose mean and variance are taken; at least 20."),
+    ] = 100,
+    rows: Annotated[
+        int, typer.Option(min=1, help="Data in the step: the first so many of the split.")
+    ] = 20,
     beta: Annotated[float, typer.Option(min=0, help="The weight of the KL term.")] = 1.0,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="bound.alpha=0.2, gradient.floor=0.5 ...", show_default=False)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="bound.alpha=0.2, gradient.floor=0.5 ...",
+            show_default=False,
+        ),
+    ] = None,
     split: Split = "test",
     data: OtherData = None,
     data_dir: DataDir = None,
@@ -50,30 +86,56 @@ def gradients(
     options: dict[str, Any] = assignments(set_ or [])
     kept = opened.config["bound"]
     name = bound or kept["name"]
-    chosen_bound = _build("bounds", name, (kept if name == kept["name"] else {}) | options.get("bound", {}))
+    chosen_bound = _build(
+        "bounds", name, (kept if name == kept["name"] else {}) | options.get("bound", {})
+    )
     data_rows = split_data(dataset, split)[:rows]
     key = stream_key(run_seed(opened, seed), "gradients")
-    found, refused = _measure(opened.model, chosen_bound, gradient, options.get("gradient", {}), data_rows, counts, draws, beta, key)
+    found, refused = _measure(
+        opened.model,
+        chosen_bound,
+        gradient,
+        options.get("gradient", {}),
+        data_rows,
+        counts,
+        draws,
+        beta,
+        key,
+    )
     folder = Path(opened.path) / "figures"
     folder.mkdir(exist_ok=True)
     for file, content in draw_signal(found).items():
         write_atomically(folder / file, content)
     picture = folder / "gradients.png"
     if json:
-        record = {"bound": name, "lines": found, "refused": refused, "n": len(data_rows), "draws": draws, "beta": beta, "split": split}
+        record = {
+            "bound": name,
+            "lines": found,
+            "refused": refused,
+            "n": len(data_rows),
+            "draws": draws,
+            "beta": beta,
+            "split": split,
+        }
         print_json(record | {"picture": str(picture)})
         return
-    print(f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {split} data, {draws} draws of each")
+    print(
+        f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {split} data, {draws} draws of each"
+    )
     print(f"  {'estimator':<24}{'K':>6}  {'part':<8}{'signal':>11}{'noise':>11}{'s/n':>9}")
     for line in found:
         ratio = f"{line['ratio']:9.3f} +- {line['standard_error']:.3f}"
-        print(f"  {line['gradient']:<24}{line['num_samples']:>6}  {line['part']:<8}{line['signal']:11.4g}{line['deviation']:11.4g}{ratio}")
+        print(
+            f"  {line['gradient']:<24}{line['num_samples']:>6}  {line['part']:<8}{line['signal']:11.4g}{line['deviation']:11.4g}{ratio}"
+        )
     for reason in refused:
         print(f"  not measured: {reason}")
     print(f"picture: {picture}")
 
 
-def _measure(model, bound, wanted, options, data, counts, draws, beta, key) -> tuple[list[dict[str, Any]], list[str]]:
+def _measure(
+    model, bound, wanted, options, data, counts, draws, beta, key
+) -> tuple[list[dict[str, Any]], list[str]]:
     from dataclasses import asdict
 
     from jensen._rooms import nearest
@@ -100,11 +162,30 @@ def _measure(model, bound, wanted, options, data, counts, draws, beta, key) -> t
                     refused.append(f"K = {count}: {error}")
                 continue
             with CountProgress() as bar:
-                advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(what, done, total)  # noqa: E731
-                found = gradient_noise(bound, estimator, model, data, key, num_samples=count, draws=draws, beta=beta, on_progress=advance)
-            lines += [{"gradient": name, "num_samples": count, "part": part, **asdict(noise)} for part, noise in found.items()]
+                advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(  # noqa: E731
+                    what, done, total
+                )
+                found = gradient_noise(
+                    bound,
+                    estimator,
+                    model,
+                    data,
+                    key,
+                    num_samples=count,
+                    draws=draws,
+                    beta=beta,
+                    on_progress=advance,
+                )
+            lines += [
+                {"gradient": name, "num_samples": count, "part": part, **asdict(noise)}
+                for part, noise in found.items()
+            ]
     if not lines:
-        why = "; ".join(refused) or bound.objection(min(counts)) or "try more samples, for instance --num-samples 8,64."
+        why = (
+            "; ".join(refused)
+            or bound.objection(min(counts))
+            or "try more samples, for instance --num-samples 8,64."
+        )
         raise ValueError(f"no estimator goes with this bound, model and numbers of samples: {why}")
     return lines, refused
 
@@ -126,5 +207,7 @@ def _counts(text: str) -> list[int]:
     except ValueError:
         counts = []
     if not counts or min(counts) < 1:
-        raise ValueError(f"--num-samples wants numbers of 1 or more, separated by commas, for instance 1,8,64; got {text!r}.")
+        raise ValueError(
+            f"--num-samples wants numbers of 1 or more, separated by commas, for instance 1,8,64; got {text!r}."
+        )
     return counts

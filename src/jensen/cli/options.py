@@ -12,15 +12,52 @@ def names(package: str) -> str:
     return ", ".join(Room(f"jensen.{package}", "").names())
 
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False)]
-OptionalRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False)]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False
+    ),
+]
+OptionalRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False
+    ),
+]
 Split = Annotated[str, typer.Option(help="Which data: train, validation or test.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of everything random here; by default the run's seed.", show_default=False)]
-DataDir = Annotated[str | None, typer.Option(envvar="JENSEN_DATA", help="Where the files of named data sets lie.", show_default=False)]
-OtherData = Annotated[str | None, typer.Option("--data", help="Other data than the run's own: a name or a file.", show_default=False)]
-Checkpoint = Annotated[int | None, typer.Option(help="The epoch of the checkpoint to take; the newest by default.", show_default=False)]
-TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow a model part from a .py file outside jensen to be imported.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Of everything random here; by default the run's seed.", show_default=False
+    ),
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        envvar="JENSEN_DATA", help="Where the files of named data sets lie.", show_default=False
+    ),
+]
+OtherData = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Other data than the run's own: a name or a file.", show_default=False
+    ),
+]
+Checkpoint = Annotated[
+    int | None,
+    typer.Option(
+        help="The epoch of the checkpoint to take; the newest by default.", show_default=False
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code", help="Allow a model part from a .py file outside jensen to be imported."
+    ),
+]
 
 
 def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False) -> Any:
@@ -30,7 +67,9 @@ def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False)
     return load(path, checkpoint=checkpoint, trust_code=trust_code)
 
 
-def open_run_with_data(path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool) -> tuple[Any, Any]:
+def open_run_with_data(
+    path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool
+) -> tuple[Any, Any]:
     """(the run at `path`, its data set or the other one named)."""
     run = open_run(path, checkpoint, trust_code)
     return run, run.load_data(data, data_dir=data_dir)

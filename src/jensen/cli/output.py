@@ -16,7 +16,9 @@ TABLES = (".npz", ".csv")
 def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
     """Raises ValueError, before anything is computed, when a file to be written has another suffix."""
     if path is not None and Path(path).suffix not in suffixes:
-        raise ValueError(f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path!r}.")
+        raise ValueError(
+            f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path!r}."
+        )
 
 
 def write_account(path: str, account: Account) -> None:
@@ -24,7 +26,14 @@ def write_account(path: str, account: Account) -> None:
     if Path(path).suffix == ".nc":
         account.to_netcdf(path)
     else:
-        write_arrays(path, {k: v for k, v in account.arrays().items() if Path(path).suffix == ".npz" or len(v) == account.n})
+        write_arrays(
+            path,
+            {
+                k: v
+                for k, v in account.arrays().items()
+                if Path(path).suffix == ".npz" or len(v) == account.n
+            },
+        )
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
@@ -46,9 +55,14 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
         elif array.ndim == 2:
             columns |= {f"{name}_{i}": array[:, i] for i in range(array.shape[1])}
         else:
-            raise ValueError(f"{name} has shape {array.shape}, which does not fit a table; write --out as .npz.")
+            raise ValueError(
+                f"{name} has shape {array.shape}, which does not fit a table; write --out as .npz."
+            )
     text = io.StringIO()
-    cells = [column.tolist() if column.dtype.kind == "U" else [f"{float(v):.9g}" for v in column] for column in columns.values()]
+    cells = [
+        column.tolist() if column.dtype.kind == "U" else [f"{float(v):.9g}" for v in column]
+        for column in columns.values()
+    ]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*cells, strict=True))

@@ -2,7 +2,16 @@
 
 import typer
 
-from jensen.cli.options import Checkpoint, DataDir, Json, OtherData, RunArgument, TrustCode, open_run_with_data, print_json
+from jensen.cli.options import (
+    Checkpoint,
+    DataDir,
+    Json,
+    OtherData,
+    RunArgument,
+    TrustCode,
+    open_run_with_data,
+    print_json,
+)
 
 HELP = """Write the run's report again: one HTML page that needs no network, and its figures as PNG and SVG.
 
@@ -16,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    run: RunArgument, data: OtherData = None, data_dir: DataDir = None, checkpoint: Checkpoint = None, trust_code: TrustCode = False, json: Json = False
+    run: RunArgument,
+    data: OtherData = None,
+    data_dir: DataDir = None,
+    checkpoint: Checkpoint = None,
+    trust_code: TrustCode = False,
+    json: Json = False,
 ) -> None:
     """See HELP."""
     opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)

@@ -46,16 +46,38 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of: {names('reproductions').replace('_', '-')}.", show_default=False)] = None,
-    out: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where runs and results go; runs/NAME by default.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help=f"One of: {names('reproductions').replace('_', '-')}.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where runs and results go; runs/NAME by default.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="vampprior, iwae: a recipe; posteriordb: a posterior; divergences: a target. May be repeated; all by default.", show_default=False),
+        typer.Option(
+            help="vampprior, iwae: a recipe; posteriordb: a posterior; divergences: a target. May be repeated; all by default.",
+            show_default=False,
+        ),
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show what would be run and what is done; run nothing.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show what would be run and what is done; run nothing.")
+    ] = False,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Of each training, at most; prior-ladder: of each re-fitting.", show_default="the recipe's; prior-ladder: about 1500 steps"),
+        typer.Option(
+            help="Of each training, at most; prior-ladder: of each re-fitting.",
+            show_default="the recipe's; prior-ladder: about 1500 steps",
+        ),
     ] = None,
     num_samples: Annotated[
         int | None,
@@ -64,9 +86,30 @@ def reproduce(
             show_default="5000; divergences: 10000; posteriordb: 10000 or, where k-hat is in doubt, 100000; prior-ladder, temperature, iwae short: 500",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="RUN", help="prior-ladder: a trained run whose encoder to keep.", show_default=False)] = None,
-    data: Annotated[str | None, typer.Option(help="temperature, and prior-ladder without --run: digits or mnist.", show_default="digits")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of NAME; may be repeated.", show_default=False)] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="prior-ladder: a trained run whose encoder to keep.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="temperature, and prior-ladder without --run: digits or mnist.",
+            show_default="digits",
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any option of NAME; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     data_dir: DataDir = None,
     trust_code: TrustCode = False,
@@ -79,16 +122,30 @@ def reproduce(
     if name is None:
         _list_names(json)
         return
-    flags: dict[str, Any] = {"only": only, "epochs": epochs, "num_samples": num_samples, "run": run, "data": data, "trust_code": trust_code or None}
+    flags: dict[str, Any] = {
+        "only": only,
+        "epochs": epochs,
+        "num_samples": num_samples,
+        "run": run,
+        "data": data,
+        "trust_code": trust_code or None,
+    }
     options = {k: v for k, v in flags.items() if v is not None} | assignments(set_ or [])
     folder = Path(out) if out else Path("runs") / name.replace("_", "-")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; --out wants a folder.")
-    chosen = build(_room_name(name, reproductions), options, {"out": folder, "seed": seed, "data_dir": data_dir})
+    chosen = build(
+        _room_name(name, reproductions),
+        options,
+        {"out": folder, "seed": seed, "data_dir": data_dir},
+    )
     try:
         found = chosen.planned() if list_ else chosen.run()
     except KeyboardInterrupt:
-        print(f"\nStopped; what is done is kept in {folder}. The same command goes on from there.", file=sys.stderr)
+        print(
+            f"\nStopped; what is done is kept in {folder}. The same command goes on from there.",
+            file=sys.stderr,
+        )
         raise typer.Exit(130) from None
     if json:
         print_json(found.to_json())
@@ -104,14 +161,19 @@ def _room_name(name: str, room: Any) -> str:
 
     known = {member.replace("_", "-"): member for member in room.names()}
     if name not in known and name not in room.names():
-        raise ValueError(f"unknown reproduction {name!r}{nearest(name, tuple(known))}; known: {', '.join(known)}.")
+        raise ValueError(
+            f"unknown reproduction {name!r}{nearest(name, tuple(known))}; known: {', '.join(known)}."
+        )
     return known.get(name, name)
 
 
 def _list_names(json: bool) -> None:
     from jensen.reproductions import reproductions
 
-    found: list[dict[str, str]] = [{"name": n.replace("_", "-"), "summary": reproductions.find(n).summary} for n in reproductions.names()]
+    found: list[dict[str, str]] = [
+        {"name": n.replace("_", "-"), "summary": reproductions.find(n).summary}
+        for n in reproductions.names()
+    ]
     if json:
         print_json({"reproductions": found})
         return

@@ -18,4 +18,16 @@ __getattr__ = _class
 
 
 def __dir__() -> list[str]:
-    return sorted({"AbstractSource", "Availability", "Dataset", "PinnedFile", "available", "dataset_names", "load_dataset", "sources", *_classes()})
+    return sorted(
+        {
+            "AbstractSource",
+            "Availability",
+            "Dataset",
+            "PinnedFile",
+            "available",
+            "dataset_names",
+            "load_dataset",
+            "sources",
+            *_classes(),
+        }
+    )

@@ -50,7 +50,9 @@ class Availability:
     remedy: str
 
 
-def available(data_dir: str | Path | None = None, names: Sequence[str] | None = None) -> tuple[Availability, ...]:
+def available(
+    data_dir: str | Path | None = None, names: Sequence[str] | None = None
+) -> tuple[Availability, ...]:
     """The named data sets, sorted by name, and where each was found or how much is to be downloaded. Nothing is downloaded, and no checksum verified.
 
     Args:
@@ -62,28 +64,53 @@ def available(data_dir: str | Path | None = None, names: Sequence[str] | None = 
 
         for entry in available(): print(entry.name, entry.where)
     """
-    return tuple(_availability(name, data_dir) for name in (dataset_names() if names is None else names))
+    return tuple(
+        _availability(name, data_dir) for name in (dataset_names() if names is None else names)
+    )
 
 
 def _availability(name: str, data_dir: str | Path | None) -> Availability:
     source = find_source(name)
     found = {file: find_locally(file, name, data_dir=data_dir) for file in source.files}
     missing = [file for file, path in found.items() if path is None]
-    folders = ", ".join(dict.fromkeys(str(path.parent) for path in found.values() if path is not None))
+    folders = ", ".join(
+        dict.fromkeys(str(path.parent) for path in found.values() if path is not None)
+    )
     if not missing:
         where = folders or source.origin
     elif all(file.downloadable for file in missing):
         sizes = [file.size for file in missing if file.size is not None]
-        where = f"downloads {sum(sizes) / 1e6:.1f} MB" if len(sizes) == len(missing) else "downloads"
+        where = (
+            f"downloads {sum(sizes) / 1e6:.1f} MB" if len(sizes) == len(missing) else "downloads"
+        )
     else:
         where = f"not found: {', '.join(file.name for file in missing)}"
-    options = {option: _choices(parameter) for option, parameter in sources.options(name.partition("/")[0]).items()}
-    files = tuple(FileAvailability(file.name, None if path is None else str(path), file.urls, file.checksum) for file, path in found.items())
+    options = {
+        option: _choices(parameter)
+        for option, parameter in sources.options(name.partition("/")[0]).items()
+    }
+    files = tuple(
+        FileAvailability(file.name, None if path is None else str(path), file.urls, file.checksum)
+        for file, path in found.items()
+    )
     return Availability(
-        name, source.description, source.sizes, source.event_shape, source.values, source.licence, options, not missing, where, files, source.remedy
+        name,
+        source.description,
+        source.sizes,
+        source.event_shape,
+        source.values,
+        source.licence,
+        options,
+        not missing,
+        where,
+        files,
+        source.remedy,
     )
 
 
 def _choices(parameter: Any) -> tuple[str, ...]:
     """The default first."""
-    return (parameter.default, *(choice for choice in parameter.annotation.__args__ if choice != parameter.default))
+    return (
+        parameter.default,
+        *(choice for choice in parameter.annotation.__args__ if choice != parameter.default),
+    )

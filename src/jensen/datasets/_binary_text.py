@@ -23,7 +23,9 @@ def read_binary_text(path: Path) -> np.ndarray:
     text = np.frombuffer(read_bytes(path).rstrip() + b"\n", np.uint8)
     digit = (text == ord("0")) | (text == ord("1"))
     if not digit.any():
-        raise ValueError(f"{path} holds no 0 or 1; it should be a table of them, one datum a line. Remove it and fetch it again.")
+        raise ValueError(
+            f"{path} holds no 0 or 1; it should be a table of them, one datum a line. Remove it and fetch it again."
+        )
     ends = np.flatnonzero(text == _NEWLINE)
     foreign = _FOREIGN[text]
     # Two digits side by side are a number other than 0 and 1.
@@ -33,9 +35,13 @@ def read_binary_text(path: Path) -> np.ndarray:
         begin = 0 if line == 0 else int(ends[line - 1]) + 1
         values = re.split("[, \t\r]+", text[begin : ends[line]].tobytes().decode("latin-1"))
         value = next(value for value in values if value not in ("0", "1", ""))
-        raise ValueError(f"{path}, line {line + 1}: {value[:20]!r} is neither 0 nor 1; it is no such table, or damaged: remove it and fetch it again.")
+        raise ValueError(
+            f"{path}, line {line + 1}: {value[:20]!r} is neither 0 nor 1; it is no such table, or damaged: remove it and fetch it again."
+        )
     counts = np.add.reduceat(digit, np.concatenate([[0], ends[:-1] + 1]), dtype=np.int64)
     if (counts != counts[0]).any():
         line = int(np.argmax(counts != counts[0]))
-        raise ValueError(f"{path}, line {line + 1} holds {counts[line]} values, but line 1 holds {counts[0]}; it is truncated or damaged: fetch it again.")
+        raise ValueError(
+            f"{path}, line {line + 1} holds {counts[line]} values, but line 1 holds {counts[0]}; it is truncated or damaged: fetch it again."
+        )
     return (text[digit] - np.uint8(ord("0"))).reshape(len(counts), -1)

@@ -15,13 +15,19 @@ _TOLERATED_LOSS = 1e-6
 def check_array(array: np.ndarray, where: str) -> None:
     """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per row; `where` names it in the message."""
     if array.dtype.kind not in _NUMERIC:
-        raise ValueError(f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, floats): convert or drop what is not.")
+        raise ValueError(
+            f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, floats): convert or drop what is not."
+        )
     if array.ndim == 0:
         raise ValueError(f"{where} is a scalar ({array}); give an array of shape [rows, *event].")
     if array.size == 0:
-        raise ValueError(f"{where} is empty (shape {array.shape}); it needs at least one row and one value per row. Leave out a split that you do not have.")
+        raise ValueError(
+            f"{where} is empty (shape {array.shape}); it needs at least one row and one value per row. Leave out a split that you do not have."
+        )
     if array.ndim == 1:
-        raise ValueError(f"{where} has shape {array.shape}; for {len(array)} rows of one number each use reshape(-1, 1), giving ({len(array)}, 1).")
+        raise ValueError(
+            f"{where} has shape {array.shape}; for {len(array)} rows of one number each use reshape(-1, 1), giving ({len(array)}, 1)."
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = ~np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -39,17 +45,23 @@ def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
     """
     if all(_fits_uint8(array) for array in arrays.values()):
         return {key: array.astype(np.uint8) for key, array in arrays.items()}, ()
-    largest = max(float(np.abs(array.astype(np.float64)).max(initial=0)) for array in arrays.values())
+    largest = max(
+        float(np.abs(array.astype(np.float64)).max(initial=0)) for array in arrays.values()
+    )
     limit = float(np.finfo(np.float32).max)
     if largest > limit:
-        raise ValueError(f"the largest value, {largest:.3g}, is beyond float32, whose limit is {limit:.3g}; rescale the data.")
+        raise ValueError(
+            f"the largest value, {largest:.3g}, is beyond float32, whose limit is {limit:.3g}; rescale the data."
+        )
     cast = {key: array.astype(np.float32) for key, array in arrays.items()}
     loss = max(_loss(array, cast[key]) for key, array in arrays.items())
     lost = f"casting to float32 changed values by up to {loss:.1e} of their column's spread; centre and rescale the data to keep them"
     return cast, (lost,) if loss > _TOLERATED_LOSS else ()
 
 
-def binarised(arrays: Mapping[str, np.ndarray], mode: str, seed: int) -> tuple[dict[str, np.ndarray], int | None, tuple[str, ...]]:
+def binarised(
+    arrays: Mapping[str, np.ndarray], mode: str, seed: int
+) -> tuple[dict[str, np.ndarray], int | None, tuple[str, ...]]:
     """The splits binarised, the levels of train (None when nothing is left to draw), and notes on what was done.
 
     Args:
@@ -61,44 +73,79 @@ def binarised(arrays: Mapping[str, np.ndarray], mode: str, seed: int) -> tuple[d
         ValueError: an unknown mode, means outside [0, 1], a constant train split under threshold.
     """
     if mode not in BINARISE:
-        raise ValueError(f"unknown binarise {mode!r}{nearest(mode, BINARISE)}; known: {', '.join(BINARISE)}.")
+        raise ValueError(
+            f"unknown binarise {mode!r}{nearest(mode, BINARISE)}; known: {', '.join(BINARISE)}."
+        )
     if mode == "none":
         return dict(arrays), None, ()
     if all(np.isin(array, (0, 1)).all() for array in arrays.values()):
-        return {key: array.astype(np.uint8) for key, array in arrays.items()}, None, (f"binarise={mode!r}: values are 0 and 1 already, kept as they are",)
+        return (
+            {key: array.astype(np.uint8) for key, array in arrays.items()},
+            None,
+            (f"binarise={mode!r}: values are 0 and 1 already, kept as they are",),
+        )
     return _threshold(arrays) if mode == "threshold" else _dynamic(arrays, seed)
 
 
-def _threshold(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], None, tuple[str, ...]]:
+def _threshold(
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], None, tuple[str, ...]]:
     low, high = float(arrays["train"].min()), float(arrays["train"].max())
     if low == high:
-        raise ValueError(f"binarise='threshold': every value of train is {low:g}, so that no threshold parts them; use binarise='none'.")
+        raise ValueError(
+            f"binarise='threshold': every value of train is {low:g}, so that no threshold parts them; use binarise='none'."
+        )
     half = low + (high - low) / 2
     note = f"binarised: 1 where v > {half:g}, the middle of train's range {low:g}..{high:g}"
     return {key: (array > half).astype(np.uint8) for key, array in arrays.items()}, None, (note,)
 
 
-def _dynamic(arrays: Mapping[str, np.ndarray], seed: int) -> tuple[dict[str, np.ndarray], int, tuple[str, ...]]:
-    low, high = (float(pick([pick(array) for array in arrays.values() if array.size])) for pick in (np.min, np.max))
-    grey, notes = dict(arrays), [f"values {low:g}..{high:g} were read as Bernoulli means v / 255, at most {high / 255:.3g}"]
+def _dynamic(
+    arrays: Mapping[str, np.ndarray], seed: int
+) -> tuple[dict[str, np.ndarray], int, tuple[str, ...]]:
+    low, high = (
+        float(pick([pick(array) for array in arrays.values() if array.size]))
+        for pick in (np.min, np.max)
+    )
+    grey, notes = (
+        dict(arrays),
+        [
+            f"values {low:g}..{high:g} were read as Bernoulli means v / 255, at most {high / 255:.3g}"
+        ],
+    )
     if arrays["train"].dtype != np.uint8:
         if low < 0 or high > 1:
             raise ValueError(
                 f"binarise='dynamic' takes integers in 0..255 or floats in [0, 1] as Bernoulli means; got values from {low:g} to {high:g}. "
                 "Rescale them, cast them to uint8, or use binarise='threshold'."
             )
-        grey = {key: np.rint(array * np.float32(255)).astype(np.uint8) for key, array in arrays.items()}
-        change = max(float(np.abs(array - grey[key] / 255).max(initial=0)) for key, array in arrays.items())
+        grey = {
+            key: np.rint(array * np.float32(255)).astype(np.uint8) for key, array in arrays.items()
+        }
+        change = max(
+            float(np.abs(array - grey[key] / 255).max(initial=0)) for key, array in arrays.items()
+        )
         notes = ["values in [0, 1] were read as Bernoulli means"]
         if change > _TOLERATED_LOSS:
-            notes.append(f"means were rounded to multiples of 1/255, which changed them by up to {change:.2g}")
-    notes.append(f"train: drawn afresh at each use; validation and test: drawn once with seed {seed} and frozen")
-    frozen = {split: frozen_draws(grey[split], 255, (seed, stream)) for stream, split in ((1, "validation"), (2, "test"))}
+            notes.append(
+                f"means were rounded to multiples of 1/255, which changed them by up to {change:.2g}"
+            )
+    notes.append(
+        f"train: drawn afresh at each use; validation and test: drawn once with seed {seed} and frozen"
+    )
+    frozen = {
+        split: frozen_draws(grey[split], 255, (seed, stream))
+        for stream, split in ((1, "validation"), (2, "test"))
+    }
     return {"train": grey["train"], **frozen}, 255, tuple(notes)
 
 
 def _fits_uint8(array: np.ndarray) -> bool:
-    return array.dtype.kind in "biu" and bool(array.min(initial=0) >= 0) and bool(array.max(initial=0) <= 255)
+    return (
+        array.dtype.kind in "biu"
+        and bool(array.min(initial=0) >= 0)
+        and bool(array.max(initial=0) <= 255)
+    )
 
 
 def _loss(array: np.ndarray, cast: np.ndarray) -> float:

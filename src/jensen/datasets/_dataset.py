@@ -75,10 +75,14 @@ class Dataset:
             _check_levels(self.name, self.levels, self.train, self.validation, self.test)
         for split, labels in self.labels.items():
             if split not in SPLITS:
-                raise ValueError(f"{self.name}: labels for an unknown split {split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}.")
+                raise ValueError(
+                    f"{self.name}: labels for an unknown split {split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}."
+                )
             rows = len(getattr(self, split))
             if np.ndim(labels) == 0 or len(labels) != rows:
-                raise ValueError(f"{self.name}: {split} has {rows} rows but labels of shape {np.shape(labels)}; give one label per row.")
+                raise ValueError(
+                    f"{self.name}: {split} has {rows} rows but labels of shape {np.shape(labels)}; give one label per row."
+                )
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -96,8 +100,14 @@ class Dataset:
             load_dataset("digits").split("train")  # uint8 0/1, (1257, 8, 8)
         """
         if name not in SPLITS:
-            raise ValueError(f"unknown split {name!r}{nearest(name, SPLITS)}; known: {', '.join(SPLITS)}.")
-        return self._frozen_train if name == "train" and self.levels is not None else getattr(self, name)
+            raise ValueError(
+                f"unknown split {name!r}{nearest(name, SPLITS)}; known: {', '.join(SPLITS)}."
+            )
+        return (
+            self._frozen_train
+            if name == "train" and self.levels is not None
+            else getattr(self, name)
+        )
 
     def fingerprint(self, name: str) -> str:
         """The sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`: equal fingerprints mean equal data points in equal order.
@@ -126,24 +136,42 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 def _check_split(name: str, split: str, array: np.ndarray, train: np.ndarray) -> None:
     if array.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast it, or use load_dataset, which does.")
+        raise ValueError(
+            f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast it, or use load_dataset, which does."
+        )
     if array.ndim < 2:
-        raise ValueError(f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers reshape(-1, 1).")
+        raise ValueError(
+            f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers reshape(-1, 1)."
+        )
     if array.dtype != train.dtype:
-        raise ValueError(f"{name}: {split} is {array.dtype} but train is {train.dtype}; cast both to one dtype.")
+        raise ValueError(
+            f"{name}: {split} is {array.dtype} but train is {train.dtype}; cast both to one dtype."
+        )
     if array.shape[1:] != train.shape[1:]:
-        raise ValueError(f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; give all splits one event shape.")
+        raise ValueError(
+            f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; give all splits one event shape."
+        )
     if array.size == 0 and (split != "validation" or 0 in array.shape[1:]):
-        raise ValueError(f"{name}: {split} is empty (shape {array.shape}); train and test need at least one row each.")
+        raise ValueError(
+            f"{name}: {split} is empty (shape {array.shape}); train and test need at least one row each."
+        )
     if array.dtype == np.float32 and not np.isfinite(array).all():
-        raise ValueError(f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite; remove or impute those rows.")
+        raise ValueError(
+            f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite; remove or impute those rows."
+        )
 
 
-def _check_levels(name: str, levels: int, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
+def _check_levels(
+    name: str, levels: int, train: np.ndarray, validation: np.ndarray, test: np.ndarray
+) -> None:
     if not 1 <= levels <= 255:
         raise ValueError(f"{name}: levels must be in 1..255; got {levels}.")
     if train.dtype != np.uint8 or train.max() > levels:
-        raise ValueError(f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up to {train.max()}. Rescale it, or drop levels.")
+        raise ValueError(
+            f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up to {train.max()}. Rescale it, or drop levels."
+        )
     for split, array in (("validation", validation), ("test", test)):
         if array.dtype != np.uint8 or array.max(initial=0) > 1:
-            raise ValueError(f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got {array.dtype} up to {array.max(initial=0)}.")
+            raise ValueError(
+                f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got {array.dtype} up to {array.max(initial=0)}."
+            )

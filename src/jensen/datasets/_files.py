@@ -9,7 +9,13 @@ from pathlib import Path
 from jensen.datasets._source import PinnedFile
 
 
-def find_locally(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None, cache: str | Path | None = None) -> Path | None:
+def find_locally(
+    file: PinnedFile,
+    dataset: str,
+    *,
+    data_dir: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Path | None:
     """The path of `file` in the data directory or in the cache, as <dir>/<dataset>/<file> or in one of the file's own folders; None if it lies in neither.
 
     Args:
@@ -25,11 +31,23 @@ def find_locally(file: PinnedFile, dataset: str, *, data_dir: str | Path | None 
     """
     names = (file.name, f"{file.name}.gz") if file.gzipped else (file.name,)
     folders = (dataset, *file.folders)
-    candidates = (directory / folder / name for directory in _directories(data_dir, cache) for folder in folders for name in names)
+    candidates = (
+        directory / folder / name
+        for directory in _directories(data_dir, cache)
+        for folder in folders
+        for name in names
+    )
     return next((place for place in candidates if place.is_file()), None)
 
 
-def locate(file: PinnedFile, dataset: str, *, data_dir: str | Path | None = None, cache: str | Path | None = None, remedy: str = "") -> Path:
+def locate(
+    file: PinnedFile,
+    dataset: str,
+    *,
+    data_dir: str | Path | None = None,
+    cache: str | Path | None = None,
+    remedy: str = "",
+) -> Path:
     """A local path of `file`, whose checksum was verified if it has one: found by `find_locally` or downloaded into <cache>/<dataset>/.
 
     Args:
@@ -71,7 +89,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is no complete gzip file ({error}); remove it and fetch it again.") from error
+        raise ValueError(
+            f"{path} is no complete gzip file ({error}); remove it and fetch it again."
+        ) from error
 
 
 def _verify(found: Path, file: PinnedFile, dataset: str) -> None:
@@ -84,7 +104,11 @@ def _verify(found: Path, file: PinnedFile, dataset: str) -> None:
     if digest == expected:
         return
     size = "" if file.size is None else f" ({file.size} bytes)"
-    again = "and it is downloaded again, or put the right file there" if file.downloadable else "and put the right file there"
+    again = (
+        "and it is downloaded again, or put the right file there"
+        if file.downloadable
+        else "and put the right file there"
+    )
     raise ValueError(
         f"{found} ({len(content)} bytes{' unpacked' if file.gzipped and found.suffix == '.gz' else ''}) has {algorithm} {digest}, but {file.name} of {dataset} "
         f"has {expected}{size}: it is truncated or another version. Remove it, {again}."
@@ -92,12 +116,18 @@ def _verify(found: Path, file: PinnedFile, dataset: str) -> None:
 
 
 def _directories(data_dir: str | Path | None, cache: str | Path | None) -> list[Path]:
-    named, origin = (data_dir, "data directory") if data_dir is not None else (os.environ.get("JENSEN_DATA") or None, "JENSEN_DATA")
+    named, origin = (
+        (data_dir, "data directory")
+        if data_dir is not None
+        else (os.environ.get("JENSEN_DATA") or None, "JENSEN_DATA")
+    )
     directories = [Path(cache) if cache is not None else _user_cache()]
     if named is not None:
         directory = Path(named).expanduser()
         if not directory.is_dir():
-            raise ValueError(f"the {origin} {str(named)!r} is not a directory; create it, or name another by --data-dir or JENSEN_DATA.")
+            raise ValueError(
+                f"the {origin} {str(named)!r} is not a directory; create it, or name another by --data-dir or JENSEN_DATA."
+            )
         directories.insert(0, directory)
     return directories
 
@@ -119,7 +149,11 @@ def _download(file: PinnedFile, dataset: str, directories: list[Path]) -> Path:
     failures = []
     for url in file.urls:
         try:
-            return Path(pooch.retrieve(url, known_hash=file.checksum, fname=file.name, path=directories[-1] / dataset))
+            return Path(
+                pooch.retrieve(
+                    url, known_hash=file.checksum, fname=file.name, path=directories[-1] / dataset
+                )
+            )
         # pooch and requests raise OSError for the network and the disk, ValueError for a wrong checksum or url.
         except (OSError, ValueError) as error:
             failures.append(f"{url}: {type(error).__name__}: {error}")

@@ -47,17 +47,36 @@ def grey_dataset(
         )
     elif binarise == "threshold":
         arrays = {split: (array > levels / 2).astype(np.uint8) for split, array in grey.items()}
-        said = (f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other binarisations",)
+        said = (
+            f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other binarisations",
+        )
     else:
-        arrays = {split: (array.astype(np.float32) + np.float32(0.5)) / np.float32(levels + 1) for split, array in grey.items()}
-        said = (f"grey values v = 0..{levels} as the centres of their bins, (v + 0.5) / {levels + 1}",)
+        arrays = {
+            split: (array.astype(np.float32) + np.float32(0.5)) / np.float32(levels + 1)
+            for split, array in grey.items()
+        }
+        said = (
+            f"grey values v = 0..{levels} as the centres of their bins, (v + 0.5) / {levels + 1}",
+        )
     kept = levels if binarise == "dynamic" else None
-    return Dataset(name, arrays["train"], arrays["validation"], arrays["test"], levels=kept, labels=labels or {}, notes=(*said, *notes))
+    return Dataset(
+        name,
+        arrays["train"],
+        arrays["validation"],
+        arrays["test"],
+        levels=kept,
+        labels=labels or {},
+        notes=(*said, *notes),
+    )
 
 
-def seeded_draws(grey: Mapping[str, np.ndarray], levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def seeded_draws(
+    grey: Mapping[str, np.ndarray], levels: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Frozen draws of validation with `seed` and of test with `seed` + 1.
 
     seeded_draws(grey, 16, 1798)
     """
-    return frozen_draws(grey["validation"], levels, seed), frozen_draws(grey["test"], levels, seed + 1)
+    return frozen_draws(grey["validation"], levels, seed), frozen_draws(
+        grey["test"], levels, seed + 1
+    )

@@ -20,9 +20,13 @@ def read_idx(path: Path) -> np.ndarray:
     """
     raw = read_bytes(path)
     if raw[:3] != b"\0\0\x08" or len(raw) < 4 or len(raw) < 4 + 4 * raw[3]:
-        raise ValueError(f"{path} is no idx file of unsigned bytes: it starts with {raw[:4].hex(' ') or 'nothing'}, not with 00 00 08; remove it.")
+        raise ValueError(
+            f"{path} is no idx file of unsigned bytes: it starts with {raw[:4].hex(' ') or 'nothing'}, not with 00 00 08; remove it."
+        )
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", count=raw[3], offset=4))
     values = len(raw) - 4 - 4 * raw[3]
     if values != math.prod(shape):
-        raise ValueError(f"{path} holds {values} values, but its header promises {shape}, that is {math.prod(shape)}; it is damaged: fetch it again.")
+        raise ValueError(
+            f"{path} holds {values} values, but its header promises {shape}, that is {math.prod(shape)}; it is damaged: fetch it again."
+        )
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)

@@ -56,10 +56,21 @@ def load_dataset(
     fractions = {"validation_fraction": validation_fraction, "test_fraction": test_fraction}
     if isinstance(source, str | os.PathLike) and _is_named(os.fspath(source)):
         name = os.fspath(source)
-        options = {option: value for option, value in (("binarise", binarise), ("split", split)) if value is not None}
+        options = {
+            option: value
+            for option, value in (("binarise", binarise), ("split", split))
+            if value is not None
+        }
         _refuse_options(name, {**fractions, "columns": columns}, options)
         return _named(name, options, data_dir)
-    return user_dataset(source, seed=seed, **fractions, binarise=binarise or "none", split=split or "random", columns=columns)
+    return user_dataset(
+        source,
+        seed=seed,
+        **fractions,
+        binarise=binarise or "none",
+        split=split or "random",
+        columns=columns,
+    )
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -96,13 +107,23 @@ def _is_named(source: str) -> bool:
     if source in known:
         return True
     path = Path(source).expanduser()
-    looks_like_a_path = os.sep in source and (source.startswith((".", "~", os.sep)) or source.count("/") > 1)
+    looks_like_a_path = os.sep in source and (
+        source.startswith((".", "~", os.sep)) or source.count("/") > 1
+    )
     if path.suffix.lower() in SUFFIXES or looks_like_a_path or path.exists():
         return False
     if source in sources.names():
-        listed = ", ".join(known_name.partition("/")[2] for known_name in known if known_name.startswith(f"{source}/"))
-        raise ValueError(f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: {listed}.")
-    listed = ", ".join(f"{name}/..." if sources.find(name).members else name for name in sources.names())
+        listed = ", ".join(
+            known_name.partition("/")[2]
+            for known_name in known
+            if known_name.startswith(f"{source}/")
+        )
+        raise ValueError(
+            f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: {listed}."
+        )
+    listed = ", ".join(
+        f"{name}/..." if sources.find(name).members else name for name in sources.names()
+    )
     raise ValueError(
         f"unknown data set {source!r}{nearest(source, known)}; known: {listed} (see jensen datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
     )
@@ -112,7 +133,12 @@ def _named(name: str, options: dict[str, Any], data_dir: str | Path | None) -> D
     source = find_source(name, options)
     # A file of the user's own is found under its stem.
     short = Path(name).stem if name.endswith(".py") else name
-    dataset = source.load(files={file.name: locate(file, short, data_dir=data_dir, remedy=source.remedy) for file in source.files})
+    dataset = source.load(
+        files={
+            file.name: locate(file, short, data_dir=data_dir, remedy=source.remedy)
+            for file in source.files
+        }
+    )
     _check_promise(source, dataset)
     return replace(dataset, options=options)
 
@@ -122,10 +148,14 @@ def _check_promise(source: AbstractSource, dataset: Dataset) -> None:
     found = tuple(len(getattr(dataset, split)) for split in SPLITS)
     if sizes is not None and found != sizes:
         expected, got = ("/".join(map(str, counts)) for counts in (sizes, found))
-        raise ValueError(f"{dataset.name}: its files hold {got} rows of train/validation/test, but should hold {expected}; {_other_files(source)}")
+        raise ValueError(
+            f"{dataset.name}: its files hold {got} rows of train/validation/test, but should hold {expected}; {_other_files(source)}"
+        )
     shape = getattr(source, "event_shape", None)
     if shape is not None and dataset.event_shape != shape:
-        raise ValueError(f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should hold {shape}; {_other_files(source)}")
+        raise ValueError(
+            f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should hold {shape}; {_other_files(source)}"
+        )
 
 
 def _other_files(source: AbstractSource) -> str:
@@ -134,9 +164,15 @@ def _other_files(source: AbstractSource) -> str:
 
 
 def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
-    defaults = {"validation_fraction": DEFAULT_FRACTION, "test_fraction": DEFAULT_FRACTION, "columns": None}
+    defaults = {
+        "validation_fraction": DEFAULT_FRACTION,
+        "test_fraction": DEFAULT_FRACTION,
+        "columns": None,
+    }
     unused = [(option, value) for option, value in arguments.items() if value != defaults[option]]
     has = sources.options(name if name.endswith(".py") else name.partition("/")[0])
     unused += [(option, value) for option, value in options.items() if option not in has]
     for option, value in unused:
-        raise ValueError(f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out.")
+        raise ValueError(
+            f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out."
+        )

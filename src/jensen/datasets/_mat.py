@@ -17,19 +17,31 @@ def read_mat(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, n
     with path.open("rb") as file:
         header = file.read(128)
     if not header.startswith(b"MATLAB 5.0 MAT-file") or len(header) < 128:
-        raise ValueError(f"{path} is no MATLAB 5 file: it starts with {header[:19]!r}, not with b'MATLAB 5.0 MAT-file'. Remove it and fetch it again.")
+        raise ValueError(
+            f"{path} is no MATLAB 5 file: it starts with {header[:19]!r}, not with b'MATLAB 5.0 MAT-file'. Remove it and fetch it again."
+        )
     import scipy.io
 
     try:
         arrays = scipy.io.loadmat(str(path), variable_names=list(expected))
     # A damaged file can make scipy's reader fail in many ways; whichever it is, the file is unusable.
     except Exception as error:
-        raise ValueError(f"{path} could not be read ({type(error).__name__}: {error}); it is truncated or damaged: remove it and fetch it again.") from error
+        raise ValueError(
+            f"{path} could not be read ({type(error).__name__}: {error}); it is truncated or damaged: remove it and fetch it again."
+        ) from error
     for key, shape in expected.items():
         found = arrays.get(key)
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
-            held = "it is missing" if found is None else f"it is {getattr(found, 'dtype', type(found).__name__)}"
-            raise ValueError(f"{path} should hold numbers called {key!r}, but {held}; this is another file. Remove it and fetch the right one.")
+            held = (
+                "it is missing"
+                if found is None
+                else f"it is {getattr(found, 'dtype', type(found).__name__)}"
+            )
+            raise ValueError(
+                f"{path} should hold numbers called {key!r}, but {held}; this is another file. Remove it and fetch the right one."
+            )
         if found.shape != shape:
-            raise ValueError(f"{path}: {key!r} has shape {found.shape}, but it should have {shape}; this is another file. Remove it and fetch the right one.")
+            raise ValueError(
+                f"{path}: {key!r} has shape {found.shape}, but it should have {shape}; this is another file. Remove it and fetch the right one."
+            )
     return {key: arrays[key] for key in expected}

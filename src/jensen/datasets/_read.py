@@ -40,9 +40,13 @@ def read_path(path: Path, columns: Sequence[str | int] | None) -> Raw:
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name one file ({', '.join(SUFFIXES)}) in it.")
     if not path.is_file():
-        raise ValueError(f"no such file: {path}; check the path, which is relative to {Path.cwd()}.")
+        raise ValueError(
+            f"no such file: {path}; check the path, which is relative to {Path.cwd()}."
+        )
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path} ends in {suffix or 'no suffix'!r}, which is not a known form; known: {', '.join(SUFFIXES)}.")
+        raise ValueError(
+            f"{path} ends in {suffix or 'no suffix'!r}, which is not a known form; known: {', '.join(SUFFIXES)}."
+        )
     if suffix in (".npy", ".npz"):
         refuse_columns(columns, str(path))
         return _read_numpy(path)
@@ -55,8 +59,12 @@ def from_object(source: Any, name: str = "data") -> Raw:
         return from_mapping(source, name)
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
-            raise ValueError(f"{name}: a tuple of {len(source)} parts; give (train, test), (train, validation, test), or one array.")
-        return from_mapping(dict(zip(SPLITS if len(source) == 3 else ("train", "test"), source)), name)
+            raise ValueError(
+                f"{name}: a tuple of {len(source)} parts; give (train, test), (train, validation, test), or one array."
+            )
+        return from_mapping(
+            dict(zip(SPLITS if len(source) == 3 else ("train", "test"), source)), name
+        )
     return Raw(name, {WHOLE: _array(source, name)})
 
 
@@ -74,30 +82,46 @@ def from_mapping(mapping: Mapping[str, Any], name: str) -> Raw:
             f"{name}: the keys {', '.join(keys) or '(none)'} do not say which array is which; "
             "name them train, validation, test, or train, test, or give one array (labels: train_labels etc.)."
         )
-    label_keys = {f"{key}_labels": key for key in data_keys} if split else {"labels": WHOLE, f"{data_keys[0]}_labels": WHOLE}
+    label_keys = (
+        {f"{key}_labels": key for key in data_keys}
+        if split
+        else {"labels": WHOLE, f"{data_keys[0]}_labels": WHOLE}
+    )
     labels = {}
     for key in keys:
         if key in data_keys:
             continue
         if key not in label_keys:
-            raise ValueError(f"{name}: the labels {key!r} belong to no array{nearest(key, tuple(label_keys))}; name them {' or '.join(label_keys)}.")
+            raise ValueError(
+                f"{name}: the labels {key!r} belong to no array{nearest(key, tuple(label_keys))}; name them {' or '.join(label_keys)}."
+            )
         labels[label_keys[key]] = _array(mapping[key], f"{name}, {key}")
-    return Raw(name, {key if split else WHOLE: _array(mapping[key], f"{name}, {key}") for key in data_keys}, labels)
+    return Raw(
+        name,
+        {key if split else WHOLE: _array(mapping[key], f"{name}, {key}") for key in data_keys},
+        labels,
+    )
 
 
 def refuse_columns(columns: Sequence[str | int] | None, name: str) -> None:
     """Raises ValueError if columns are asked of something that has none."""
     if columns is not None:
-        raise ValueError(f"{name}: columns={columns!r} has no use for it, only for .csv and .parquet files; index the array instead.")
+        raise ValueError(
+            f"{name}: columns={columns!r} has no use for it, only for .csv and .parquet files; index the array instead."
+        )
 
 
 def _array(value: Any, where: str) -> np.ndarray:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{where}: {int(np.ma.count_masked(value))} values are masked; fill or remove them first.")
+        raise ValueError(
+            f"{where}: {int(np.ma.count_masked(value))} values are masked; fill or remove them first."
+        )
     try:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{where}: cannot be made an array ({error}); give numbers of one shape per row.") from error
+        raise ValueError(
+            f"{where}: cannot be made an array ({error}); give numbers of one shape per row."
+        ) from error
 
 
 def _read_numpy(path: Path) -> Raw:
@@ -111,8 +135,14 @@ def _read_numpy(path: Path) -> Raw:
                 mapping = {key: loaded[key] for key in loaded.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         pickled = "allow_pickle" in str(error)
-        reason = "it holds Python objects, or is no NumPy file; objects are never unpickled: save arrays of numbers" if pickled else str(error)
-        raise ValueError(f"{path} could not be read ({reason}); it may be truncated or no {path.suffix} file: write it again with NumPy.") from error
+        reason = (
+            "it holds Python objects, or is no NumPy file; objects are never unpickled: save arrays of numbers"
+            if pickled
+            else str(error)
+        )
+        raise ValueError(
+            f"{path} could not be read ({reason}); it may be truncated or no {path.suffix} file: write it again with NumPy."
+        ) from error
     raw = from_mapping(mapping, str(path))
     return Raw(path.stem, raw.arrays, raw.labels, (f"read from {path}",))
 
@@ -123,18 +153,40 @@ def _read_table(path: Path, columns: Sequence[str | int] | None) -> Raw:
     try:
         table, notes = _csv_table(path) if path.suffix.lower() == ".csv" else _parquet_table(path)
     except (pa.ArrowException, OSError, csv.Error) as error:
-        raise ValueError(f"{path} could not be read as {path.suffix}: {error}. It may be truncated or damaged: write it again.") from error
+        raise ValueError(
+            f"{path} could not be read as {path.suffix}: {error}. It may be truncated or damaged: write it again."
+        ) from error
     positions = _positions(path, list(table.column_names), columns)
-    index = [name for name in table.column_names if not name.strip() or name.startswith(_INDEX_NAMES)]
+    index = [
+        name for name in table.column_names if not name.strip() or name.startswith(_INDEX_NAMES)
+    ]
     if columns is None and index:
-        raise ValueError(f"{path}: the column {index[0]!r} looks like a row index, as pandas writes it; write the file without it, or choose columns=[...].")
+        raise ValueError(
+            f"{path}: the column {index[0]!r} looks like a row index, as pandas writes it; write the file without it, or choose columns=[...]."
+        )
     types = pa.types
-    number = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-    wrong = [table.column_names[i] for i in positions if not any(is_a(table.schema.types[i]) for is_a in number)]
+    number = (
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_decimal,
+        types.is_null,
+    )
+    wrong = [
+        table.column_names[i]
+        for i in positions
+        if not any(is_a(table.schema.types[i]) for is_a in number)
+    ]
     if wrong:
-        raise ValueError(f"{path}: no numbers in {_some(wrong)}; choose columns=[...] without them (a .csv wants commas between fields).")
+        raise ValueError(
+            f"{path}: no numbers in {_some(wrong)}; choose columns=[...] without them (a .csv wants commas between fields)."
+        )
     chosen = [_column(table.column(i)) for i in positions]
-    return Raw(path.stem, {WHOLE: np.column_stack(chosen) if chosen else np.empty((0, 0))}, notes=(f"read from {path}", *notes))
+    return Raw(
+        path.stem,
+        {WHOLE: np.column_stack(chosen) if chosen else np.empty((0, 0))},
+        notes=(f"read from {path}", *notes),
+    )
 
 
 def _column(column: Any) -> np.ndarray:
@@ -161,7 +213,11 @@ def _csv_table(path: Path) -> tuple[Any, tuple[str, ...]]:
         rows = list(itertools.islice((row for row in csv.reader(file) if row), 2))
     header = _has_header(rows)
     options = pyarrow.csv.ReadOptions(autogenerate_column_names=not header)
-    note = "the first row was read as a header" if header else "no header was found: columns are named f0, f1, ..."
+    note = (
+        "the first row was read as a header"
+        if header
+        else "no header was found: columns are named f0, f1, ..."
+    )
     return pyarrow.csv.read_csv(path, read_options=options), (note,)
 
 
@@ -175,8 +231,12 @@ def _has_header(rows: list[list[str]]) -> bool:
         return True
     first = [_is_number(text) for text in rows[0]]
     second = [_is_number(text) for text in rows[1]] if len(rows) > 1 else []
-    named = [text.strip().lower() not in _MISSING and not number for text, number in zip(rows[0], first)]
-    return any(name and number for name, number in zip(named, second)) or (any(named) and not any(first))
+    named = [
+        text.strip().lower() not in _MISSING and not number for text, number in zip(rows[0], first)
+    ]
+    return any(name and number for name, number in zip(named, second)) or (
+        any(named) and not any(first)
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -197,7 +257,9 @@ def _positions(path: Path, names: list[str], columns: Sequence[str | int] | None
         if isinstance(column, str):
             if names.count(column) != 1:
                 problem = "several columns are called" if column in names else "no column is called"
-                raise ValueError(f"{path}: {problem} {column!r}{nearest(column, tuple(names))}; columns: {_some(names)}; or give its position from 0.")
+                raise ValueError(
+                    f"{path}: {problem} {column!r}{nearest(column, tuple(names))}; columns: {_some(names)}; or give its position from 0."
+                )
             positions.append(names.index(column))
         elif 0 <= column < len(names):
             positions.append(column)
@@ -209,4 +271,6 @@ def _positions(path: Path, names: list[str], columns: Sequence[str | int] | None
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return ", ".join(repr(name) for name in names[:10]) + (
+        f" and {len(names) - 10} more" if len(names) > 10 else ""
+    )

@@ -20,12 +20,21 @@ SPLIT_WAYS = ("random", "contiguous")
 
 
 def user_dataset(
-    source: Any, *, seed: int, validation_fraction: float, test_fraction: float, binarise: str, split: str, columns: Sequence[str | int] | None
+    source: Any,
+    *,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    binarise: str,
+    split: str,
+    columns: Sequence[str | int] | None,
 ) -> Dataset:
     """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
     _check_seed(seed)
     if split not in SPLIT_WAYS:
-        raise ValueError(f"unknown split {split!r}{nearest(split, SPLIT_WAYS)}; known: {', '.join(SPLIT_WAYS)}.")
+        raise ValueError(
+            f"unknown split {split!r}{nearest(split, SPLIT_WAYS)}; known: {', '.join(SPLIT_WAYS)}."
+        )
     if isinstance(source, str | os.PathLike):
         raw = read_path(Path(source).expanduser(), columns)
     else:
@@ -37,7 +46,15 @@ def user_dataset(
     arrays, cast_notes = to_storage(raw.arrays)
     arrays, levels, binary_notes = binarised(arrays, binarise, seed)
     notes = (*raw.notes, *cast_notes, *binary_notes)
-    return Dataset(raw.name, arrays["train"], arrays["validation"], arrays["test"], levels=levels, labels=raw.labels, notes=notes)
+    return Dataset(
+        raw.name,
+        arrays["train"],
+        arrays["validation"],
+        arrays["test"],
+        levels=levels,
+        labels=raw.labels,
+        notes=notes,
+    )
 
 
 def _check_seed(seed: int) -> None:
@@ -50,40 +67,71 @@ def _check(raw: Raw) -> None:
         where = raw.name if key == WHOLE else f"{raw.name}, split {key},"
         check_array(array, where)
         if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
-            raise ValueError(f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row.")
+            raise ValueError(
+                f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row."
+            )
     shapes = {key: array.shape[1:] for key, array in raw.arrays.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
-        raise ValueError(f"{raw.name}: the splits' event shapes disagree ({listed}); give all splits one event shape.")
+        raise ValueError(
+            f"{raw.name}: the splits' event shapes disagree ({listed}); give all splits one event shape."
+        )
     rows = sum(len(array) for array in raw.arrays.values())
     if rows < 3:
-        raise ValueError(f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test.")
+        raise ValueError(
+            f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test."
+        )
 
 
 def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float) -> Raw:
     rows = len(raw.arrays[WHOLE])
     if not test_fraction > 0:
-        raise ValueError(f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}.")
+        raise ValueError(
+            f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}."
+        )
     counts = _counts(raw.name, rows, {"validation": validation_fraction, "test": test_fraction})
     train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
     note = f"{rows} rows split {_how(seed)} into {len(train)}/{len(validation)}/{len(test)}"
-    return _taken(raw, {"train": (WHOLE, train), "validation": (WHOLE, validation), "test": (WHOLE, test)}, note)
+    return _taken(
+        raw,
+        {"train": (WHOLE, train), "validation": (WHOLE, validation), "test": (WHOLE, test)},
+        note,
+    )
 
 
-def _with_validation(raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float) -> Raw:
-    useless = {"test_fraction": test_fraction, **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {})}
+def _with_validation(
+    raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float
+) -> Raw:
+    useless = {
+        "test_fraction": test_fraction,
+        **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {}),
+    }
     for option, value in useless.items():
         if value != DEFAULT_FRACTION:
-            raise ValueError(f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out.")
+            raise ValueError(
+                f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out."
+            )
     rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
     if "validation" in raw.arrays:
         if seed is None:
-            raise ValueError(f"split='contiguous' has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave split out.")
+            raise ValueError(
+                f"split='contiguous' has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave split out."
+            )
         return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
-    count = _counts(f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction})["validation"]
+    count = _counts(
+        f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction}
+    )["validation"]
     train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
     note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
-    return _taken(raw, {"train": ("train", train), "validation": ("train", validation), "test": ("test", rows["test"])}, note)
+    return _taken(
+        raw,
+        {
+            "train": ("train", train),
+            "validation": ("train", validation),
+            "test": ("test", rows["test"]),
+        },
+        note,
+    )
 
 
 def _parts(rows: int, seed: int | None, validation: int, test: int) -> list[np.ndarray]:
@@ -91,7 +139,9 @@ def _parts(rows: int, seed: int | None, validation: int, test: int) -> list[np.n
     if seed is None:
         return np.split(np.arange(rows), (rows - test - validation, rows - test))
     # Test comes first, so that the same rows are held out whatever the validation fraction.
-    return np.split(np.random.RandomState((seed, 0)).permutation(rows), (test, test + validation))[::-1]
+    return np.split(np.random.RandomState((seed, 0)).permutation(rows), (test, test + validation))[
+        ::-1
+    ]
 
 
 def _how(seed: int | None) -> str:
@@ -105,15 +155,23 @@ def _counts(name: str, rows: int, fractions: dict[str, float]) -> dict[str, int]
     counts = {split: round(rows * fraction) for split, fraction in fractions.items()}
     for split, count in counts.items():
         if count == 0 and fractions[split] > 0:
-            raise ValueError(f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves {split} empty; use at least {1 / rows:.2g}.")
+            raise ValueError(
+                f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves {split} empty; use at least {1 / rows:.2g}."
+            )
     if sum(counts.values()) >= rows:
-        asked = " and ".join(f"{split}_fraction={fraction}" for split, fraction in fractions.items())
-        raise ValueError(f"{asked} of the {rows} rows of {name} leave train empty; use smaller fractions.")
+        asked = " and ".join(
+            f"{split}_fraction={fraction}" for split, fraction in fractions.items()
+        )
+        raise ValueError(
+            f"{asked} of the {rows} rows of {name} leave train empty; use smaller fractions."
+        )
     return counts
 
 
 def _taken(raw: Raw, rows: dict[str, tuple[str, np.ndarray]], note: str) -> Raw:
     """Split -> (the array it comes from, its row numbers), applied to arrays and labels."""
     arrays = {split: raw.arrays[key][index] for split, (key, index) in rows.items()}
-    labels = {split: raw.labels[key][index] for split, (key, index) in rows.items() if key in raw.labels}
+    labels = {
+        split: raw.labels[key][index] for split, (key, index) in rows.items() if key in raw.labels
+    }
     return replace(raw, arrays=arrays, labels=labels, notes=(*raw.notes, note))

@@ -40,16 +40,32 @@ class Caltech101(AbstractSource):
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
         """The data set, read from the authors' MATLAB file."""
         path = files[self.files[0].name]
-        shapes = {f"{prefix}_data": (rows, 784) for prefix, rows in zip(_PREFIXES.values(), self.sizes)}
-        arrays = read_mat(path, shapes | {f"{prefix}_labels": (rows, 1) for prefix, rows in zip(_PREFIXES.values(), self.sizes)})
-        train, validation, test = (silhouettes(arrays[f"{prefix}_data"], str(path)) for prefix in _PREFIXES.values())
+        shapes = {
+            f"{prefix}_data": (rows, 784) for prefix, rows in zip(_PREFIXES.values(), self.sizes)
+        }
+        arrays = read_mat(
+            path,
+            shapes
+            | {
+                f"{prefix}_labels": (rows, 1)
+                for prefix, rows in zip(_PREFIXES.values(), self.sizes)
+            },
+        )
+        train, validation, test = (
+            silhouettes(arrays[f"{prefix}_data"], str(path)) for prefix in _PREFIXES.values()
+        )
         return Dataset(
             "caltech101",
             train,
             validation,
             test,
-            labels={split: arrays[f"{prefix}_labels"].ravel() for split, prefix in _PREFIXES.items()},
-            notes=("1 - x of the authors' file: object = 1, background = 0; each image transposed to stand upright", f"licence: {self.licence}"),
+            labels={
+                split: arrays[f"{prefix}_labels"].ravel() for split, prefix in _PREFIXES.items()
+            },
+            notes=(
+                "1 - x of the authors' file: object = 1, background = 0; each image transposed to stand upright",
+                f"licence: {self.licence}",
+            ),
         )
 
 
@@ -62,5 +78,7 @@ def silhouettes(raw: np.ndarray, where: str) -> np.ndarray:
         silhouettes(mat["train_data"], "caltech101_silhouettes_28_split1.mat")
     """
     if not np.isin(raw, (0, 1)).all():
-        raise ValueError(f"{where} should hold 0 and 1 only, but its values lie in {raw.min():g}..{raw.max():g}; this is another file.")
+        raise ValueError(
+            f"{where} should hold 0 and 1 only, but its values lie in {raw.min():g}..{raw.max():g}; this is another file."
+        )
     return (1 - raw.astype(np.uint8)).reshape(-1, 28, 28).transpose(0, 2, 1)

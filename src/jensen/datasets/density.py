@@ -28,7 +28,13 @@ _TABLES: dict[str, tuple[str, int, int, int, int]] = {
     "kosarek": ("clicks on a news portal", 190, 33_375, 4_450, 6_675),
     "msnbc": ("visits to a news site", 17, 291_326, 38_843, 58_265),
     "msweb": ("visits to microsoft.com", 294, 29_441, 3_270, 5_000),
-    "nltcs": ("disabilities of the elderly (National Long Term Care Survey)", 16, 16_181, 2_157, 3_236),
+    "nltcs": (
+        "disabilities of the elderly (National Long Term Care Survey)",
+        16,
+        16_181,
+        2_157,
+        3_236,
+    ),
     "plants": ("in which states a plant grows", 69, 17_412, 2_321, 3_482),
     "pumsb_star": ("census records", 163, 12_262, 1_635, 2_452),
     "tmovie": ("which films a user rated (EachMovie)", 500, 4_524, 1_002, 591),
@@ -55,7 +61,9 @@ _CHECKSUMS = {
 }
 _PARTS = ("train", "valid", "test")
 _COLLECTION = "https://github.com/UCLA-StarAI/Density-Estimation-Datasets"
-_ADDRESS = "https://raw.githubusercontent.com/UCLA-StarAI/Density-Estimation-Datasets/master/datasets"
+_ADDRESS = (
+    "https://raw.githubusercontent.com/UCLA-StarAI/Density-Estimation-Datasets/master/datasets"
+)
 
 
 class Density(AbstractSource):
@@ -84,11 +92,25 @@ class Density(AbstractSource):
                 folders=(member, "density_binary", "density", "."),
                 gzipped=True,
             )
-            for part, checksum, size in zip(_PARTS, _CHECKSUMS.get(member, (None, None, None)), self.sizes)
+            for part, checksum, size in zip(
+                _PARTS, _CHECKSUMS.get(member, (None, None, None)), self.sizes
+            )
         )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
         """The data set, read from its three text files."""
         train, validation, test = (read_binary_text(files[file.name]) for file in self.files)
-        unpinned = () if self.member in _CHECKSUMS else ("no checksum of these files is known: only their numbers of rows and variables were checked",)
-        return Dataset(f"density/{self.member}", train, validation, test, notes=("standard split", *unpinned, f"licence: {self.licence}"))
+        unpinned = (
+            ()
+            if self.member in _CHECKSUMS
+            else (
+                "no checksum of these files is known: only their numbers of rows and variables were checked",
+            )
+        )
+        return Dataset(
+            f"density/{self.member}",
+            train,
+            validation,
+            test,
+            notes=("standard split", *unpinned, f"licence: {self.licence}"),
+        )

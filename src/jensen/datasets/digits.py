@@ -47,8 +47,12 @@ class Digits(AbstractSource):
         """The data set, from scikit-learn's copy; `files` is not used."""
         from sklearn.datasets import load_digits
 
-        images, digits = (np.asarray(part)[order()].astype(np.uint8) for part in load_digits(return_X_y=True))
-        grey, labels = (dict(zip(SPLITS, np.split(part, BOUNDS))) for part in (images.reshape(-1, 8, 8), digits))
+        images, digits = (
+            np.asarray(part)[order()].astype(np.uint8) for part in load_digits(return_X_y=True)
+        )
+        grey, labels = (
+            dict(zip(SPLITS, np.split(part, BOUNDS))) for part in (images.reshape(-1, 8, 8), digits)
+        )
         return grey_dataset(
             "digits",
             grey,
@@ -57,5 +61,8 @@ class Digits(AbstractSource):
             lambda: seeded_draws(grey, 16, SEED + 1),
             drawn=f"with seeds {SEED + 1} and {SEED + 2}",
             labels=labels,
-            notes=(f"rows permuted with seed {SEED}, then split 1257/180/360", f"licence: {self.licence}"),
+            notes=(
+                f"rows permuted with seed {SEED}, then split 1257/180/360",
+                f"licence: {self.licence}",
+            ),
         )

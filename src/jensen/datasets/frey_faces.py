@@ -33,13 +33,22 @@ class FreyFaces(AbstractSource):
     event_shape = (28, 20)
     values = "grey"
     licence = "no licence stated by the authors"
-    files = (PinnedFile("freyfaces_u8.npy", "13a0cd943fe56c8a2f4c05bc670b097ae2fda4f9d3a0d5215277712ac02f12e6", size=1_100_528, folders=("freyfaces", ".")),)
+    files = (
+        PinnedFile(
+            "freyfaces_u8.npy",
+            "13a0cd943fe56c8a2f4c05bc670b097ae2fda4f9d3a0d5215277712ac02f12e6",
+            size=1_100_528,
+            folders=("freyfaces", "."),
+        ),
+    )
     remedy = (
         "Make it from frey_rawface.mat of S. Roweis (https://cs.nyu.edu/~roweis/data.html), whose array ff is [560, 1965]: "
         "np.save('freyfaces_u8.npy', np.ascontiguousarray(scipy.io.loadmat('frey_rawface.mat')['ff'].T.astype(np.uint8)))."
     )
 
-    def __init__(self, *, binarise: Binarise = "none", split: Literal["random", "contiguous"] = "random"):
+    def __init__(
+        self, *, binarise: Binarise = "none", split: Literal["random", "contiguous"] = "random"
+    ):
         self.binarise = binarise
         self.split = split
 
@@ -76,8 +85,20 @@ def read_frames(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             frames = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} could not be read as .npy ({error}); it is truncated or another file: remove it and make it again.") from error
-    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.shape != (_FRAMES, 560):
-        found = f"{frames.dtype} of shape {frames.shape}" if isinstance(frames, np.ndarray) else "an archive"
-        raise ValueError(f"{path} holds {found}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of 28 x 20 in each row; this is another file.")
+        raise ValueError(
+            f"{path} could not be read as .npy ({error}); it is truncated or another file: remove it and make it again."
+        ) from error
+    if (
+        not isinstance(frames, np.ndarray)
+        or frames.dtype != np.uint8
+        or frames.shape != (_FRAMES, 560)
+    ):
+        found = (
+            f"{frames.dtype} of shape {frames.shape}"
+            if isinstance(frames, np.ndarray)
+            else "an archive"
+        )
+        raise ValueError(
+            f"{path} holds {found}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of 28 x 20 in each row; this is another file."
+        )
     return frames.reshape(-1, 28, 20)

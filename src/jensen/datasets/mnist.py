@@ -16,7 +16,10 @@ from jensen.datasets._grey import Binarise, grey_dataset
 from jensen.datasets._idx import read_idx
 from jensen.datasets._source import AbstractSource, PinnedFile
 
-_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 
 
 class MNIST(AbstractSource):
@@ -35,10 +38,26 @@ class MNIST(AbstractSource):
     files = tuple(
         PinnedFile(name, sha256, tuple(mirror + name for mirror in _MIRRORS), size)
         for name, sha256, size in (
-            ("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609", 9_912_422),
-            ("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c", 28_881),
-            ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6", 1_648_877),
-            ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", 4_542),
+            (
+                "train-images-idx3-ubyte.gz",
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                9_912_422,
+            ),
+            (
+                "train-labels-idx1-ubyte.gz",
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                28_881,
+            ),
+            (
+                "t10k-images-idx3-ubyte.gz",
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                1_648_877,
+            ),
+            (
+                "t10k-labels-idx1-ubyte.gz",
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                4_542,
+            ),
         )
     )
 
@@ -52,7 +71,10 @@ class MNIST(AbstractSource):
         def published() -> tuple[np.ndarray, np.ndarray]:
             # The legacy generator, and binomial rather than frozen_draws: the published draws depend on both, and on this order.
             generator = np.random.RandomState(777)
-            validation, test = (generator.binomial(1, images.astype(np.float32) / 255).astype(np.uint8) for images in (grey[50_000:], test_grey))
+            validation, test = (
+                generator.binomial(1, images.astype(np.float32) / 255).astype(np.uint8)
+                for images in (grey[50_000:], test_grey)
+            )
             return validation, test
 
         return grey_dataset(

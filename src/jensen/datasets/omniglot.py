@@ -51,10 +51,24 @@ class Omniglot(AbstractSource):
         """The data set, read from Burda's file."""
         path = files[self.files[0].name]
         arrays = read_mat(path, {key: (784, rows) for key, rows in _ROWS.items()})
-        return from_arrays(arrays["data"], arrays["testdata"], _NUM_VALIDATION, self.binarise, str(path), (f"licence: {self.licence}",))
+        return from_arrays(
+            arrays["data"],
+            arrays["testdata"],
+            _NUM_VALIDATION,
+            self.binarise,
+            str(path),
+            (f"licence: {self.licence}",),
+        )
 
 
-def from_arrays(data: np.ndarray, testdata: np.ndarray, num_validation: int, binarise: str, where: str, notes: tuple[str, ...] = ()) -> Dataset:
+def from_arrays(
+    data: np.ndarray,
+    testdata: np.ndarray,
+    num_validation: int,
+    binarise: str,
+    where: str,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
     """The data set in the file's two arrays [784, rows] of grey values in [0, 1], each column an image in column-major order.
 
     Raises:
@@ -64,18 +78,44 @@ def from_arrays(data: np.ndarray, testdata: np.ndarray, num_validation: int, bin
     """
     for key, array in (("data", data), ("testdata", testdata)):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError(f"{where}: {key!r} should hold grey values in [0, 1], but they lie in {array.min():g}..{array.max():g}; this is another file.")
-    images, test = (np.asarray(array, np.float64).T.reshape(-1, 28, 28).transpose(0, 2, 1) for array in (data, testdata))
+            raise ValueError(
+                f"{where}: {key!r} should hold grey values in [0, 1], but they lie in {array.min():g}..{array.max():g}; this is another file."
+            )
+    images, test = (
+        np.asarray(array, np.float64).T.reshape(-1, 28, 28).transpose(0, 2, 1)
+        for array in (data, testdata)
+    )
     images = images[np.random.RandomState(PERMUTATION_SEED).permutation(len(images))]
-    exact = {"train": images[:-num_validation], "validation": images[-num_validation:], "test": test}
+    exact = {
+        "train": images[:-num_validation],
+        "validation": images[-num_validation:],
+        "test": test,
+    }
     grey = {split: np.rint(array * 255).astype(np.uint8) for split, array in exact.items()}
     change = max(float(np.abs(array - grey[split] / 255).max()) for split, array in exact.items())
-    rounded = () if change < 1e-6 else (f"grey values were rounded to multiples of 1/255, which changed them by up to {change:.2g}; frozen draws were not",)
+    rounded = (
+        ()
+        if change < 1e-6
+        else (
+            f"grey values were rounded to multiples of 1/255, which changed them by up to {change:.2g}; frozen draws were not",
+        )
+    )
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
         generator = np.random.RandomState(DRAW_SEED)
-        validation, test = ((generator.random_sample(exact[split].shape) < exact[split]).astype(np.uint8) for split in ("validation", "test"))
+        validation, test = (
+            (generator.random_sample(exact[split].shape) < exact[split]).astype(np.uint8)
+            for split in ("validation", "test")
+        )
         return validation, test
 
     split = f"train permuted with seed {PERMUTATION_SEED}, its last {num_validation:,} rows are validation (Burda et al. 2016)"
-    return grey_dataset("omniglot", grey, 255, binarise, draw, drawn=f"with seed {DRAW_SEED}", notes=(split, *rounded, *notes))
+    return grey_dataset(
+        "omniglot",
+        grey,
+        255,
+        binarise,
+        draw,
+        drawn=f"with seed {DRAW_SEED}",
+        notes=(split, *rounded, *notes),
+    )

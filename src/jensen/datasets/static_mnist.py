@@ -27,7 +27,14 @@ class StaticMNIST(AbstractSource):
     licence = "no licence stated by the authors; made from MNIST (CC BY-SA 3.0)"
     # The sizes follow from the form: each value takes two bytes.
     files = tuple(
-        PinnedFile(name, f"md5:{md5}", (_ADDRESS + name,), rows * 784 * 2, folders=("binarized_mnist", "."), gzipped=True)
+        PinnedFile(
+            name,
+            f"md5:{md5}",
+            (_ADDRESS + name,),
+            rows * 784 * 2,
+            folders=("binarized_mnist", "."),
+            gzipped=True,
+        )
         for name, md5, rows in (
             ("binarized_mnist_train.amat", "db28b1a6ae0fe70cbd3da91acf46e477", 50_000),
             ("binarized_mnist_valid.amat", "bf37822a04e94123630de6a7dfd9c9ef", 10_000),
@@ -38,12 +45,19 @@ class StaticMNIST(AbstractSource):
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
         """The data set, read from the three text files."""
         rows = (read_binary_text(files[file.name]) for file in self.files)
-        train, validation, test = (_images(array, file.name) for array, file in zip(rows, self.files))
-        notes = ("static binarisation; not comparable with results on the dynamic binarisation", f"licence: {self.licence}")
+        train, validation, test = (
+            _images(array, file.name) for array, file in zip(rows, self.files)
+        )
+        notes = (
+            "static binarisation; not comparable with results on the dynamic binarisation",
+            f"licence: {self.licence}",
+        )
         return Dataset("static_mnist", train, validation, test, notes=notes)
 
 
 def _images(rows, name: str):
     if rows.shape[1] != 784:
-        raise ValueError(f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this is another file.")
+        raise ValueError(
+            f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this is another file."
+        )
     return rows.reshape(-1, 28, 28)

@@ -23,7 +23,15 @@ class PixelHead(eqx.Module):
     weight: Float[Array, "features per_pixel"]
     bias: Float[Array, "groups height width channels"]
 
-    def __init__(self, in_channels: int, likelihood: AbstractLikelihood, data: DataSummary | None, *, who: str, key: Key):
+    def __init__(
+        self,
+        in_channels: int,
+        likelihood: AbstractLikelihood,
+        data: DataSummary | None,
+        *,
+        who: str,
+        key: Key,
+    ):
         *_, depth = image_shape(likelihood.event_shape, who)
         groups, rest = divmod(likelihood.num_outputs, event_size(likelihood.event_shape))
         if rest or not groups:

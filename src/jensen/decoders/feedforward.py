@@ -23,11 +23,20 @@ class Feedforward(AbstractDecoder):
     head: Linear
     likelihood: AbstractLikelihood
 
-    def __init__(self, latent_dim: LatentDim, likelihood: AbstractLikelihood, network: Callable[..., AbstractNetwork], data: DataSummary | None, key: Key):
+    def __init__(
+        self,
+        latent_dim: LatentDim,
+        likelihood: AbstractLikelihood,
+        network: Callable[..., AbstractNetwork],
+        data: DataSummary | None,
+        key: Key,
+    ):
         key_network, key_head = jr.split(key)
         self.network = network(latent_dim, key=key_network)
         head = Linear(self.network.out_size, likelihood.num_outputs, key=key_head)
-        self.head = eqx.tree_at(lambda m: m.bias, head, likelihood.initial_bias(data).astype(head.weight.dtype))
+        self.head = eqx.tree_at(
+            lambda m: m.bias, head, likelihood.initial_bias(data).astype(head.weight.dtype)
+        )
         self.likelihood = likelihood
 
     def __call__(self, z: Latent) -> Distribution:

@@ -42,13 +42,22 @@ class GatedConv(AbstractDecoder):
         kernels: Sequence[int] = (3, 3, 3, 3),
     ):
         if not channels or len(channels) != len(kernels):
-            raise ValueError(f"decoder gated_conv: channels and kernels need one entry per layer each, at least one; got {len(channels)} and {len(kernels)}.")
+            raise ValueError(
+                f"decoder gated_conv: channels and kernels need one entry per layer each, at least one; got {len(channels)} and {len(kernels)}."
+            )
         who = "decoder gated_conv"
         height, width, _ = image_shape(likelihood.event_shape, who)
         key_dense, key_convolutions, key_head = jr.split(key, 3)
         size, strides = height * width, [1] * len(channels)
         self.dense = gated_dense(latent_dim, [*hidden, size], key_dense)
-        self.convolutions = Convolutions(size, (height, width), key=key_convolutions, channels=channels, kernels=kernels, strides=strides)
+        self.convolutions = Convolutions(
+            size,
+            (height, width),
+            key=key_convolutions,
+            channels=channels,
+            kernels=kernels,
+            strides=strides,
+        )
         self.head = PixelHead(channels[-1], likelihood, data, who=who, key=key_head)
         self.likelihood = likelihood
 

@@ -64,7 +64,9 @@ class PixelCNN(AbstractDecoder):
                 "those before it; one of 1 sees no pixel before. Take 3 or 5."
             )
         if min(num_layers, channels) < 1:
-            raise ValueError(f"decoder pixel_cnn: num_layers and channels must be at least 1; got {num_layers} and {channels}.")
+            raise ValueError(
+                f"decoder pixel_cnn: num_layers and channels must be at least 1; got {num_layers} and {channels}."
+            )
         who = "decoder pixel_cnn"
         shape = height, width, depth = image_shape(likelihood.event_shape, who)
         key_dense, key_z, key_head, *keys = jr.split(key, 3 + num_layers)
@@ -73,7 +75,10 @@ class PixelCNN(AbstractDecoder):
         self.dense = gated_dense(latent_dim, [*hidden, height * width], key_dense)
         self.weight_z = draw_weight(key_z, (kernel, kernel, 1, channels), fan_in[0])
         self.weights = [
-            _mask(kernel, own=layer > 0) * draw_weight(k, (kernel, kernel, channels if layer else depth, channels), fan_in[layer])
+            _mask(kernel, own=layer > 0)
+            * draw_weight(
+                k, (kernel, kernel, channels if layer else depth, channels), fan_in[layer]
+            )
             for layer, k in enumerate(keys)
         ]
         self.biases = [jnp.zeros(channels) for _ in keys]
@@ -150,8 +155,14 @@ class _Pixels(eqx.Module):
                 if layer:
                     inputs[layer] = _put(inputs[layer], features, row + middle, column + middle)
                 patch = jax.lax.dynamic_slice(inputs[layer], (row, column, 0), weight.shape[:3])
-                features = jax.nn.relu(patch.ravel() @ weight.reshape(-1, weight.shape[3]) + bias + (0 if layer else features))
-            outputs = outputs.at[:, row, column].add((features @ decoder.head.weight).reshape(outputs.shape[0], -1))
+                features = jax.nn.relu(
+                    patch.ravel() @ weight.reshape(-1, weight.shape[3])
+                    + bias
+                    + (0 if layer else features)
+                )
+            outputs = outputs.at[:, row, column].add(
+                (features @ decoder.head.weight).reshape(outputs.shape[0], -1)
+            )
             drawn = likelihood(outputs.ravel()).sample(key).reshape(x.shape)
             x = x.at[row, column].set(drawn[row, column])
             seen = decoder.standardise(x)[row, column]
@@ -160,13 +171,18 @@ class _Pixels(eqx.Module):
 
         dtype = jax.eval_shape(lambda k: likelihood(decoder.head.bias.ravel()).sample(k), key).dtype
         x = jnp.zeros(decoder.data_mean.shape, dtype)
-        inputs = [jnp.zeros((height + 2 * middle, width + 2 * middle, w.shape[2]), w.dtype) for w in weights]
+        inputs = [
+            jnp.zeros((height + 2 * middle, width + 2 * middle, w.shape[2]), w.dtype)
+            for w in weights
+        ]
         x, *_ = jax.lax.fori_loop(0, height * width, pixel, (x, decoder.head.bias, inputs))
         return x.reshape(likelihood.event_shape)
 
 
 def _put(image: Array, pixel: Array, row: Array, column: Array) -> Array:
-    return jax.lax.dynamic_update_slice(image, pixel[None, None].astype(image.dtype), (row, column, 0))
+    return jax.lax.dynamic_update_slice(
+        image, pixel[None, None].astype(image.dtype), (row, column, 0)
+    )
 
 
 def _mask(kernel: int, *, own: bool) -> Array:

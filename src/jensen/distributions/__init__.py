@@ -12,8 +12,12 @@ from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as Con
 from jensen.distributions.coupling_flow import Coupling as Coupling
 from jensen.distributions.coupling_flow import CouplingFlow as CouplingFlow
 from jensen.distributions.diagonal_normal import diagonal_normal as diagonal_normal
-from jensen.distributions.diagonal_normal import diagonal_normal_parameters as diagonal_normal_parameters
-from jensen.distributions.diagonal_normal_mixture import DiagonalNormalMixture as DiagonalNormalMixture
+from jensen.distributions.diagonal_normal import (
+    diagonal_normal_parameters as diagonal_normal_parameters,
+)
+from jensen.distributions.diagonal_normal_mixture import (
+    DiagonalNormalMixture as DiagonalNormalMixture,
+)
 from jensen.distributions.discretized_logistic import DiscretizedLogistic as DiscretizedLogistic
 from jensen.distributions.full_normal import full_normal as full_normal
 from jensen.distributions.full_normal import full_normal_parameters as full_normal_parameters

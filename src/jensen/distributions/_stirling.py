@@ -18,7 +18,13 @@ def stirling_error(x: Array) -> Array:
     """
     small, large = _parts(x)
     direct = gammaln(small + 1) - (small + 0.5) * jnp.log(small) + small - 0.5 * LOG_2PI
-    return jnp.where(x < _switch(x), direct, _series(1 / large, (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)))
+    return jnp.where(
+        x < _switch(x),
+        direct,
+        _series(
+            1 / large, (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+        ),
+    )
 
 
 def digamma_less_log(x: Array) -> Array:
@@ -27,7 +33,10 @@ def digamma_less_log(x: Array) -> Array:
     digamma_less_log(jnp.ones(()))  # -0.5772
     """
     small, large = _parts(x)
-    tail = _series(1 / large, (-1 / 12, 1 / 120, -1 / 252, 1 / 240, -1 / 132, 691 / 32760, -1 / 12)) / large
+    tail = (
+        _series(1 / large, (-1 / 12, 1 / 120, -1 / 252, 1 / 240, -1 / 132, 691 / 32760, -1 / 12))
+        / large
+    )
     return jnp.where(x < _switch(x), digamma(small) - jnp.log(small), -0.5 / large + tail)
 
 
@@ -53,7 +62,9 @@ def excess(t: Array, log1p_t: Array) -> Array:
     u = jnp.where(near, t, 0.0)
     # log(1 + t) = 2 artanh(s), t - 2 s = t s.
     s = u / (2 + u)
-    return jnp.where(near, u * s - 2 * s**2 * _series(s, tuple(1 / n for n in range(3, 21, 2))), t - log1p_t)
+    return jnp.where(
+        near, u * s - 2 * s**2 * _series(s, tuple(1 / n for n in range(3, 21, 2))), t - log1p_t
+    )
 
 
 def _series(y: Array, coefficients: tuple[float, ...]) -> Array:

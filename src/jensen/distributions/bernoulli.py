@@ -63,7 +63,9 @@ class Bernoulli(Distribution):
 
 @jax.custom_jvp
 def _log_prob(logits: Array, value: Array) -> Array:
-    return jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))), axis=-1)
+    return jnp.sum(
+        value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits))), axis=-1
+    )
 
 
 @_log_prob.defjvp
@@ -72,9 +74,13 @@ def _log_prob_jvp(primals, tangents):
     e = jnp.exp(-jnp.abs(logits))
     out = jnp.sum(value * logits - jnp.maximum(logits, 0) - jnp.log1p(e), axis=-1)
     probability = jnp.where(logits >= 0, 1.0, e) / (1 + e)
-    return out, jnp.sum((value - probability) * tangents[0], axis=-1) + jnp.sum(logits * tangents[1], axis=-1)
+    return out, jnp.sum((value - probability) * tangents[0], axis=-1) + jnp.sum(
+        logits * tangents[1], axis=-1
+    )
 
 
 @kl_divergence.register(Bernoulli, Bernoulli)
 def _kl_divergence(q: Bernoulli, p: Bernoulli) -> Array:
-    return jnp.sum(q.mean * (q.logits - p.logits) - jax.nn.softplus(q.logits) + jax.nn.softplus(p.logits))
+    return jnp.sum(
+        q.mean * (q.logits - p.logits) - jax.nn.softplus(q.logits) + jax.nn.softplus(p.logits)
+    )

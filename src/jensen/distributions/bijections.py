@@ -50,7 +50,9 @@ class TriangularMap(eqx.Module):
 
     def forward(self, u: Float[Array, " dim"]) -> Mapped:
         """f(u), and the log of its Jacobian's determinant."""
-        return jnp.exp(self.log_scale) * u + jnp.tril(self.below, -1) @ u + self.shift, jnp.sum(self.log_scale)
+        return jnp.exp(self.log_scale) * u + jnp.tril(self.below, -1) @ u + self.shift, jnp.sum(
+            self.log_scale
+        )
 
     def inverse(self, y: Float[Array, " dim"]) -> Mapped:
         """u, and the log of the determinant of f's Jacobian there."""
@@ -96,7 +98,9 @@ def _diagonal(like: Array) -> DiagonalMap:
 
 
 def _full(like: Array) -> TriangularMap:
-    return TriangularMap(jnp.zeros_like(like), jnp.zeros_like(like), jnp.zeros((len(like), len(like)), like.dtype))
+    return TriangularMap(
+        jnp.zeros_like(like), jnp.zeros_like(like), jnp.zeros((len(like), len(like)), like.dtype)
+    )
 
 
 def _flow(like: Array) -> FlowMap:
@@ -107,7 +111,12 @@ def _flow(like: Array) -> FlowMap:
         key_into, key_context = jr.split(key)
         into = jr.normal(key_into, (kept, HIDDEN), like.dtype) / max(kept, 1) ** 0.5
         outputs = 2 * (len(like) - kept)
-        return Coupling(into, jr.normal(key_context, (HIDDEN,), like.dtype), jnp.zeros((HIDDEN, outputs), like.dtype), jnp.zeros(outputs, like.dtype))
+        return Coupling(
+            into,
+            jr.normal(key_context, (HIDDEN,), like.dtype),
+            jnp.zeros((HIDDEN, outputs), like.dtype),
+            jnp.zeros(outputs, like.dtype),
+        )
 
     return FlowMap(_full(like), tuple(layer(key) for key in jr.split(jr.key(0), NUM_LAYERS)))
 

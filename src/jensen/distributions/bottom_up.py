@@ -67,11 +67,19 @@ class BottomUp(eqx.Module):
 
     def log_probs(self, value: Codes) -> tuple[Array, ...]:
         """Its terms, in the order of the codes: log q(z_1), log q(z_2 | z_1), ..."""
-        return tuple(level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True))
+        return tuple(
+            level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True)
+        )
 
     def levels(self, value: Codes) -> tuple[Any, ...]:
         """q(z_1), q(z_2 | z_1), ... along a code."""
-        return (self.first, *(conditional(below) for conditional, below in zip(self.above, value[:-1], strict=True)))
+        return (
+            self.first,
+            *(
+                conditional(below)
+                for conditional, below in zip(self.above, value[:-1], strict=True)
+            ),
+        )
 
     def completed(self, first: Array) -> Codes:
         """(z_1, ..., z_L) over a given z_1, each higher level at its conditional mean."""

@@ -30,11 +30,17 @@ class Categorical(Distribution):
 
     @property
     def support(self):
-        return constraints.independent(constraints.integer_interval(0, len(self.logits) - 1), self.event_dim)
+        return constraints.independent(
+            constraints.integer_interval(0, len(self.logits) - 1), self.event_dim
+        )
 
     @property
     def mean(self):
-        return jnp.tensordot(jnp.arange(len(self.logits), dtype=self.logits.dtype), jax.nn.softmax(self.logits, axis=0), axes=1)
+        return jnp.tensordot(
+            jnp.arange(len(self.logits), dtype=self.logits.dtype),
+            jax.nn.softmax(self.logits, axis=0),
+            axes=1,
+        )
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         draws = jr.categorical(key, self.logits, axis=0, shape=sample_shape + self.event_shape)
@@ -45,4 +51,7 @@ class Categorical(Distribution):
         leading = value.shape[: value.ndim - self.event_dim]
         classes = value.reshape(*leading, -1).astype(jnp.int32)
         # NaN for a class that does not exist, where plain indexing would take the last one.
-        return jnp.sum(log_p.at[classes, jnp.arange(log_p.shape[1])].get(mode="fill", fill_value=jnp.nan), axis=-1)
+        return jnp.sum(
+            log_p.at[classes, jnp.arange(log_p.shape[1])].get(mode="fill", fill_value=jnp.nan),
+            axis=-1,
+        )

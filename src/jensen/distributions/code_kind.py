@@ -24,7 +24,11 @@ def code_kind(distribution: Any) -> str:
         return DISCRETE if getattr(root, "is_discrete", False) else CONTINUOUS
     if not support.is_discrete:
         return CONTINUOUS
-    return BINARY if getattr(support, "base_constraint", support) == constraints.boolean else repr(support)
+    return (
+        BINARY
+        if getattr(support, "base_constraint", support) == constraints.boolean
+        else repr(support)
+    )
 
 
 def same_codes(one: str, other: str) -> bool:
@@ -41,4 +45,6 @@ def point_code(distribution: Any) -> Array:
     point_code(Bernoulli(jnp.array([-1.0, 2.0])))  # [0, 1]
     """
     root = root_of(distribution)
-    return mean_of(root) if code_kind(root) == CONTINUOUS or not hasattr(root, "mode") else root.mode
+    return (
+        mean_of(root) if code_kind(root) == CONTINUOUS or not hasattr(root, "mode") else root.mode
+    )

@@ -80,7 +80,9 @@ def _mean(logits: Array) -> Array:
     near = u < NEAR
     small, large = jnp.where(near, u, 0.0), jnp.where(near, 1.0, u)
     far = 1 / jnp.tanh(large) - 1 / large
-    return 0.5 + 0.5 * jnp.sign(logits) * jnp.where(near, small * _polynomial(small**2, LANGEVIN), far)
+    return 0.5 + 0.5 * jnp.sign(logits) * jnp.where(
+        near, small * _polynomial(small**2, LANGEVIN), far
+    )
 
 
 def _polynomial(y: Array, coefficients: tuple[float, ...]) -> Array:

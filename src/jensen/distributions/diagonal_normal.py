@@ -6,7 +6,9 @@ import numpyro.distributions as dist
 from jensen._types import Array, Distribution, Float
 
 
-def diagonal_normal(loc: Float[Array, "*batch dim"], scale: Float[Array, "*batch dim"]) -> Distribution:
+def diagonal_normal(
+    loc: Float[Array, "*batch dim"], scale: Float[Array, "*batch dim"]
+) -> Distribution:
     """N(loc, diag(scale^2)) over vectors; log_prob in nats.
 
     diagonal_normal(jnp.zeros(2), jnp.ones(2)).log_prob(jnp.zeros(2))  # -1.8379
@@ -19,6 +21,10 @@ def diagonal_normal_parameters(distribution: Distribution) -> tuple[Array, Array
 
     diagonal_normal_parameters(diagonal_normal(loc, scale))  # (loc, scale)
     """
-    if isinstance(distribution, dist.Independent) and isinstance(distribution.base_dist, dist.Normal) and distribution.event_dim == 1:
+    if (
+        isinstance(distribution, dist.Independent)
+        and isinstance(distribution.base_dist, dist.Normal)
+        and distribution.event_dim == 1
+    ):
         return jnp.asarray(distribution.base_dist.loc), jnp.asarray(distribution.base_dist.scale)
     return None

@@ -30,7 +30,11 @@ class DiagonalNormalMixture(Distribution):
         DiagonalNormalMixture(jnp.zeros((3, 2)), jnp.ones((3, 2))).log_prob(jnp.zeros(2))  # -1.8379
     """
 
-    arg_constraints = {"loc": constraints.real_matrix, "scale": constraints.positive, "log_weights": constraints.real_vector}  # noqa: RUF012
+    arg_constraints = {  # noqa: RUF012
+        "loc": constraints.real_matrix,
+        "scale": constraints.positive,
+        "log_weights": constraints.real_vector,
+    }
     pytree_data_fields = ("loc", "scale", "log_weights")
     pytree_aux_fields = ("component_block",)
     reparametrized_params = []  # noqa: RUF012
@@ -48,7 +52,9 @@ class DiagonalNormalMixture(Distribution):
         self.component_block = component_block
         self.loc = loc
         self.scale = scale
-        self.log_weights = jax.nn.log_softmax(jnp.zeros(loc.shape[0], loc.dtype) if log_weights is None else log_weights)
+        self.log_weights = jax.nn.log_softmax(
+            jnp.zeros(loc.shape[0], loc.dtype) if log_weights is None else log_weights
+        )
         super().__init__(batch_shape=(), event_shape=loc.shape[1:], validate_args=False)
 
     @property
@@ -62,7 +68,9 @@ class DiagonalNormalMixture(Distribution):
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         key_component, key_noise = jr.split(key)
         k = self._component(key_component, sample_shape)
-        return self.loc[k] + self.scale[k] * jr.normal(key_noise, sample_shape + self.event_shape, self.loc.dtype)
+        return self.loc[k] + self.scale[k] * jr.normal(
+            key_noise, sample_shape + self.event_shape, self.loc.dtype
+        )
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
         parameters = self.loc, self.scale, self.log_weights
@@ -72,7 +80,9 @@ class DiagonalNormalMixture(Distribution):
 
         def one(z: Array) -> Array:
             # Checkpointed: the gradient keeps one number per block and point, never the densities of all components.
-            add = jax.checkpoint(lambda total, block: (jnp.logaddexp(total, _log_sum(z, *block)), None))
+            add = jax.checkpoint(
+                lambda total, block: (jnp.logaddexp(total, _log_sum(z, *block)), None)
+            )
             return jax.lax.scan(add, jnp.asarray(-jnp.inf, self.log_weights.dtype), blocks)[0]
 
         return jnp.vectorize(one, signature="(d)->()")(value)
@@ -82,7 +92,11 @@ class DiagonalNormalMixture(Distribution):
             return jr.categorical(key, self.log_weights, shape=sample_shape)
         # categorical would draw a number for each pair of sample and component.
         cumulative = jnp.cumsum(jnp.exp(self.log_weights))
-        return jnp.searchsorted(cumulative, cumulative[-1] * jr.uniform(key, sample_shape, cumulative.dtype), side="right")
+        return jnp.searchsorted(
+            cumulative,
+            cumulative[-1] * jr.uniform(key, sample_shape, cumulative.dtype),
+            side="right",
+        )
 
 
 def _log_sum(z: Array, loc: Array, scale: Array, log_weights: Array) -> Array:
@@ -114,9 +128,17 @@ def _component_log_densities_jvp(primals, tangents):
     dz, dloc, dscale = tangents
     inverse = 1 / scale
     standardised = (z - loc) * inverse
-    tangent = jnp.einsum("kd,kd->k", standardised, dloc * inverse) + jnp.einsum("kd,kd->k", jnp.square(standardised) - 1, dscale * inverse)
-    return _densities(standardised, scale), tangent - jnp.einsum("kd,d->k", standardised * inverse, dz)
+    tangent = jnp.einsum("kd,kd->k", standardised, dloc * inverse) + jnp.einsum(
+        "kd,kd->k", jnp.square(standardised) - 1, dscale * inverse
+    )
+    return _densities(standardised, scale), tangent - jnp.einsum(
+        "kd,d->k", standardised * inverse, dz
+    )
 
 
 def _densities(standardised: Array, scale: Array) -> Array:
-    return -0.5 * jnp.sum(jnp.square(standardised), axis=-1) - jnp.sum(jnp.log(scale), axis=-1) - 0.5 * standardised.shape[-1] * LOG_2PI
+    return (
+        -0.5 * jnp.sum(jnp.square(standardised), axis=-1)
+        - jnp.sum(jnp.log(scale), axis=-1)
+        - 0.5 * standardised.shape[-1] * LOG_2PI
+    )

@@ -32,7 +32,14 @@ class DiscretizedLogistic(Distribution):
     pytree_data_fields = ("loc", "scale")
     pytree_aux_fields = ("num_bins", "units")
 
-    def __init__(self, loc: Float[Array, "*event"], scale: Float[Array, "*event"], *, num_bins: int, units: Literal["levels", "centres"] = "levels"):
+    def __init__(
+        self,
+        loc: Float[Array, "*event"],
+        scale: Float[Array, "*event"],
+        *,
+        num_bins: int,
+        units: Literal["levels", "centres"] = "levels",
+    ):
         self.loc = loc
         self.scale = scale
         self.num_bins = num_bins
@@ -42,7 +49,12 @@ class DiscretizedLogistic(Distribution):
     @property
     def support(self):
         levels = self.units == "levels"
-        return constraints.independent(constraints.integer_interval(0, self.num_bins - 1) if levels else constraints.unit_interval, self.event_dim)
+        return constraints.independent(
+            constraints.integer_interval(0, self.num_bins - 1)
+            if levels
+            else constraints.unit_interval,
+            self.event_dim,
+        )
 
     @property
     def mean(self):
@@ -53,9 +65,15 @@ class DiscretizedLogistic(Distribution):
         return self._in_units(jax.lax.fori_loop(1, self.num_bins, add, jnp.zeros_like(self.loc)))
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        draws = self.loc + self.scale * jr.logistic(key, sample_shape + self.event_shape, self.loc.dtype)
+        draws = self.loc + self.scale * jr.logistic(
+            key, sample_shape + self.event_shape, self.loc.dtype
+        )
         levels = jnp.clip(jnp.floor(draws * self.num_bins), 0, self.num_bins - 1)
-        return levels.astype(jnp.uint8 if self.num_bins <= 256 else jnp.int32) if self.units == "levels" else self._in_units(levels)
+        return (
+            levels.astype(jnp.uint8 if self.num_bins <= 256 else jnp.int32)
+            if self.units == "levels"
+            else self._in_units(levels)
+        )
 
     def log_prob(self, value: Array) -> Array:
         x = jax.lax.stop_gradient(value.astype(self.loc.dtype))
@@ -65,7 +83,11 @@ class DiscretizedLogistic(Distribution):
         log_below = -jax.nn.softplus(-(lower + width))
         log_above = -jax.nn.softplus(lower)
         first, last = level <= 0, level >= self.num_bins - 1
-        each = jnp.where(last, 0.0, log_below) + jnp.where(first, 0.0, log_above) + jnp.where(first | last, 0.0, _log1mexp(width))
+        each = (
+            jnp.where(last, 0.0, log_below)
+            + jnp.where(first, 0.0, log_above)
+            + jnp.where(first | last, 0.0, _log1mexp(width))
+        )
         return jnp.sum(each, axis=tuple(range(-self.event_dim, 0)))
 
     def _in_units(self, levels: Array) -> Array:
@@ -75,4 +97,8 @@ class DiscretizedLogistic(Distribution):
 def _log1mexp(x: Array) -> Array:
     """log(1 - exp(-x)) for x > 0 (Maechler 2012)."""
     small = x < 0.6931
-    return jnp.where(small, jnp.log(-jnp.expm1(-jnp.where(small, x, 0.5))), jnp.log1p(-jnp.exp(-jnp.where(small, 1.0, x))))
+    return jnp.where(
+        small,
+        jnp.log(-jnp.expm1(-jnp.where(small, x, 0.5))),
+        jnp.log1p(-jnp.exp(-jnp.where(small, 1.0, x))),
+    )

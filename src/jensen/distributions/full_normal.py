@@ -9,7 +9,9 @@ from jensen._types import Array, Distribution, Float
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters
 
 
-def full_normal(loc: Float[Array, "*batch dim"], scale_tril: Float[Array, "*batch dim dim"]) -> Distribution:
+def full_normal(
+    loc: Float[Array, "*batch dim"], scale_tril: Float[Array, "*batch dim dim"]
+) -> Distribution:
     """N(loc, L L^T), L = scale_tril lower triangular with a positive diagonal; log_prob in nats.
 
     full_normal(jnp.zeros(2), jnp.eye(2)).log_prob(jnp.zeros(2))  # -1.8379
@@ -32,7 +34,9 @@ def _from_a_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> 
     """KL(q || p), nats: numpyro has that between two full normals only."""
     parameters = diagonal_normal_parameters(p)
     if parameters is None:
-        raise NotImplementedError("KL(q || p) of a full normal is known for a diagonal normal p only.")  # how numpyro says that it has none
+        raise NotImplementedError(
+            "KL(q || p) of a full normal is known for a diagonal normal p only."
+        )  # how numpyro says that it has none
     (loc, scale), scale_tril = parameters, jnp.asarray(q.scale_tril)
     rows = scale_tril / scale[..., None]
     log_ratio = jnp.log(scale) - jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1))
@@ -45,4 +49,8 @@ def whitening(scale_tril: Float[Array, "*batch dim dim"]) -> Float[Array, "*batc
 
     whitening(2 * jnp.eye(2))  # I / 2
     """
-    return solve_triangular(scale_tril, jnp.broadcast_to(jnp.eye(scale_tril.shape[-1], dtype=scale_tril.dtype), scale_tril.shape), lower=True)
+    return solve_triangular(
+        scale_tril,
+        jnp.broadcast_to(jnp.eye(scale_tril.shape[-1], dtype=scale_tril.dtype), scale_tril.shape),
+        lower=True,
+    )

@@ -52,11 +52,16 @@ class Joint(eqx.Module):
 
     def log_probs(self, value: Codes) -> tuple[Array, ...]:
         """Its terms, in the order of the codes: log p(z_1 | z_2), ..., log p(z_L)."""
-        return tuple(level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True))
+        return tuple(
+            level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True)
+        )
 
     def levels(self, value: Codes) -> tuple[Any, ...]:
         """p(z_1 | z_2), ..., p(z_L) along a code."""
-        below = (conditional(above) for conditional, above in zip(self.below, reversed(value[1:]), strict=True))
+        below = (
+            conditional(above)
+            for conditional, above in zip(self.below, reversed(value[1:]), strict=True)
+        )
         return tuple(reversed((self.top, *below)))
 
     def completed(self, top: Array) -> Codes:
@@ -72,7 +77,9 @@ def levels_along(distribution: Distribution, code: Latent) -> tuple[Any, ...]:
 
     levels_along(Joint(top, below), (z1, z2))  # (p(z1 | z2), p(z2))
     """
-    return distribution.levels(code) if isinstance(distribution, Joint | BottomUp) else (distribution,)
+    return (
+        distribution.levels(code) if isinstance(distribution, Joint | BottomUp) else (distribution,)
+    )
 
 
 def level_log_probs(distribution: Distribution, code: Latent) -> Float[Array, " levels"]:
@@ -80,7 +87,11 @@ def level_log_probs(distribution: Distribution, code: Latent) -> Float[Array, " 
 
     level_log_probs(diagonal_normal(loc, scale), z)  # one level
     """
-    return jnp.stack(distribution.log_probs(code) if isinstance(distribution, Joint | BottomUp) else (distribution.log_prob(code),))
+    return jnp.stack(
+        distribution.log_probs(code)
+        if isinstance(distribution, Joint | BottomUp)
+        else (distribution.log_prob(code),)
+    )
 
 
 def top_of(distribution: Distribution) -> Any:

@@ -18,13 +18,19 @@ from jensen.distributions.stacked import Stacked
 COMPONENT_BLOCK = 4096
 
 
-def mixture_of(members: Stacked, log_weights: Float[Array, " components"] | None = None) -> "DiagonalNormalMixture | Mixture":
+def mixture_of(
+    members: Stacked, log_weights: Float[Array, " components"] | None = None
+) -> "DiagonalNormalMixture | Mixture":
     """The mixture of distributions of one family: of the faster class where they are diagonal normals.
 
     mixture_of(stack(encoder, pseudo_inputs)).log_prob(z)
     """
     normals = members.map(diagonal_normal_parameters)
-    return Mixture(members, log_weights) if normals is None else DiagonalNormalMixture(*normals, log_weights)
+    return (
+        Mixture(members, log_weights)
+        if normals is None
+        else DiagonalNormalMixture(*normals, log_weights)
+    )
 
 
 class Mixture(eqx.Module):
@@ -45,11 +51,19 @@ class Mixture(eqx.Module):
     log_weights: Float[Array, " components"]
     component_block: int = eqx.field(static=True)
 
-    def __init__(self, members: Stacked, log_weights: Float[Array, " components"] | None = None, *, component_block: int = COMPONENT_BLOCK):
+    def __init__(
+        self,
+        members: Stacked,
+        log_weights: Float[Array, " components"] | None = None,
+        *,
+        component_block: int = COMPONENT_BLOCK,
+    ):
         if component_block < 1:
             raise ValueError(f"component_block must be at least 1; got {component_block}.")
         self.members = members
-        self.log_weights = jax.nn.log_softmax(jnp.zeros(len(members)) if log_weights is None else log_weights)
+        self.log_weights = jax.nn.log_softmax(
+            jnp.zeros(len(members)) if log_weights is None else log_weights
+        )
         self.component_block = component_block
 
     @property
@@ -74,7 +88,11 @@ class Mixture(eqx.Module):
             key_component, key_draw = jr.split(key)
             # By the cumulative weights: jr.categorical would draw a number for each pair of sample and component.
             cumulative = jnp.cumsum(jnp.exp(self.log_weights))
-            k = jnp.searchsorted(cumulative, cumulative[-1] * jr.uniform(key_component, (), cumulative.dtype), side="right")
+            k = jnp.searchsorted(
+                cumulative,
+                cumulative[-1] * jr.uniform(key_component, (), cumulative.dtype),
+                side="right",
+            )
             return self.members.one(k).sample(key_draw)
 
         draw = one
@@ -102,5 +120,10 @@ class Mixture(eqx.Module):
         rows = jnp.concatenate([jnp.arange(components), jnp.zeros(fill, int)]).reshape(-1, size)
         weights = jnp.pad(self.log_weights, (0, fill), constant_values=-jnp.inf).reshape(-1, size)
         # Checkpointed: the gradient keeps one number per block and point, never the densities of all components.
-        add = jax.checkpoint(lambda total, block: (jnp.logaddexp(total, log_sum(self.members[block[0]], block[1])), None))
+        add = jax.checkpoint(
+            lambda total, block: (
+                jnp.logaddexp(total, log_sum(self.members[block[0]], block[1])),
+                None,
+            )
+        )
         return jax.lax.scan(add, jnp.asarray(-jnp.inf, self.log_weights.dtype), (rows, weights))[0]

@@ -28,7 +28,11 @@ def scale_of(distribution: Distribution) -> Array:
     scale_of(encoder(x))
     """
     normal = diagonal_normal_parameters(distribution)  # no rounding by square and root
-    return normal[1] if normal is not None else jnp.sqrt(_moment(distribution, "variance", lambda draws: draws.var(axis=0)))
+    return (
+        normal[1]
+        if normal is not None
+        else jnp.sqrt(_moment(distribution, "variance", lambda draws: draws.var(axis=0)))
+    )
 
 
 def is_discrete(distribution: Distribution) -> bool:

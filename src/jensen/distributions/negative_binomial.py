@@ -52,11 +52,17 @@ class NegativeBinomial(Distribution):
         shape = sample_shape + self.event_shape
         # A Poisson of a gamma rate, in log space: at small r the rates underflow.
         log_gamma = jr.loggamma(key_rate, jnp.broadcast_to(jnp.exp(self.log_dispersion), shape))
-        return jr.poisson(key_count, jnp.exp(log_gamma + self.log_mean - self.log_dispersion), shape)
+        return jr.poisson(
+            key_count, jnp.exp(log_gamma + self.log_mean - self.log_dispersion), shape
+        )
 
     def log_prob(self, value: Array) -> Array:
         x = jax.lax.stop_gradient(value.astype(self.log_mean.dtype))
-        each = _log_prob(jnp.broadcast_to(self.log_mean, x.shape), jnp.broadcast_to(self.log_dispersion, x.shape), x)
+        each = _log_prob(
+            jnp.broadcast_to(self.log_mean, x.shape),
+            jnp.broadcast_to(self.log_dispersion, x.shape),
+            x,
+        )
         return jnp.sum(each, axis=tuple(range(-self.event_dim, 0)))
 
 
@@ -67,11 +73,19 @@ def _log_prob(log_mean: Array, log_dispersion: Array, x: Array) -> Array:
     n, total = positive + r, mean + r
     log_n, log_total, log_x = jnp.log(n), jnp.log(total), jnp.log(positive)
     t = (positive - mean) / total
-    log_ratio = jnp.where(jnp.abs(t) < 0.5, jnp.log1p(jnp.maximum(t, -0.5)), log_n - log_total)  # log(n / total)
+    log_ratio = jnp.where(
+        jnp.abs(t) < 0.5, jnp.log1p(jnp.maximum(t, -0.5)), log_n - log_total
+    )  # log(n / total)
     first = r * excess(t, log_ratio)
-    second = positive * excess((r / total) * ((mean - positive) / positive), log_ratio + log_mean - log_x)
+    second = positive * excess(
+        (r / total) * ((mean - positive) / positive), log_ratio + log_mean - log_x
+    )
     errors = stirling_error(n) - stirling_error(r) - stirling_error(positive)
-    return jnp.where(x > 0, 0.5 * (log_dispersion - log_n - log_x - LOG_2PI) + errors - first - second, -r * jnp.log1p(mean / r))
+    return jnp.where(
+        x > 0,
+        0.5 * (log_dispersion - log_n - log_x - LOG_2PI) + errors - first - second,
+        -r * jnp.log1p(mean / r),
+    )
 
 
 @_log_prob.defjvp
@@ -80,5 +94,9 @@ def _log_prob_jvp(primals, tangents):
     mean, r = jnp.exp(log_mean), jnp.exp(log_dispersion)
     total = mean + r
     by_mean = (r / total) * (x - mean)
-    by_dispersion = r * (digamma_less_log(x + r) - digamma_less_log(r)) - r * excess((x - mean) / total, jnp.log(x + r) - jnp.log(total))
-    return _log_prob(log_mean, log_dispersion, x), by_mean * tangents[0] + by_dispersion * tangents[1]
+    by_dispersion = r * (digamma_less_log(x + r) - digamma_less_log(r)) - r * excess(
+        (x - mean) / total, jnp.log(x + r) - jnp.log(total)
+    )
+    return _log_prob(log_mean, log_dispersion, x), by_mean * tangents[0] + by_dispersion * tangents[
+        1
+    ]

@@ -56,7 +56,9 @@ class OneHotCategorical(Distribution):
 
     def __init__(self, logits: Float[Array, "variables classes"]):
         self.logits = logits
-        super().__init__(batch_shape=(), event_shape=(logits.shape[0] * logits.shape[1],), validate_args=False)
+        super().__init__(
+            batch_shape=(), event_shape=(logits.shape[0] * logits.shape[1],), validate_args=False
+        )
 
     @property
     def support(self):
@@ -73,15 +75,21 @@ class OneHotCategorical(Distribution):
     @property
     def mode(self):
         """The most probable code; of classes that are equally probable, the first."""
-        return jax.nn.one_hot(jnp.argmax(self.logits, axis=-1), self.logits.shape[1], dtype=self.logits.dtype).ravel()
+        return jax.nn.one_hot(
+            jnp.argmax(self.logits, axis=-1), self.logits.shape[1], dtype=self.logits.dtype
+        ).ravel()
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         classes = jr.categorical(key, self.logits, shape=(*sample_shape, self.logits.shape[0]))
-        return jax.nn.one_hot(classes, self.logits.shape[1], dtype=self.logits.dtype).reshape(*sample_shape, -1)
+        return jax.nn.one_hot(classes, self.logits.shape[1], dtype=self.logits.dtype).reshape(
+            *sample_shape, -1
+        )
 
     def log_prob(self, value: Array) -> Array:
         # No matrix product: on some devices those round float32 to ten bits.
-        return jnp.sum(value.astype(self.logits.dtype) * jax.nn.log_softmax(self.logits).ravel(), axis=-1)
+        return jnp.sum(
+            value.astype(self.logits.dtype) * jax.nn.log_softmax(self.logits).ravel(), axis=-1
+        )
 
 
 @kl_divergence.register(OneHotCategorical, OneHotCategorical)

@@ -53,7 +53,9 @@ class Pushforward(eqx.Module):
 
     def log_prob(self, value: Latent) -> Array:
         """log q'(value), by the bijection backwards; leading axes of codes are kept."""
-        event = jax.eval_shape(lambda key: self.base.sample(key), jr.key(0))  # a bound method would be compared by its arrays
+        event = jax.eval_shape(
+            lambda key: self.base.sample(key), jr.key(0)
+        )  # a bound method would be compared by its arrays
         one = self._log_prob
         for _ in range(jnp.ndim(jax.tree.leaves(value)[0]) - len(jax.tree.leaves(event)[0].shape)):
             one = jax.vmap(one)
@@ -95,5 +97,8 @@ def _units(base: Distribution) -> tuple[Array, Array]:
     if not isinstance(draws, tuple):
         known_loc, known_scale = (jnp.ravel(moment(base)) for moment in (mean_of, scale_of))
         # Student's t of few degrees of freedom has neither.
-        loc, scale = jnp.where(jnp.isfinite(known_loc), known_loc, loc), jnp.where(jnp.isfinite(known_scale), known_scale, scale)
+        loc, scale = (
+            jnp.where(jnp.isfinite(known_loc), known_loc, loc),
+            jnp.where(jnp.isfinite(known_scale), known_scale, scale),
+        )
     return loc, jnp.where(scale > 0, scale, 1.0)

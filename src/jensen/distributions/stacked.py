@@ -37,11 +37,18 @@ class Stacked(eqx.Module):
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """function(distribution n, arguments n ...) for all n, stacked."""
-        return jax.vmap(lambda each, *rest: function(eqx.combine(each, self.shared), *rest))(self.each, *arguments)
+        return jax.vmap(lambda each, *rest: function(eqx.combine(each, self.shared), *rest))(
+            self.each, *arguments
+        )
 
     def astype(self, dtype: Any) -> "Stacked":
         """The same with all real arrays in this dtype."""
-        return jax.tree.map(lambda a: jnp.asarray(a, dtype) if jnp.issubdtype(jnp.result_type(a), jnp.inexact) else a, self)
+        return jax.tree.map(
+            lambda a: (
+                jnp.asarray(a, dtype) if jnp.issubdtype(jnp.result_type(a), jnp.inexact) else a
+            ),
+            self,
+        )
 
 
 def stack(function: Callable[[Array], Any], inputs: Array, *, block: int | None = None) -> Stacked:
@@ -68,20 +75,30 @@ def stack(function: Callable[[Array], Any], inputs: Array, *, block: int | None 
 
     differ = _depends(leaves, inputs[0])
     if not differ:
-        raise ValueError("the posterior holds no arrays: it must be a pytree of them, like numpyro's distributions and Equinox modules.")
+        raise ValueError(
+            "the posterior holds no arrays: it must be a pytree of them, like numpyro's distributions and Equinox modules."
+        )
     if not any(differ):  # one distribution for all inputs: N copies of it
         differ = [True] * len(differ)
     if block is None or len(inputs) <= block:
         found = jax.vmap(leaves, out_axes=[0 if d else None for d in differ])(inputs)
     else:
-        some = jax.lax.map(jax.checkpoint(lambda x: [a for a, d in zip(leaves(x), differ, strict=True) if d]), inputs, batch_size=block)
+        some = jax.lax.map(
+            jax.checkpoint(lambda x: [a for a, d in zip(leaves(x), differ, strict=True) if d]),
+            inputs,
+            batch_size=block,
+        )
         alone = iter(leaves(inputs[0]) if not all(differ) else ())
         stacked = iter(some)
         common = [next(alone, None) for _ in differ]
         found = [next(stacked) if d else c for d, c in zip(differ, common, strict=True)]
     structure, rest = static
-    each = jax.tree.unflatten(structure, [a if d else None for a, d in zip(found, differ, strict=True)])
-    shared = jax.tree.unflatten(structure, [None if d else a for a, d in zip(found, differ, strict=True)])
+    each = jax.tree.unflatten(
+        structure, [a if d else None for a, d in zip(found, differ, strict=True)]
+    )
+    shared = jax.tree.unflatten(
+        structure, [None if d else a for a, d in zip(found, differ, strict=True)]
+    )
     return Stacked(each, eqx.combine(shared, rest))
 
 
@@ -90,7 +107,9 @@ def concatenate(parts: Sequence[Stacked]) -> Stacked:
 
     concatenate([stack(encoder, some), stack(encoder, more)])
     """
-    return Stacked(jax.tree.map(lambda *a: jnp.concatenate(a), *[p.each for p in parts]), parts[0].shared)
+    return Stacked(
+        jax.tree.map(lambda *a: jnp.concatenate(a), *[p.each for p in parts]), parts[0].shared
+    )
 
 
 def _depends(function: Callable[[Array], list[Array]], x: Array) -> list[bool]:

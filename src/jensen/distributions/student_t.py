@@ -22,11 +22,17 @@ class StudentT(Distribution):
         StudentT(jnp.full(1, 3.0), jnp.zeros(1), jnp.ones(1)).log_prob(jnp.zeros(1))  # -1.0009
     """
 
-    arg_constraints = {"df": constraints.positive, "loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro's own form)
+    arg_constraints = {  # noqa: RUF012
+        "df": constraints.positive,
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
     pytree_data_fields = ("df", "loc", "scale")
     reparametrized_params = ["df", "loc", "scale"]  # noqa: RUF012
 
-    def __init__(self, df: Float[Array, "*event"], loc: Float[Array, "*event"], scale: Float[Array, "*event"]):
+    def __init__(
+        self, df: Float[Array, "*event"], loc: Float[Array, "*event"], scale: Float[Array, "*event"]
+    ):
         self.df = df
         self.loc = loc
         self.scale = scale
@@ -42,7 +48,11 @@ class StudentT(Distribution):
 
     @property
     def variance(self):
-        return jnp.where(self.df > 2, jnp.square(self.scale) * self.df / (self.df - 2), jnp.where(self.df > 1, jnp.inf, jnp.nan))
+        return jnp.where(
+            self.df > 2,
+            jnp.square(self.scale) * self.df / (self.df - 2),
+            jnp.where(self.df > 1, jnp.inf, jnp.nan),
+        )
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         # Bailey (1994), the polar form of Box and Muller: differentiable in all parameters, and at many degrees of freedom the normal's.
@@ -51,7 +61,9 @@ class StudentT(Distribution):
         # Never exactly 0, where the root has no derivative.
         exponential = jr.exponential(key_radius, shape, self.loc.dtype) + 1e-20
         radius = jnp.sqrt(self.df * jnp.expm1(2 * exponential / self.df))
-        return self.loc + self.scale * radius * jnp.cos(2 * jnp.pi * jr.uniform(key_angle, shape, self.loc.dtype))
+        return self.loc + self.scale * radius * jnp.cos(
+            2 * jnp.pi * jr.uniform(key_angle, shape, self.loc.dtype)
+        )
 
     def log_prob(self, value: Array) -> Array:
         # log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(v / 2) goes to 0 at large v.

@@ -13,7 +13,9 @@ from jensen.likelihoods._base import event_size
 InputTransform = Literal["none", "log1p"]
 
 
-def input_moments(name: str, event_shape: tuple[int, ...], data: DataSummary | None, transform: InputTransform) -> tuple[Array, Array]:
+def input_moments(
+    name: str, event_shape: tuple[int, ...], data: DataSummary | None, transform: InputTransform
+) -> tuple[Array, Array]:
     """(mean [size], scale []) of the training data as the network is to see them; 0 and 1 without data.
 
     Raises:
@@ -22,11 +24,19 @@ def input_moments(name: str, event_shape: tuple[int, ...], data: DataSummary | N
         input_moments("bernoulli", (28, 28), None, "none")
     """
     size = event_size(event_shape)
-    mean, scale = (np.zeros(size), 1.0) if data is None else _log1p_moments(name, data) if transform == "log1p" else (data.mean, data.input_scale)
+    mean, scale = (
+        (np.zeros(size), 1.0)
+        if data is None
+        else _log1p_moments(name, data)
+        if transform == "log1p"
+        else (data.mean, data.input_scale)
+    )
     return jnp.asarray(mean.ravel()), jnp.asarray(scale)
 
 
-def standardise(x: Array, mean: Float[Array, " size"], scale: Float[Array, ""], transform: InputTransform) -> Float[Array, " size"]:
+def standardise(
+    x: Array, mean: Float[Array, " size"], scale: Float[Array, ""], transform: InputTransform
+) -> Float[Array, " size"]:
     """The datum as a vector in these units, which are held fixed.
 
     standardise(x, *input_moments("bernoulli", (28, 28), data, "none"), "none")

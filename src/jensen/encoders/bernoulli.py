@@ -42,7 +42,9 @@ class Bernoulli(AbstractEncoder):
         key_network, key_head = jr.split(key)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, latent_dim, key=key_head)
-        self.data_mean, self.data_scale = input_moments("bernoulli", event_shape, data, input_transform)
+        self.data_mean, self.data_scale = input_moments(
+            "bernoulli", event_shape, data, input_transform
+        )
         self.input_transform = input_transform
 
     def standardise(self, x: Array) -> Float[Array, " size"]:

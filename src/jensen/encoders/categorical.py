@@ -50,11 +50,15 @@ class Categorical(AbstractEncoder):
         input_transform: InputTransform = "none",
     ):
         if num_classes < 2:
-            raise ValueError(f"encoder categorical: num_classes must be at least 2, or a code says nothing; got {num_classes}.")
+            raise ValueError(
+                f"encoder categorical: num_classes must be at least 2, or a code says nothing; got {num_classes}."
+            )
         key_network, key_head = jr.split(key)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, latent_dim * num_classes, key=key_head)
-        self.data_mean, self.data_scale = input_moments("categorical", event_shape, data, input_transform)
+        self.data_mean, self.data_scale = input_moments(
+            "categorical", event_shape, data, input_transform
+        )
         self.num_classes = num_classes
         self.input_transform = input_transform
 
@@ -62,4 +66,6 @@ class Categorical(AbstractEncoder):
         return standardise(x, self.data_mean, self.data_scale, self.input_transform)
 
     def __call__(self, x: Array) -> Distribution:
-        return OneHotCategorical(self.head(self.network(self.standardise(x))).reshape(-1, self.num_classes))
+        return OneHotCategorical(
+            self.head(self.network(self.standardise(x))).reshape(-1, self.num_classes)
+        )

@@ -36,7 +36,9 @@ class DiagonalNormal(AbstractNetworkEncoder):
         self.max_log_scale = check_max_log_scale("diagonal_normal", max_log_scale)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        self.data_mean, self.data_scale = input_moments("diagonal_normal", event_shape, data, input_transform)
+        self.data_mean, self.data_scale = input_moments(
+            "diagonal_normal", event_shape, data, input_transform
+        )
         self.input_transform = input_transform
 
     def __call__(self, x: Array) -> Distribution:

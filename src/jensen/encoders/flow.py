@@ -55,14 +55,19 @@ class Flow(AbstractNetworkEncoder):
         self.max_log_scale = check_max_log_scale("flow", max_log_scale)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
-        self.layers = tuple(_Layer(self.network.out_size, latent_dim, hidden, k) for k in jr.split(key_layers, num_layers))
+        self.layers = tuple(
+            _Layer(self.network.out_size, latent_dim, hidden, k)
+            for k in jr.split(key_layers, num_layers)
+        )
         self.data_mean, self.data_scale = input_moments("flow", event_shape, data, input_transform)
         self.input_transform = input_transform
 
     def __call__(self, x: Array) -> Distribution:
         features = self.features(x)
         loc, log_scale = self.head(features).reshape(2, -1)
-        return CouplingFlow(loc, self.scale(log_scale), tuple(layer(features) for layer in self.layers))
+        return CouplingFlow(
+            loc, self.scale(log_scale), tuple(layer(features) for layer in self.layers)
+        )
 
 
 class _Layer(eqx.Module):
@@ -77,7 +82,11 @@ class _Layer(eqx.Module):
         kept = latent_dim // 2
         self.context = Linear(num_features, hidden, key=key_context)
         self.into = Linear(kept, hidden, key=key_into).weight
-        self.out = eqx.tree_at(lambda h: h.weight, Linear(hidden, 2 * (latent_dim - kept), key=key_out), replace_fn=jnp.zeros_like)
+        self.out = eqx.tree_at(
+            lambda h: h.weight,
+            Linear(hidden, 2 * (latent_dim - kept), key=key_out),
+            replace_fn=jnp.zeros_like,
+        )
 
     def __call__(self, features: Array) -> Coupling:
         return Coupling(self.into, self.context(features), self.out.weight, self.out.bias)

@@ -51,11 +51,19 @@ class FullNormal(AbstractNetworkEncoder):
         below = Linear(self.network.out_size, latent_dim * (latent_dim - 1) // 2, key=key_head)
         # Random correlations of many dimensions would make the first variances several times too large.
         self.below = eqx.tree_at(lambda h: h.weight, below, replace_fn=jnp.zeros_like)
-        self.data_mean, self.data_scale = input_moments("full_normal", event_shape, data, input_transform)
+        self.data_mean, self.data_scale = input_moments(
+            "full_normal", event_shape, data, input_transform
+        )
         self.input_transform = input_transform
 
     def __call__(self, x: Array) -> Distribution:
         features = self.features(x)
         loc, log_scale = self.head(features).reshape(2, -1)
-        below = jnp.zeros((len(loc), len(loc)), loc.dtype).at[np.tril_indices(len(loc), -1)].set(self.below(features))
-        return full_normal(loc, self.scale(log_scale)[:, None] * (jnp.eye(len(loc), dtype=loc.dtype) + below))
+        below = (
+            jnp.zeros((len(loc), len(loc)), loc.dtype)
+            .at[np.tril_indices(len(loc), -1)]
+            .set(self.below(features))
+        )
+        return full_normal(
+            loc, self.scale(log_scale)[:, None] * (jnp.eye(len(loc), dtype=loc.dtype) + below)
+        )

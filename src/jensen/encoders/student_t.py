@@ -56,10 +56,16 @@ class StudentT(AbstractNetworkEncoder):
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
         self.df = df
         self.log_df_above_2 = jnp.full(latent_dim, jnp.log(df - 2)) if learn_df else None
-        self.data_mean, self.data_scale = input_moments("student_t", event_shape, data, input_transform)
+        self.data_mean, self.data_scale = input_moments(
+            "student_t", event_shape, data, input_transform
+        )
         self.input_transform = input_transform
 
     def __call__(self, x: Array) -> Distribution:
         loc, log_scale = self.head(self.features(x)).reshape(2, -1)
-        df = jnp.full_like(loc, self.df) if self.log_df_above_2 is None else 2 + jnp.exp(self.log_df_above_2)
+        df = (
+            jnp.full_like(loc, self.df)
+            if self.log_df_above_2 is None
+            else 2 + jnp.exp(self.log_df_above_2)
+        )
         return StudentTDistribution(df, loc, self.scale(log_scale))

@@ -22,8 +22,20 @@ evidence = Room(__name__, "evidence estimator")
 _of_room, __dir__ = evidence.attribute_access()
 
 
-LATER = {"bidirectional": "_bidirectional", "Bidirectional": "_bidirectional", "sandwich": "_sandwich", "Sandwich": "_sandwich", "Rung": "_sandwich"}
+LATER = {
+    "bidirectional": "_bidirectional",
+    "Bidirectional": "_bidirectional",
+    "sandwich": "_sandwich",
+    "Sandwich": "_sandwich",
+    "Rung": "_sandwich",
+}
 
 
-def __getattr__(name: str):  # what brings the annealing programs with it is loaded when it is asked for
-    return getattr(importlib.import_module(f"jensen.evidence.{LATER[name]}"), name) if name in LATER else _of_room(name)
+def __getattr__(
+    name: str,
+):  # what brings the annealing programs with it is loaded when it is asked for
+    return (
+        getattr(importlib.import_module(f"jensen.evidence.{LATER[name]}"), name)
+        if name in LATER
+        else _of_room(name)
+    )

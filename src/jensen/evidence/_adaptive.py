@@ -38,7 +38,9 @@ class MakesNumberedLogWeights(Protocol):
         """How many no datum goes beyond."""
         ...
 
-    def numbered_log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, samples: Int[Array, " samples"]) -> Float[Array, " samples"]:
+    def numbered_log_weights(
+        self, model: Model, prior: Distribution, x: Array, key: Key, samples: Int[Array, " samples"]
+    ) -> Float[Array, " samples"]:
         """The log-weights of the samples with these numbers."""
         ...
 
@@ -52,17 +54,31 @@ class Target(eqx.Module):
     standard_error: float | None = None
     trusted: bool = False
 
-    def verdicts(self, standard_errors: np.ndarray, pareto_k: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    def verdicts(
+        self, standard_errors: np.ndarray, pareto_k: np.ndarray, samples: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(which data have met it, the reason of each), after so many samples."""
         met, parts = np.ones(len(pareto_k), bool), []
         if self.trusted:
             threshold = pareto_k_threshold(samples)
             met &= pareto_k <= threshold
-            parts.append([_compared("k-hat", k, threshold, ".2f") if k != -np.inf else "equal weights" for k in pareto_k])
+            parts.append(
+                [
+                    _compared("k-hat", k, threshold, ".2f") if k != -np.inf else "equal weights"
+                    for k in pareto_k
+                ]
+            )
         if self.standard_error is not None:
             met &= standard_errors <= self.standard_error
-            parts.append([_compared("standard error", e, self.standard_error, ".3g") for e in standard_errors])
-        return met, np.array([f"{', '.join(texts)} at {samples} samples" for texts in zip(*parts, strict=True)])
+            parts.append(
+                [
+                    _compared("standard error", e, self.standard_error, ".3g")
+                    for e in standard_errors
+                ]
+            )
+        return met, np.array(
+            [f"{', '.join(texts)} at {samples} samples" for texts in zip(*parts, strict=True)]
+        )
 
 
 def estimate_adaptively(
@@ -81,7 +97,9 @@ def estimate_adaptively(
     """
     chunk = chunk_or_default(chunk, model, data)
     calls = -(-estimator.num_samples // min(chunk, estimator.num_samples))
-    block = -(-estimator.num_samples // calls)  # the same shape in every round: nothing is compiled twice
+    block = -(
+        -estimator.num_samples // calls
+    )  # the same shape in every round: nothing is compiled twice
     in_flight = max(1, LOG_WEIGHTS // estimator.max_samples)
     group = min(max(1, chunk // block), in_flight, len(data))
     window = in_flight // group * group
@@ -89,7 +107,19 @@ def estimate_adaptively(
 
     def drawn(rows: np.ndarray, first: int) -> np.ndarray:
         padded = np.append(rows, np.full(-len(rows) % group, rows[-1])).reshape(-1, group)
-        parts = [_block(estimator, model, prior, jnp.asarray(data[i]), jnp.asarray(i), key, jnp.asarray(first), block) for i in padded]
+        parts = [
+            _block(
+                estimator,
+                model,
+                prior,
+                jnp.asarray(data[i]),
+                jnp.asarray(i),
+                key,
+                jnp.asarray(first),
+                block,
+            )
+            for i in padded
+        ]
         log_w = np.concatenate([np.asarray(part, np.float64) for part in parts])[: len(rows)]
         check_log_weights(log_w, rows, first)
         return log_w
@@ -100,27 +130,54 @@ def estimate_adaptively(
         rows = np.arange(start, min(start + window, len(data)))
         log_w, size = np.empty((len(rows), 0)), estimator.num_samples
         while len(rows):
-            log_w = np.concatenate([log_w, *(drawn(rows, first) for first in range(log_w.shape[1], size, block))], axis=1)
+            log_w = np.concatenate(
+                [log_w, *(drawn(rows, first) for first in range(log_w.shape[1], size, block))],
+                axis=1,
+            )
             found = summarise(log_w[:, :size])
             met, texts = target.verdicts(found[1], found[3], size)
             settled = met | (size >= estimator.max_samples)
             for column, values in zip(columns, found, strict=True):
                 column[rows[settled]] = values[settled]
             samples[rows[settled]], reasons[rows[settled]] = size, texts[settled]
-            rows, log_w, size = rows[~settled], log_w[~settled], min(2 * size, estimator.max_samples)
+            rows, log_w, size = (
+                rows[~settled],
+                log_w[~settled],
+                min(2 * size, estimator.max_samples),
+            )
             on_progress(int((samples > 0).sum()), len(data))
     name = type(estimator).__name__
-    return Evidence(*columns, num_samples=int(samples.max()), estimator=name, samples=samples, reasons=reasons.astype(str), notes=(ADAPTIVE_NOTE,))
+    return Evidence(
+        *columns,
+        num_samples=int(samples.max()),
+        estimator=name,
+        samples=samples,
+        reasons=reasons.astype(str),
+        notes=(ADAPTIVE_NOTE,),
+    )
 
 
 def _compared(what: str, value: float, limit: float, form: str) -> str:
-    return f"{what} {value:{form}}" if value <= limit else f"{what} {value:{form}} still above {limit:{form}}"
+    return (
+        f"{what} {value:{form}}"
+        if value <= limit
+        else f"{what} {value:{form}} still above {limit:{form}}"
+    )
 
 
 @eqx.filter_jit
 def _block(
-    estimator: MakesNumberedLogWeights, model: Model, prior: Distribution, x: Array, index: Array, key: Key, first: Array, block: int
+    estimator: MakesNumberedLogWeights,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    index: Array,
+    key: Key,
+    first: Array,
+    block: int,
 ) -> Float[Array, "data samples"]:
     """Log-weights of the samples first, ..., first + block - 1 of some data."""
     samples = first + jnp.arange(block)
-    return jax.vmap(lambda x, n: estimator.numbered_log_weights(model, prior, x, jr.fold_in(key, n), samples))(x, index)
+    return jax.vmap(
+        lambda x, n: estimator.numbered_log_weights(model, prior, x, jr.fold_in(key, n), samples)
+    )(x, index)

@@ -19,12 +19,26 @@ class AbstractEvidenceEstimator(eqx.Module):
     num_samples: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+    def estimate(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        chunk: int | None,
+        on_progress: Callable[[int, int], None],
+        store: Path | None,
+    ) -> Evidence:
         """The evidence of data [N, *event], N at least 1; the arguments are those of `estimate_evidence`."""
 
 
 def estimate_by_streaming(
-    estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None, on_progress: Callable[[int, int], None]
+    estimator: MakesLogWeights,
+    model: Model,
+    data: np.ndarray,
+    key: Key,
+    chunk: int | None,
+    on_progress: Callable[[int, int], None],
 ) -> Evidence:
     """The log of the mean weight of every datum, from all its log-weights at once.
 

@@ -97,7 +97,9 @@ def bidirectional(
         bidirectional(Annealed(num_temperatures=500), model, jax.random.key(0)).gap
     """
     if num_data < 2 or estimator.num_samples < 2:
-        raise ValueError(f"a gap with a standard error needs at least 2 data and 2 chains; got {num_data} and {estimator.num_samples}.")
+        raise ValueError(
+            f"a gap with a standard error needs at least 2 data and 2 chains; got {num_data} and {estimator.num_samples}."
+        )
     key_data, key_schedule, key_up, key_down = jr.split(key, 4)
     prior = model.prior(model.encoder)
     data, codes = (np.asarray(a) for a in _simulated(model, prior, key_data, num_data))
@@ -105,11 +107,39 @@ def bidirectional(
     betas, notes = estimator.temperatures(model, data, key_schedule)
     index, found = np.arange(num_data), []
     for way, (key_way, start) in enumerate(((key_up, None), (key_down, codes))):
-        kept = Store(store and store / f"{('forward', 'reverse')[way]}.npz", fingerprint(estimator, model, data, key_way, way))
+        kept = Store(
+            store and store / f"{('forward', 'reverse')[way]}.npz",
+            fingerprint(estimator, model, data, key_way, way),
+        )
         advance = lambda done, total, way=way: on_progress(way * total + done, 2 * total)  # noqa: E731
-        found.append(anneal(estimator.chains, model, data, index, key_way, betas, codes=start, chunk=chunk, on_progress=advance, store=kept))
-    (lower, lower_errors, _), (minus_upper, upper_errors, _) = summarise_chains(found[0].log_w), summarise_chains(-found[1].log_w)
-    said = dict.fromkeys((*notes, *(f"{name} chains: {n}" for name, f in zip(("forward", "reverse"), found, strict=True) for n in faults(f, index))))
+        found.append(
+            anneal(
+                estimator.chains,
+                model,
+                data,
+                index,
+                key_way,
+                betas,
+                codes=start,
+                chunk=chunk,
+                on_progress=advance,
+                store=kept,
+            )
+        )
+    (lower, lower_errors, _), (minus_upper, upper_errors, _) = (
+        summarise_chains(found[0].log_w),
+        summarise_chains(-found[1].log_w),
+    )
+    said = dict.fromkeys(
+        (
+            *notes,
+            *(
+                f"{name} chains: {n}"
+                for name, f in zip(("forward", "reverse"), found, strict=True)
+                for n in faults(f, index)
+            ),
+        )
+    )
     acceptance = (float(found[0].acceptance.mean()), float(found[1].acceptance.mean()))
     return Bidirectional(lower, -minus_upper, lower_errors, upper_errors, acceptance, tuple(said))
 

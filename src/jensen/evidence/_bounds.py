@@ -61,11 +61,15 @@ def evaluate_bounds(
         if reason:
             raise ValueError(f"bound {name}: {reason.removeprefix(f'bound {name} ')}")
     if repeats < 2:
-        raise ValueError(f"repeats must be at least 2, or there is no standard error; got {repeats}.")
+        raise ValueError(
+            f"repeats must be at least 2, or there is no standard error; got {repeats}."
+        )
     found: dict[str, list[np.ndarray]] = {name: [] for name in bounds}
     apply = {name: jax.jit(jax.vmap(jax.vmap(bound))) for name, bound in bounds.items()}
     done = 0
-    for log_w in stream_log_weights(Importance(num_samples=num_samples * repeats), model, data, key, chunk):
+    for log_w in stream_log_weights(
+        Importance(num_samples=num_samples * repeats), model, data, key, chunk
+    ):
         with jax.enable_x64(True):
             groups = jnp.asarray(log_w.reshape(len(log_w), repeats, num_samples))
             for name in bounds:
@@ -77,4 +81,8 @@ def evaluate_bounds(
 
 def _summary(values: np.ndarray) -> BoundValue:
     n, repeats = values.shape
-    return BoundValue(float(values.mean()), float(np.sqrt(values.var(axis=1, ddof=1).sum() / repeats) / n), values.mean(axis=1))
+    return BoundValue(
+        float(values.mean()),
+        float(np.sqrt(values.var(axis=1, ddof=1).sum() / repeats) / n),
+        values.mean(axis=1),
+    )

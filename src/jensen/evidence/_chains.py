@@ -17,7 +17,10 @@ from jensen.evidence._path import AnnealingPath, Start, annealing_path
 from jensen.model import Model
 
 PART = 25  # moves in one call of the compiled program
-JITTER, GOLDEN = 0.2, 0.6180339887498949  # a trajectory as long as a period comes back to where it began: steps differ by up to 20% from move to move
+JITTER, GOLDEN = (
+    0.2,
+    0.6180339887498949,
+)  # a trajectory as long as a period comes back to where it began: steps differ by up to 20% from move to move
 WARM_UP = 15  # moves before the first temperature, in tuning
 FAST, SLOW = 0.5, 0.2  # gains of the step size's logarithm
 SMALLEST, LARGEST = -9.0, 4.0  # its range, in units of the spread that the path expects
@@ -52,10 +55,17 @@ class Moves(NamedTuple):
 
     @staticmethod
     def of(
-        beta: np.ndarray, *, number: np.ndarray, delta: float | np.ndarray = 0.0, place: float | np.ndarray = 0.0, gain: float | np.ndarray = 0.0
+        beta: np.ndarray,
+        *,
+        number: np.ndarray,
+        delta: float | np.ndarray = 0.0,
+        place: float | np.ndarray = 0.0,
+        gain: float | np.ndarray = 0.0,
     ) -> "Moves":
         """Moves at these temperatures [moves]."""
-        delta, place, gain = (np.broadcast_to(np.asarray(a, float), beta.shape) for a in (delta, place, gain))
+        delta, place, gain = (
+            np.broadcast_to(np.asarray(a, float), beta.shape) for a in (delta, place, gain)
+        )
         stretch = 1 + JITTER * (2 * np.modf(number * GOLDEN)[0] - 1)
         return Moves(delta, np.asarray(beta, float), np.asarray(number), place, gain, stretch)
 
@@ -87,11 +97,17 @@ def chain_keys(chains: Chains, number: Int[Array, " data"], key: Key) -> Array:
 
     A program of its own: random bits are slow to compile, and this one serves every model.
     """
-    return jax.vmap(lambda n: jax.vmap(lambda c: jr.fold_in(jr.fold_in(key, n), c))(jnp.arange(chains.num_chains)))(number)
+    return jax.vmap(
+        lambda n: jax.vmap(lambda c: jr.fold_in(jr.fold_in(key, n), c))(
+            jnp.arange(chains.num_chains)
+        )
+    )(number)
 
 
 @eqx.filter_jit
-def begin(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array) -> Float[Array, "data chains dim"]:
+def begin(
+    chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array
+) -> Float[Array, "data chains dim"]:
     """Draws from the start of each datum's path: what the chains do with the number 0."""
 
     def one(x, keys):
@@ -101,18 +117,38 @@ def begin(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Arr
     return jax.vmap(one)(x, keys)
 
 
-def advance(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, z: Array, steps: Steps, moves: Moves) -> Moved:
+def advance(
+    chains: Chains,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    keys: Array,
+    z: Array,
+    steps: Steps,
+    moves: Moves,
+) -> Moved:
     """The chains after at most PART moves; arrays of `Moved` are as long as the moves."""
     count = len(moves.beta)
     padded = (np.pad(column, (0, PART - count)) for column in moves)
-    real = [jnp.asarray(column, jnp.result_type(float) if column.dtype.kind == "f" else None) for column in padded]
+    real = [
+        jnp.asarray(column, jnp.result_type(float) if column.dtype.kind == "f" else None)
+        for column in padded
+    ]
     found = _advance(chains, model, prior, x, keys, z, steps, Moves(*real), jnp.asarray(count))  # pyright: ignore[reportArgumentType]
     return Moved(found.z, *(column[:, :count] for column in found[1:]))
 
 
 @eqx.filter_jit
 def _advance(
-    chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, z: Float[Array, "data chains dim"], steps: Steps, moves: Moves, count: Array
+    chains: Chains,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    keys: Array,
+    z: Float[Array, "data chains dim"],
+    steps: Steps,
+    moves: Moves,
+    count: Array,
 ) -> Moved:
     def one(x, keys, z, log_steps):
         path = annealing_path(model, prior, x, chains.start)
@@ -123,20 +159,44 @@ def _advance(
             log_step = jnp.where((moves.gain[j] > 0) & (j > 0), now, scheduled)
 
             def of_chain(z, key):
-                return _transition(chains, path, z, jr.fold_in(key, moves.number[j]), moves.beta[j], moves.stretch[j] * jnp.exp(log_step))
+                return _transition(
+                    chains,
+                    path,
+                    z,
+                    jr.fold_in(key, moves.number[j]),
+                    moves.beta[j],
+                    moves.stretch[j] * jnp.exp(log_step),
+                )
 
             z, log_ratio, accepted = jax.vmap(of_chain)(carry.z, keys)
-            after = jnp.clip(log_step + moves.gain[j] * (jnp.mean(accepted) - chains.target_acceptance), SMALLEST, LARGEST)
-            added, acceptance = carry.added.at[j].set(moves.delta[j] * log_ratio), carry.acceptance.at[j].set(jnp.mean(accepted))
+            after = jnp.clip(
+                log_step + moves.gain[j] * (jnp.mean(accepted) - chains.target_acceptance),
+                SMALLEST,
+                LARGEST,
+            )
+            added, acceptance = (
+                carry.added.at[j].set(moves.delta[j] * log_ratio),
+                carry.acceptance.at[j].set(jnp.mean(accepted)),
+            )
             return Moved(z, added, acceptance, carry.log_step.at[j].set(after))
 
         nothing = jnp.zeros(PART, z.dtype)
-        return jax.lax.fori_loop(0, count, move, Moved(z, jnp.zeros((PART, len(z)), z.dtype), nothing, nothing))
+        return jax.lax.fori_loop(
+            0, count, move, Moved(z, jnp.zeros((PART, len(z)), z.dtype), nothing, nothing)
+        )
 
     return jax.vmap(one)(x, keys, z, steps.log_steps)
 
 
-def tuned(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, betas: np.ndarray, repeats: int) -> Float[Array, "data grid"]:
+def tuned(
+    chains: Chains,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    keys: Array,
+    betas: np.ndarray,
+    repeats: int,
+) -> Float[Array, "data grid"]:
     """Logarithms of step sizes at some temperatures [grid], for each datum: those at which `target_acceptance` of the moves are accepted.
 
     Chains go along the path; at each temperature they move `repeats` times, and after each move the step grows or shrinks by how far the acceptance is from
@@ -150,7 +210,9 @@ def tuned(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Arr
     moves = Moves.of(visits, number=1 + np.arange(len(visits)), gain=gains)
     log_step, record = jnp.full((len(x), 1), -0.25 * np.log(z.shape[2]), z.dtype), []
     for at in range(0, len(visits), PART):
-        found = advance(chains, model, prior, x, keys, z, Steps(log_step, jnp.zeros(1, z.dtype)), moves.part(at))
+        found = advance(
+            chains, model, prior, x, keys, z, Steps(log_step, jnp.zeros(1, z.dtype)), moves.part(at)
+        )
         z, log_step = found.z, found.log_step[:, -1:]
         record.append(found.log_step)
     at_each = jnp.concatenate(record, axis=1)[:, WARM_UP + repeats - 1 :: repeats]
@@ -159,7 +221,9 @@ def tuned(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Arr
 
 
 @eqx.filter_jit
-def log_ratios(chains: Chains, model: Model, prior: Distribution, x: Array, z: Float[Array, "data chains dim"]) -> Float[Array, "data chains"]:
+def log_ratios(
+    chains: Chains, model: Model, prior: Distribution, x: Array, z: Float[Array, "data chains dim"]
+) -> Float[Array, "data chains"]:
     """log p(x, z) - log start(z)."""
 
     def one(x, z):
@@ -168,7 +232,9 @@ def log_ratios(chains: Chains, model: Model, prior: Distribution, x: Array, z: F
     return jax.vmap(one)(x, z)
 
 
-def _transition(chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: Array, step: Array) -> tuple[Array, Array, Array]:
+def _transition(
+    chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: Array, step: Array
+) -> tuple[Array, Array, Array]:
     """(the code after one move that leaves f_beta invariant, the log ratio before it, the probability with which the move was accepted)."""
     from blackjax.mcmc.hmc import HMCState, build_kernel
 
@@ -179,5 +245,7 @@ def _transition(chains: Chains, path: AnnealingPath, z: Array, key: Key, beta: A
     # One pass of the decoder serves the weight and the first gradient.
     (log_density, log_ratio), gradient = jax.value_and_grad(density, has_aux=True)(z)
     state = HMCState(z, log_density, gradient)
-    moved, info = build_kernel()(key, state, lambda z: density(z)[0], step, path.variance(beta), chains.num_leapfrog)  # pyright: ignore[reportArgumentType]
+    moved, info = build_kernel()(
+        key, state, lambda z: density(z)[0], step, path.variance(beta), chains.num_leapfrog
+    )  # pyright: ignore[reportArgumentType]
     return jnp.asarray(moved.position), log_ratio, jnp.asarray(info.acceptance_rate)

@@ -11,7 +11,9 @@ SMOOTH_NOTE = "Pareto-smoothed weights: less noisy than raw ones, but their mean
 JACKKNIFE_NOTE = "First-order jackknife: the bias of order 1/S is gone, and with it the guarantee that the value is a lower bound in expectation."
 
 
-def summarise_corrected(log_w: np.ndarray, *, smooth: bool, correction: str) -> tuple[np.ndarray, ...]:
+def summarise_corrected(
+    log_w: np.ndarray, *, smooth: bool, correction: str
+) -> tuple[np.ndarray, ...]:
     """(values, standard errors, effective samples, k-hat) of log-weights [data, S], per datum; k-hat is that of the raw weights.
 
     summarise_corrected(np.zeros((1, 100)), smooth=True, correction="none")
@@ -20,7 +22,12 @@ def summarise_corrected(log_w: np.ndarray, *, smooth: bool, correction: str) -> 
         smoothed, k = pareto_smoothed(log_w)
         return (*mean_weight(smoothed), k)
     value, error, effective = mean_weight(log_w)
-    return jackknifed(log_w, value) if correction == "jackknife" else value, error, effective, pareto_k(log_w)
+    return (
+        jackknifed(log_w, value) if correction == "jackknife" else value,
+        error,
+        effective,
+        pareto_k(log_w),
+    )
 
 
 def pareto_smoothed(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,11 +47,17 @@ def pareto_smoothed(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         k[n] = pareto_k(row[None])[0]
         if np.isinf(k[n]):
             continue
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # weights of few discrete codes are equal by the dozen
-            smoothed = array_stats.psislw(-row)[0]  # arviz-stats wants -(log p - log q), and gives weights that sum to 1
+        with np.errstate(
+            divide="ignore", invalid="ignore", over="ignore"
+        ):  # weights of few discrete codes are equal by the dozen
+            smoothed = array_stats.psislw(-row)[
+                0
+            ]  # arviz-stats wants -(log p - log q), and gives weights that sum to 1
         finite = np.isfinite(row)
         if not np.isnan(smoothed[finite]).any() and finite.sum() > 2 * tail_size(len(row)):
-            out[n] = smoothed + np.median(row[finite] - smoothed[finite])  # more than half of these were left alone: theirs is the scale
+            out[n] = smoothed + np.median(
+                row[finite] - smoothed[finite]
+            )  # more than half of these were left alone: theirs is the scale
     return out, k
 
 
@@ -62,6 +75,10 @@ def jackknifed(log_w: np.ndarray, value: np.ndarray) -> np.ndarray:
     share[rows, largest] = 0.0
     others = np.array(log_w, np.float64)
     others[rows, largest] = -np.inf
-    rest = np.asarray(logsumexp(others, axis=1)) - value - math.log(samples)  # log(1 - p_i) of the largest, whose p_i may round to 1
+    rest = (
+        np.asarray(logsumexp(others, axis=1)) - value - math.log(samples)
+    )  # log(1 - p_i) of the largest, whose p_i may round to 1
     mean = (np.log1p(-share).sum(axis=1) + rest) / samples
-    return np.where(np.isfinite(rest), value - (samples - 1) * (mean - math.log1p(-1 / samples)), value)
+    return np.where(
+        np.isfinite(rest), value - (samples - 1) * (mean - math.log1p(-1 / samples)), value
+    )

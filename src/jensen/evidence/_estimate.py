@@ -43,7 +43,9 @@ def estimate_evidence(
         estimate_evidence(Importance(num_samples=5000), model, data.test, jax.random.key(0)).value
     """
     if estimator.num_samples < 2:
-        raise ValueError(f"num_samples must be at least 2, or there is no standard error; got {estimator.num_samples}.")
+        raise ValueError(
+            f"num_samples must be at least 2, or there is no standard error; got {estimator.num_samples}."
+        )
     if len(data) == 0:
         raise ValueError("no data: the evidence of an empty split is undefined.")
     return estimator.estimate(model, data, key, chunk=chunk, on_progress=on_progress, store=store)

@@ -65,7 +65,14 @@ def box_of(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - width, high + width
 
 
-def grid_of_mass(log_density: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, *, search: int, points: int) -> Grid:
+def grid_of_mass(
+    log_density: Callable[[np.ndarray], np.ndarray],
+    low: np.ndarray,
+    high: np.ndarray,
+    *,
+    search: int,
+    points: int,
+) -> Grid:
     """The box in which a density is within DEPTH nats of its maximum, with `points` points along each axis.
 
     From a box that is known to hold the most of it: what a grid of `search` points along each axis finds high enough is the next box, with a cell to spare,
@@ -81,7 +88,9 @@ def grid_of_mass(log_density: Callable[[np.ndarray], np.ndarray], low: np.ndarra
         grid = Grid(low, high, search)
         values = grid.shaped(log_density(grid.at))
         if np.max(values) == -np.inf:
-            raise ValueError("log p(x, z) is -inf on the whole grid: the model gives no density there.")
+            raise ValueError(
+                "log p(x, z) is -inf on the whole grid: the model gives no density there."
+            )
         reach = _reach(np.maximum(values, ZERO))
         kept = reach > np.max(values) - DEPTH
         low, high, stays = _kept_box(grid, kept)
@@ -96,7 +105,9 @@ def _reach(values: np.ndarray) -> np.ndarray:
     for axis in range(values.ndim):
         steps = np.abs(np.diff(values, axis=axis))
         none = np.zeros_like(np.take(steps, [0], axis=axis))
-        reach += np.maximum(np.concatenate([none, steps], axis=axis), np.concatenate([steps, none], axis=axis))
+        reach += np.maximum(
+            np.concatenate([none, steps], axis=axis), np.concatenate([steps, none], axis=axis)
+        )
     return reach
 
 

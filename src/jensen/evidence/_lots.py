@@ -24,7 +24,10 @@ from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, chain_
 from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
 
-GRID, LEAST_TUNING = 50, 50  # temperatures at which a step size is sought, and the least number of moves in seeking
+GRID, LEAST_TUNING = (
+    50,
+    50,
+)  # temperatures at which a step size is sought, and the least number of moves in seeking
 REJUVENATION = 50
 KEEP_SECONDS = 20.0
 
@@ -61,12 +64,18 @@ class Store:
     def read(self) -> dict[str, np.ndarray]:
         """What an earlier call of the same kind kept, or nothing."""
         arrays = None if self._path is None else read_npz(self._path)
-        return arrays if arrays is not None and str(arrays.get("fingerprint")) == self._fingerprint else {}
+        return (
+            arrays
+            if arrays is not None and str(arrays.get("fingerprint")) == self._fingerprint
+            else {}
+        )
 
     def keep(self, arrays: dict[str, np.ndarray], *, now: bool = False) -> None:
         """Keeps these, at most every 20 seconds unless `now`."""
         if self._path is not None and (now or time.monotonic() - self._kept_at > KEEP_SECONDS):
-            write_atomically(self._path, npz_bytes({**arrays, "fingerprint": np.array(self._fingerprint)}))
+            write_atomically(
+                self._path, npz_bytes({**arrays, "fingerprint": np.array(self._fingerprint)})
+            )
             self._kept_at = time.monotonic()
 
 
@@ -79,7 +88,11 @@ def fingerprint(*things: Any) -> str:
     for leaf in jax.tree.leaves(things):
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jr.key_data(leaf)
-        digest.update(np.ascontiguousarray(leaf).tobytes() if isinstance(leaf, jax.Array | np.ndarray) else _text(leaf))
+        digest.update(
+            np.ascontiguousarray(leaf).tobytes()
+            if isinstance(leaf, jax.Array | np.ndarray)
+            else _text(leaf)
+        )
     digest.update(_text(jax.tree.structure(things)))
     return digest.hexdigest()
 
@@ -120,15 +133,32 @@ def anneal(
         rows = np.minimum(np.arange(start, start + lot), len(data) - 1)
         x, numbers = jnp.asarray(data[rows]), jnp.asarray(index[rows])
         keys = chain_keys(chains, numbers, key_moves)
-        part = {k.removeprefix("part."): v for k, v in kept.items() if k.startswith("part.")} if start == done else {}
+        part = (
+            {k.removeprefix("part."): v for k, v in kept.items() if k.startswith("part.")}
+            if start == done
+            else {}
+        )
         if not part or len(part["z"]) != lot:
-            log_steps = tuned(chains, model, prior, x, chain_keys(chains, numbers, key_steps), grid, repeats)
+            log_steps = tuned(
+                chains, model, prior, x, chain_keys(chains, numbers, key_steps), grid, repeats
+            )
             steps = Steps(log_steps, jnp.asarray(places, float))
             if codes is None:
                 z = begin(chains, model, prior, x, keys)
             else:
-                z = _spread(chains, model, prior, x, chain_keys(chains, numbers, key_first), codes[rows], steps)
-            part = _nothing_yet(lot, chains.num_chains, temperatures) | {"z": z, "log_steps": log_steps}
+                z = _spread(
+                    chains,
+                    model,
+                    prior,
+                    x,
+                    chain_keys(chains, numbers, key_first),
+                    codes[rows],
+                    steps,
+                )
+            part = _nothing_yet(lot, chains.num_chains, temperatures) | {
+                "z": z,
+                "log_steps": log_steps,
+            }
         steps = Steps(jnp.asarray(part["log_steps"]), jnp.asarray(places, float))
         z = jnp.asarray(part["z"])
         for at in range(int(part["at"]), temperatures, _chains.PART):
@@ -136,17 +166,28 @@ def anneal(
             z, after = found.z, at + found.added.shape[1]
             _enter(part, at, np.asarray(found.added, np.float64), np.asarray(found.acceptance))
             part |= {"z": z, "at": np.array(after)}
-            on_progress(start * temperatures + min(lot, len(data) - start) * after, len(data) * temperatures)
+            on_progress(
+                start * temperatures + min(lot, len(data) - start) * after, len(data) * temperatures
+            )
             store.keep({**finished, **{f"part.{k}": np.asarray(v) for k, v in part.items()}})
         finished = _added(finished, part, min(lot, len(data) - start), reverse=codes is not None)
         store.keep(finished, now=start + lot >= len(data))
     n = len(data)
-    return Annealing(finished["log_w"], finished["acceptance"], finished["bad"], betas, finished["acceptance_sum"] / n, finished["ess_sum"] / n)
+    return Annealing(
+        finished["log_w"],
+        finished["acceptance"],
+        finished["bad"],
+        betas,
+        finished["acceptance_sum"] / n,
+        finished["ess_sum"] / n,
+    )
 
 
 def tuning_grid(betas: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """(temperatures at which to seek a step size, their numbers in the schedule, moves at each): 50 of them, or all when there are fewer."""
-    places = np.unique(np.round(np.linspace(1, len(betas) - 1, min(GRID, len(betas) - 1))).astype(int))
+    places = np.unique(
+        np.round(np.linspace(1, len(betas) - 1, min(GRID, len(betas) - 1))).astype(int)
+    )
     return betas[places], places, -(-LEAST_TUNING // len(places))
 
 
@@ -160,10 +201,22 @@ def _downwards(betas: np.ndarray) -> Moves:
     return Moves.of(betas[number - 1], number=number, delta=np.diff(betas)[::-1], place=number - 1)
 
 
-def _spread(chains: Chains, model: Model, prior: Distribution, x: Array, keys: Array, codes: np.ndarray, steps: Steps) -> Array:
+def _spread(
+    chains: Chains,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    keys: Array,
+    codes: np.ndarray,
+    steps: Steps,
+) -> Array:
     """Chains that set out from one draw of each posterior, after moves at beta = 1: still draws from it, less alike."""
-    z = jnp.broadcast_to(jnp.asarray(codes)[:, None], (len(codes), chains.num_chains, codes.shape[1]))
-    moves = Moves.of(np.ones(REJUVENATION), number=np.arange(REJUVENATION), place=float(steps.places[-1]))
+    z = jnp.broadcast_to(
+        jnp.asarray(codes)[:, None], (len(codes), chains.num_chains, codes.shape[1])
+    )
+    moves = Moves.of(
+        np.ones(REJUVENATION), number=np.arange(REJUVENATION), place=float(steps.places[-1])
+    )
     for at in range(0, REJUVENATION, _chains.PART):
         z = advance(chains, model, prior, x, keys, z, steps, moves.part(at)).z
     return z
@@ -193,11 +246,20 @@ def _enter(part: dict[str, Any], at: int, added: np.ndarray, acceptance: np.ndar
         part["ess"][:, at : at + count] = np.nan_to_num(w.mean(axis=2) ** 2 / np.mean(w**2, axis=2))
 
 
-def _added(finished: dict[str, np.ndarray], part: dict[str, Any], count: int, *, reverse: bool) -> dict[str, np.ndarray]:
+def _added(
+    finished: dict[str, np.ndarray], part: dict[str, Any], count: int, *, reverse: bool
+) -> dict[str, np.ndarray]:
     """What was finished before, and the first `count` data of this lot."""
     turn = slice(None, None, -1) if reverse else slice(None)  # by temperature, upwards
-    new = {name: part[name][:count] for name in ("log_w", "bad")} | {"acceptance": part["acceptance"][:count].mean(axis=1)}
-    sums = {f"{name}_sum": part[name][:count].sum(axis=0, dtype=np.float64)[turn] for name in ("acceptance", "ess")}
+    new = {name: part[name][:count] for name in ("log_w", "bad")} | {
+        "acceptance": part["acceptance"][:count].mean(axis=1)
+    }
+    sums = {
+        f"{name}_sum": part[name][:count].sum(axis=0, dtype=np.float64)[turn]
+        for name in ("acceptance", "ess")
+    }
     if not finished:
         return new | sums
-    return {k: np.concatenate([finished[k], v]) for k, v in new.items()} | {k: finished[k] + v for k, v in sums.items()}
+    return {k: np.concatenate([finished[k], v]) for k, v in new.items()} | {
+        k: finished[k] + v for k, v in sums.items()
+    }

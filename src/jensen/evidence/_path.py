@@ -53,11 +53,17 @@ class AnnealingPath(eqx.Module):
         """log p(x, z) - log start(z), nats."""
         code = self.unravel(z)
         log_likelihood = self.model.decoder(code).log_prob(self.x)
-        return log_likelihood if self.from_prior else log_likelihood + self.prior.log_prob(code) - self.start.log_prob(code)
+        return (
+            log_likelihood
+            if self.from_prior
+            else log_likelihood + self.prior.log_prob(code) - self.start.log_prob(code)
+        )
 
     def variance(self, beta: Array) -> Float[Array, " dim"]:
         """The spread to expect of each dimension under f_beta: precisions add up along the path."""
-        return 1 / ((1 - beta) / jnp.square(self.scale_of_start) + beta / jnp.square(self.scale_of_end))
+        return 1 / (
+            (1 - beta) / jnp.square(self.scale_of_start) + beta / jnp.square(self.scale_of_end)
+        )
 
 
 def annealing_path(model: Model, prior: Distribution, x: Array, start: Start) -> AnnealingPath:
@@ -67,8 +73,15 @@ def annealing_path(model: Model, prior: Distribution, x: Array, start: Start) ->
     """
     posterior = model.encoder(x)
     begin = prior if start == "prior" else posterior
-    unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(posterior.sample, jr.key(0))))[1]
-    return AnnealingPath(model, prior, x, begin, _scale(begin), _scale(posterior), start == "prior", unravel)
+    unravel = ravel_pytree(
+        jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+            jax.eval_shape(posterior.sample, jr.key(0)),
+        )
+    )[1]
+    return AnnealingPath(
+        model, prior, x, begin, _scale(begin), _scale(posterior), start == "prior", unravel
+    )
 
 
 def check_differentiable(model: Model, x: Array | np.ndarray) -> None:
@@ -105,5 +118,9 @@ def flat(code: Any) -> Float[Array, " dim"]:
 def _scale(distribution: Distribution) -> Float[Array, " dim"]:
     """The standard deviation of each dimension: known of a diagonal normal, otherwise of draws with fixed keys. It shapes proposals and nothing else."""
     normal = diagonal_normal_parameters(distribution)
-    scale = jax.vmap(lambda key: flat(distribution.sample(key)))(jr.split(jr.key(0), DRAWS)).std(axis=0) if normal is None else normal[1]
+    scale = (
+        jax.vmap(lambda key: flat(distribution.sample(key)))(jr.split(jr.key(0), DRAWS)).std(axis=0)
+        if normal is None
+        else normal[1]
+    )
     return jnp.maximum(scale, LEAST_SCALE)

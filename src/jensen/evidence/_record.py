@@ -8,8 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import logsumexp
 
-UNDERFLOW = 300.0  # nats between the largest weight and the least of the tail; k-hat is above 50 there
-PER_DATUM = ("values", "standard_errors", "effective_samples", "pareto_k", "samples", "methods", "reasons", "trusted")
+UNDERFLOW = (
+    300.0  # nats between the largest weight and the least of the tail; k-hat is above 50 there
+)
+PER_DATUM = (
+    "values",
+    "standard_errors",
+    "effective_samples",
+    "pareto_k",
+    "samples",
+    "methods",
+    "reasons",
+    "trusted",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,11 @@ class Evidence:
             thresholds = np.array([pareto_k_threshold(int(s)) for s in self.samples])
             object.__setattr__(self, "trusted", self.pareto_k <= thresholds)
         if self.methods is None:
-            object.__setattr__(self, "methods", np.full(n, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.estimator).lower()))
+            object.__setattr__(
+                self,
+                "methods",
+                np.full(n, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.estimator).lower()),
+            )
         if self.reasons is None:
             object.__setattr__(self, "reasons", np.full(n, ""))
 
@@ -90,7 +105,13 @@ def joined(parts: "list[Evidence]") -> Evidence:
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     most = max(part.num_samples for part in parts)
     curves = {name: values for part in parts for name, values in part.curves.items()}
-    return replace(parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_DATUM}, notes=notes, num_samples=most, curves=curves)
+    return replace(
+        parts[0],
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_DATUM},
+        notes=notes,
+        num_samples=most,
+        curves=curves,
+    )
 
 
 def pareto_k_threshold(num_samples: int) -> float:
@@ -149,7 +170,11 @@ def evidence_of_log_weights(log_w: np.ndarray, *, estimator: str = "Importance")
 
     evidence_of_log_weights(np.zeros((3, 100))).value  # 0.0
     """
-    return Evidence(*summarise_log_weights(np.asarray(log_w, np.float64)), num_samples=log_w.shape[1], estimator=estimator)
+    return Evidence(
+        *summarise_log_weights(np.asarray(log_w, np.float64)),
+        num_samples=log_w.shape[1],
+        estimator=estimator,
+    )
 
 
 def summarise_log_weights(log_w: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -165,4 +190,8 @@ def mean_weight(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     samples = log_w.shape[1]
     value = np.asarray(logsumexp(log_w, axis=1)) - math.log(samples)
     relative = np.exp(log_w - value[:, None])  # w / mean(w)
-    return value, np.std(relative, axis=1, ddof=1) / math.sqrt(samples), samples / np.mean(relative**2, axis=1)
+    return (
+        value,
+        np.std(relative, axis=1, ddof=1) / math.sqrt(samples),
+        samples / np.mean(relative**2, axis=1),
+    )

@@ -22,14 +22,26 @@ import optax
 
 from jensen._rooms import nearest
 from jensen._types import Array, Distribution, Key
-from jensen.distributions import BIJECTIONS, CONTINUOUS, Pushforward, code_kind, full_normal_parameters, pushforward
+from jensen.distributions import (
+    BIJECTIONS,
+    CONTINUOUS,
+    Pushforward,
+    code_kind,
+    full_normal_parameters,
+    pushforward,
+)
 from jensen.distributions.bijections import Bijection
 from jensen.interop import require_gradient
 from jensen.model import Model
 from jensen.weights import over_samples
 
 # The maps under which an encoder's own family is closed; of any other encoder, and of several levels, the family meant is q moved by shifts and scales.
-OWN_FAMILY = {"diagonal_normal": "diagonal", "full_normal": "full", "student_t": "diagonal", "flow": "flow"}
+OWN_FAMILY = {
+    "diagonal_normal": "diagonal",
+    "full_normal": "full",
+    "student_t": "diagonal",
+    "flow": "flow",
+}
 FAMILIES = ("own", *BIJECTIONS)
 LEAST = 1e-3  # nats: what is less is no improvement to go on for
 
@@ -57,18 +69,24 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
         family_of(model, "own", data[0])  # 'diagonal'
     """
     if family not in FAMILIES:
-        raise ValueError(f"unknown family {family!r}{nearest(family, FAMILIES)}; known: {', '.join(FAMILIES)}.")
+        raise ValueError(
+            f"unknown family {family!r}{nearest(family, FAMILIES)}; known: {', '.join(FAMILIES)}."
+        )
     posterior = model.encoder(jnp.asarray(x))
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
-        raise ValueError(f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps.")
+        raise ValueError(
+            f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps."
+        )
     require_gradient(model, "refining a posterior")
     if family != "own":
         return family
     levels = isinstance(jax.eval_shape(lambda key: posterior.sample(key), jr.key(0)), tuple)
     if model.recipe is None:  # built by hand: what it is, and not what it was called
         return "full" if full_normal_parameters(posterior) is not None else "diagonal"
-    return "diagonal" if levels else OWN_FAMILY.get(model.recipe.values["encoder"]["name"], "diagonal")
+    return (
+        "diagonal" if levels else OWN_FAMILY.get(model.recipe.values["encoder"]["name"], "diagonal")
+    )
 
 
 def refine(model: Model, prior: Distribution, x: Array, key: Key, **options: Any) -> Pushforward:
@@ -115,7 +133,12 @@ def refinement(
 
         refinement(model, model.prior(model.encoder), x, key, family="diagonal").posterior.log_prob(z)
     """
-    for name, value, least in [("num_samples", num_samples, 1), ("window", window, 1), ("max_windows", max_windows, 0), ("num_scored", num_scored, 2)]:
+    for name, value, least in [
+        ("num_samples", num_samples, 1),
+        ("window", window, 1),
+        ("max_windows", max_windows, 0),
+        ("num_scored", num_scored, 2),
+    ]:
         if value < least:
             raise ValueError(f"refinement: {name} must be at least {least}; got {value}.")
     start = pushforward(model.encoder(x), family_of(model, family, x))
@@ -142,35 +165,78 @@ def refinement(
 
         def one(sample):
             z, log_det = q.transform(q.base.sample(jr.fold_in(key_scores, sample)))
-            return model.decoder(z).log_prob(x) + prior.log_prob(z) + log_det  # - log q(z), which is the same for all maps
+            return (
+                model.decoder(z).log_prob(x) + prior.log_prob(z) + log_det
+            )  # - log q(z), which is the same for all maps
 
         return over_samples(one, num_scored, block)
 
     def climb(climber: _Climber) -> _Climber:
         def step(i, state):
             bijection, moments, total = state
-            move, moments = adam.update(slopes(bijection, jr.fold_in(key_steps, climber.windows * window + i)), moments)
+            move, moments = adam.update(
+                slopes(bijection, jr.fold_in(key_steps, climber.windows * window + i)), moments
+            )
             bijection = jax.tree.map(lambda b, m: b + climber.rate * m, bijection, move)
-            return bijection, moments, jax.tree.map(lambda t, b: t + jnp.where(i >= window // 2, b, 0.0), total, bijection)
+            return (
+                bijection,
+                moments,
+                jax.tree.map(
+                    lambda t, b: t + jnp.where(i >= window // 2, b, 0.0), total, bijection
+                ),
+            )
 
         nothing = jax.tree.map(jnp.zeros_like, climber.best)
-        bijection, moments, total = jax.lax.fori_loop(0, window, step, (climber.bijection, climber.moments, nothing))
+        bijection, moments, total = jax.lax.fori_loop(
+            0, window, step, (climber.bijection, climber.moments, nothing)
+        )
         mean = jax.tree.map(lambda t: t / (window - window // 2), total)
         found = scores(mean)
         gain = found - climber.scores
-        better = jnp.mean(gain) > jnp.maximum(jnp.std(gain) / num_scored**0.5, LEAST)  # never where the gain is NaN
+        better = jnp.mean(gain) > jnp.maximum(
+            jnp.std(gain) / num_scored**0.5, LEAST
+        )  # never where the gain is NaN
         finite = jnp.isfinite(jnp.mean(found))
         kept: Any = climber.best
         return jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
-            _Climber(bijection, moments, mean, found, climber.rate, jnp.asarray(0), climber.windows + 1, climber.non_finite),
-            _Climber(kept, adam.init(kept), kept, climber.scores, climber.rate / 2, climber.misses + 1, climber.windows + 1, climber.non_finite + ~finite),
+            _Climber(
+                bijection,
+                moments,
+                mean,
+                found,
+                climber.rate,
+                jnp.asarray(0),
+                climber.windows + 1,
+                climber.non_finite,
+            ),
+            _Climber(
+                kept,
+                adam.init(kept),
+                kept,
+                climber.scores,
+                climber.rate / 2,
+                climber.misses + 1,
+                climber.windows + 1,
+                climber.non_finite + ~finite,
+            ),
         )
 
     first: Any = start.bijection
     none = jnp.asarray(0)
-    climber = _Climber(first, adam.init(first), first, scores(first), jnp.asarray(rate, start.loc.dtype), none, none, none)
-    climber = jax.lax.while_loop(lambda c: (c.windows < max_windows) & (c.misses < patience), climb, climber)
+    climber = _Climber(
+        first,
+        adam.init(first),
+        first,
+        scores(first),
+        jnp.asarray(rate, start.loc.dtype),
+        none,
+        none,
+        none,
+    )
+    climber = jax.lax.while_loop(
+        lambda c: (c.windows < max_windows) & (c.misses < patience), climb, climber
+    )
     return Refinement(moved(climber.best), climber.windows, climber.non_finite)
 
 

@@ -61,7 +61,9 @@ class Sandwich:
         out = []
         for below, above in zip(self.rungs[:-1], self.rungs[1:], strict=True):
             fine = ~np.isnan(below.values) & ~np.isnan(above.values)
-            error = np.sqrt(np.sum(below.standard_errors[fine] ** 2 + above.standard_errors[fine] ** 2)) / max(1, fine.sum())
+            error = np.sqrt(
+                np.sum(below.standard_errors[fine] ** 2 + above.standard_errors[fine] ** 2)
+            ) / max(1, fine.sum())
             out.append((float(np.mean(above.values[fine] - below.values[fine])), float(error)))
         return tuple(out)
 
@@ -102,7 +104,9 @@ def sandwich(
         sandwich(model, data.test, jax.random.key(0)).rungs[-1].value
     """
     if not 1 < iwae_samples <= num_samples // 2:
-        raise ValueError(f"the second rung takes at least two groups of iwae_samples, 2 or more, out of num_samples={num_samples}; got {iwae_samples}.")
+        raise ValueError(
+            f"the second rung takes at least two groups of iwae_samples, 2 or more, out of num_samples={num_samples}; got {iwae_samples}."
+        )
     if len(data) == 0:
         raise ValueError("no data: the evidence of an empty split is undefined.")
     annealed = annealed or Annealed()
@@ -112,16 +116,40 @@ def sandwich(
     # Annealing first: what it refuses is refused before anything is computed.
     report = lambda what: lambda done, total: on_progress(what, done, total)  # noqa: E731
     path = store and store / "annealed.npz"
-    top = annealed.estimate(model, x, key_chains, chunk=chunk, on_progress=report("annealing"), store=path, index=index)
-    rungs, parts = _rungs(model, x, key_samples, iwae_samples, num_samples, chunk, report("importance sampling"))
+    top = annealed.estimate(
+        model, x, key_chains, chunk=chunk, on_progress=report("annealing"), store=path, index=index
+    )
+    rungs, parts = _rungs(
+        model, x, key_samples, iwae_samples, num_samples, chunk, report("importance sampling")
+    )
     found = None
     if simulated:
-        found = bidirectional(annealed, model, key_simulated, num_data=simulated, chunk=chunk, on_progress=report("both ways, simulated"), store=store)
-    return Sandwich((*rungs, Rung("annealed", top.values, top.standard_errors)), index, joined(parts), top, found)
+        found = bidirectional(
+            annealed,
+            model,
+            key_simulated,
+            num_data=simulated,
+            chunk=chunk,
+            on_progress=report("both ways, simulated"),
+            store=store,
+        )
+    return Sandwich(
+        (*rungs, Rung("annealed", top.values, top.standard_errors)),
+        index,
+        joined(parts),
+        top,
+        found,
+    )
 
 
 def _rungs(
-    model: Model, x: np.ndarray, key: Key, iwae_samples: int, num_samples: int, chunk: int | None, on_progress: Callable[[int, int], None]
+    model: Model,
+    x: np.ndarray,
+    key: Key,
+    iwae_samples: int,
+    num_samples: int,
+    chunk: int | None,
+    on_progress: Callable[[int, int], None],
 ) -> tuple[tuple[Rung, ...], list[Evidence]]:
     """ELBO, IWAE_K and importance sampling from the same log-weights."""
     groups = num_samples // iwae_samples
@@ -138,7 +166,10 @@ def _rungs(
     elbo, elbo_error, iwae, iwae_error = (np.concatenate(c) for c in zip(*columns, strict=True))
     whole = joined(parts)
     rungs = Rung("elbo", elbo, elbo_error), Rung(f"iwae, K = {iwae_samples}", iwae, iwae_error)
-    return (*rungs, Rung(f"importance, S = {num_samples}", whole.values, whole.standard_errors)), parts
+    return (
+        *rungs,
+        Rung(f"importance, S = {num_samples}", whole.values, whole.standard_errors),
+    ), parts
 
 
 def _mean(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,16 @@ import numpy as np
 from scipy.special import expit
 
 from jensen._types import Distribution, Key
-from jensen.evidence._chains import Chains, Moves, Steps, advance, begin, chain_keys, log_ratios, tuned
+from jensen.evidence._chains import (
+    Chains,
+    Moves,
+    Steps,
+    advance,
+    begin,
+    chain_keys,
+    log_ratios,
+    tuned,
+)
 from jensen.model import Model
 
 STEEPNESS = 4.0  # of the sigmoid, as in Wu et al. (2017)
@@ -53,17 +62,33 @@ def adaptive(
     x, numbers = jnp.asarray(data[chosen]), jnp.asarray(chosen)
     pilot = Chains(PILOT_CHAINS, chains.num_leapfrog, chains.target_acceptance, chains.start)
     grid = np.linspace(0, 1, PILOT_GRID + 1)[1:]
-    steps = Steps(tuned(pilot, model, prior, x, chain_keys(pilot, numbers, key_steps), grid, 2), jnp.asarray(grid, float))
+    steps = Steps(
+        tuned(pilot, model, prior, x, chain_keys(pilot, numbers, key_steps), grid, 2),
+        jnp.asarray(grid, float),
+    )
     keys = chain_keys(pilot, numbers, key_moves)
     z = begin(pilot, model, prior, x, keys)
     betas = [0.0]
     while betas[-1] < 1:
         if len(betas) > MOST_PILOT:
-            raise ValueError(f"target_ess={target_ess} asks for more than {MOST_PILOT} temperatures on this model; take a smaller one, such as 0.99.")
-        step = _longest_step(np.asarray(log_ratios(pilot, model, prior, x, z), np.float64), 1 - betas[-1], target_ess)
+            raise ValueError(
+                f"target_ess={target_ess} asks for more than {MOST_PILOT} temperatures on this model; take a smaller one, such as 0.99."
+            )
+        step = _longest_step(
+            np.asarray(log_ratios(pilot, model, prior, x, z), np.float64), 1 - betas[-1], target_ess
+        )
         betas.append(min(1.0, betas[-1] + step))
         at = np.array(betas[-1:])
-        z = advance(pilot, model, prior, x, keys, z, steps, Moves.of(at, number=np.array([len(betas)]), place=at)).z
+        z = advance(
+            pilot,
+            model,
+            prior,
+            x,
+            keys,
+            z,
+            steps,
+            Moves.of(at, number=np.array([len(betas)]), place=at),
+        ).z
     asked = len(betas) - 1
     if asked > most:
         betas = list(np.interp(np.linspace(0, asked, most + 1), np.arange(asked + 1), betas))
@@ -78,7 +103,9 @@ def _longest_step(log_ratio: np.ndarray, most: float, target: float) -> float:
     low, high = 0.0, most
     for _ in range(60):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if _conditional_ess(log_ratio * middle) >= target else (low, middle)
+        low, high = (
+            (middle, high) if _conditional_ess(log_ratio * middle) >= target else (low, middle)
+        )
     return max(low, 1e-6)
 
 

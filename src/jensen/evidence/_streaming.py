@@ -36,12 +36,16 @@ class MakesLogWeights(Protocol):
         """Of how many data to make the log-weights side by side, where those of one fill a chunk."""
         ...
 
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
+    def log_weights(
+        self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int
+    ) -> Float[Array, " samples"]:
         """The log-weights of one datum, at most `block` samples at a time; `prior` is model.prior(model.encoder)."""
         ...
 
 
-def stream_log_weights(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
+def stream_log_weights(
+    estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None
+) -> Iterator[np.ndarray]:
     """float64 log-weights [some data, S], in the order of the data, `chunk` pairs of datum and sample at a time.
 
     Raises:
@@ -67,7 +71,9 @@ def check_log_weights(log_w: np.ndarray, data: np.ndarray, first: int) -> None:
     bad = np.isnan(log_w) | (log_w == np.inf)
     if bad.any():
         n, s = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"the log-weight of datum {data[n]}, sample {first + s}, is {log_w[n, s]}: the model gives no finite density there.")
+        raise ValueError(
+            f"the log-weight of datum {data[n]}, sample {first + s}, is {log_w[n, s]}: the model gives no finite density there."
+        )
 
 
 def chunk_or_default(chunk: int | None, model: Model, data: np.ndarray) -> int:
@@ -79,17 +85,25 @@ def chunk_or_default(chunk: int | None, model: Model, data: np.ndarray) -> int:
         chunk_or_default(None, model, data)  # 2048 for dense layers on a CPU
     """
     if chunk is None:
-        return pairs_at_a_time(model, data[0], DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK))
+        return pairs_at_a_time(
+            model, data[0], DEFAULT_CHUNK.get(jax.default_backend(), MANY_CORES_CHUNK)
+        )
     if chunk < 1:
         raise ValueError(f"chunk must be at least 1; got {chunk}.")
     return chunk
 
 
-def _stream(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None) -> Iterator[np.ndarray]:
+def _stream(
+    estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key, chunk: int | None
+) -> Iterator[np.ndarray]:
     """float64 log-weights [some data, S], in the order of the data."""
     samples = estimator.num_samples
     chunk = chunk_or_default(chunk, model, data)
-    block = min(samples, max(1, chunk // estimator.data_at_a_time)) if samples * 2 > chunk or estimator.data_at_a_time > 4 else samples
+    block = (
+        min(samples, max(1, chunk // estimator.data_at_a_time))
+        if samples * 2 > chunk or estimator.data_at_a_time > 4
+        else samples
+    )
     group = max(1, chunk // block)
     groups = max(1, ROWS_PER_CALL // (group * samples))
     group = min(group, len(data))
@@ -99,7 +113,9 @@ def _stream(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key
     for start in range(0, len(data), group * groups):
         index = np.minimum(np.arange(start, start + group * groups), len(data) - 1)
         x = jnp.asarray(data[index]).reshape(groups, group, *data.shape[1:])
-        log_w = _log_weights(estimator, model, prior, x, jnp.asarray(index).reshape(groups, group), key, block)
+        log_w = _log_weights(
+            estimator, model, prior, x, jnp.asarray(index).reshape(groups, group), key, block
+        )
         if under_way is not None:
             yield np.asarray(under_way, np.float64)
         under_way = log_w[: len(data) - start]
@@ -107,10 +123,20 @@ def _stream(estimator: MakesLogWeights, model: Model, data: np.ndarray, key: Key
 
 
 @eqx.filter_jit  # compiled once for a model's structure and these shapes, not once per call
-def _log_weights(estimator: MakesLogWeights, model: Model, prior: Distribution, x: Array, index: Array, key: Key, block: int) -> Array:
+def _log_weights(
+    estimator: MakesLogWeights,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    index: Array,
+    key: Key,
+    block: int,
+) -> Array:
     """Log-weights [groups * group, S] of data [groups, group, *event], `block` samples of one group at a time."""
 
     def some_data(part):
-        return jax.vmap(lambda x, n: estimator.log_weights(model, prior, x, jr.fold_in(key, n), block=block))(*part)
+        return jax.vmap(
+            lambda x, n: estimator.log_weights(model, prior, x, jr.fold_in(key, n), block=block)
+        )(*part)
 
     return jax.lax.map(some_data, (x, index)).reshape(-1, estimator.num_samples)

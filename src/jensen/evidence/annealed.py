@@ -69,12 +69,20 @@ class Annealed(AbstractEvidenceEstimator):
         target_ess: float = 0.995,
         target_acceptance: float = 0.65,
     ):
-        for name, value, usual in [("num_temperatures", num_temperatures, 500), ("num_leapfrog", num_leapfrog, 10)]:
+        for name, value, usual in [
+            ("num_temperatures", num_temperatures, 500),
+            ("num_leapfrog", num_leapfrog, 10),
+        ]:
             if value < 1:
                 raise ValueError(f"annealed: {name} must be at least 1; got {value}. Try {usual}.")
-        for name, value, usual in [("target_ess", target_ess, 0.995), ("target_acceptance", target_acceptance, 0.65)]:
+        for name, value, usual in [
+            ("target_ess", target_ess, 0.995),
+            ("target_acceptance", target_acceptance, 0.65),
+        ]:
             if not 0 < value < 1:
-                raise ValueError(f"annealed: {name} is a share between 0 and 1; got {value}. Try {usual}.")
+                raise ValueError(
+                    f"annealed: {name} is a share between 0 and 1; got {value}. Try {usual}."
+                )
         self.num_samples = num_samples
         self.num_temperatures = num_temperatures
         self.num_leapfrog = num_leapfrog
@@ -105,22 +113,47 @@ class Annealed(AbstractEvidenceEstimator):
         key_schedule, key_chains = jr.split(key)
         kept = Store(store, fingerprint(self, model, data, index, key))
         betas, notes = self.temperatures(model, data, key_schedule)
-        found = anneal(self.chains, model, data, index, key_chains, betas, chunk=chunk, on_progress=on_progress, store=kept)
+        found = anneal(
+            self.chains,
+            model,
+            data,
+            index,
+            key_chains,
+            betas,
+            chunk=chunk,
+            on_progress=on_progress,
+            store=kept,
+        )
         return self._summary(found, index, notes)
 
-    def temperatures(self, model: Model, data: np.ndarray, key: Key) -> tuple[np.ndarray, tuple[str, ...]]:
+    def temperatures(
+        self, model: Model, data: np.ndarray, key: Key
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
         """(the temperatures [T + 1], what there is to say of them)."""
         if self.schedule != "adaptive":
-            return (_schedules.sigmoid if self.schedule == "sigmoid" else _schedules.linear)(self.num_temperatures), ()
+            return (_schedules.sigmoid if self.schedule == "sigmoid" else _schedules.linear)(
+                self.num_temperatures
+            ), ()
         prior = model.prior(model.encoder)
         options = {"target_ess": self.target_ess, "most": self.num_temperatures}
         betas, asked = _schedules.adaptive(self.chains, model, prior, data, key, **options)
         said = f"adaptive schedule: {asked} temperatures keep the ESS of each step at {self.target_ess:.1%} of the chains"
-        return betas, (said + (f", of which {self.num_temperatures} were taken (num_temperatures)." if asked > self.num_temperatures else "."),)
+        return betas, (
+            said
+            + (
+                f", of which {self.num_temperatures} were taken (num_temperatures)."
+                if asked > self.num_temperatures
+                else "."
+            ),
+        )
 
     def _summary(self, found: Annealing, index: np.ndarray, notes: tuple[str, ...]) -> Evidence:
         values, errors, effective = summarise_chains(found.log_w)
-        trusted = (found.acceptance >= LEAST_ACCEPTANCE) & (found.acceptance <= MOST_ACCEPTANCE) & (effective >= LEAST_ESS * self.num_samples)
+        trusted = (
+            (found.acceptance >= LEAST_ACCEPTANCE)
+            & (found.acceptance <= MOST_ACCEPTANCE)
+            & (effective >= LEAST_ESS * self.num_samples)
+        )
         return Evidence(
             values,
             errors,
@@ -130,7 +163,11 @@ class Annealed(AbstractEvidenceEstimator):
             estimator="Annealed",
             trusted=trusted & ~np.isnan(values),
             notes=(*notes, *faults(found, index)),
-            curves={"beta": found.betas[1:], "acceptance": found.acceptance_by_temperature, "ess": found.ess_by_temperature},
+            curves={
+                "beta": found.betas[1:],
+                "acceptance": found.acceptance_by_temperature,
+                "ess": found.ess_by_temperature,
+            },
         )
 
 
@@ -142,9 +179,17 @@ def summarise_chains(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     chains = log_w.shape[1]
     with np.errstate(invalid="ignore"):
         fine = ~(np.isnan(log_w) | (log_w == np.inf)).any(axis=1)
-        value = np.where(fine, np.asarray(logsumexp(np.where(fine[:, None], log_w, 0.0), axis=1)) - math.log(chains), np.nan)
+        value = np.where(
+            fine,
+            np.asarray(logsumexp(np.where(fine[:, None], log_w, 0.0), axis=1)) - math.log(chains),
+            np.nan,
+        )
         relative = np.exp(log_w - value[:, None])
-        return value, np.std(relative, axis=1, ddof=1) / math.sqrt(chains), np.where(fine, chains / np.mean(relative**2, axis=1), 0.0)
+        return (
+            value,
+            np.std(relative, axis=1, ddof=1) / math.sqrt(chains),
+            np.where(fine, chains / np.mean(relative**2, axis=1), 0.0),
+        )
 
 
 def faults(found: Annealing, index: np.ndarray) -> tuple[str, ...]:
@@ -162,7 +207,10 @@ def faults(found: Annealing, index: np.ndarray) -> tuple[str, ...]:
             f"{t + 1}, beta = {beta:.3g}); the others went on."
         )
     fine = found.bad < 0
-    stuck, creeping = fine & (found.acceptance < LEAST_ACCEPTANCE), fine & (found.acceptance > MOST_ACCEPTANCE)
+    stuck, creeping = (
+        fine & (found.acceptance < LEAST_ACCEPTANCE),
+        fine & (found.acceptance > MOST_ACCEPTANCE),
+    )
     if stuck.any():
         n = int(np.flatnonzero(stuck)[0])
         said.append(

@@ -42,7 +42,14 @@ class Auto(AbstractEvidenceEstimator):
     num_temperatures: int = eqx.field(static=True)
     num_chains: int = eqx.field(static=True)
 
-    def __init__(self, *, num_samples: int = 1000, max_samples: int = 20_000, num_temperatures: int = 1000, num_chains: int = 16):
+    def __init__(
+        self,
+        *,
+        num_samples: int = 1000,
+        max_samples: int = 20_000,
+        num_temperatures: int = 1000,
+        num_chains: int = 16,
+    ):
         self.num_samples = num_samples
         self.max_samples = max_samples
         self.num_temperatures = num_temperatures
@@ -51,9 +58,23 @@ class Auto(AbstractEvidenceEstimator):
     def __check_init__(self):
         self._importance()
 
-    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+    def estimate(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        chunk: int | None,
+        on_progress: Callable[[int, int], None],
+        store: Path | None,
+    ) -> Evidence:
         key_importance, key_annealed = jr.split(key)
-        first = replace(self._importance().estimate(model, data, key_importance, chunk=chunk, on_progress=on_progress, store=None), estimator="Auto")
+        first = replace(
+            self._importance().estimate(
+                model, data, key_importance, chunk=chunk, on_progress=on_progress, store=None
+            ),
+            estimator="Auto",
+        )
         index = np.flatnonzero(~first.trusted)
         if len(index) == 0:
             return first
@@ -66,13 +87,26 @@ class Auto(AbstractEvidenceEstimator):
         def advance(done: int, total: int) -> None:
             on_progress(settled + len(index) * done // total, len(data))
 
-        annealed: Evidence = Annealed(num_temperatures=self.num_temperatures, num_samples=self.num_chains).estimate(
-            model, data[index], key_annealed, chunk=chunk, on_progress=advance, store=store, index=index
+        annealed: Evidence = Annealed(
+            num_temperatures=self.num_temperatures, num_samples=self.num_chains
+        ).estimate(
+            model,
+            data[index],
+            key_annealed,
+            chunk=chunk,
+            on_progress=advance,
+            store=store,
+            index=index,
         )
-        reasons = [f"{why}; {own}" if own else str(why) for why, own in zip(first.reasons[index], annealed.reasons, strict=True)]
+        reasons = [
+            f"{why}; {own}" if own else str(why)
+            for why, own in zip(first.reasons[index], annealed.reasons, strict=True)
+        ]
         kept = np.flatnonzero(first.trusted)
         both = joined([first.rows(kept), replace(annealed, reasons=np.array(reasons))])
         return both.rows(np.argsort(np.concatenate([kept, index])))
 
     def _importance(self) -> Importance:
-        return Importance(num_samples=self.num_samples, until_trusted=True, max_samples=self.max_samples)
+        return Importance(
+            num_samples=self.num_samples, until_trusted=True, max_samples=self.max_samples
+        )

@@ -92,42 +92,80 @@ class Importance(AbstractEvidenceEstimator):
 
     def __check_init__(self):
         if not 0 <= self.defensive < 1:
-            raise ValueError(f"importance: defensive is the prior's share of the proposal and must be in [0, 1); got {self.defensive}. Try 0.1.")
+            raise ValueError(
+                f"importance: defensive is the prior's share of the proposal and must be in [0, 1); got {self.defensive}. Try 0.1."
+            )
         if self.family != "own" and self.proposal != "refined":
-            raise ValueError(f"importance: family {self.family!r} is that of a refined proposal; set proposal=refined too.")
+            raise ValueError(
+                f"importance: family {self.family!r} is that of a refined proposal; set proposal=refined too."
+            )
         if self.correction not in ("none", "jackknife"):
-            raise ValueError(f"importance: correction must be none or jackknife; got {self.correction!r}.")
+            raise ValueError(
+                f"importance: correction must be none or jackknife; got {self.correction!r}."
+            )
         if self.smooth and self.correction == "jackknife":
             raise ValueError(
                 "importance: smooth and correction=jackknife both correct for the largest weights, and nothing is known of the two together; choose one."
             )
-        if self.target_error is not None and not (self.target_error > 0 and math.isfinite(self.target_error)):
-            raise ValueError(f"importance: target_error is a standard error in nats and must be positive and finite; got {self.target_error}. Try 0.05.")
+        if self.target_error is not None and not (
+            self.target_error > 0 and math.isfinite(self.target_error)
+        ):
+            raise ValueError(
+                f"importance: target_error is a standard error in nats and must be positive and finite; got {self.target_error}. Try 0.05."
+            )
         if self._adaptive and self.max_samples < self.num_samples:
-            raise ValueError(f"importance: max_samples must be at least num_samples, {self.num_samples}, which every datum gets; got {self.max_samples}.")
+            raise ValueError(
+                f"importance: max_samples must be at least num_samples, {self.num_samples}, which every datum gets; got {self.max_samples}."
+            )
         if not self._adaptive and self.max_samples != MAX_SAMPLES:
             raise ValueError(
                 f"importance: max_samples ({self.max_samples}) bounds the doubling of samples, but nothing asks for any; set until_trusted or "
                 "target_error, or num_samples alone."
             )
         if self.until_trusted and self.num_samples < 25:
-            raise ValueError(f"importance: until_trusted wants at least 25 samples, or there is no tail to fit k-hat to; got num_samples {self.num_samples}.")
+            raise ValueError(
+                f"importance: until_trusted wants at least 25 samples, or there is no tail to fit k-hat to; got num_samples {self.num_samples}."
+            )
 
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
+    def log_weights(
+        self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int
+    ) -> Float[Array, " samples"]:
         if self.defensive == 0 and self.proposal == "encoder":
             return datum_log_weights(model, prior, x, key, self.num_samples, block=block).tempered()
         return over_samples(self._one_sample(model, prior, x, key), self.num_samples, block)
 
-    def numbered_log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, samples: Int[Array, " samples"]) -> Float[Array, " samples"]:
+    def numbered_log_weights(
+        self, model: Model, prior: Distribution, x: Array, key: Key, samples: Int[Array, " samples"]
+    ) -> Float[Array, " samples"]:
         """The log-weights of one datum's samples with these numbers, all at a time: those that `log_weights` has at these places."""
         return jax.vmap(self._one_sample(model, prior, x, key))(samples)
 
-    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
-        summarise = functools.partial(summarise_corrected, smooth=self.smooth, correction=self.correction)
+    def estimate(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        chunk: int | None,
+        on_progress: Callable[[int, int], None],
+        store: Path | None,
+    ) -> Evidence:
+        summarise = functools.partial(
+            summarise_corrected, smooth=self.smooth, correction=self.correction
+        )
         if self.proposal == "refined":
             family_of(model, self.family, data[0])  # refuses codes that no map can move
         if self._adaptive:
-            found = estimate_adaptively(self, Target(self.target_error, self.until_trusted), summarise, model, data, key, chunk, on_progress)
+            found = estimate_adaptively(
+                self,
+                Target(self.target_error, self.until_trusted),
+                summarise,
+                model,
+                data,
+                key,
+                chunk,
+                on_progress,
+            )
         elif not self.smooth and self.correction == "none":
             found = estimate_by_streaming(self, model, data, key, chunk, on_progress)
         else:
@@ -135,12 +173,24 @@ class Importance(AbstractEvidenceEstimator):
             for log_w in stream_log_weights(self, model, data, key, chunk):
                 columns.append(summarise(log_w))
                 on_progress(sum(len(c[0]) for c in columns), len(data))
-            found = Evidence(*(np.concatenate(part) for part in zip(*columns, strict=True)), num_samples=self.num_samples, estimator="Importance")
-        notes = [*found.notes, *([SMOOTH_NOTE] if self.smooth else []), *([JACKKNIFE_NOTE] if self.correction == "jackknife" else [])]
+            found = Evidence(
+                *(np.concatenate(part) for part in zip(*columns, strict=True)),
+                num_samples=self.num_samples,
+                estimator="Importance",
+            )
+        notes = [
+            *found.notes,
+            *([SMOOTH_NOTE] if self.smooth else []),
+            *([JACKKNIFE_NOTE] if self.correction == "jackknife" else []),
+        ]
         if self.proposal == "refined":
-            notes.append(f"Proposal: q(z|x) refined to each datum, {family_of(model, self.family, data[0])} family.")
+            notes.append(
+                f"Proposal: q(z|x) refined to each datum, {family_of(model, self.family, data[0])} family."
+            )
         if self.defensive > 0:
-            notes.append(f"Defensive proposal: {1 - self.defensive:g} q(z|x) + {self.defensive:g} p(z).")
+            notes.append(
+                f"Defensive proposal: {1 - self.defensive:g} q(z|x) + {self.defensive:g} p(z)."
+            )
         return replace(found, notes=tuple(notes))
 
     @property
@@ -152,22 +202,37 @@ class Importance(AbstractEvidenceEstimator):
     def _adaptive(self) -> bool:
         return self.target_error is not None or self.until_trusted
 
-    def _one_sample(self, model: Model, prior: Distribution, x: Array, key: Key) -> Callable[[Array], Array]:
+    def _one_sample(
+        self, model: Model, prior: Distribution, x: Array, key: Key
+    ) -> Callable[[Array], Array]:
         """The log-weight of a sample by its number."""
         refined = self.proposal == "refined"
-        posterior = refine(model, prior, x, jr.fold_in(key, REFINING), family=self.family) if refined else model.encoder(x)
+        posterior = (
+            refine(model, prior, x, jr.fold_in(key, REFINING), family=self.family)
+            if refined
+            else model.encoder(x)
+        )
 
         def plain(sample):
             z = posterior.sample(jr.fold_in(key, sample))
-            return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z)).tempered()
+            return LogWeights(
+                model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z)
+            ).tempered()
 
         def defended(sample):
             key_component, key_posterior, key_prior = jr.split(jr.fold_in(key, sample), 3)
             from_prior = jr.bernoulli(key_component, self.defensive)
-            z = jax.tree.map(lambda p, q: jnp.where(from_prior, p, q), prior.sample(key_prior), posterior.sample(key_posterior))
+            z = jax.tree.map(
+                lambda p, q: jnp.where(from_prior, p, q),
+                prior.sample(key_prior),
+                posterior.sample(key_posterior),
+            )
             # log w = log p(x|z) + log p(z) - log [(1 - a) q(z|x) + a p(z)]
             log_prior = prior.log_prob(z)
-            proposal = jnp.logaddexp(math.log1p(-self.defensive) + posterior.log_prob(z), math.log(self.defensive) + log_prior)
+            proposal = jnp.logaddexp(
+                math.log1p(-self.defensive) + posterior.log_prob(z),
+                math.log(self.defensive) + log_prior,
+            )
             return LogWeights(model.decoder(z).log_prob(x), log_prior, proposal).tempered()
 
         return defended if self.defensive > 0 else plain

@@ -25,13 +25,24 @@ class MonteCarlo(AbstractEvidenceEstimator):
     def __init__(self, *, num_samples: int = 5000):
         self.num_samples = num_samples
 
-    def log_weights(self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int) -> Float[Array, " samples"]:
+    def log_weights(
+        self, model: Model, prior: Distribution, x: Array, key: Key, *, block: int
+    ) -> Float[Array, " samples"]:
         def one(sample):
             return model.decoder(prior.sample(jr.fold_in(key, sample))).log_prob(x)
 
         return over_samples(one, self.num_samples, block)
 
-    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+    def estimate(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        chunk: int | None,
+        on_progress: Callable[[int, int], None],
+        store: Path | None,
+    ) -> Evidence:
         return estimate_by_streaming(self, model, data, key, chunk, on_progress)
 
     @property

@@ -51,21 +51,50 @@ class Quadrature(AbstractEvidenceEstimator):
     def __check_init__(self):
         _check_points(self.num_samples)
 
-    def estimate(self, model: Model, data: np.ndarray, key: Key, *, chunk: int | None, on_progress: Callable[[int, int], None], store: Path | None) -> Evidence:
+    def estimate(
+        self,
+        model: Model,
+        data: np.ndarray,
+        key: Key,
+        *,
+        chunk: int | None,
+        on_progress: Callable[[int, int], None],
+        store: Path | None,
+    ) -> Evidence:
         densities = _Densities(model, data, key, chunk)
         rows = []
         for n in range(len(data)):
             grid = densities.posterior_grid(n, self.num_samples)
             log_joint = densities(n, grid.at, joint=True)
-            rows.append((*_integral(grid, log_joint), grid.edge(log_joint), np.exp(2 * logsumexp(log_joint) - logsumexp(2 * log_joint))))
+            rows.append(
+                (
+                    *_integral(grid, log_joint),
+                    grid.edge(log_joint),
+                    np.exp(2 * logsumexp(log_joint) - logsumexp(2 * log_joint)),
+                )
+            )
             on_progress(n + 1, len(data))
         values, errors, edges, effective = np.array(rows).T
         trusted = (errors < TOLERANCE) & (edges > EDGE)
         reasons = np.where(edges > EDGE, "", "the density does not end within the grid")
-        reasons = np.where(errors < TOLERANCE, reasons, f"too coarse a grid at {self.num_samples} points along each axis")
+        reasons = np.where(
+            errors < TOLERANCE,
+            reasons,
+            f"too coarse a grid at {self.num_samples} points along each axis",
+        )
         points = self.num_samples**densities.dimensions
         k = np.full(len(data), -np.inf)
-        return Evidence(values, errors, effective, k, num_samples=points, estimator="Quadrature", reasons=reasons, trusted=trusted, notes=(NOTE,))
+        return Evidence(
+            values,
+            errors,
+            effective,
+            k,
+            num_samples=points,
+            estimator="Quadrature",
+            reasons=reasons,
+            trusted=trusted,
+            notes=(NOTE,),
+        )
 
 
 def kl_to_posterior(
@@ -100,15 +129,23 @@ def kl_to_posterior(
     densities = _Densities(model, data, jr.key(0), chunk)
     out = np.empty(len(data))
     for n in range(len(data)):
-        evidence_grid, grid = densities.posterior_grid(n, num_samples), densities.proposal_grid(n, num_samples)
+        evidence_grid, grid = (
+            densities.posterior_grid(n, num_samples),
+            densities.proposal_grid(n, num_samples),
+        )
         log_evidence, error = _integral(evidence_grid, densities(n, evidence_grid.at, joint=True))
         log_q, log_joint = densities(n, grid.at, joint=False), densities(n, grid.at, joint=True)
         mass, mass_error = _integral(grid, log_q)
-        fine, coarse = (_average(grid.shaped(log_q)[part], grid.shaped(log_joint)[part]) for part in _fine_and_coarse(densities.dimensions))
+        fine, coarse = (
+            _average(grid.shaped(log_q)[part], grid.shaped(log_joint)[part])
+            for part in _fine_and_coarse(densities.dimensions)
+        )
         worst = max(error, abs(mass), mass_error, 0.0 if np.isinf(fine) else abs(fine - coarse))
         if worst > TOLERANCE:
             remedy = f"more than num_samples = {num_samples} points along each axis"
-            raise ValueError(f"the grids of datum {n} are too coarse, by {worst:.2g} nats: take {remedy}, or a posterior of lighter tails.")
+            raise ValueError(
+                f"the grids of datum {n} are too coarse, by {worst:.2g} nats: take {remedy}, or a posterior of lighter tails."
+            )
         out[n] = fine + log_evidence
         on_progress(n + 1, len(data))
     return out
@@ -126,30 +163,54 @@ class _Densities:
 
     def __call__(self, n: int, points: np.ndarray, *, joint: bool) -> np.ndarray:
         """The log densities at points [P, d] for datum n, nats, float64 [P]."""
-        out = np.asarray(_log_density(self._model, self._prior, jnp.asarray(self._data[n]), jnp.asarray(points), self._block, joint), np.float64)
+        out = np.asarray(
+            _log_density(
+                self._model,
+                self._prior,
+                jnp.asarray(self._data[n]),
+                jnp.asarray(points),
+                self._block,
+                joint,
+            ),
+            np.float64,
+        )
         bad = np.isnan(out) | (out == np.inf)
         if bad.any():
             name = "log p(x, z)" if joint else "log q(z|x)"
-            raise ValueError(f"{name} of datum {n} is {out[bad][0]} at z = {points[bad][0]}: the model gives no finite density there.")
+            raise ValueError(
+                f"{name} of datum {n} is {out[bad][0]} at z = {points[bad][0]}: the model gives no finite density there."
+            )
         return out
 
     def posterior_grid(self, n: int, points: int) -> Grid:
         """Where p(x, z) has its mass, looked for around draws of the prior and of q."""
-        return self._grid(n, np.concatenate([self._from_prior, self._from_proposal(n)]), points, joint=True)
+        return self._grid(
+            n, np.concatenate([self._from_prior, self._from_proposal(n)]), points, joint=True
+        )
 
     def proposal_grid(self, n: int, points: int) -> Grid:
         """Where q(z|x) has its mass."""
         return self._grid(n, self._from_proposal(n), points, joint=False)
 
     def _grid(self, n: int, draws: np.ndarray, points: int, *, joint: bool) -> Grid:
-        return grid_of_mass(lambda at: self(n, at, joint=joint), *box_of(draws), search=SEARCH[self.dimensions], points=points)
+        return grid_of_mass(
+            lambda at: self(n, at, joint=joint),
+            *box_of(draws),
+            search=SEARCH[self.dimensions],
+            points=points,
+        )
 
     def _from_proposal(self, n: int) -> np.ndarray:
-        return np.asarray(_posterior_draws(self._model, jnp.asarray(self._data[n]), jr.fold_in(self._key, n)), np.float64)
+        return np.asarray(
+            _posterior_draws(self._model, jnp.asarray(self._data[n]), jr.fold_in(self._key, n)),
+            np.float64,
+        )
 
 
 @eqx.filter_jit
-def _log_density(model: Model, prior: Distribution, x: Array, points: Array, block: int, joint: bool) -> Array:
+def _log_density(
+    model: Model, prior: Distribution, x: Array, points: Array, block: int, joint: bool
+) -> Array:
     posterior = model.encoder(x)
 
     def one(z):
@@ -169,7 +230,9 @@ def _draws(distribution: Distribution, key: Key) -> Array:
 
 def _check_points(num_samples: int) -> None:
     if num_samples < 16:
-        raise ValueError(f"quadrature: num_samples, the points along each axis, must be at least 16; got {num_samples}. Try 256.")
+        raise ValueError(
+            f"quadrature: num_samples, the points along each axis, must be at least 16; got {num_samples}. Try 256."
+        )
 
 
 def _dimensions(model: Model, data: np.ndarray) -> int:
@@ -177,12 +240,18 @@ def _dimensions(model: Model, data: np.ndarray) -> int:
     code = posterior.sample(jr.key(0))
     other = "use importance sampling or annealing (--estimator importance, auto)."
     if isinstance(code, tuple):
-        raise ValueError(f"quadrature: a grid is for one level of latent variables, this model has {len(code)}; {other}")
+        raise ValueError(
+            f"quadrature: a grid is for one level of latent variables, this model has {len(code)}; {other}"
+        )
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
-        raise ValueError(f"quadrature: a grid is for continuous codes, those of this model are {kind}; {other}")
+        raise ValueError(
+            f"quadrature: a grid is for continuous codes, those of this model are {kind}; {other}"
+        )
     if code.shape[0] > 2:
-        raise ValueError(f"quadrature: a grid is for 1 or 2 latent dimensions, this model has {code.shape[0]}; {other}")
+        raise ValueError(
+            f"quadrature: a grid is for 1 or 2 latent dimensions, this model has {code.shape[0]}; {other}"
+        )
     return code.shape[0]
 
 

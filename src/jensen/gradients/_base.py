@@ -31,7 +31,15 @@ class AbstractGradientEstimator(eqx.Module):
 
     @abc.abstractmethod
     def surrogate(
-        self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta: Float[Array, ""] | float
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta: Float[Array, ""] | float,
     ) -> Estimate:
         """The estimate for one datum; `prior` is model.prior(model.encoder), made once per step."""
 
@@ -69,7 +77,11 @@ def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> li
 
     if bound.objection(num_samples):
         return []
-    return [name for name in gradients.names() if gradients.build(name, {}, {})._refusal(bound, model, num_samples) is None]
+    return [
+        name
+        for name in gradients.names()
+        if gradients.build(name, {}, {})._refusal(bound, model, num_samples) is None
+    ]
 
 
 def _remedy(bound: AbstractBound, model: Model, num_samples: int) -> str:
@@ -83,10 +95,14 @@ def _remedy(bound: AbstractBound, model: Model, num_samples: int) -> str:
 def estimate(surrogate: Array, bound: AbstractBound, weights: LogWeights) -> Estimate:
     """The estimate with what is reported, from the log-weights [samples] at beta = 1."""
     average_kl = jnp.mean(weights.log_posterior - weights.log_prior)
-    return Estimate(surrogate, bound(weights.tempered()), jnp.mean(weights.log_likelihood), average_kl)
+    return Estimate(
+        surrogate, bound(weights.tempered()), jnp.mean(weights.log_likelihood), average_kl
+    )
 
 
-def sampled_reconstruction(model: Model, posterior: Distribution, x: Array, key: Key, num_samples: int) -> Array:
+def sampled_reconstruction(
+    model: Model, posterior: Distribution, x: Array, key: Key, num_samples: int
+) -> Array:
     """mean_s log p(x|z_s), z_s ~ q(z|x): the term that is left to sample where the KL is known."""
 
     def log_likelihood(sample: Array) -> Array:

@@ -70,7 +70,9 @@ def gradient_noise(
     """
     gradient.check(bound, model, num_samples)
     if draws < 2 * GROUPS:
-        raise ValueError(f"draws must be at least {2 * GROUPS}: a variance and its error are to be estimated; got {draws}.")
+        raise ValueError(
+            f"draws must be at least {2 * GROUPS}: a variance and its error are to be estimated; got {draws}."
+        )
     if len(data) == 0:
         raise ValueError("no data: a gradient of no data is 0.")
     each = -(-draws // GROUPS)
@@ -82,7 +84,9 @@ def gradient_noise(
         prior = complete.prior(complete.encoder)
 
         def datum(x: Array, n: Array) -> Array:
-            return gradient.surrogate(bound, complete, prior, x, jr.fold_in(key, n), num_samples=num_samples, beta=beta).surrogate
+            return gradient.surrogate(
+                bound, complete, prior, x, jr.fold_in(key, n), num_samples=num_samples, beta=beta
+            ).surrogate
 
         return jnp.mean(jax.vmap(datum)(x, jnp.arange(len(data))))
 
@@ -92,18 +96,25 @@ def gradient_noise(
 
         def body(total, key):
             g = jax.tree.map(jnp.subtract, jax.grad(one)(parts.parameters, key), around)
-            return (jax.tree.map(jnp.add, total[0], g), jax.tree.map(lambda t, v: t + v * v, total[1], g)), None
+            return (
+                jax.tree.map(jnp.add, total[0], g),
+                jax.tree.map(lambda t, v: t + v * v, total[1], g),
+            ), None
 
         zero = jax.tree.map(jnp.zeros_like, parts.parameters)
         return jax.lax.scan(body, (zero, zero), keys)[0]
 
     pilot_key, *group_keys = jr.split(key, GROUPS + 1)
-    around = jax.jit(jax.grad(one))(parts.parameters, pilot_key)  # sums of differences to it lose nothing to rounding
+    around = jax.jit(jax.grad(one))(
+        parts.parameters, pilot_key
+    )  # sums of differences to it lose nothing to rounding
     sums = []
     for i, k in enumerate(group_keys, start=1):
         sums.append(jax.tree.map(np.asarray, group(jr.split(k, each), around)))
         on_progress(i, GROUPS)
-    return {part: _noise(part, around, sums, each) for part in PARTS if _size(getattr(around, part))}
+    return {
+        part: _noise(part, around, sums, each) for part in PARTS if _size(getattr(around, part))
+    }
 
 
 def _vector(tree: object) -> np.ndarray:
@@ -124,12 +135,20 @@ def _noise(part: str, around: Model, sums: Sequence[tuple[Model, Model]], each: 
         n = each * len(chosen)
         mean = first[chosen].sum(axis=0) / n
         variance = max(0.0, (second[chosen].sum() - n * float(mean @ mean)) / (n - 1))
-        square = float((origin + mean) @ (origin + mean)) - variance / n  # the noise of the mean is not signal
+        square = (
+            float((origin + mean) @ (origin + mean)) - variance / n
+        )  # the noise of the mean is not signal
         signal, deviation = math.sqrt(max(0.0, square)), math.sqrt(variance)
-        return signal, deviation, signal / deviation if deviation > 0 else math.inf if signal > 0 else math.nan
+        return (
+            signal,
+            deviation,
+            signal / deviation if deviation > 0 else math.inf if signal > 0 else math.nan,
+        )
 
     every = np.arange(len(sums))
     signal, deviation, ratio = figures(every)
     left_out = np.array([figures(np.delete(every, i))[2] for i in every])
-    error = math.sqrt((len(every) - 1) * left_out.var()) if np.isfinite(left_out).all() else math.nan
+    error = (
+        math.sqrt((len(every) - 1) * left_out.var()) if np.isfinite(left_out).all() else math.nan
+    )
     return Noise(signal, deviation, ratio, error, len(origin))

@@ -28,7 +28,16 @@ TINY = 1e-30
 
 
 def reparameterised(
-    bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta: Float[Array, ""] | float, doubly: bool, score: bool
+    bound: AbstractBound,
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    key: Key,
+    *,
+    num_samples: int,
+    beta: Float[Array, ""] | float,
+    doubly: bool,
+    score: bool,
 ) -> Estimate:
     """The estimate for one datum. `doubly` takes beta F_kk from the weight of the draws; `score` keeps the gradient of log q itself."""
     posterior = model.encoder(x)
@@ -37,7 +46,9 @@ def reparameterised(
     def one(sample: Array) -> tuple[LogWeights, Array, Array]:
         z = posterior.sample(jr.fold_in(key, sample))
         tapped, token = _tap(z)
-        weights = LogWeights(model.decoder(tapped).log_prob(x), prior.log_prob(tapped), held.log_prob(tapped))
+        weights = LogWeights(
+            model.decoder(tapped).log_prob(x), prior.log_prob(tapped), held.log_prob(tapped)
+        )
         log_q = posterior.log_prob(jax.lax.stop_gradient(z)) if score else jnp.zeros_like(token)
         return weights, token, log_q
 
@@ -59,7 +70,9 @@ def constant(module: eqx.Module) -> Any:
     return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
-def path_weights(bound: AbstractBound, log_w: Float[Array, " samples"]) -> tuple[Array, Array, Array]:
+def path_weights(
+    bound: AbstractBound, log_w: Float[Array, " samples"]
+) -> tuple[Array, Array, Array]:
     """(the weight of the direct path, F_k and F_kk of what the encoder ascends), constants to differentiation."""
     log_w = jax.lax.stop_gradient(log_w)
     direct = bound.for_model.derivatives(log_w)[0]

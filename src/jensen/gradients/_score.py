@@ -17,7 +17,9 @@ from jensen.model import Model
 from jensen.weights import LogWeights, over_samples
 
 
-def held_log_weights(model: Model, prior: Distribution, x: Array, key: Key, num_samples: int) -> LogWeights:
+def held_log_weights(
+    model: Model, prior: Distribution, x: Array, key: Key, num_samples: int
+) -> LogWeights:
     """The log-weights of one datum, leaves [num_samples], whose draws are constants to differentiation."""
     posterior = model.encoder(x)
 
@@ -40,7 +42,9 @@ def score_function(
     signal = ascended.sign * (ascended(log_w) - baselines(ascended, log_w))
     direct, first, _ = path_weights(bound, log_w)
     surrogate = jnp.vdot(signal, weights.log_posterior)
-    surrogate += jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) - jnp.vdot(beta * first, weights.log_posterior)
+    surrogate += jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) - jnp.vdot(
+        beta * first, weights.log_posterior
+    )
     return estimate(surrogate, bound, weights)
 
 

@@ -5,7 +5,13 @@ from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like, sampled_reconstruction
+from jensen.gradients._base import (
+    AbstractGradientEstimator,
+    Estimate,
+    no_reparameterisation,
+    posterior_like,
+    sampled_reconstruction,
+)
 from jensen.model import Model
 
 
@@ -22,17 +28,34 @@ class ClosedFormKL(AbstractGradientEstimator):
         if model.recipe is None:
             return None
         try:
-            eqx.filter_eval_shape(lambda m, q: _average_kl(q, m.prior(m.encoder), m), model, posterior_like(model))
+            eqx.filter_eval_shape(
+                lambda m, q: _average_kl(q, m.prior(m.encoder), m), model, posterior_like(model)
+            )
         except ValueError as error:
             return str(error)
         return no_reparameterisation(model)
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
         del bound
         posterior = model.encoder(x)
         reconstruction = sampled_reconstruction(model, posterior, x, key, num_samples)
         average_kl = _average_kl(posterior, prior, model)
-        return Estimate(reconstruction - beta * average_kl, reconstruction - average_kl, reconstruction, average_kl)
+        return Estimate(
+            reconstruction - beta * average_kl,
+            reconstruction - average_kl,
+            reconstruction,
+            average_kl,
+        )
 
 
 def _average_kl(posterior: Distribution, prior: Distribution, model: Model) -> Array:
@@ -40,6 +63,10 @@ def _average_kl(posterior: Distribution, prior: Distribution, model: Model) -> A
         return kl_divergence(posterior, prior)
     except NotImplementedError as error:
         name = model.recipe.values["prior"]["name"] if model.recipe else type(model.prior).__name__
-        family = model.recipe.values["encoder"]["name"] if model.recipe else type(model.encoder).__name__
+        family = (
+            model.recipe.values["encoder"]["name"] if model.recipe else type(model.encoder).__name__
+        )
         between = f"from a {family} posterior to" if name == "standard_normal" else "for"
-        raise ValueError(f"there is no closed form of KL(q || p) {between} the {name} prior.") from error
+        raise ValueError(
+            f"there is no closed form of KL(q || p) {between} the {name} prior."
+        ) from error

@@ -19,5 +19,25 @@ class DoublyReparameterised(AbstractGradientEstimator):
         del bound, num_samples
         return no_reparameterisation(model)
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
-        return reparameterised(bound, model, prior, x, key, num_samples=num_samples, beta=beta, doubly=True, score=False)
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
+        return reparameterised(
+            bound,
+            model,
+            prior,
+            x,
+            key,
+            num_samples=num_samples,
+            beta=beta,
+            doubly=True,
+            score=False,
+        )

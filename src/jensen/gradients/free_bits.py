@@ -10,7 +10,13 @@ from numpyro.distributions.kl import kl_divergence
 from jensen._types import Array, Distribution, Float, Key
 from jensen.bounds import AbstractBound
 from jensen.distributions import Joint
-from jensen.gradients._base import AbstractGradientEstimator, Estimate, no_reparameterisation, posterior_like, sampled_reconstruction
+from jensen.gradients._base import (
+    AbstractGradientEstimator,
+    Estimate,
+    no_reparameterisation,
+    posterior_like,
+    sampled_reconstruction,
+)
 from jensen.model import Model
 
 
@@ -29,7 +35,9 @@ class FreeBits(AbstractGradientEstimator):
 
     def __init__(self, *, floor: float = 0.125):
         if not (math.isfinite(floor) and floor >= 0):
-            raise ValueError(f"gradient free_bits: floor must be finite and at least 0, nats per latent dimension; got {floor}.")
+            raise ValueError(
+                f"gradient free_bits: floor must be finite and at least 0, nats per latent dimension; got {floor}."
+            )
         self.floor = floor
 
     @property
@@ -44,12 +52,26 @@ class FreeBits(AbstractGradientEstimator):
         if model.recipe is None:
             return None
         try:
-            eqx.filter_eval_shape(lambda m, q: _kl_by_dimension(m, q, m.prior(m.encoder)), model, posterior_like(model))
+            eqx.filter_eval_shape(
+                lambda m, q: _kl_by_dimension(m, q, m.prior(m.encoder)),
+                model,
+                posterior_like(model),
+            )
         except ValueError as error:
             return str(error)
         return no_reparameterisation(model)
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
         del bound
         posterior = model.encoder(x)
         reconstruction = sampled_reconstruction(model, posterior, x, key, num_samples)
@@ -57,10 +79,14 @@ class FreeBits(AbstractGradientEstimator):
         average_kl = jnp.sum(kl)
         # Rounding may leave a KL just below 0, so that a maximum with 0 would not be the KL itself.
         charged = jnp.sum(jnp.where(kl > self.floor, kl, self.floor)) if self.floor else average_kl
-        return Estimate(reconstruction - beta * charged, reconstruction - average_kl, reconstruction, average_kl)
+        return Estimate(
+            reconstruction - beta * charged, reconstruction - average_kl, reconstruction, average_kl
+        )
 
 
-def _kl_by_dimension(model: Model, posterior: Distribution, prior: Distribution) -> Float[Array, " dim"]:
+def _kl_by_dimension(
+    model: Model, posterior: Distribution, prior: Distribution
+) -> Float[Array, " dim"]:
     if isinstance(posterior, Joint) or isinstance(prior, Joint):
         raise ValueError(
             "free bits with a latent that has no per-dimension KL: in a model of several levels the KLs of the lower levels depend on "
@@ -68,7 +94,11 @@ def _kl_by_dimension(model: Model, posterior: Distribution, prior: Distribution)
         )
     for part, distribution, remedy in (
         (f"the {_name(model, 'prior')} prior", prior, "--prior standard_normal"),
-        (f"the posterior of the {_name(model, 'encoder')} encoder", posterior, "--set encoder.name=diagonal_normal"),
+        (
+            f"the posterior of the {_name(model, 'encoder')} encoder",
+            posterior,
+            "--set encoder.name=diagonal_normal",
+        ),
     ):
         if not (isinstance(distribution, dist.Independent) and distribution.event_dim == 1):
             raise ValueError(
@@ -85,4 +115,6 @@ def _kl_by_dimension(model: Model, posterior: Distribution, prior: Distribution)
 
 
 def _name(model: Model, part: str) -> str:
-    return model.recipe.values[part]["name"] if model.recipe else type(getattr(model, part)).__name__
+    return (
+        model.recipe.values[part]["name"] if model.recipe else type(getattr(model, part)).__name__
+    )

@@ -2,7 +2,12 @@
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients._base import AbstractGradientEstimator, Estimate, estimate, no_reparameterisation
+from jensen.gradients._base import (
+    AbstractGradientEstimator,
+    Estimate,
+    estimate,
+    no_reparameterisation,
+)
 from jensen.gradients._reparameterised import reparameterised
 from jensen.model import Model
 from jensen.weights import datum_log_weights
@@ -18,8 +23,30 @@ class Pathwise(AbstractGradientEstimator):
         del bound, num_samples
         return no_reparameterisation(model)
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
-        if bound.for_encoder is not bound or bound.for_model is not bound or bound.sign < 0:  # encoder and model ascend different things
-            return reparameterised(bound, model, prior, x, key, num_samples=num_samples, beta=beta, doubly=False, score=True)
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
+        if (
+            bound.for_encoder is not bound or bound.for_model is not bound or bound.sign < 0
+        ):  # encoder and model ascend different things
+            return reparameterised(
+                bound,
+                model,
+                prior,
+                x,
+                key,
+                num_samples=num_samples,
+                beta=beta,
+                doubly=False,
+                score=True,
+            )
         weights = datum_log_weights(model, prior, x, key, num_samples)
         return estimate(bound(weights.tempered(beta)), bound, weights)

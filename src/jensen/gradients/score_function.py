@@ -25,9 +25,23 @@ class ScoreFunction(AbstractGradientEstimator):
             return f"its baseline is the bound of all samples but one, and the {type(bound).__name__} bound is not to be had of {num_samples - 1}."
         return None
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
-        return score_function(bound, held_log_weights(model, prior, x, key, num_samples), beta, _without_each)
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
+        return score_function(
+            bound, held_log_weights(model, prior, x, key, num_samples), beta, _without_each
+        )
 
 
-def _without_each(bound: AbstractBound, log_w: Float[Array, " samples"]) -> Float[Array, " samples"]:
+def _without_each(
+    bound: AbstractBound, log_w: Float[Array, " samples"]
+) -> Float[Array, " samples"]:
     return jax.vmap(bound)(others(log_w))

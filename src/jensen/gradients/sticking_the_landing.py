@@ -21,5 +21,25 @@ class StickingTheLanding(AbstractGradientEstimator):
             return f"it is biased for the {type(bound).__name__} bound: the score it leaves out has expectation 0 in the elbo only."
         return no_reparameterisation(model)
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
-        return reparameterised(bound, model, prior, x, key, num_samples=num_samples, beta=beta, doubly=False, score=False)
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
+        return reparameterised(
+            bound,
+            model,
+            prior,
+            x,
+            key,
+            num_samples=num_samples,
+            beta=beta,
+            doubly=False,
+            score=False,
+        )

@@ -24,11 +24,25 @@ class VIMCO(AbstractGradientEstimator):
             return f"its baseline for a sample is made of the others: it needs at least 2 samples per datum (--num-samples); got {num_samples}."
         return None
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
-        return score_function(bound, held_log_weights(model, prior, x, key, num_samples), beta, _with_each_replaced)
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
+        return score_function(
+            bound, held_log_weights(model, prior, x, key, num_samples), beta, _with_each_replaced
+        )
 
 
-def _with_each_replaced(bound: AbstractBound, log_w: Float[Array, " samples"]) -> Float[Array, " samples"]:
+def _with_each_replaced(
+    bound: AbstractBound, log_w: Float[Array, " samples"]
+) -> Float[Array, " samples"]:
     means = others(log_w).mean(axis=1)
     replaced = jnp.where(jnp.eye(log_w.shape[0], dtype=bool), means[:, None], log_w[None])
     return jax.vmap(bound)(replaced)

@@ -26,11 +26,23 @@ class Wake(AbstractGradientEstimator):
             return None
         return f"it descends a divergence of the posterior from q, not the {type(bound).__name__} bound; it is for --bound eubo and --bound cubo."
 
-    def surrogate(self, bound: AbstractBound, model: Model, prior: Distribution, x: Array, key: Key, *, num_samples: int, beta) -> Estimate:
+    def surrogate(
+        self,
+        bound: AbstractBound,
+        model: Model,
+        prior: Distribution,
+        x: Array,
+        key: Key,
+        *,
+        num_samples: int,
+        beta,
+    ) -> Estimate:
         weights = held_log_weights(model, prior, x, key, num_samples)
         log_w = jax.lax.stop_gradient(weights.tempered(beta))
         held = bound.held_weights(log_w)
         assert held is not None
         direct = bound.for_model.derivatives(log_w)[0]
-        surrogate = jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) + jnp.vdot(held, weights.log_posterior)
+        surrogate = jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) + jnp.vdot(
+            held, weights.log_posterior
+        )
         return estimate(surrogate, bound, weights)

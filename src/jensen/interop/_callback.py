@@ -25,10 +25,18 @@ from jensen._types import Array
 _host_call = Primitive("jensen_host_call")
 _host_call.multiple_results = True
 # Versions of JAX that ask whether a token comes back.
-_NO_TOKEN = {"returns_token": False} if "returns_token" in inspect.signature(mlir.emit_python_callback).parameters else {}
+_NO_TOKEN = (
+    {"returns_token": False}
+    if "returns_token" in inspect.signature(mlir.emit_python_callback).parameters
+    else {}
+)
 
 
-def host_call(function: Callable[..., Sequence[np.ndarray]], shapes: Sequence[tuple[int, ...]], *arguments: Array) -> list[Array]:
+def host_call(
+    function: Callable[..., Sequence[np.ndarray]],
+    shapes: Sequence[tuple[int, ...]],
+    *arguments: Array,
+) -> list[Array]:
     """function(*arguments) on the host, in the middle of whatever program this is.
 
     Args:
@@ -54,7 +62,9 @@ def _evaluate(*arguments, function, results):
 
 @functools.lru_cache(maxsize=64)
 def _compiled(function, results):
-    return jax.jit(lambda *arguments: _host_call.bind(*arguments, function=function, results=results))
+    return jax.jit(
+        lambda *arguments: _host_call.bind(*arguments, function=function, results=results)
+    )
 
 
 @_host_call.def_abstract_eval
@@ -65,7 +75,10 @@ def _abstract(*arguments, function, results):
 
 def _batched(arguments, dims, *, function, results):
     (size,) = {a.shape[d] for a, d in zip(arguments, dims, strict=True) if d is not None}
-    moved = [a[None] if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arguments, dims, strict=True)]
+    moved = [
+        a[None] if d is None else jnp.moveaxis(a, d, 0)
+        for a, d in zip(arguments, dims, strict=True)
+    ]
     larger = tuple(jax.ShapeDtypeStruct((size, *r.shape), r.dtype) for r in results)
     return _host_call.bind(*moved, function=function, results=larger), [0] * len(results)
 
@@ -76,9 +89,20 @@ batching.primitive_batchers[_host_call] = _batched
 def _lowered(ctx, *arguments, function, results):
     def call(*arrays):
         found = function(*map(np.asarray, arrays))
-        return tuple(np.asarray(a, r.dtype).reshape(r.shape) for a, r in zip(found, results, strict=True))
+        return tuple(
+            np.asarray(a, r.dtype).reshape(r.shape) for a, r in zip(found, results, strict=True)
+        )
 
-    values: Any = mlir.emit_python_callback(ctx, call, None, list(arguments), ctx.avals_in, ctx.avals_out, has_side_effect=False, **_NO_TOKEN)
+    values: Any = mlir.emit_python_callback(
+        ctx,
+        call,
+        None,
+        list(arguments),
+        ctx.avals_in,
+        ctx.avals_out,
+        has_side_effect=False,
+        **_NO_TOKEN,
+    )
     return values[0]
 
 

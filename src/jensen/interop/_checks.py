@@ -12,7 +12,10 @@ STEP, ASTRAY = (
     0.05,
     0.2,
 )  # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not rounding, nor a kink in one datum of 16
-REPEATED, REGROUPED = 1e-4, 1e-3  # relative to 1 + |answer|: what rounding may change from call to call, and between batches of different size
+REPEATED, REGROUPED = (
+    1e-4,
+    1e-3,
+)  # relative to 1 + |answer|: what rounding may change from call to call, and between batches of different size
 
 
 def host_of(model: Model) -> Host | None:
@@ -38,17 +41,23 @@ def check_foreign(model: Model, data: np.ndarray) -> None:
         check_foreign(model, data.test)
     """
     data = np.asarray(data)
-    expected = getattr(model.encoder, "foreign_shape", None) or ((host := host_of(model)) and host.event_shape)
+    expected = getattr(model.encoder, "foreign_shape", None) or (
+        (host := host_of(model)) and host.event_shape
+    )
     if expected is None:
         return
     if len(data) == 0:
         raise ValueError("no data: there is nothing to ask the model about.")
     if data.shape[1:] != tuple(expected):
-        raise ValueError(f"the model describes data of shape {tuple(expected)}; got rows of shape {data.shape[1:]}.")
+        raise ValueError(
+            f"the model describes data of shape {tuple(expected)}; got rows of shape {data.shape[1:]}."
+        )
     if data.dtype.kind not in "fiub":
         raise ValueError(f"data must be real numbers; got dtype {data.dtype}.")
     if not np.isfinite(data).all():
-        raise ValueError(f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no density for NaN or infinities.")
+        raise ValueError(
+            f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no density for NaN or infinities."
+        )
     if (host := host_of(model)) is not None:
         _check_host(host, data)
 
@@ -60,10 +69,17 @@ def _check_host(host: Host, data: np.ndarray) -> None:
     loc, scale = host.encode(data)
     _check_posterior(host, data, loc, scale)
     noise = np.random.default_rng(0).standard_normal((len(few), host.latent_dim))
-    moved = np.einsum("nij,nj->ni", scale[: len(few)], noise) if host.full else scale[: len(few)] * noise
+    moved = (
+        np.einsum("nij,nj->ni", scale[: len(few)], noise)
+        if host.full
+        else scale[: len(few)] * noise
+    )
     z = loc[: len(few)] + moved
     _check_calls("encode", host, encoded, (few,), host.encode)
-    densities: list[tuple[str, Any, Any]] = [("log_likelihood", host.log_likelihood, (few, z)), ("log_prior", host.log_prior, (z,))]
+    densities: list[tuple[str, Any, Any]] = [
+        ("log_likelihood", host.log_likelihood, (few, z)),
+        ("log_prior", host.log_prior, (z,)),
+    ]
     for name, function, arguments in densities:
         if host.has(name):
             first = function(*arguments)
@@ -78,7 +94,9 @@ def _check_host(host: Host, data: np.ndarray) -> None:
             continue
         slope = function(*arguments)[1]
         if (bad := ~np.isfinite(slope).all(axis=1)).any():
-            raise ForeignError(f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code drawn from its posterior.")
+            raise ForeignError(
+                f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code drawn from its posterior."
+            )
         _check_slope(name, host, slope, (moved, *arguments), function)
 
 
@@ -87,7 +105,9 @@ def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.nd
     for part, values in (("loc", loc), ("scale", scale)):
         bad = ~np.isfinite(values.reshape(len(data), -1)).all(axis=1)
         if bad.any():
-            raise ForeignError(f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} ({int(bad.sum())} of {len(data)} data).")
+            raise ForeignError(
+                f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} ({int(bad.sum())} of {len(data)} data)."
+            )
     widths = np.diagonal(scale, axis1=1, axis2=2) if host.full else scale
     bad = ~(widths > 0).all(axis=1)
     if bad.any():
@@ -107,15 +127,23 @@ def _check_values(name: str, host: Host, values: np.ndarray) -> None:
     bad = np.isnan(values) | (values == np.inf)
     if bad.any():
         n = int(np.argmax(bad))
-        raise ForeignError(f"{host.called(name)} is {values[n]} for datum {n}, at a code drawn from its posterior.")
+        raise ForeignError(
+            f"{host.called(name)} is {values[n]} for datum {n}, at a code drawn from its posterior."
+        )
 
 
-def _check_slope(name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any) -> None:
+def _check_slope(
+    name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any
+) -> None:
     """The gradient along the way from the posterior's mean, against a finite difference of the density it is of."""
     way, *before, z = arguments
-    up, down = (np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1))
+    up, down = (
+        np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1)
+    )
     found, expected = np.sum(slope * way, axis=1), (up - down) / (2 * STEP)
-    astray = np.abs(found - expected) - 1e-3 * (1 + np.abs(up))  # what float32 keeps of a difference
+    astray = np.abs(found - expected) - 1e-3 * (
+        1 + np.abs(up)
+    )  # what float32 keeps of a difference
     if np.median(astray / np.maximum(np.abs(expected), 0.1)) > ASTRAY:
         n = int(np.argmax(astray))
         raise ForeignError(
@@ -124,7 +152,9 @@ def _check_slope(name: str, host: Host, slope: np.ndarray, arguments: tuple[np.n
         )
 
 
-def _check_calls(name: str, host: Host, first: Any, arguments: tuple[np.ndarray, ...], function: Any) -> None:
+def _check_calls(
+    name: str, host: Host, first: Any, arguments: tuple[np.ndarray, ...], function: Any
+) -> None:
     """The same question again, and again with fewer data beside each."""
     if (change := _change(first, function(*arguments), REPEATED)) > 0:
         raise ForeignError(

@@ -28,7 +28,9 @@ class HostEncoder(AbstractEncoder):
 
     def __call__(self, x: Array) -> Distribution:
         check_event(self.host.event_shape, x.shape)
-        loc, scale = host_call(self.host.encode, [(self.host.latent_dim,), self.host.scale_shape], x)
+        loc, scale = host_call(
+            self.host.encode, [(self.host.latent_dim,), self.host.scale_shape], x
+        )
         return full_normal(loc, scale) if self.host.full else diagonal_normal(loc, scale)
 
 
@@ -63,7 +65,9 @@ class HostLikelihood(eqx.Module):
             ValueError: no `decode` was given.
         """
         if not self.host.has("decode"):
-            raise ValueError("the mean of p(x|z) is not to be had from this model: give decode=, which returns E[x|z] of shape [batch, *event_shape].")
+            raise ValueError(
+                "the mean of p(x|z) is not to be had from this model: give decode=, which returns E[x|z] of shape [batch, *event_shape]."
+            )
         return host_call(self.host.decode, [self.host.event_shape], self.z)[0]
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
@@ -76,7 +80,9 @@ class HostLikelihood(eqx.Module):
             raise ValueError(
                 "p(x|z) of this model cannot be sampled: give sample=, which takes codes z [batch, latent_dim] and a NumPy random generator and returns data."
             )
-        draw = lambda key: host_call(self.host.sample, [self.host.event_shape], self.z, jr.bits(key, (2,)))[0]  # noqa: E731
+        draw = lambda key: host_call(  # noqa: E731
+            self.host.sample, [self.host.event_shape], self.z, jr.bits(key, (2,))
+        )[0]
         for _ in sample_shape:
             draw = jax.vmap(draw)
         return draw(jr.split(key, sample_shape) if sample_shape else key)
@@ -88,7 +94,9 @@ def check_event(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
     check_event((8, 8), x.shape)
     """
     if tuple(found) != tuple(expected):
-        raise ValueError(f"the model describes data of shape {tuple(expected)}; got a datum of shape {tuple(found)}.")
+        raise ValueError(
+            f"the model describes data of shape {tuple(expected)}; got a datum of shape {tuple(found)}."
+        )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -128,4 +136,8 @@ log_prior.defjvp(_prior_jvp, symbolic_zeros=True)
 
 
 def _along(gradient: Array, tangent: Array | SymbolicZero) -> Array:
-    return jnp.zeros((), gradient.dtype) if isinstance(tangent, SymbolicZero) else jnp.vdot(gradient, tangent.astype(gradient.dtype))
+    return (
+        jnp.zeros((), gradient.dtype)
+        if isinstance(tangent, SymbolicZero)
+        else jnp.vdot(gradient, tangent.astype(gradient.dtype))
+    )

@@ -60,7 +60,9 @@ def foreign(
     """
     shape = tuple(int(n) for n in event_shape)
     if any(n < 1 for n in shape):
-        raise ValueError(f"event_shape must be the shape of one datum, sizes of at least 1; got {shape}.")
+        raise ValueError(
+            f"event_shape must be the shape of one datum, sizes of at least 1; got {shape}."
+        )
     for name, value in [("latent_dim", latent_dim), ("batch_size", batch_size)]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
@@ -79,8 +81,18 @@ def foreign(
     for name, value in callables.items():
         if not (callable(value) or (value is None and name not in ("encode", "log_likelihood"))):
             raise ValueError(f"{name} must be callable; got {type(value).__name__}.")
-    host = Host(callables, event_shape=shape, latent_dim=int(latent_dim), full=posterior == "full_normal", dtype=dtype, batch_size=int(batch_size), names=names)
+    host = Host(
+        callables,
+        event_shape=shape,
+        latent_dim=int(latent_dim),
+        full=posterior == "full_normal",
+        dtype=dtype,
+        batch_size=int(batch_size),
+        names=names,
+    )
     made = prior_of(prior, host)
     if log_prior_gradient is not None and not isinstance(made, HostPrior):
-        raise ValueError("log_prior_gradient is that of a prior given as a callable log_prior(z); of this one JAX has the gradient. Leave it out.")
+        raise ValueError(
+            "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one JAX has the gradient. Leave it out."
+        )
     return Model(made, HostEncoder(host), HostDecoder(host))

@@ -67,7 +67,11 @@ def left_out(model: Model) -> dict[str, str]:
     if missing := _missing_gradients(model, host):
         what = ("approximation_gap", "amortisation_gap", "refined proposals", "annealing")
         out |= dict.fromkeys(what, f"there is no gradient of {missing}")
-    lacks = [] if not isinstance(model.prior, HostPrior) else ["p(z) is a callable (give a distribution)"]
+    lacks = (
+        []
+        if not isinstance(model.prior, HostPrior)
+        else ["p(z) is a callable (give a distribution)"]
+    )
     lacks += [] if host.has("sample") else ["p(x|z) cannot be sampled (give sample=)"]
     if lacks:
         out["the bidirectional gap on simulated data"] = " and ".join(lacks)
@@ -86,10 +90,18 @@ def require_gradient(model: Model, what: str) -> None:
     """
     host = host_of(model)
     if host is not None and (missing := _missing_gradients(model, host)):
-        raise ValueError(f"{what} follows gradients of log p(x, z) in z, and this model has no gradient of {missing}.")
+        raise ValueError(
+            f"{what} follows gradients of log p(x, z) in z, and this model has no gradient of {missing}."
+        )
 
 
 def _missing_gradients(model: Model, host: Host) -> str:
-    lacks = [] if host.has("log_likelihood_gradient") else ["log p(x|z): give log_likelihood_gradient="]
-    lacks += ["log p(z): give log_prior_gradient="] if isinstance(model.prior, HostPrior) and not host.has("log_prior_gradient") else []
+    lacks = (
+        [] if host.has("log_likelihood_gradient") else ["log p(x|z): give log_likelihood_gradient="]
+    )
+    lacks += (
+        ["log p(z): give log_prior_gradient="]
+        if isinstance(model.prior, HostPrior) and not host.has("log_prior_gradient")
+        else []
+    )
     return ", and of ".join(lacks)

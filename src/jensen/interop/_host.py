@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 
 Given = Callable[..., Any] | None
-DEFAULT_NAMES = {"encode": "encode", "log_likelihood": "log_likelihood", "log_likelihood_gradient": "log_likelihood_gradient"}
+DEFAULT_NAMES = {
+    "encode": "encode",
+    "log_likelihood": "log_likelihood",
+    "log_likelihood_gradient": "log_likelihood_gradient",
+}
 
 
 class ForeignError(ValueError):
@@ -65,7 +69,9 @@ class Host:
 
     def encode(self, x: np.ndarray) -> Sequence[np.ndarray]:
         """(loc, scale) of data [..., *event]."""
-        return self._batched("encode", [(self.latent_dim,), self.scale_shape], (x, self.event_shape))
+        return self._batched(
+            "encode", [(self.latent_dim,), self.scale_shape], (x, self.event_shape)
+        )
 
     def log_likelihood(self, x: np.ndarray, z: np.ndarray) -> Sequence[np.ndarray]:
         """log p(x|z) of data [..., *event] and codes [..., latent]."""
@@ -73,7 +79,12 @@ class Host:
 
     def likelihood_and_gradient(self, x: np.ndarray, z: np.ndarray) -> Sequence[np.ndarray]:
         """log p(x|z) and its gradient in z."""
-        return self._batched("log_likelihood_gradient", [(), (self.latent_dim,)], (x, self.event_shape), (z, (self.latent_dim,)))
+        return self._batched(
+            "log_likelihood_gradient",
+            [(), (self.latent_dim,)],
+            (x, self.event_shape),
+            (z, (self.latent_dim,)),
+        )
 
     def log_prior(self, z: np.ndarray) -> Sequence[np.ndarray]:
         """log p(z) of codes [..., latent]."""
@@ -81,7 +92,9 @@ class Host:
 
     def prior_and_gradient(self, z: np.ndarray) -> Sequence[np.ndarray]:
         """log p(z) and its gradient."""
-        return self._batched("log_prior_gradient", [(), (self.latent_dim,)], (z, (self.latent_dim,)))
+        return self._batched(
+            "log_prior_gradient", [(), (self.latent_dim,)], (z, (self.latent_dim,))
+        )
 
     def decode(self, z: np.ndarray) -> Sequence[np.ndarray]:
         """E[x|z] of codes [..., latent]."""
@@ -91,7 +104,12 @@ class Host:
         """x ~ p(x|z) of codes [..., latent], each with a seed [..., 2] of its own."""
         return self._batched("sample", [self.event_shape], (z, (self.latent_dim,)), (seed, (2,)))
 
-    def _batched(self, name: str, shapes: Sequence[tuple[int, ...]], *arguments: tuple[np.ndarray, tuple[int, ...]]) -> Sequence[np.ndarray]:
+    def _batched(
+        self,
+        name: str,
+        shapes: Sequence[tuple[int, ...]],
+        *arguments: tuple[np.ndarray, tuple[int, ...]],
+    ) -> Sequence[np.ndarray]:
         """The answers for arguments whose leading axes are the same or of length 1."""
         leading = np.broadcast_shapes(*(a.shape[: a.ndim - len(event)] for a, event in arguments))
         out = [np.full((math.prod(leading), *shape), np.nan) for shape in shapes]
@@ -99,7 +117,9 @@ class Host:
             try:
                 for start in range(0, len(out[0]), self.batch_size):
                     index = np.arange(start, min(start + self.batch_size, len(out[0])))
-                    answers = self._ask(name, shapes, [_rows(a, leading, index) for a, _ in arguments])
+                    answers = self._ask(
+                        name, shapes, [_rows(a, leading, index) for a, _ in arguments]
+                    )
                     for whole, part in zip(out, answers, strict=True):
                         whole[index] = part
             except BaseException as error:
@@ -109,24 +129,36 @@ class Host:
                 out = [np.full_like(whole, np.nan) for whole in out]
         return [whole.reshape(leading + shape) for whole, shape in zip(out, shapes, strict=True)]
 
-    def _ask(self, name: str, shapes: Sequence[tuple[int, ...]], arguments: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def _ask(
+        self, name: str, shapes: Sequence[tuple[int, ...]], arguments: Sequence[np.ndarray]
+    ) -> Sequence[np.ndarray]:
         """The answers of one callable for one batch, of the shapes that they must have."""
         rows = len(arguments[0])
         if name == "sample":  # one code at a time, so that a draw depends on its own seed alone
             z, seeds = arguments
-            draws = [self._call(name, z[i : i + 1].astype(self.dtype), np.random.default_rng(seeds[i])) for i in range(rows)]
+            draws = [
+                self._call(name, z[i : i + 1].astype(self.dtype), np.random.default_rng(seeds[i]))
+                for i in range(rows)
+            ]
             return [np.concatenate([self._checked(name, d, (1, *shapes[0])) for d in draws])]
         given = [a.astype(self.dtype) for a in arguments]
         answer = self._call(name, *given)
-        if name.endswith("_gradient") and not (isinstance(answer, tuple | list) and len(answer) == 2):
+        if name.endswith("_gradient") and not (
+            isinstance(answer, tuple | list) and len(answer) == 2
+        ):
             value = name.removesuffix("_gradient")
             answer = (self._call(value, *(a.astype(self.dtype) for a in arguments)), answer)
         if len(shapes) == 1:
             return [self._checked(name, answer, (rows, *shapes[0]))]
         if not (isinstance(answer, tuple | list) and len(answer) == 2):
-            raise ForeignError(f"{self.called(name)} must return a pair (loc, scale) of arrays; got {_described(answer)}.")
+            raise ForeignError(
+                f"{self.called(name)} must return a pair (loc, scale) of arrays; got {_described(answer)}."
+            )
         parts = ("loc", "scale") if name == "encode" else ("values", "gradient")
-        return [self._checked(f"{name}|{part}", a, (rows, *shape)) for part, a, shape in zip(parts, answer, shapes, strict=True)]
+        return [
+            self._checked(f"{name}|{part}", a, (rows, *shape))
+            for part, a, shape in zip(parts, answer, shapes, strict=True)
+        ]
 
     def _call(self, name: str, *arguments: Any) -> Any:
         try:
@@ -145,20 +177,33 @@ class Host:
         try:
             found = np.asarray(answer)
         except Exception as error:
-            raise ForeignError(f"{what} is no NumPy array ({error}). Return NumPy arrays; for PyTorch models use jensen.interop.torch.from_torch.") from error
+            raise ForeignError(
+                f"{what} is no NumPy array ({error}). Return NumPy arrays; for PyTorch models use jensen.interop.torch.from_torch."
+            ) from error
         if found.dtype.kind not in "fiub":
-            raise ForeignError(f"{what} must be an array of real numbers; got {_described(answer)}.")
+            raise ForeignError(
+                f"{what} must be an array of real numbers; got {_described(answer)}."
+            )
         if found.shape != expected:
-            raise ForeignError(f"{what} must have shape {expected} for {expected[0]} data; got {found.shape}. {self._remedy(name, part, found, expected)}")
+            raise ForeignError(
+                f"{what} must have shape {expected} for {expected[0]} data; got {found.shape}. {self._remedy(name, part, found, expected)}"
+            )
         return found
 
     def _remedy(self, name: str, part: str, found: np.ndarray, expected: tuple[int, ...]) -> str:
         rows = expected[0]
         if name in ("log_likelihood", "log_prior") and found.size == 1 and rows > 1:
             return "That is one number for the whole batch, such as a loss reduced by mean or sum: sum over the axes of a datum alone (reduction='none' first)."
-        if name in ("log_likelihood", "log_prior") and found.ndim > 1 and found.shape[:1] == (rows,):
+        if (
+            name in ("log_likelihood", "log_prior")
+            and found.ndim > 1
+            and found.shape[:1] == (rows,)
+        ):
             return "Sum over all axes but the first: one log density for each datum."
-        if part == "scale" and found.shape in ((rows, self.latent_dim), (rows, self.latent_dim, self.latent_dim)):
+        if part == "scale" and found.shape in (
+            (rows, self.latent_dim),
+            (rows, self.latent_dim, self.latent_dim),
+        ):
             wanted = "diagonal_normal" if self.full else "full_normal"
             return f"If that is what you mean, say posterior={wanted!r}: {'scales' if self.full else 'a Cholesky factor'} of shape {found.shape}."
         if found.ndim == len(expected) and found.shape[:1] == (rows,) and name != "decode":
@@ -170,10 +215,17 @@ def _rows(a: np.ndarray, leading: tuple[int, ...], index: np.ndarray) -> np.ndar
     """Rows of `a`, by their numbers in the leading axes that all arguments have together; a copy."""
     if not leading:
         return a[None].copy()
-    where = tuple(i if n > 1 else np.zeros_like(i) for i, n in zip(np.unravel_index(index, leading), a.shape, strict=False))
+    where = tuple(
+        i if n > 1 else np.zeros_like(i)
+        for i, n in zip(np.unravel_index(index, leading), a.shape, strict=False)
+    )
     return a[where]
 
 
 def _described(answer: Any) -> str:
     shape, dtype = getattr(answer, "shape", None), getattr(answer, "dtype", None)
-    return type(answer).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "") + (f" and dtype {dtype}" if dtype is not None else "")
+    return (
+        type(answer).__name__
+        + (f" of shape {tuple(shape)}" if shape is not None else "")
+        + (f" and dtype {dtype}" if dtype is not None else "")
+    )

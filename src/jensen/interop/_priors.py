@@ -54,7 +54,9 @@ class HostPriorDensity(eqx.Module):
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Refused: a callable is not a sampler."""
         del key, sample_shape
-        raise ValueError("p(z) is a callable log_prior(z) here and cannot be sampled: give the prior as a distribution (numpyro's) or by name.")
+        raise ValueError(
+            "p(z) is a callable log_prior(z) here and cannot be sampled: give the prior as a distribution (numpyro's) or by name."
+        )
 
 
 class PseudoInputs(AbstractPrior):
@@ -73,9 +75,15 @@ class PseudoInputs(AbstractPrior):
     def __init__(self, rows: Any, log_weights: Any = None):
         self.rows = jnp.asarray(rows)
         self.log_weights = None if log_weights is None else jnp.asarray(log_weights)
-        if self.rows.ndim < 1 or len(self.rows) < 1 or (self.log_weights is not None and self.log_weights.shape != self.rows.shape[:1]):
+        if (
+            self.rows.ndim < 1
+            or len(self.rows) < 1
+            or (self.log_weights is not None and self.log_weights.shape != self.rows.shape[:1])
+        ):
             weights = "none" if self.log_weights is None else self.log_weights.shape
-            raise ValueError(f"pseudo-inputs must be [components, *event], with one weight each if any; got {self.rows.shape} and weights {weights}.")
+            raise ValueError(
+                f"pseudo-inputs must be [components, *event], with one weight each if any; got {self.rows.shape} and weights {weights}."
+            )
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
         return mixture_of_posteriors("pseudo_inputs", encoder, self.rows, self.log_weights)
@@ -99,7 +107,9 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
             )
         return room.build(name, options, {"latent_dim": host.latent_dim})
     if isinstance(prior, PseudoInputs) and prior.rows.shape[1:] != host.event_shape:
-        raise ValueError(f"pseudo-inputs must be data of shape {host.event_shape}; got {prior.rows.shape}, whose first axis is that of the components.")
+        raise ValueError(
+            f"pseudo-inputs must be data of shape {host.event_shape}; got {prior.rows.shape}, whose first axis is that of the components."
+        )
     if isinstance(prior, AbstractPrior):
         return prior
     if hasattr(prior, "log_prob"):
@@ -107,7 +117,9 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
         return GivenPrior(prior)
     if is_log_prior(prior):
         return HostPrior(host)
-    raise ValueError(f"prior must be a name, a prior, a distribution with log_prob, or a callable log_prior(z); got {type(prior).__name__}.")
+    raise ValueError(
+        f"prior must be a name, a prior, a distribution with log_prob, or a callable log_prior(z); got {type(prior).__name__}."
+    )
 
 
 def is_log_prior(prior: Any) -> bool:
@@ -115,14 +127,20 @@ def is_log_prior(prior: Any) -> bool:
 
     is_log_prior(lambda z: -0.5 * (z**2).sum(1))  # True
     """
-    return callable(prior) and not isinstance(prior, AbstractPrior) and not hasattr(prior, "log_prob")
+    return (
+        callable(prior) and not isinstance(prior, AbstractPrior) and not hasattr(prior, "log_prob")
+    )
 
 
 def _check_distribution(prior: Any, latent_dim: int) -> None:
     try:
-        found = jax.eval_shape(prior.log_prob, jax.ShapeDtypeStruct((latent_dim,), np.float32)).shape
+        found = jax.eval_shape(
+            prior.log_prob, jax.ShapeDtypeStruct((latent_dim,), np.float32)
+        ).shape
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the prior's log_prob does not take a code of {latent_dim} dimensions: {error}") from error
+        raise ValueError(
+            f"the prior's log_prob does not take a code of {latent_dim} dimensions: {error}"
+        ) from error
     if found != ():
         raise ValueError(
             f"the prior must be one distribution over codes of {latent_dim} dimensions; its log_prob of one code has shape {found}. "

@@ -56,7 +56,15 @@ def from_numpyro_guide(
 
         from_numpyro_guide(model, guide, svi_result.params, event_shape=(64,))
     """
-    traced = _Traced(model, guide, tuple(event_shape), latent, observed, arguments, jax.tree.map(jnp.asarray, dict(params)))
+    traced = _Traced(
+        model,
+        guide,
+        tuple(event_shape),
+        latent,
+        observed,
+        arguments,
+        jax.tree.map(jnp.asarray, dict(params)),
+    )
     _check(traced)
     return Model(GuidePrior(traced), GuideEncoder(traced, tuple(event_shape)), GuideDecoder(traced))
 
@@ -149,7 +157,9 @@ class _OneOf(eqx.Module):
     def log_prob(self, value: Array) -> Array:
         shape = _code_shape(self.batch)
         leading = value.shape[: value.ndim - len(shape)]
-        densities = self.batch.log_prob(value.reshape(leading + self.batch.batch_shape + self.batch.event_shape))
+        densities = self.batch.log_prob(
+            value.reshape(leading + self.batch.batch_shape + self.batch.event_shape)
+        )
         return densities.reshape(*leading, -1).sum(-1)
 
     @property
@@ -176,7 +186,9 @@ def _of_one(fn: Any) -> Distribution:
         loc, scale = (jnp.broadcast_to(jnp.asarray(a), shape)[0] for a in (base.loc, base.scale))
         return diagonal_normal(loc, scale)
     if (full := full_normal_parameters(base)) is not None and len(shape) == 2:
-        return full_normal(jnp.broadcast_to(full[0], shape)[0], jnp.broadcast_to(full[1], (*shape, shape[1]))[0])
+        return full_normal(
+            jnp.broadcast_to(full[0], shape)[0], jnp.broadcast_to(full[1], (*shape, shape[1]))[0]
+        )
     return _OneOf(jax.tree.map(jnp.asarray, fn))
 
 
@@ -200,12 +212,28 @@ def _check(traced: _Traced) -> None:
             f"{(1, *traced.event_shape)}, of which event_shape={traced.event_shape}."
         )
     z = _of_one(guide[traced.latent]["fn"]).sample(jr.key(0))
-    prior = lambda x, seed=0: _of_one(traced.sites("model", x, seed=seed)[traced.latent]["fn"]).log_prob(z)  # noqa: E731
+    prior = lambda x, seed=0: _of_one(  # noqa: E731
+        traced.sites("model", x, seed=seed)[traced.latent]["fn"]
+    ).log_prob(z)
     if not jnp.allclose(prior(blank), prior(other), rtol=1e-5, atol=1e-5):
-        raise ValueError(f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The account is that of a model p(z) p(x|z).")
+        raise ValueError(
+            f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The account is that of a model p(z) p(x|z)."
+        )
     for which, ask in [
-        ("guide", lambda seed: _of_one(traced.sites("guide", other, seed=seed)[traced.latent]["fn"]).log_prob(z)),
-        ("model", lambda seed: traced.sites("model", other, z, seed=seed)[traced.observed]["fn"].log_prob(other[None]).sum()),
+        (
+            "guide",
+            lambda seed: _of_one(
+                traced.sites("guide", other, seed=seed)[traced.latent]["fn"]
+            ).log_prob(z),
+        ),
+        (
+            "model",
+            lambda seed: (
+                traced.sites("model", other, z, seed=seed)[traced.observed]["fn"]
+                .log_prob(other[None])
+                .sum()
+            ),
+        ),
     ]:
         if not jnp.allclose(ask(0), ask(1), rtol=1e-5, atol=1e-5):
             raise ValueError(
@@ -216,7 +244,9 @@ def _check(traced: _Traced) -> None:
 def _sites(traced: _Traced, which: str, x: Array) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpyro's advice on plates is given again below, by shape
+            warnings.simplefilter(
+                "ignore"
+            )  # numpyro's advice on plates is given again below, by shape
             return traced.sites(which, x)
     except ValueError:
         raise
@@ -232,10 +262,18 @@ def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: lis
     random = [name for name, site in sites.items() if site["type"] == "sample"]
     for name, argument in zip(wanted, ("latent", "observed"), strict=False):
         if name not in random:
-            raise ValueError(f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: {', '.join(random) or 'none'}. Give {argument}=.")
+            raise ValueError(
+                f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: {', '.join(random) or 'none'}. Give {argument}=."
+            )
     if extra := [name for name in random if name not in wanted]:
-        raise ValueError(f"the {which} has further sample sites ({', '.join(extra)}): the account is of one latent site and one observed site alone.")
-    missing = [name for name, site in sites.items() if site["type"] == "param" and name not in traced.params]
+        raise ValueError(
+            f"the {which} has further sample sites ({', '.join(extra)}): the account is of one latent site and one observed site alone."
+        )
+    missing = [
+        name
+        for name, site in sites.items()
+        if site["type"] == "param" and name not in traced.params
+    ]
     if missing:
         raise ValueError(
             f"the {which} has parameters that params lacks ({', '.join(missing)}): they would be at their initial values. Give what svi.get_params gives."

@@ -22,7 +22,14 @@ from jensen.model import Model
 KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
 
 
-def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any = None, dtype: str = "float32", batch_size: int = 2048) -> Model:
+def from_pythae(
+    model_or_folder: Any,
+    *,
+    trust_code: bool = False,
+    device: Any = None,
+    dtype: str = "float32",
+    batch_size: int = 2048,
+) -> Model:
     """A Pythae model, or the folder that its trainer or `save` wrote.
 
     Args:
@@ -42,8 +49,14 @@ def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any =
     try:
         import pythae.models as known  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ValueError(f"jensen.interop.pythae needs Pythae ({error}): pip install 'jensen[pythae]'.") from error
-    vae = _load(Path(model_or_folder), trust_code) if isinstance(model_or_folder, str | Path) else model_or_folder
+        raise ValueError(
+            f"jensen.interop.pythae needs Pythae ({error}): pip install 'jensen[pythae]'."
+        ) from error
+    vae = (
+        _load(Path(model_or_folder), trust_code)
+        if isinstance(model_or_folder, str | Path)
+        else model_or_folder
+    )
     if type(vae) not in [getattr(known, name) for name in KNOWN]:
         raise ValueError(
             f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, whose posterior or prior may be another. "
@@ -63,7 +76,9 @@ def from_pythae(model_or_folder: Any, *, trust_code: bool = False, device: Any =
     prior: Any = "standard_normal"
     if type(vae).__name__ == "VAMP":
         with evaluating([vae]):
-            rows = vae.pseudo_inputs(vae.idle_input.to(next(vae.parameters()).device)).reshape(-1, *shape)
+            rows = vae.pseudo_inputs(vae.idle_input.to(next(vae.parameters()).device)).reshape(
+                -1, *shape
+            )
         prior = PseudoInputs(to_array(rows))
     return from_torch(
         encode=encode,
@@ -94,13 +109,19 @@ LIKELIHOODS = {"bce": _bce, "mse": _mse}
 
 def _load(folder: Path, trust_code: bool) -> Any:
     if not (folder / "model_config.json").is_file():
-        raise ValueError(f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one called final_model, or one that model.save wrote.")
+        raise ValueError(
+            f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one called final_model, or one that model.save wrote."
+        )
     if not trust_code:
-        raise ValueError(f"{folder} may hold pickles, and reading a pickle executes what its writer put there. If you trust it, say trust_code=True.")
+        raise ValueError(
+            f"{folder} may hold pickles, and reading a pickle executes what its writer put there. If you trust it, say trust_code=True."
+        )
     from pythae.models import AutoModel  # pyright: ignore[reportMissingImports]
 
     try:
         return AutoModel.load_from_folder(str(folder))
     except Exception as error:
         said = str(error).strip().splitlines()
-        raise ValueError(f"Pythae cannot read {folder}: {type(error).__name__}: {said[0] if said else ''}") from error
+        raise ValueError(
+            f"Pythae cannot read {folder}: {type(error).__name__}: {said[0] if said else ''}"
+        ) from error

@@ -18,7 +18,9 @@ from jensen.model import Model
 try:
     import torch  # pyright: ignore[reportMissingImports]
 except ImportError as error:
-    raise ValueError("jensen.interop.torch needs PyTorch, which is not installed: pip install 'jensen[torch]'.") from error
+    raise ValueError(
+        "jensen.interop.torch needs PyTorch, which is not installed: pip install 'jensen[torch]'."
+    ) from error
 
 SECOND = ("log_var", "log_scale", "scale")
 
@@ -75,11 +77,25 @@ def from_torch(
     _check_form(encoder, decoder, encode, log_likelihood, second, posterior)
     named = {"bernoulli": _bernoulli, "normal": _normal(scale)}
     if isinstance(likelihood, str) and likelihood not in named:
-        raise ValueError(f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) -> log p(x|z) [B]; got {likelihood!r}.")
-    if not (scale > 0 and math.isfinite(scale)) or (scale != 1.0 and "normal" not in (likelihood, sample)):
-        raise ValueError(f"scale is the positive standard deviation of likelihood='normal'; got {scale} with likelihood={likelihood!r}.")
+        raise ValueError(
+            f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) -> log p(x|z) [B]; got {likelihood!r}."
+        )
+    if not (scale > 0 and math.isfinite(scale)) or (
+        scale != 1.0 and "normal" not in (likelihood, sample)
+    ):
+        raise ValueError(
+            f"scale is the positive standard deviation of likelihood='normal'; got {scale} with likelihood={likelihood!r}."
+        )
     event = tuple(event_shape)
-    side = _Side([m for m in (encoder, decoder, encode, log_likelihood, prior, *modules) if isinstance(m, torch.nn.Module)], device, dtype)
+    side = _Side(
+        [
+            m
+            for m in (encoder, decoder, encode, log_likelihood, prior, *modules)
+            if isinstance(m, torch.nn.Module)
+        ],
+        device,
+        dtype,
+    )
     if encoder is not None and decoder is not None:
         density: Any = likelihood if callable(likelihood) else named[likelihood]
         encode = _scaled(encoder, second)
@@ -107,7 +123,9 @@ def from_torch(
         sample=sample,
         dtype=dtype,
         batch_size=batch_size,
-        names={"encode": "encoder", "log_likelihood": "decoder and likelihood"} if encoder is not None else None,
+        names={"encode": "encoder", "log_likelihood": "decoder and likelihood"}
+        if encoder is not None
+        else None,
     )
 
 
@@ -154,14 +172,22 @@ class _Side:
         self.modules = list(dict.fromkeys(modules))
         parameters = (p for m in self.modules for p in (*m.parameters(), *m.buffers()))
         first = next(parameters, None)
-        self.device = torch.device(device) if device is not None else (first.device if first is not None else torch.device("cpu"))
+        self.device = (
+            torch.device(device)
+            if device is not None
+            else (first.device if first is not None else torch.device("cpu"))
+        )
         self.dtype = dtype
 
     def answering(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(*arrays: np.ndarray) -> Any:
             with evaluating(self.modules):
                 found = function(*(to_tensor(a, self.device) for a in arrays))
-                return tuple(map(to_array, found)) if isinstance(found, tuple | list) else to_array(found)
+                return (
+                    tuple(map(to_array, found))
+                    if isinstance(found, tuple | list)
+                    else to_array(found)
+                )
 
         return answer
 
@@ -175,29 +201,44 @@ class _Side:
                 values = function(*rest, z)
                 if not values.requires_grad:  # it does not look at the code
                     return to_array(values), np.zeros_like(arrays[-1])
-                (gradient,) = torch.autograd.grad(values.sum(), z, allow_unused=True, materialize_grads=True)
+                (gradient,) = torch.autograd.grad(
+                    values.sum(), z, allow_unused=True, materialize_grads=True
+                )
                 return to_array(values), to_array(gradient)
 
         return answer
 
 
-def _check_form(encoder: Any, decoder: Any, encode: Any, log_likelihood: Any, second: str, posterior: str) -> None:
-    modules, functions = (encoder is not None, decoder is not None), (encode is not None, log_likelihood is not None)
+def _check_form(
+    encoder: Any, decoder: Any, encode: Any, log_likelihood: Any, second: str, posterior: str
+) -> None:
+    modules, functions = (
+        (encoder is not None, decoder is not None),
+        (encode is not None, log_likelihood is not None),
+    )
     if not ((all(modules) and not any(functions)) or (all(functions) and not any(modules))):
-        raise ValueError("from_torch wants an encoder and a decoder, or else the two functions encode= and log_likelihood=: give one pair, whole.")
+        raise ValueError(
+            "from_torch wants an encoder and a decoder, or else the two functions encode= and log_likelihood=: give one pair, whole."
+        )
     if second not in SECOND:
         raise ValueError(f"second must be one of {', '.join(SECOND)}; got {second!r}.")
     if posterior == "full_normal" and all(modules) and second != "scale":
-        raise ValueError("posterior='full_normal' wants second='scale': the encoder's second answer is a Cholesky factor [B, D, D].")
+        raise ValueError(
+            "posterior='full_normal' wants second='scale': the encoder's second answer is a Cholesky factor [B, D, D]."
+        )
 
 
 def _scaled(encoder: Callable[..., Any], second: str) -> Callable[..., Any]:
     def encode(x: Any) -> Any:
         found = encoder(x)
         if not (isinstance(found, tuple | list) and len(found) == 2):
-            raise TypeError(f"it must return a pair (loc, {second}), and returned {type(found).__name__}; for another form give encode= and log_likelihood=")
+            raise TypeError(
+                f"it must return a pair (loc, {second}), and returned {type(found).__name__}; for another form give encode= and log_likelihood="
+            )
         loc, other = found
-        return loc, other if second == "scale" else torch.exp(other * (0.5 if second == "log_var" else 1.0))
+        return loc, other if second == "scale" else torch.exp(
+            other * (0.5 if second == "log_var" else 1.0)
+        )
 
     return encode
 
@@ -206,7 +247,9 @@ def _shaped(outputs: Any, x: Any, likelihood: Any) -> Any:
     if callable(likelihood):
         return outputs
     if outputs.numel() != x.numel():
-        raise ValueError(f"the decoder's answer has shape {tuple(outputs.shape)}, and the data {tuple(x.shape)}: one number for each element is wanted")
+        raise ValueError(
+            f"the decoder's answer has shape {tuple(outputs.shape)}, and the data {tuple(x.shape)}: one number for each element is wanted"
+        )
     return outputs.reshape(x.shape)
 
 
@@ -216,7 +259,9 @@ def check_binary(x: Any, what: str) -> None:
     check_binary(torch.ones(3), "a Bernoulli likelihood")
     """
     if not bool(((x == 0) | (x == 1)).all()):
-        raise ValueError(f"the data are not all 0 or 1, and {what} is no density of anything else; binarise them, or use a likelihood of real numbers")
+        raise ValueError(
+            f"the data are not all 0 or 1, and {what} is no density of anything else; binarise them, or use a likelihood of real numbers"
+        )
 
 
 def _bernoulli(logits: Any, x: Any) -> Any:
@@ -228,21 +273,33 @@ def _bernoulli(logits: Any, x: Any) -> Any:
 def _normal(scale: float) -> Callable[..., Any]:
     def density(mean: Any, x: Any) -> Any:
         squares = ((x - mean) / scale).square().flatten(1)
-        return -0.5 * squares.sum(1) - squares.shape[1] * (math.log(scale) + 0.5 * math.log(2 * math.pi))
+        return -0.5 * squares.sum(1) - squares.shape[1] * (
+            math.log(scale) + 0.5 * math.log(2 * math.pi)
+        )
 
     return density
 
 
-def _means(decoder: Callable[..., Any], likelihood: str, event: tuple[int, ...]) -> Callable[..., Any]:
-    return lambda z: (torch.sigmoid(decoder(z)) if likelihood == "bernoulli" else decoder(z)).reshape(-1, *event)
+def _means(
+    decoder: Callable[..., Any], likelihood: str, event: tuple[int, ...]
+) -> Callable[..., Any]:
+    return lambda z: (
+        torch.sigmoid(decoder(z)) if likelihood == "bernoulli" else decoder(z)
+    ).reshape(-1, *event)
 
 
 def _sampler(kind: str, mean: Callable[..., Any] | None, scale: float) -> Callable[..., Any]:
     if kind not in ("bernoulli", "normal") or mean is None:
-        raise ValueError(f"sample must be a function, or 'bernoulli' or 'normal' with a decode= to draw around; got {kind!r} with decode={mean}.")
+        raise ValueError(
+            f"sample must be a function, or 'bernoulli' or 'normal' with a decode= to draw around; got {kind!r} with decode={mean}."
+        )
 
     def sample(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
         found = mean(z)
-        return (random.random(found.shape) < found).astype(found.dtype) if kind == "bernoulli" else random.normal(found, scale)
+        return (
+            (random.random(found.shape) < found).astype(found.dtype)
+            if kind == "bernoulli"
+            else random.normal(found, scale)
+        )
 
     return sample

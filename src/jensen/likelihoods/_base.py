@@ -38,14 +38,29 @@ class DataSummary:
     @property
     def facts(self) -> dict[str, Any]:
         """What of the data decides the structure of a model, as plain values: `from_facts` makes a summary of them that builds the same structure."""
-        return {"rows": len(self.rows), "dtype": str(self.rows.dtype), "lower": self.lower, "upper": self.upper, "levels": self.levels}
+        return {
+            "rows": len(self.rows),
+            "dtype": str(self.rows.dtype),
+            "lower": self.lower,
+            "upper": self.upper,
+            "levels": self.levels,
+        }
 
     @staticmethod
     def from_facts(event_shape: tuple[int, ...], facts: Mapping[str, Any]) -> "DataSummary":
         """The placeholder of data with these facts; its rows take no memory."""
         rows = np.broadcast_to(np.zeros((), facts["dtype"]), (facts["rows"], *event_shape))
         mean, scale = np.zeros(event_shape, np.float32), np.ones(event_shape, np.float32)
-        return DataSummary(event_shape, mean, scale, facts["lower"], facts["upper"], rows, facts["levels"], placeholder=True)
+        return DataSummary(
+            event_shape,
+            mean,
+            scale,
+            facts["lower"],
+            facts["upper"],
+            rows,
+            facts["levels"],
+            placeholder=True,
+        )
 
     @property
     def input_scale(self) -> float:
@@ -76,7 +91,15 @@ def summarise(train: np.ndarray, *, levels: int | None = None) -> DataSummary:
     overall = float(values.std()) or 1.0
     scale = np.where(scale > 1e-6 * overall, scale, overall)
     lower, upper = (0.0, 1.0) if levels else (float(values.min()), float(values.max()))
-    return DataSummary(train.shape[1:], mean.astype(np.float32), scale.astype(np.float32), lower, upper, train, levels)
+    return DataSummary(
+        train.shape[1:],
+        mean.astype(np.float32),
+        scale.astype(np.float32),
+        lower,
+        upper,
+        train,
+        levels,
+    )
 
 
 class AbstractLikelihood(eqx.Module):
@@ -113,7 +136,9 @@ class AbstractLikelihood(eqx.Module):
         """Which values lie outside the support: a boolean array of the same shape. Options that the support depends on are keyword-only arguments."""
 
 
-def check_support(choice: str | Mapping[str, Any], values: np.ndarray, *, where: str = "the data") -> None:
+def check_support(
+    choice: str | Mapping[str, Any], values: np.ndarray, *, where: str = "the data"
+) -> None:
     """Raises if some values lie outside the support of a likelihood, naming them and the likelihoods that would fit.
 
     Args:
@@ -130,7 +155,11 @@ def check_support(choice: str | Mapping[str, Any], values: np.ndarray, *, where:
     name = choice if isinstance(choice, str) else options.pop("name")
     room = Room("jensen.likelihoods", "likelihood")
     cls = room.find(name)
-    known = {k: v for k, v in options.items() if v is not None and k in inspect.signature(cls.outside).parameters}
+    known = {
+        k: v
+        for k, v in options.items()
+        if v is not None and k in inspect.signature(cls.outside).parameters
+    }
     bad = cls.outside(values, **known)
     if not bad.any():
         return
@@ -144,10 +173,16 @@ def check_support(choice: str | Mapping[str, Any], values: np.ndarray, *, where:
 
 def _remedy(room: Room, name: str, cls: type[AbstractLikelihood], values: np.ndarray) -> str:
     others = {other: room.find(other) for other in room.names() if other != name}
-    fitting = [f"{other} ({found.support})" for other, found in others.items() if not found.outside(values).any()]
+    fitting = [
+        f"{other} ({found.support})"
+        for other, found in others.items()
+        if not found.outside(values).any()
+    ]
     said = [cls.remedy] if cls.remedy else []
     if fitting:
-        said.append(f"Likelihoods that fit: {', '.join(fitting)}; choose one with --likelihood NAME.")
+        said.append(
+            f"Likelihoods that fit: {', '.join(fitting)}; choose one with --likelihood NAME."
+        )
     elif not np.isfinite(values).all():
         said = ["No likelihood here fits them; check for NaN or inf."]
     if name == "bernoulli" and grey(values):

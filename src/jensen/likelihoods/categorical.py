@@ -23,16 +23,26 @@ class Categorical(AbstractLikelihood):
     """
 
     support: ClassVar[str] = "whole numbers 0 to num_classes - 1"
-    remedy: ClassVar[str] = "If the training data lack some classes, say how many there are: --set likelihood.num_classes=10."
+    remedy: ClassVar[str] = (
+        "If the training data lack some classes, say how many there are: --set likelihood.num_classes=10."
+    )
     bits_per_dimension: ClassVar[bool] = True
     event_shape: tuple[int, ...] = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
     num_classes: int = eqx.field(static=True)
 
-    def __init__(self, event_shape: tuple[int, ...], data: DataSummary | None, *, num_classes: int | None = None):
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        data: DataSummary | None,
+        *,
+        num_classes: int | None = None,
+    ):
         if num_classes is None:
             if data is None:
-                raise ValueError("likelihood categorical: num_classes must be given when no data are: --set likelihood.num_classes=10, or data=... in Python.")
+                raise ValueError(
+                    "likelihood categorical: num_classes must be given when no data are: --set likelihood.num_classes=10, or data=... in Python."
+                )
             if data.upper >= MOST_CLASSES:
                 raise ValueError(
                     f"likelihood categorical: the data's largest value is {data.upper:.6g}, and each class takes a block of outputs. Counts are for "
@@ -40,7 +50,9 @@ class Categorical(AbstractLikelihood):
                 )
             num_classes = max(2, int(data.upper) + 1)
         if num_classes < 2:
-            raise ValueError(f"likelihood categorical: num_classes must be at least 2; got {num_classes}.")
+            raise ValueError(
+                f"likelihood categorical: num_classes must be at least 2; got {num_classes}."
+            )
         self.event_shape = event_shape
         self.num_classes = num_classes
         self.num_outputs = num_classes * event_size(event_shape)
@@ -51,7 +63,9 @@ class Categorical(AbstractLikelihood):
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         if data is None or not len(data.rows):
             return jnp.zeros(self.num_outputs)
-        return jnp.asarray(np.log(0.999 * _frequencies(data, self.num_classes) + 0.001 / self.num_classes).ravel())
+        return jnp.asarray(
+            np.log(0.999 * _frequencies(data, self.num_classes) + 0.001 / self.num_classes).ravel()
+        )
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -74,5 +88,7 @@ def _frequencies(data: DataSummary, num_classes: int) -> np.ndarray:
     for start in range(0, len(rows), 1000):
         # Values beyond the classes are refused elsewhere, with a better message.
         part = np.clip(rows[start : start + 1000], 0, num_classes - 1).astype(np.int64)
-        counts += np.bincount((part * rows.shape[1] + np.arange(rows.shape[1])).ravel(), minlength=counts.size)
+        counts += np.bincount(
+            (part * rows.shape[1] + np.arange(rows.shape[1])).ravel(), minlength=counts.size
+        )
     return (counts / len(rows)).reshape(num_classes, -1)

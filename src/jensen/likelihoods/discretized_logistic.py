@@ -28,7 +28,9 @@ class DiscretizedLogistic(AbstractLikelihood):
     """
 
     support: ClassVar[str] = "levels v = 0 to num_bins - 1, or (v + .5) / num_bins"
-    remedy: ClassVar[str] = "Give grey levels as bytes 0..255, or as (v + .5) / 256; for another number of levels: --set likelihood.num_bins=16."
+    remedy: ClassVar[str] = (
+        "Give grey levels as bytes 0..255, or as (v + .5) / 256; for another number of levels: --set likelihood.num_bins=16."
+    )
     bits_per_dimension: ClassVar[bool] = True
     event_shape: tuple[int, ...] = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
@@ -53,10 +55,14 @@ class DiscretizedLogistic(AbstractLikelihood):
         max_log_scale: float = 0.0,
     ):
         if num_bins < 2:
-            raise ValueError(f"likelihood discretized_logistic: num_bins must be at least 2; got {num_bins}.")
+            raise ValueError(
+                f"likelihood discretized_logistic: num_bins must be at least 2; got {num_bins}."
+            )
         mean_margin = 0.5 / num_bins if mean_margin is None else mean_margin
         if not 0 <= mean_margin < 0.5:
-            raise ValueError(f"likelihood discretized_logistic: mean_margin must lie in [0, 0.5); got {mean_margin}.")
+            raise ValueError(
+                f"likelihood discretized_logistic: mean_margin must lie in [0, 0.5); got {mean_margin}."
+            )
         if not -20 <= min_log_scale < max_log_scale <= 20:
             raise ValueError(
                 "likelihood discretized_logistic: the clips of the log scale must be in order and within -20 to 20; got "
@@ -67,28 +73,53 @@ class DiscretizedLogistic(AbstractLikelihood):
         self.num_bins = num_bins
         self.units = units or _units_of(data)
         self.scale = scale
-        self.mean_margin, self.min_log_scale, self.max_log_scale = mean_margin, min_log_scale, max_log_scale
+        self.mean_margin, self.min_log_scale, self.max_log_scale = (
+            mean_margin,
+            min_log_scale,
+            max_log_scale,
+        )
         self.num_outputs = 2 * size if scale == "datum" else size
         start = self._moments(data)[1]
-        self.log_scale = None if scale == "datum" else jnp.asarray(start.mean(keepdims=True) if scale == "shared" else start)
+        self.log_scale = (
+            None
+            if scale == "datum"
+            else jnp.asarray(start.mean(keepdims=True) if scale == "shared" else start)
+        )
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> DiscretizedLogisticDistribution:
         size = event_size(self.event_shape)
         log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
         loc = jnp.clip(jax.nn.sigmoid(outputs[:size]), self.mean_margin, 1 - self.mean_margin)
-        scale = jnp.broadcast_to(jnp.exp(jnp.clip(log_scale, self.min_log_scale, self.max_log_scale)), (size,))
-        return DiscretizedLogisticDistribution(loc.reshape(self.event_shape), scale.reshape(self.event_shape), num_bins=self.num_bins, units=self.units)
+        scale = jnp.broadcast_to(
+            jnp.exp(jnp.clip(log_scale, self.min_log_scale, self.max_log_scale)), (size,)
+        )
+        return DiscretizedLogisticDistribution(
+            loc.reshape(self.event_shape),
+            scale.reshape(self.event_shape),
+            num_bins=self.num_bins,
+            units=self.units,
+        )
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         logits, log_scale = self._moments(data)
-        return jnp.concatenate([jnp.asarray(logits), jnp.asarray(log_scale)]) if self.scale == "datum" else jnp.asarray(logits)
+        return (
+            jnp.concatenate([jnp.asarray(logits), jnp.asarray(log_scale)])
+            if self.scale == "datum"
+            else jnp.asarray(logits)
+        )
 
     @property
     def interval(self) -> tuple[float, float]:
-        return (0.0, self.num_bins - 1.0) if self.units == "levels" else (0.5 / self.num_bins, 1 - 0.5 / self.num_bins)
+        return (
+            (0.0, self.num_bins - 1.0)
+            if self.units == "levels"
+            else (0.5 / self.num_bins, 1 - 0.5 / self.num_bins)
+        )
 
     @classmethod
-    def outside(cls, values: np.ndarray, *, num_bins: int = 256, units: str | None = None) -> np.ndarray:
+    def outside(
+        cls, values: np.ndarray, *, num_bins: int = 256, units: str | None = None
+    ) -> np.ndarray:
         not_level = ~whole(values) | (values < 0) | (values > num_bins - 1)
         if units == "levels" or values.dtype.kind in "biu":
             return np.ones(values.shape, bool) if units == "centres" else not_level
@@ -106,10 +137,18 @@ class DiscretizedLogistic(AbstractLikelihood):
             mean, deviation = (a.astype(np.float64).ravel() for a in (data.mean, data.scale))
             if self.units == "levels":
                 mean, deviation = (mean + 0.5) / self.num_bins, deviation / self.num_bins
-        margin = max(1.5 * self.mean_margin, 1e-4) if self.mean_margin < 0.3 else (self.mean_margin + 0.5) / 2
+        margin = (
+            max(1.5 * self.mean_margin, 1e-4)
+            if self.mean_margin < 0.3
+            else (self.mean_margin + 0.5) / 2
+        )
         mean = np.clip(mean, margin, 1 - margin)
         inset = 0.05 * (self.max_log_scale - self.min_log_scale)
-        log_scale = np.clip(np.log(deviation * np.sqrt(3) / np.pi), self.min_log_scale + inset, self.max_log_scale - inset)
+        log_scale = np.clip(
+            np.log(deviation * np.sqrt(3) / np.pi),
+            self.min_log_scale + inset,
+            self.max_log_scale - inset,
+        )
         return np.log(mean / (1 - mean)), log_scale
 
 

@@ -36,25 +36,42 @@ class NegativeBinomial(AbstractLikelihood):
     ceiling: Float[Array, ""]
     log_dispersion: Float[Array, " dispersions"] | None
 
-    def __init__(self, event_shape: tuple[int, ...], data: DataSummary | None, *, dispersion: Literal["shared", "element", "datum"] = "element"):
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        data: DataSummary | None,
+        *,
+        dispersion: Literal["shared", "element", "datum"] = "element",
+    ):
         size = event_size(event_shape)
         self.event_shape = event_shape
         self.dispersion = dispersion
         self.num_outputs = 2 * size if dispersion == "datum" else size
         self.ceiling = log_largest(data)
         start = _log_dispersion(data, size)
-        self.log_dispersion = None if dispersion == "datum" else jnp.asarray(np.median(start, keepdims=True) if dispersion == "shared" else start)
+        self.log_dispersion = (
+            None
+            if dispersion == "datum"
+            else jnp.asarray(np.median(start, keepdims=True) if dispersion == "shared" else start)
+        )
 
     def __call__(self, outputs: Float[Array, " outputs"]) -> NegativeBinomialDistribution:
         size = event_size(self.event_shape)
         log_r = outputs[size : 2 * size] if self.log_dispersion is None else self.log_dispersion
         log_r = jnp.broadcast_to(jnp.clip(log_r, -MAX_LOG_DISPERSION, MAX_LOG_DISPERSION), (size,))
-        return NegativeBinomialDistribution(tamed(outputs[:size], self.ceiling).reshape(self.event_shape), log_r.reshape(self.event_shape))
+        return NegativeBinomialDistribution(
+            tamed(outputs[:size], self.ceiling).reshape(self.event_shape),
+            log_r.reshape(self.event_shape),
+        )
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         if data is None:
             return jnp.zeros(self.num_outputs)
-        second = [_log_dispersion(data, event_size(self.event_shape))] if self.dispersion == "datum" else []
+        second = (
+            [_log_dispersion(data, event_size(self.event_shape))]
+            if self.dispersion == "datum"
+            else []
+        )
         return jnp.concatenate([jnp.asarray(part) for part in (log_mean(data), *second)])
 
     @property

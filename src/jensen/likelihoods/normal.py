@@ -36,10 +36,17 @@ class Normal(AbstractLikelihood):
     data_scale: Float[Array, " size"]
 
     def __init__(
-        self, event_shape: tuple[int, ...], data: DataSummary | None, *, scale: Literal["shared", "element", "datum"] = "element", min_scale: float = 1e-3
+        self,
+        event_shape: tuple[int, ...],
+        data: DataSummary | None,
+        *,
+        scale: Literal["shared", "element", "datum"] = "element",
+        min_scale: float = 1e-3,
     ):
         if not 0 < min_scale < 1:
-            raise ValueError(f"likelihood normal: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}.")
+            raise ValueError(
+                f"likelihood normal: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}."
+            )
         size = event_size(event_shape)
         self.event_shape = event_shape
         self.scale = scale
@@ -57,7 +64,9 @@ class Normal(AbstractLikelihood):
         loc = mean + unit * outputs[:size]
         scale = jnp.broadcast_to(unit * (self.min_scale + jnp.exp(log_scale)), (size,))
         event = len(self.event_shape)
-        return dist.Normal(loc.reshape(self.event_shape), scale.reshape(self.event_shape), validate_args=False).to_event(event)
+        return dist.Normal(
+            loc.reshape(self.event_shape), scale.reshape(self.event_shape), validate_args=False
+        ).to_event(event)
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         del data  # the units already hold it

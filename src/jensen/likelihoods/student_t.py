@@ -45,9 +45,13 @@ class StudentT(AbstractLikelihood):
         df: float | None = None,
     ):
         if not 0 < min_scale < 1:
-            raise ValueError(f"likelihood student_t: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}.")
+            raise ValueError(
+                f"likelihood student_t: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}."
+            )
         if df is not None and not 1 < df < math.inf:
-            raise ValueError(f"likelihood student_t: df must be finite and above 1, or p(x|z) has no mean; got {df}. Leave it out to learn it.")
+            raise ValueError(
+                f"likelihood student_t: df must be finite and above 1, or p(x|z) has no mean; got {df}. Leave it out to learn it."
+            )
         size = event_size(event_shape)
         self.event_shape = event_shape
         self.scale = scale
@@ -55,7 +59,9 @@ class StudentT(AbstractLikelihood):
         self.df = df
         self.num_outputs = 2 * size if scale == "datum" else size
         self.log_scale = None if scale == "datum" else jnp.zeros(1 if scale == "shared" else size)
-        self.log_df = None if df is not None else jnp.full(1 if scale == "shared" else size, math.log(4.0))
+        self.log_df = (
+            None if df is not None else jnp.full(1 if scale == "shared" else size, math.log(4.0))
+        )
         self.data_mean = jnp.zeros(size) if data is None else jnp.asarray(data.mean.ravel())
         self.data_scale = jnp.ones(size) if data is None else jnp.asarray(data.scale.ravel())
 
@@ -64,10 +70,16 @@ class StudentT(AbstractLikelihood):
         log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
         # The units are data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
-        df = jnp.asarray(self.df, outputs.dtype) if self.log_df is None else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
+        df = (
+            jnp.asarray(self.df, outputs.dtype)
+            if self.log_df is None
+            else 1 + jnp.exp(jnp.minimum(self.log_df, MAX_LOG_DF))
+        )
         loc = mean + unit * outputs[:size]
         scale = jnp.broadcast_to(unit * (self.min_scale + jnp.exp(log_scale)), (size,))
-        return StudentTDistribution(*(a.reshape(self.event_shape) for a in (jnp.broadcast_to(df, (size,)), loc, scale)))
+        return StudentTDistribution(
+            *(a.reshape(self.event_shape) for a in (jnp.broadcast_to(df, (size,)), loc, scale))
+        )
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
         del data  # the units already hold it

@@ -27,7 +27,11 @@ def build_model(recipe: Mapping[str, Any], *, data: Data = None, key: Key) -> Mo
     arguments = dict(recipe)
     name = arguments.pop("model", "vae")
     if name not in models.names():
-        raise ValueError(f"unknown model {name!r}{nearest(name, models.names())}; known: {', '.join(models.names())}.")
+        raise ValueError(
+            f"unknown model {name!r}{nearest(name, models.names())}; known: {', '.join(models.names())}."
+        )
     architecture = getattr(importlib.import_module(f"{__name__}.{name}"), name)
     facts = arguments.pop("data", None)
-    return architecture(arguments.pop("event_shape"), **arguments, data=facts if data is None else data, key=key)
+    return architecture(
+        arguments.pop("event_shape"), **arguments, data=facts if data is None else data, key=key
+    )

@@ -15,7 +15,9 @@ PRIORS = {"continuous": "standard_normal", "binary": "bernoulli", "one-hot": "ca
 ENCODERS = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}
 
 
-def build_prior_and_encoder(parts: Parts, latent_dim: int, key_prior: Key, key_encoder: Key) -> tuple[AbstractPrior, AbstractEncoder, int]:
+def build_prior_and_encoder(
+    parts: Parts, latent_dim: int, key_prior: Key, key_encoder: Key
+) -> tuple[AbstractPrior, AbstractEncoder, int]:
     """(prior, encoder, the numbers in a code): latent_dim of them, but for one-hot codes as many times that as there are classes.
 
     Raises:
@@ -49,7 +51,9 @@ def build_prior_and_encoder(parts: Parts, latent_dim: int, key_prior: Key, key_e
 def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
     kinds = of_prior.split()[0], of_encoder.split()[0]
     prior, encoder = (parts.resolved[noun][0] for noun in ("prior", "encoder"))
-    remedies = [f"--prior {PRIORS[kinds[1]]}" if kinds[1] in PRIORS else "a prior over the same codes"]
+    remedies = [
+        f"--prior {PRIORS[kinds[1]]}" if kinds[1] in PRIORS else "a prior over the same codes"
+    ]
     remedies += [f"--set encoder.name={ENCODERS[kinds[0]]}"] if kinds[0] in ENCODERS else []
     said = kinds if kinds[0] != kinds[1] else (of_prior, of_encoder)
     return (

@@ -30,7 +30,13 @@ class ConditionalNormal(eqx.Module):
     network: AbstractNetwork | Joined
     head: Linear
 
-    def __init__(self, in_size: LatentDim, latent_dim: int, network: Callable[..., AbstractNetwork | Joined], key: Key):
+    def __init__(
+        self,
+        in_size: LatentDim,
+        latent_dim: int,
+        network: Callable[..., AbstractNetwork | Joined],
+        key: Key,
+    ):
         key_network, key_head = jr.split(key)
         self.network = network(in_size, key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
@@ -58,7 +64,9 @@ class HierarchicalEncoder(AbstractEncoder):
 
     def __call__(self, x: Array) -> Joint:
         features = self.top.standardise(x)
-        return Joint(self.top(x), tuple(GivenDatum(conditional, features) for conditional in self.below))
+        return Joint(
+            self.top(x), tuple(GivenDatum(conditional, features) for conditional in self.below)
+        )
 
 
 class HierarchicalPrior(AbstractPrior):
@@ -122,25 +130,47 @@ def hvae(
     """
     sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
     if len(sizes) < 2:
-        raise ValueError(f"an hvae has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae.")
+        raise ValueError(
+            f"an hvae has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae."
+        )
     for size in sizes:
         check_latent_dim(size)
-    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices = {
+        "likelihood": likelihood,
+        "prior": prior,
+        "encoder": encoder,
+        "decoder": decoder,
+        "network": network,
+    }
     choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder, key_below_prior, key_below_encoder = jr.split(key, 5)
     data_size = math.prod(parts.event_shape)
-    top_prior, top_encoder, top_size = build_prior_and_encoder(parts, sizes[-1], key_prior, key_encoder)
+    top_prior, top_encoder, top_size = build_prior_and_encoder(
+        parts, sizes[-1], key_prior, key_encoder
+    )
     lengths = (*sizes[:-1], top_size)
-    pairs = list(zip(lengths[-2::-1], lengths[:0:-1], strict=True))  # (this level, the one above), from under the top down
+    pairs = list(
+        zip(lengths[-2::-1], lengths[:0:-1], strict=True)
+    )  # (this level, the one above), from under the top down
 
-    def conditionals(of: str, key: Key, inputs: Callable[[int], LatentDim]) -> tuple[ConditionalNormal, ...]:
+    def conditionals(
+        of: str, key: Key, inputs: Callable[[int], LatentDim]
+    ) -> tuple[ConditionalNormal, ...]:
         keys = jr.split(key, len(pairs))
-        return tuple(ConditionalNormal(inputs(above), size, partial(parts.network, of=of), k) for (size, above), k in zip(pairs, keys, strict=True))
+        return tuple(
+            ConditionalNormal(inputs(above), size, partial(parts.network, of=of), k)
+            for (size, above), k in zip(pairs, keys, strict=True)
+        )
 
     return Model(
-        prior=HierarchicalPrior(top_prior, conditionals("prior", key_below_prior, lambda above: above)),
-        encoder=HierarchicalEncoder(top_encoder, conditionals("encoder", key_below_encoder, lambda above: (data_size, above))),
+        prior=HierarchicalPrior(
+            top_prior, conditionals("prior", key_below_prior, lambda above: above)
+        ),
+        encoder=HierarchicalEncoder(
+            top_encoder,
+            conditionals("encoder", key_below_encoder, lambda above: (data_size, above)),
+        ),
         decoder=parts.build("decoder", latent_dim=lengths, key=key_decoder),
         recipe=Recipe(parts.recipe("hvae", sizes)),
     )

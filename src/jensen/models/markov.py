@@ -100,21 +100,38 @@ def markov(
     """
     sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
     if len(sizes) < 2:
-        raise ValueError(f"a markov model has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae.")
+        raise ValueError(
+            f"a markov model has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae."
+        )
     for size in sizes:
         check_latent_dim(size)
-    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices = {
+        "likelihood": likelihood,
+        "prior": prior,
+        "encoder": encoder,
+        "decoder": decoder,
+        "network": network,
+    }
     choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder, key_below, key_above = jr.split(key, 5)
 
     def conditionals(key: Key, chain: Sequence[int]) -> tuple[ConditionalNormal, ...]:
         keys = jr.split(key, len(chain) - 1)
-        return tuple(ConditionalNormal(given, size, parts.network, k) for given, size, k in zip(chain, chain[1:], keys, strict=False))
+        return tuple(
+            ConditionalNormal(given, size, parts.network, k)
+            for given, size, k in zip(chain, chain[1:], keys, strict=False)
+        )
 
     model = Model(
-        prior=HierarchicalPrior(parts.build("prior", latent_dim=sizes[-1], code_size=sizes[-1], key=key_prior), conditionals(key_below, sizes[::-1])),
-        encoder=MarkovEncoder(parts.build("encoder", latent_dim=sizes[0], key=key_encoder), conditionals(key_above, sizes)),
+        prior=HierarchicalPrior(
+            parts.build("prior", latent_dim=sizes[-1], code_size=sizes[-1], key=key_prior),
+            conditionals(key_below, sizes[::-1]),
+        ),
+        encoder=MarkovEncoder(
+            parts.build("encoder", latent_dim=sizes[0], key=key_encoder),
+            conditionals(key_above, sizes),
+        ),
         decoder=FirstLevelDecoder(parts.build("decoder", latent_dim=sizes[0], key=key_decoder)),
         recipe=Recipe(parts.recipe("markov", sizes)),
     )
@@ -126,7 +143,9 @@ def markov(
 def _check_prior(model: Model, name: str) -> None:
     """Raises ValueError when the top level's prior asks for q(z_L|x)."""
     try:
-        eqx.filter_eval_shape(lambda prior, encoder: prior(encoder).sample(jr.key(0)), model.prior, model.encoder)
+        eqx.filter_eval_shape(
+            lambda prior, encoder: prior(encoder).sample(jr.key(0)), model.prior, model.encoder
+        )
     except ValueError as error:
         raise ValueError(f"prior {name!r} looks at the encoder: {error}") from None
 
@@ -136,7 +155,10 @@ def _check_continuous(model: Model, parts: Parts) -> None:
     kinds = {}
 
     def look(model: Model, x: Array) -> Array:
-        kinds["encoder"], kinds["prior"] = code_kind(model.encoder(x)), code_kind(model.prior(model.encoder))
+        kinds["encoder"], kinds["prior"] = (
+            code_kind(model.encoder(x)),
+            code_kind(model.prior(model.encoder)),
+        )
         return x
 
     eqx.filter_eval_shape(look, model, jnp.zeros(parts.event_shape))

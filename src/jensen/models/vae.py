@@ -45,9 +45,22 @@ def vae(
         model = jensen.vae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
     """
     check_latent_dim(latent_dim)
-    choices = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder, "network": network}
+    choices = {
+        "likelihood": likelihood,
+        "prior": prior,
+        "encoder": encoder,
+        "decoder": decoder,
+        "network": network,
+    }
     choices |= {"encoder_network": encoder_network, "decoder_network": decoder_network}
     parts = Parts(event_shape, choices, data)
     key_prior, key_encoder, key_decoder = jr.split(key, 3)
-    prior_part, encoder_part, size = build_prior_and_encoder(parts, latent_dim, key_prior, key_encoder)
-    return Model(prior_part, encoder_part, parts.build("decoder", latent_dim=size, key=key_decoder), Recipe(parts.recipe("vae", latent_dim)))
+    prior_part, encoder_part, size = build_prior_and_encoder(
+        parts, latent_dim, key_prior, key_encoder
+    )
+    return Model(
+        prior_part,
+        encoder_part,
+        parts.build("decoder", latent_dim=size, key=key_decoder),
+        Recipe(parts.recipe("vae", latent_dim)),
+    )

@@ -49,7 +49,9 @@ class Linear(eqx.Module):
 
     def __init__(self, in_size: int, out_size: int, *, key: Key):
         if min(in_size, out_size) < 1:
-            raise ValueError(f"every layer needs a width of at least 1; got {in_size} -> {out_size}.")
+            raise ValueError(
+                f"every layer needs a width of at least 1; got {in_size} -> {out_size}."
+            )
         self.weight = jax.nn.initializers.glorot_uniform()(key, (in_size, out_size))
         self.bias = jnp.zeros(out_size)
 

@@ -29,7 +29,11 @@ def image_shape(event_shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
     return height, width, *(channels or [1])  # pyright: ignore[reportReturnType]
 
 
-def convolve(image: Float[Array, "height width in"], weight: Float[Array, "rows columns in out"], stride: int = 1) -> Float[Array, "new_height new_width out"]:
+def convolve(
+    image: Float[Array, "height width in"],
+    weight: Float[Array, "rows columns in out"],
+    stride: int = 1,
+) -> Float[Array, "new_height new_width out"]:
     """The cross-correlation with zeros around the image, (k - 1) / 2 on each side; ceil(H / stride) x ceil(W / stride) positions.
 
     The batch axis is there from the start: `vmap` of any depth then merges into it, and one convolution of the whole batch results.
@@ -38,7 +42,9 @@ def convolve(image: Float[Array, "height width in"], weight: Float[Array, "rows 
     """
     dtype = jnp.result_type(image, weight)
     image, weight = image.astype(dtype), weight.astype(dtype)
-    if (*weight.shape[:2], stride) == (1, 1, 1):  # XLA's weight gradient of a 1x1 convolution takes many times that of the same product on a CPU
+    if (
+        (*weight.shape[:2], stride) == (1, 1, 1)
+    ):  # XLA's weight gradient of a 1x1 convolution takes many times that of the same product on a CPU
         return image @ weight[0, 0]
     return _convolve_batch(image[None], weight, stride)[0]
 
@@ -59,9 +65,16 @@ def _convolve_batch_jvp(stride: int, primals, tangents):
     out = _convolve_batch(images, weight, stride)
     out_dot = jnp.zeros_like(out)
     if not isinstance(images_dot, SymbolicZero):
-        out_dot += _convolution(images_dot, weight.transpose(0, 1, 3, 2), stride, ("NHWC", "HWOI", "NHWC"))
+        out_dot += _convolution(
+            images_dot, weight.transpose(0, 1, 3, 2), stride, ("NHWC", "HWOI", "NHWC")
+        )
     if not isinstance(weight_dot, SymbolicZero):
-        by_channel = _convolution(images.transpose(3, 1, 2, 0), weight_dot.transpose(2, 0, 1, 3), stride, ("CHWN", "IHWO", "HWNC"))
+        by_channel = _convolution(
+            images.transpose(3, 1, 2, 0),
+            weight_dot.transpose(2, 0, 1, 3),
+            stride,
+            ("CHWN", "IHWO", "HWNC"),
+        )
         out_dot += by_channel.transpose(2, 0, 1, 3)
     return out, out_dot
 
@@ -69,10 +82,14 @@ def _convolve_batch_jvp(stride: int, primals, tangents):
 def _convolution(images: Array, weight: Array, stride: int, layout: tuple[str, str, str]) -> Array:
     rows, columns = (weight.shape[layout[1].index(axis)] for axis in "HW")
     padding = [((k - 1) // 2, k // 2) for k in (rows, columns)]
-    return jax.lax.conv_general_dilated(images, weight, (stride, stride), padding, dimension_numbers=layout)
+    return jax.lax.conv_general_dilated(
+        images, weight, (stride, stride), padding, dimension_numbers=layout
+    )
 
 
-def draw_weight(key: Key, shape: tuple[int, int, int, int], fan_in: int) -> Float[Array, "rows columns in out"]:
+def draw_weight(
+    key: Key, shape: tuple[int, int, int, int], fan_in: int
+) -> Float[Array, "rows columns in out"]:
     """Normal weights of variance 2 / fan_in (He et al. 2015, equation 10; as Tomczak & Welling 2018).
 
     draw_weight(key, (3, 3, 64, 128), fan_in=9 * 64)
@@ -93,12 +110,20 @@ class Convolution(eqx.Module):
     bias: Float[Array, " out"]
     stride: int = eqx.field(static=True)
 
-    def __init__(self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, key: Key):
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, key: Key
+    ):
         if min(in_channels, out_channels, kernel, stride) < 1:
-            raise ValueError(f"a convolution needs channels, kernel and stride of at least 1; got {in_channels} -> {out_channels}, {kernel}, {stride}.")
-        self.weight = draw_weight(key, (kernel, kernel, in_channels, out_channels), kernel**2 * in_channels)
+            raise ValueError(
+                f"a convolution needs channels, kernel and stride of at least 1; got {in_channels} -> {out_channels}, {kernel}, {stride}."
+            )
+        self.weight = draw_weight(
+            key, (kernel, kernel, in_channels, out_channels), kernel**2 * in_channels
+        )
         self.bias = jnp.zeros(out_channels)
         self.stride = stride
 
-    def __call__(self, image: Float[Array, "height width in"]) -> Float[Array, "new_height new_width out"]:
+    def __call__(
+        self, image: Float[Array, "height width in"]
+    ) -> Float[Array, "new_height new_width out"]:
         return convolve(image, self.weight, self.stride) + self.bias

@@ -19,7 +19,10 @@ def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDe
     """
     if isinstance(in_size, int):
         return GatedDense(in_size, key=key, hidden=hidden)
-    stem, trunk = (partial(GatedDense, **GatedDense.part({"hidden": hidden}, part)) for part in ("stem", "trunk"))
+    stem, trunk = (
+        partial(GatedDense, **GatedDense.part({"hidden": hidden}, part))
+        for part in ("stem", "trunk")
+    )
     return Joined(in_size, stem, trunk, key)
 
 
@@ -33,11 +36,19 @@ class Joined(eqx.Module):
     trunk: AbstractNetwork
     out_size: int = eqx.field(static=True)
 
-    def __init__(self, in_sizes: Sequence[int], stem: Callable[..., AbstractNetwork], trunk: Callable[..., AbstractNetwork], key: Key):
+    def __init__(
+        self,
+        in_sizes: Sequence[int],
+        stem: Callable[..., AbstractNetwork],
+        trunk: Callable[..., AbstractNetwork],
+        key: Key,
+    ):
         *keys, key_trunk = jr.split(key, len(in_sizes) + 1)
         self.stems = tuple(stem(size, key=k) for size, k in zip(in_sizes, keys, strict=True))
         self.trunk = trunk(sum(s.out_size for s in self.stems), key=key_trunk)
         self.out_size = self.trunk.out_size
 
     def __call__(self, inputs: Sequence[Float[Array, " _"]]) -> Float[Array, " out_size"]:
-        return self.trunk(jnp.concatenate([stem(x) for stem, x in zip(self.stems, inputs, strict=True)]))
+        return self.trunk(
+            jnp.concatenate([stem(x) for stem, x in zip(self.stems, inputs, strict=True)])
+        )

@@ -26,9 +26,19 @@ class Dense(AbstractNetwork):
     activation: Activation = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
-    def __init__(self, in_size: int, *, key: Key, hidden: Sequence[int] = (300, 300), activation: Activation = "relu"):
+    def __init__(
+        self,
+        in_size: int,
+        *,
+        key: Key,
+        hidden: Sequence[int] = (300, 300),
+        activation: Activation = "relu",
+    ):
         sizes = [in_size, *hidden]
-        self.layers = [Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
+        self.layers = [
+            Linear(a, b, key=k)
+            for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)
+        ]
         self.activation = activation
         self.out_size = sizes[-1]
 

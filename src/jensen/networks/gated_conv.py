@@ -39,7 +39,9 @@ class GatedConv(AbstractNetwork):
         strides: Sequence[int] = (1, 2, 1, 2, 1),
     ):
         if not len(channels) == len(kernels) == len(strides):
-            raise ValueError(f"gated_conv: channels, kernels and strides need one entry per layer each; got {len(channels)}, {len(kernels)}, {len(strides)}.")
+            raise ValueError(
+                f"gated_conv: channels, kernels and strides need one entry per layer each; got {len(channels)}, {len(kernels)}, {len(strides)}."
+            )
         height, width, depth = self.shape = image_shape(event_shape, "network gated_conv")
         if in_size != height * width * depth:
             raise ValueError(
@@ -47,7 +49,9 @@ class GatedConv(AbstractNetwork):
                 "Use it for the encoder alone: --set encoder_network.name=gated_conv; the convolutional decoder is --set decoder.name=gated_conv."
             )
         self.layers = []
-        for out, kernel, stride, k in zip(channels, kernels, strides, jr.split(key, len(channels)), strict=True):
+        for out, kernel, stride, k in zip(
+            channels, kernels, strides, jr.split(key, len(channels)), strict=True
+        ):
             self.layers.append(Convolution(depth, 2 * out, kernel=kernel, stride=stride, key=k))
             height, width, depth = -(-height // stride), -(-width // stride), out
         self.out_size = height * width * depth

@@ -21,7 +21,10 @@ class GatedDense(AbstractNetwork):
 
     def __init__(self, in_size: int, *, key: Key, hidden: Sequence[int] = (300, 300)):
         sizes = [in_size, *hidden]
-        self.layers = [Linear(a, 2 * b, key=k) for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)]
+        self.layers = [
+            Linear(a, 2 * b, key=k)
+            for a, b, k in zip(sizes, sizes[1:], jr.split(key, len(hidden)), strict=False)
+        ]
         self.out_size = sizes[-1]
 
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:

@@ -46,11 +46,15 @@ def mixture_of_posteriors(
     try:
         posteriors = stack(one, pseudo_inputs, block=ENCODE_BLOCK)
     except ValueError as error:
-        raise ValueError(f"prior {name} is a mixture of the encoder's posteriors, and cannot be made of these: {error} Use --prior mixture.") from error
+        raise ValueError(
+            f"prior {name} is a mixture of the encoder's posteriors, and cannot be made of these: {error} Use --prior mixture."
+        ) from error
     return mixture_of(posteriors, log_weights)
 
 
-def chosen_rows(name: str, data: DataSummary | None, num_components: int, key: Key) -> tuple[DataSummary, np.ndarray]:
+def chosen_rows(
+    name: str, data: DataSummary | None, num_components: int, key: Key
+) -> tuple[DataSummary, np.ndarray]:
     """The data, and the indices of `num_components` different training rows, chosen by the key.
 
     Raises:

@@ -32,7 +32,9 @@ class Aggregated(AbstractPrior):
 
     def __init__(self, data: DataSummary | None):
         if data is None or len(data.rows) == 0:
-            raise ValueError("prior aggregated needs the training rows; none are at hand. Pass data=... to jensen.vae.")
+            raise ValueError(
+                "prior aggregated needs the training rows; none are at hand. Pass data=... to jensen.vae."
+            )
         self.rows = jnp.asarray(data.rows)
         self.levels = data.levels
 

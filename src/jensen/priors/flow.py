@@ -45,25 +45,46 @@ class Flow(AbstractPrior):
             from flowjax import bijections
             from flowjax.distributions import StandardNormal, Transformed
         except ImportError:
-            raise ValueError("prior flow needs the extra 'flows': pip install 'jensen[flows]'.") from None
+            raise ValueError(
+                "prior flow needs the extra 'flows': pip install 'jensen[flows]'."
+            ) from None
         for name, value in [("num_layers", num_layers), ("hidden", hidden), ("knots", knots)]:
             if value < 1:
                 raise ValueError(f"prior flow: {name} must be at least 1; got {value}.")
         if not 0 < interval < float("inf"):
             raise ValueError(f"prior flow: interval must be positive and finite; got {interval}.")
         if latent_dim < 2:
-            raise ValueError(f"prior flow needs at least two latent dimensions, one to condition on; got latent_dim={latent_dim}. Use --prior mixture.")
+            raise ValueError(
+                f"prior flow needs at least two latent dimensions, one to condition on; got latent_dim={latent_dim}. Use --prior mixture."
+            )
         # Bins and slopes ten times FlowJAX's least: with those, the float32 inverse, by which samples are drawn, gives NaN now and then.
-        spline = partial(bijections.RationalQuadraticSpline, knots=knots, interval=float(interval), min_derivative=0.01, min_width=0.01)
+        spline = partial(
+            bijections.RationalQuadraticSpline,
+            knots=knots,
+            interval=float(interval),
+            min_derivative=0.01,
+            min_width=0.01,
+        )
         element = bijections.Affine() if transform == "affine" else spline()
 
         # Turned, not reversed: of an odd number of dimensions, reversal would never keep the middle one, and nothing could depend on it.
         turned = jnp.roll(jnp.arange(latent_dim), -(latent_dim // 2))
 
         def layer(key: Key):
-            coupling = bijections.Coupling(key, transformer=element, untransformed_dim=latent_dim // 2, dim=latent_dim, nn_width=hidden, nn_depth=1)
+            coupling = bijections.Coupling(
+                key,
+                transformer=element,
+                untransformed_dim=latent_dim // 2,
+                dim=latent_dim,
+                nn_width=hidden,
+                nn_depth=1,
+            )
             # Without this the first density is off by tens of nats, and the encoder is pulled after it.
-            coupling = eqx.tree_at(lambda c: (c.conditioner.layers[-1].weight, c.conditioner.layers[-1].bias), coupling, replace_fn=jnp.zeros_like)
+            coupling = eqx.tree_at(
+                lambda c: (c.conditioner.layers[-1].weight, c.conditioner.layers[-1].bias),
+                coupling,
+                replace_fn=jnp.zeros_like,
+            )
             return bijections.Chain([coupling, bijections.Permute(turned)])
 
         layers = bijections.Scan(eqx.filter_vmap(layer)(jr.split(key, num_layers)))

@@ -22,11 +22,17 @@ class Mixture(AbstractPrior):
     log_scale: Float[Array, "components latent"]
     logits: Float[Array, " components"]
 
-    def __init__(self, latent_dim: int, key: Key, *, num_components: int = 100, initial_spread: float = 1.0):
+    def __init__(
+        self, latent_dim: int, key: Key, *, num_components: int = 100, initial_spread: float = 1.0
+    ):
         if num_components < 1:
-            raise ValueError(f"prior mixture: num_components must be at least 1; got {num_components}.")
+            raise ValueError(
+                f"prior mixture: num_components must be at least 1; got {num_components}."
+            )
         if not initial_spread >= 0:
-            raise ValueError(f"prior mixture: initial_spread must not be negative; got {initial_spread}.")
+            raise ValueError(
+                f"prior mixture: initial_spread must not be negative; got {initial_spread}."
+            )
         self.loc = initial_spread * jr.normal(key, (num_components, latent_dim))
         self.log_scale = jnp.zeros((num_components, latent_dim))
         self.logits = jnp.zeros(num_components)

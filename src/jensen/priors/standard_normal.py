@@ -25,7 +25,9 @@ class StandardNormal(AbstractPrior):
 
     def __init__(self, latent_dim: int, *, scale: float = 1.0):
         if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"prior standard_normal: scale must be positive and finite; got {scale}. 1 is the standard normal.")
+            raise ValueError(
+                f"prior standard_normal: scale must be positive and finite; got {scale}. 1 is the standard normal."
+            )
         self.latent_dim = latent_dim
         self.scale = scale
 

@@ -67,7 +67,9 @@ class Vamp(AbstractPrior):
         self.interval = likelihood.interval if np.isfinite(likelihood.interval).all() else None
         self.onto_range = onto_range
         if onto_range == "clip" and self.interval is None:
-            raise ValueError("prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range.")
+            raise ValueError(
+                "prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range."
+            )
         if self.interval is not None:
             self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
             mean = zeros + np.float32(sum(self.interval) / 2) if data is None else mean
@@ -76,15 +78,27 @@ class Vamp(AbstractPrior):
         key_choice, key_noise = jr.split(key)
         shape = (num_components, *event_shape)
         if initialise == "random":
-            start, noise = np.broadcast_to(mean if initial_mean is None else zeros + initial_mean, shape), 0.01 if onto_range == "clip" else 0.1
+            start, noise = (
+                np.broadcast_to(mean if initial_mean is None else zeros + initial_mean, shape),
+                0.01 if onto_range == "clip" else 0.1,
+            )
         elif initialise == "data":
-            data, index = chosen_rows("vamp with initialise='data'", data, num_components, key_choice)
+            data, index = chosen_rows(
+                "vamp with initialise='data'", data, num_components, key_choice
+            )
             start, noise = data.take(index), 0.01
         else:
             # A placeholder stands for a model whose arrays are restored: its own file need not exist any more.
             known = data is not None and data.placeholder
-            start, noise = np.broadcast_to(mean, shape) if known else _read(initialise, shape, self.interval or (-np.inf, np.inf)), 0.0
-        self.raw = self._to_raw(jnp.asarray(start)) + (noise if initial_spread is None else initial_spread) * jr.normal(key_noise, shape)
+            start, noise = (
+                np.broadcast_to(mean, shape)
+                if known
+                else _read(initialise, shape, self.interval or (-np.inf, np.inf)),
+                0.0,
+            )
+        self.raw = self._to_raw(jnp.asarray(start)) + (
+            noise if initial_spread is None else initial_spread
+        ) * jr.normal(key_noise, shape)
         self.logits = jnp.zeros(num_components) if learn_weights else None
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
@@ -97,7 +111,9 @@ class Vamp(AbstractPrior):
             centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
             return centre + spread * self.raw
         lower, upper = self.interval
-        return lower + (upper - lower) * (jax.nn.sigmoid(self.raw) if self.onto_range == "sigmoid" else jnp.clip(self.raw, 0, 1))
+        return lower + (upper - lower) * (
+            jax.nn.sigmoid(self.raw) if self.onto_range == "sigmoid" else jnp.clip(self.raw, 0, 1)
+        )
 
     def _to_raw(self, pseudo_inputs: Array) -> Array:
         if self.interval is None:
@@ -113,18 +129,26 @@ class Vamp(AbstractPrior):
 def _check_start(initialise: str, initial_mean: float | None, initial_spread: float | None) -> None:
     known = ("random", "data")
     if initialise not in known and not initialise.endswith(".npy"):
-        raise ValueError(f"prior vamp: initialise must be one of random, data, or a path to a .npy file; got {initialise!r}{nearest(initialise, known)}.")
+        raise ValueError(
+            f"prior vamp: initialise must be one of random, data, or a path to a .npy file; got {initialise!r}{nearest(initialise, known)}."
+        )
     if initial_mean is not None and not (initialise == "random" and np.isfinite(initial_mean)):
-        raise ValueError(f"prior vamp: initial_mean={initial_mean} wants initialise='random' and a finite number; initialise is {initialise!r}.")
+        raise ValueError(
+            f"prior vamp: initial_mean={initial_mean} wants initialise='random' and a finite number; initialise is {initialise!r}."
+        )
     if initial_spread is not None and not 0 <= initial_spread < np.inf:
-        raise ValueError(f"prior vamp: initial_spread must be finite and not negative; got {initial_spread}.")
+        raise ValueError(
+            f"prior vamp: initial_spread must be finite and not negative; got {initial_spread}."
+        )
 
 
 def _read(path: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> np.ndarray:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with numpy.save, as numbers {list(shape)}.") from error
+        raise ValueError(
+            f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with numpy.save, as numbers {list(shape)}."
+        ) from error
     if found.shape != shape:
         raise ValueError(
             f"prior vamp: the pseudo-inputs {path} have shape {found.shape}, but num_components={shape[0]} of data of shape {shape[1:]} need {shape}. "
@@ -132,7 +156,9 @@ def _read(path: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> np.
         )
     if found.dtype.kind not in "buif" or not np.isfinite(found).all():
         what = f"{found.dtype} with NaN or inf" if found.dtype.kind == "f" else found.dtype
-        raise ValueError(f"prior vamp: the pseudo-inputs {path} must be finite real numbers; got {what}. Write them as float32.")
+        raise ValueError(
+            f"prior vamp: the pseudo-inputs {path} must be finite real numbers; got {what}. Write them as float32."
+        )
     bad = (found < bounds[0]) | (found > bounds[1])
     if bad.any():
         raise ValueError(

@@ -28,11 +28,20 @@ class VampData(AbstractPrior):
     levels: int | None = eqx.field(static=True)
     rows: Array = constant()
 
-    def __init__(self, data: DataSummary | None, key: Key, *, num_components: int = 500, learn_weights: bool = False):
+    def __init__(
+        self,
+        data: DataSummary | None,
+        key: Key,
+        *,
+        num_components: int = 500,
+        learn_weights: bool = False,
+    ):
         data, index = chosen_rows("vamp_data", data, num_components, key)
         self.rows = jnp.asarray(data.rows[index])
         self.levels = data.levels
         self.logits = jnp.zeros(num_components) if learn_weights else None
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
-        return mixture_of_posteriors("vamp_data", encoder, self.rows, self.logits, levels=self.levels)
+        return mixture_of_posteriors(
+            "vamp_data", encoder, self.rows, self.logits, levels=self.levels
+        )

@@ -69,7 +69,12 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     return write(inputs, Path(folder))
 
 
-def draw_image_grid(images: "np.ndarray", *, columns: int | None = None, value_range: tuple[float, float] | None = None) -> bytes:
+def draw_image_grid(
+    images: "np.ndarray",
+    *,
+    columns: int | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> bytes:
     """Images side by side, as the bytes of a PNG file; a pixel of theirs becomes a square of pixels.
 
     Args:
@@ -178,7 +183,9 @@ def draw_temperature(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     from jensen.reports import _temperature
 
     if not any(row["kind"] == "beta" for row in rows):
-        raise ValueError("a picture of the KL weight wants at least one run trained at some beta; got none.")
+        raise ValueError(
+            "a picture of the KL weight wants at least one run trained at some beta; got none."
+        )
     return _line_art("temperature", rows, _temperature.describe, _temperature.draw_temperature)
 
 
@@ -197,12 +204,17 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     from jensen.reports import _posteriors
 
     if not any("sd_ratios" in row for row in rows):
-        raise ValueError("a picture of posteriors wants at least one fit with reference draws; got none.")
+        raise ValueError(
+            "a picture of posteriors wants at least one fit with reference draws; got none."
+        )
     return _line_art("posteriors", rows, _posteriors.describe, _posteriors.draw_posteriors)
 
 
 def draw_divergences(
-    rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str], page: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]],
+    targets: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, str],
+    page: Mapping[str, Any],
 ) -> dict[str, bytes]:
     """Contours of targets and of normals fitted to them under several f, as {file name: bytes} of PNG and SVG files, and a page, report.html, with them.
 
@@ -224,21 +236,39 @@ def draw_divergences(
 
     if not rows:
         raise ValueError("a picture of divergences wants at least one fit; got none.")
-    two, others = ([row for row in rows if (row["target"] == "two_normals") == wanted] for wanted in (True, False))
+    two, others = (
+        [row for row in rows if (row["target"] == "two_normals") == wanted]
+        for wanted in (True, False)
+    )
     drawn = {}
     with styled():
         if two:
             target, said = targets["two_normals"], _divergences.describe_two_normals(two)
-            drawn["two_normals"] = line_art("two_normals", said, lambda layout: _divergences.draw_two_normals(two, target, labels, layout))
+            drawn["two_normals"] = line_art(
+                "two_normals",
+                said,
+                lambda layout: _divergences.draw_two_normals(two, target, labels, layout),
+            )
         if others:
             said = _divergences.describe_targets(others)
-            drawn["targets"] = line_art("targets", said, lambda layout: _divergences.draw_targets(others, targets, labels, layout))
+            drawn["targets"] = line_art(
+                "targets",
+                said,
+                lambda layout: _divergences.draw_targets(others, targets, labels, layout),
+            )
     sections = [{**page[name], "drawing": drawing} for name, drawing in drawn.items()]
     files = {name: content for drawing in drawn.values() for name, content in drawing.files.items()}
-    return files | {"report.html": render({"title": page["title"], "notes": page["notes"], "sections": sections}, "divergences.html.j2")}
+    return files | {
+        "report.html": render(
+            {"title": page["title"], "notes": page["notes"], "sections": sections},
+            "divergences.html.j2",
+        )
+    }
 
 
-def _line_art(name: str, subject: Any, describe: Callable[[Any], str], draw: Callable[..., Any]) -> dict[str, bytes]:
+def _line_art(
+    name: str, subject: Any, describe: Callable[[Any], str], draw: Callable[..., Any]
+) -> dict[str, bytes]:
     from jensen.reports._style import line_art, styled
 
     with styled():

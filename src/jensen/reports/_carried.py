@@ -8,10 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jensen.anatomy.in_training import accounts_of
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    Layout,
+    canvas,
+    place,
+    plain,
+    quiet_axis,
+)
 
 History = Sequence[dict[str, Any]]
-LINES = (("index_information", "I(n; z)", BLUE, "-"), ("marginal_kl", "marginal KL", ORANGE, (0, (4, 1.5))))
+LINES = (
+    ("index_information", "I(n; z)", BLUE, "-"),
+    ("marginal_kl", "marginal KL", ORANGE, (0, (4, 1.5))),
+)
 
 
 def draw_carried(history: History, layout: Layout) -> Figure:
@@ -25,7 +40,13 @@ def draw_carried(history: History, layout: Layout) -> Figure:
     last = max(history[-1]["epoch"], accounts[-1]["epoch"])
     for i, (draw, title) in enumerate(((_nats, "Nats per datum"), (_units, "Active units"))):
         row, column = divmod(i, columns)
-        axes = place(figure, left + column * (width + gap), (rows - 1 - row) * row_height + 0.5, width, panel_height)
+        axes = place(
+            figure,
+            left + column * (width + gap),
+            (rows - 1 - row) * row_height + 0.5,
+            width,
+            panel_height,
+        )
         axes.set_title(title)
         draw(axes, accounts)
         axes.axvline(history[-1]["best_epoch"], color=GREEN, linewidth=1.1, linestyle=":")
@@ -58,22 +79,67 @@ def label_of(history: History) -> str:
 def _nats(axes: Axes, accounts: list[dict[str, Any]]) -> None:
     epochs = [a["epoch"] for a in accounts]
     for name, label, colour, style in LINES:
-        value, error = (np.array([a[name][k] for a in accounts]) for k in ("value", "standard_error"))
-        axes.fill_between(epochs, value - 2 * error, value + 2 * error, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(epochs, value, color=colour, linestyle=style, linewidth=1.4, marker=_marker(accounts), markersize=3, label=label)
+        value, error = (
+            np.array([a[name][k] for a in accounts]) for k in ("value", "standard_error")
+        )
+        axes.fill_between(
+            epochs, value - 2 * error, value + 2 * error, color=colour, alpha=0.18, linewidth=0
+        )
+        axes.plot(
+            epochs,
+            value,
+            color=colour,
+            linestyle=style,
+            linewidth=1.4,
+            marker=_marker(accounts),
+            markersize=3,
+            label=label,
+        )
     ceiling, n = accounts[-1]["log_n"], accounts[-1]["n"]
     axes.axhline(ceiling, color=INK, linewidth=1.0, linestyle="--")
-    axes.text(0.01, ceiling, f"log {n} = {ceiling:.2f}", transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=8, color=MUTED)
+    axes.text(
+        0.01,
+        ceiling,
+        f"log {n} = {ceiling:.2f}",
+        transform=axes.get_yaxis_transform(),
+        ha="left",
+        va="bottom",
+        fontsize=8,
+        color=MUTED,
+    )
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0), max(high, 1.2 * ceiling))
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=2, columnspacing=1.2, handlelength=1.8, borderaxespad=0)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.97),
+        ncols=2,
+        columnspacing=1.2,
+        handlelength=1.8,
+        borderaxespad=0,
+    )
 
 
 def _units(axes: Axes, accounts: list[dict[str, Any]]) -> None:
     active, of = [a["active_units"] for a in accounts], accounts[-1]["latent_dim"]
-    axes.plot([a["epoch"] for a in accounts], active, color=PURPLE, linewidth=1.4, marker=_marker(accounts), markersize=3)
+    axes.plot(
+        [a["epoch"] for a in accounts],
+        active,
+        color=PURPLE,
+        linewidth=1.4,
+        marker=_marker(accounts),
+        markersize=3,
+    )
     axes.axhline(of, color=INK, linewidth=1.0, linestyle="--")
-    axes.text(0.01, of, f"all {plain(of)}", transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=8, color=MUTED)
+    axes.text(
+        0.01,
+        of,
+        f"all {plain(of)}",
+        transform=axes.get_yaxis_transform(),
+        ha="left",
+        va="bottom",
+        fontsize=8,
+        color=MUTED,
+    )
     axes.set_ylim(0, 1.2 * of)
 
 

@@ -8,10 +8,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    Layout,
+    canvas,
+    place,
+    plain,
+    quiet_axis,
+)
 
 History = Sequence[dict[str, Any]]
-PANELS = (("bound", "Bound (higher is better)"), ("reconstruction", "Reconstruction"), ("average_kl", "Average KL"))
+PANELS = (
+    ("bound", "Bound (higher is better)"),
+    ("reconstruction", "Reconstruction"),
+    ("average_kl", "Average KL"),
+)
 
 
 def draw_curves(history: History, layout: Layout) -> Figure:
@@ -24,11 +40,19 @@ def draw_curves(history: History, layout: Layout) -> Figure:
     figure = canvas(layout.width, rows * row_height + 0.15)
     for i, (name, title) in enumerate(titles):
         row, column = divmod(i, columns)
-        axes = place(figure, left + column * (width + gap), (rows - 1 - row) * row_height + 0.5, width, panel_height)
+        axes = place(
+            figure,
+            left + column * (width + gap),
+            (rows - 1 - row) * row_height + 0.5,
+            width,
+            panel_height,
+        )
         axes.set_title(title)
         _draw_panel(axes, history, name, best=best_epoch(history), warm_up=warm_up_spans(history))
         if i == 0:
-            axes.legend(loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
+            axes.legend(
+                loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9
+            )
         if row == rows - 1:
             axes.set_xlabel("epoch")
     return figure
@@ -50,7 +74,9 @@ def warm_up_spans(history: History) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for record in history:
         if record["beta"] < full - 1e-9 * max(full, 1.0):
-            start = spans.pop()[0] if spans and spans[-1][1] == record["epoch"] - 1 else record["epoch"]
+            start = (
+                spans.pop()[0] if spans and spans[-1][1] == record["epoch"] - 1 else record["epoch"]
+            )
             spans.append((start, record["epoch"]))
     return spans
 
@@ -65,21 +91,23 @@ def visible_range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(late.min()), float(late.max())
     span = max(high - low, 1e-3 * max(1.0, abs(low)))
     whole = values[np.isfinite(values)]
-    return max(float(whole.min()) - 0.05 * span, low - 0.8 * span), min(float(whole.max()) + 0.05 * span, high + 0.8 * span)
+    return max(float(whole.min()) - 0.05 * span, low - 0.8 * span), min(
+        float(whole.max()) + 0.05 * span, high + 0.8 * span
+    )
 
 
 def describe(history: History) -> str:
     """The figure in words."""
     last, best = history[-1], best_epoch(history)
-    said = (
-        f"Bound, reconstruction and average KL over {last['epoch']} epochs; the best epoch is {best}; the last training bound is {last['train']['bound']:.2f}"
-    )
+    said = f"Bound, reconstruction and average KL over {last['epoch']} epochs; the best epoch is {best}; the last training bound is {last['train']['bound']:.2f}"
     if last["validation"]:
         said += f" and the last validation bound {last['validation']['bound']:.2f}"
     return said + " nats per datum."
 
 
-def _draw_panel(axes: Axes, history: History, name: str, *, best: int, warm_up: list[tuple[int, int]]) -> None:
+def _draw_panel(
+    axes: Axes, history: History, name: str, *, best: int, warm_up: list[tuple[int, int]]
+) -> None:
     epochs = np.array([record["epoch"] for record in history])
     for first, last in warm_up:
         axes.axvspan(first - 0.5, last + 0.5, color=PALE, zorder=0, linewidth=0)
@@ -89,20 +117,53 @@ def _draw_panel(axes: Axes, history: History, name: str, *, best: int, warm_up: 
         axes.plot(epochs, beta, color=INK, marker=marker, markersize=3)
         axes.set_ylim(0, 1.1 * max(*beta, 1e-9))
         if len(warm_up) == 1:
-            axes.text(warm_up[0][1] + 1, 0.06, "shaded: warm-up", transform=axes.get_xaxis_transform(), ha="left", va="bottom", fontsize=8, color=MUTED)
+            axes.text(
+                warm_up[0][1] + 1,
+                0.06,
+                "shaded: warm-up",
+                transform=axes.get_xaxis_transform(),
+                ha="left",
+                va="bottom",
+                fontsize=8,
+                color=MUTED,
+            )
     else:
-        curves = np.array([[_term(record, split, name) for split in ("train", "validation")] for record in history])
-        for values, colour, style, label in zip(curves.T, (BLUE, ORANGE), ("-", (0, (4, 1.5))), ("train", "validation"), strict=True):
+        curves = np.array(
+            [
+                [_term(record, split, name) for split in ("train", "validation")]
+                for record in history
+            ]
+        )
+        for values, colour, style, label in zip(
+            curves.T, (BLUE, ORANGE), ("-", (0, (4, 1.5))), ("train", "validation"), strict=True
+        ):
             if np.isfinite(values).any():
-                axes.plot(epochs, values, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=3, label=label)
+                axes.plot(
+                    epochs,
+                    values,
+                    color=colour,
+                    linestyle=style,
+                    linewidth=1.4,
+                    marker=marker,
+                    markersize=3,
+                    label=label,
+                )
         low, high = visible_range(curves)
         axes.set_ylim(low, high)
         hidden = int(np.sum(np.any((curves < low) | (curves > high), axis=1)))
         if hidden:
-            axes.set_title(f"{hidden} early epochs outside", loc="right", fontsize=7.5, weight="normal", color=MUTED)
+            axes.set_title(
+                f"{hidden} early epochs outside",
+                loc="right",
+                fontsize=7.5,
+                weight="normal",
+                color=MUTED,
+            )
     axes.axvline(best, color=GREEN, linewidth=1.1, linestyle=":")
     if name == "bound":
-        axes.plot([], [], color=GREEN, linewidth=1.1, linestyle=":", label=f"best, epoch {plain(best)}")
+        axes.plot(
+            [], [], color=GREEN, linewidth=1.1, linestyle=":", label=f"best, epoch {plain(best)}"
+        )
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.grid(axis="y")
     quiet_axis(axes.xaxis)

@@ -21,18 +21,41 @@ def draw_differences(found: Comparison | Standings, layout: Layout) -> Figure:
     width = (layout.width - labels - 0.2 - gap * (columns - 1)) / columns
     figure = canvas(layout.width, top + rows * (panel + above + below) + 0.05)
     height = figure.get_size_inches()[1]
-    figure.text(0.1 / layout.width, 1 - 0.12 / height, f"Minus {names[0]}, nats per datum; bars are two standard errors", va="top", fontsize=8.5, color=MUTED)
+    figure.text(
+        0.1 / layout.width,
+        1 - 0.12 / height,
+        f"Minus {names[0]}, nats per datum; bars are two standard errors",
+        va="top",
+        fontsize=8.5,
+        color=MUTED,
+    )
     for i, (name, label, _) in enumerate(found.rows):
         row, column = divmod(i, columns)
-        axes = place(figure, labels + column * (width + gap), (rows - 1 - row) * (panel + above + below) + below, width, panel)
+        axes = place(
+            figure,
+            labels + column * (width + gap),
+            (rows - 1 - row) * (panel + above + below) + below,
+            width,
+            panel,
+        )
         axes.set_title(label.strip(" -=+"))
-        difference, error = (table[v].sel(line=name).values[1:] for v in ("difference", "standard_error"))
+        difference, error = (
+            table[v].sel(line=name).values[1:] for v in ("difference", "standard_error")
+        )
         for y, (d, e) in enumerate(zip(difference, error, strict=True)):
             clear = abs(d) > 2 * e
             colour = MUTED if not clear else BLUE if d > 0 else ORANGE
             bar = 2 * e if np.isfinite(e) else 0.0
             axes.errorbar(
-                [d], [y], xerr=[bar], color=colour, marker="o", markersize=4.5, markerfacecolor=colour if clear else "white", capsize=2, linewidth=1.2
+                [d],
+                [y],
+                xerr=[bar],
+                color=colour,
+                marker="o",
+                markersize=4.5,
+                markerfacecolor=colour if clear else "white",
+                capsize=2,
+                linewidth=1.2,
             )
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_ylim(runs - 0.5, -0.5)
@@ -47,7 +70,10 @@ def draw_differences(found: Comparison | Standings, layout: Layout) -> Figure:
 def describe(found: Comparison | Standings) -> str:
     """The figure in words."""
     table = found.to_dataset()
-    said = [f"{name} {float(table['difference'].sel(line='elbo')[i]):+.3f}" for i, name in enumerate(found.names)][1:]
+    said = [
+        f"{name} {float(table['difference'].sel(line='elbo')[i]):+.3f}"
+        for i, name in enumerate(found.names)
+    ][1:]
     return f"Differences of {len(found.rows)} lines to {found.names[0]}, {found.split} split, nats per datum; the ELBO: {', '.join(said)}."
 
 

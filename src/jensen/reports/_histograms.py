@@ -18,8 +18,24 @@ def draw_evidence(values: np.ndarray, worst: np.ndarray, layout: Layout) -> Figu
     axes.hist(finite, bins=_edges(finite, low).tolist(), color=BLUE, alpha=0.8)
     marked = values[worst]
     marked = marked[np.isfinite(marked) & (marked >= low)]
-    axes.plot(marked, np.zeros(len(marked)), color=ORANGE, marker="^", markersize=6, linewidth=0, clip_on=False, zorder=4, label="the worst, below")
-    axes.axvline(finite.mean(), color=INK, linewidth=1.1, linestyle="--", label=f"mean {plain(round(float(finite.mean()), 2))}")
+    axes.plot(
+        marked,
+        np.zeros(len(marked)),
+        color=ORANGE,
+        marker="^",
+        markersize=6,
+        linewidth=0,
+        clip_on=False,
+        zorder=4,
+        label="the worst, below",
+    )
+    axes.axvline(
+        finite.mean(),
+        color=INK,
+        linewidth=1.1,
+        linestyle="--",
+        label=f"mean {plain(round(float(finite.mean()), 2))}",
+    )
     hidden = int(np.sum(finite < low))
     if hidden:
         axes.text(
@@ -48,11 +64,26 @@ def draw_pareto_k(finite: np.ndarray, threshold: float, layout: Layout) -> Figur
     low, high = min(float(finite.min()), 0.0), max(float(finite.max()), threshold + 0.1)
     step = (high - low) / 40
     # The threshold is an edge, so that no bar holds data of both sides.
-    edges = threshold + step * np.arange(np.floor((low - threshold) / step), np.ceil((high - threshold) / step) + 1)
+    edges = threshold + step * np.arange(
+        np.floor((low - threshold) / step), np.ceil((high - threshold) / step) + 1
+    )
     counts, _ = np.histogram(finite, edges)
     above = edges[:-1] > threshold - step / 2
-    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=np.where(above, ORANGE, BLUE).tolist(), alpha=0.8)
-    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--", label=f"threshold {plain(round(threshold, 2))}")
+    axes.bar(
+        edges[:-1],
+        counts,
+        np.diff(edges),
+        align="edge",
+        color=np.where(above, ORANGE, BLUE).tolist(),
+        alpha=0.8,
+    )
+    axes.axvline(
+        threshold,
+        color=INK,
+        linewidth=1.2,
+        linestyle="--",
+        label=f"threshold {plain(round(threshold, 2))}",
+    )
     axes.set_xlabel("k-hat of a datum")
     axes.legend(loc="upper right")
     return figure
@@ -66,7 +97,14 @@ def draw_dimensions(variance: np.ndarray, layout: Layout) -> Figure:
     places = np.arange(len(order))
     active = heights > ACTIVE_VARIANCE
     axes.set_yscale("log")
-    axes.bar(places, heights - ACTIVE_VARIANCE, 0.75, bottom=ACTIVE_VARIANCE, color=np.where(active, BLUE, ORANGE).tolist(), rasterized=len(order) > 100)
+    axes.bar(
+        places,
+        heights - ACTIVE_VARIANCE,
+        0.75,
+        bottom=ACTIVE_VARIANCE,
+        color=np.where(active, BLUE, ORANGE).tolist(),
+        rasterized=len(order) > 100,
+    )
     axes.axhline(ACTIVE_VARIANCE, color=INK, linewidth=1, linestyle="--")
     low, high = min(heights.min(), ACTIVE_VARIANCE / 10) / 2, max(heights.max(), 1.0) * 2
     axes.set_ylim(low, high)
@@ -77,7 +115,11 @@ def draw_dimensions(variance: np.ndarray, layout: Layout) -> Figure:
     every = -(-len(order) // (12 if layout.narrow else 32))
     axes.set_xticks(places[::every], [str(i) for i in order[::every]])
     axes.set_xlim(-0.6, max(len(order), 6) - 0.4)
-    axes.set_xlabel("latent dimension, most active first" if every == 1 else f"latent dimension, most active first (every {every}. named)")
+    axes.set_xlabel(
+        "latent dimension, most active first"
+        if every == 1
+        else f"latent dimension, most active first (every {every}. named)"
+    )
     axes.set_ylabel("variance of means")
     axes.grid(False)
     return figure

@@ -13,9 +13,19 @@ from markupsafe import Markup, escape
 def render(context: Mapping[str, Any], template: str = "report.html.j2") -> bytes:
     """The page as UTF-8 bytes; characters that UTF-8 cannot hold (from odd file names) become '?'."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jensen.reports", "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("jensen.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"nats": nats, "percent": percent, "data_uri": data_uri, "lead": lead, "options": options}
+    environment.filters |= {
+        "nats": nats,
+        "percent": percent,
+        "data_uri": data_uri,
+        "lead": lead,
+        "options": options,
+    }
     return environment.get_template(template).render(**context).encode("utf-8", "replace")
 
 
@@ -37,7 +47,9 @@ def percent(share: float) -> str:
 
 def data_uri(content: bytes) -> str:
     """PNG, JPEG or SVG bytes as an address that needs no network."""
-    media = {b"\x89PNG": "image/png", b"\xff\xd8\xff\xe0": "image/jpeg"}.get(content[:4], "image/svg+xml")
+    media = {b"\x89PNG": "image/png", b"\xff\xd8\xff\xe0": "image/jpeg"}.get(
+        content[:4], "image/svg+xml"
+    )
     return f"data:{media};base64,{base64.b64encode(content).decode()}"
 
 

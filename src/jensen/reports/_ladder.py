@@ -9,11 +9,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    Layout,
+    canvas,
+    place,
+    quiet_axis,
+)
 
 Rungs = Sequence[Mapping[str, Any]]
 PANELS = (("marginal_kl", "Marginal KL"), ("elbo", "ELBO"), ("evidence", "log p(x)"))
-LADDERS = {"learned": (BLUE, "o", "learned pseudo-inputs"), "fixed": (ORANGE, "s", "K training rows")}
+LADDERS = {
+    "learned": (BLUE, "o", "learned pseudo-inputs"),
+    "fixed": (ORANGE, "s", "K training rows"),
+}
 LEVELS = {"standard_normal": (PURPLE, "N(0, I)"), "own": (GREEN, "the run's own prior")}
 STYLES = {"train": "-", "test": (0, (4, 1.5))}
 
@@ -27,10 +41,23 @@ def draw_ladder(rungs: Rungs, layout: Layout) -> Figure:
     figure = canvas(layout.width, rows * (height + 0.85) + legend)
     for i, (line, title) in enumerate(PANELS):
         row, column = divmod(i, columns)
-        axes = place(figure, left + column * (width + gap), (rows - 1 - row) * (height + 0.85) + 0.5, width, height)
+        axes = place(
+            figure,
+            left + column * (width + gap),
+            (rows - 1 - row) * (height + 0.85) + 0.5,
+            width,
+            height,
+        )
         axes.set_title(title)
         _panel(axes, rungs, line)
-    figure.legend(handles=_handles(rungs), loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=2 if layout.narrow else 6, columnspacing=1.2, handlelength=1.8)
+    figure.legend(
+        handles=_handles(rungs),
+        loc="upper left",
+        bbox_to_anchor=(0.01, 1.0),
+        ncols=2 if layout.narrow else 6,
+        columnspacing=1.2,
+        handlelength=1.8,
+    )
     return figure
 
 
@@ -51,15 +78,29 @@ def _panel(axes: Axes, rungs: Rungs, line: str) -> None:
     for kind, (colour, _) in LEVELS.items():
         for rung in (r for r in rungs if r["kind"] == kind):
             for split, style in STYLES.items():
-                axes.axhline(rung[split][line]["value"], color=colour, linestyle=style, linewidth=1.0)
+                axes.axhline(
+                    rung[split][line]["value"], color=colour, linestyle=style, linewidth=1.0
+                )
     for kind, (colour, marker, _) in LADDERS.items():
         ladder = sorted([r for r in rungs if r["kind"] == kind], key=lambda r: r["components"])
         for split, style in STYLES.items() if ladder else ():
             k = [r["components"] for r in [*ladder, *end]]
-            value, error = (np.array([r[split][line][name] for r in [*ladder, *end]]) for name in ("value", "standard_error"))
-            axes.fill_between(k, value - 2 * error, value + 2 * error, color=colour, alpha=0.18, linewidth=0)
+            value, error = (
+                np.array([r[split][line][name] for r in [*ladder, *end]])
+                for name in ("value", "standard_error")
+            )
+            axes.fill_between(
+                k, value - 2 * error, value + 2 * error, color=colour, alpha=0.18, linewidth=0
+            )
             axes.plot(
-                k, value, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=3.5, markerfacecolor=colour if split == "train" else "white"
+                k,
+                value,
+                color=colour,
+                linestyle=style,
+                linewidth=1.4,
+                marker=marker,
+                markersize=3.5,
+                markerfacecolor=colour if split == "train" else "white",
             )
     axes.set_xscale("log")
     axes.set_xlim(shown[0] / 1.4, shown[-1] * 1.4)
@@ -79,11 +120,16 @@ def _limits(axes: Axes, rungs: Rungs, line: str) -> None:
     near = every[~np.array(far)] if not all(far) else every
     low, high = float(near.min()), float(near.max())
     span = max(high - low, 1e-3)
-    low, high = max(float(every.min()), low - 0.6 * span), min(float(every.max()), high + 0.6 * span)
+    low, high = (
+        max(float(every.min()), low - 0.6 * span),
+        min(float(every.max()), high + 0.6 * span),
+    )
     axes.set_ylim(low - 0.06 * span, high + 0.06 * span)
     outside = int(((every < low) | (every > high)).any(axis=1).sum())
     if outside:
-        axes.set_title(f"{outside} outside", loc="right", fontsize=7.5, weight="normal", color=MUTED)
+        axes.set_title(
+            f"{outside} outside", loc="right", fontsize=7.5, weight="normal", color=MUTED
+        )
 
 
 def _far_apart(shown: list[int]) -> list[int]:
@@ -97,6 +143,21 @@ def _far_apart(shown: list[int]) -> list[int]:
 
 def _handles(rungs: Rungs) -> list[Line2D]:
     kinds = {r["kind"] for r in rungs}
-    handles = [Line2D([], [], color=c, marker=m, markersize=3.5, label=text) for kind, (c, m, text) in LADDERS.items() if kind in kinds]
-    handles += [Line2D([], [], color=c, label=text) for kind, (c, text) in LEVELS.items() if kind in kinds]
-    return handles + [Line2D([], [], color=INK, linestyle=style, label=f"{split} (+- 2 se)" if split == "test" else split) for split, style in STYLES.items()]
+    handles = [
+        Line2D([], [], color=c, marker=m, markersize=3.5, label=text)
+        for kind, (c, m, text) in LADDERS.items()
+        if kind in kinds
+    ]
+    handles += [
+        Line2D([], [], color=c, label=text) for kind, (c, text) in LEVELS.items() if kind in kinds
+    ]
+    return handles + [
+        Line2D(
+            [],
+            [],
+            color=INK,
+            linestyle=style,
+            label=f"{split} (+- 2 se)" if split == "test" else split,
+        )
+        for split, style in STYLES.items()
+    ]

@@ -29,11 +29,15 @@ def value_range_of(images: np.ndarray) -> tuple[float, float]:
     return (inner[0], inner[1]) if high - low > 3 * (inner[1] - inner[0]) > 0 else (low, high)
 
 
-def to_colours(images: np.ndarray, value_range: tuple[float, float], *, ink: bool = False) -> np.ndarray:
+def to_colours(
+    images: np.ndarray, value_range: tuple[float, float], *, ink: bool = False
+) -> np.ndarray:
     """Images [N, H, W] or [N, H, W, C] as uint8 [N, H, W, 3]."""
     images = np.asarray(images, np.float64)
     low, high = value_range
-    shown = np.clip((np.nan_to_num(images, nan=low) - low) / (high - low if high > low else 1.0), 0, 1)
+    shown = np.clip(
+        (np.nan_to_num(images, nan=low) - low) / (high - low if high > low else 1.0), 0, 1
+    )
     shown = shown[..., None] if shown.ndim == 3 else shown
     if shown.shape[-1] == 4:  # over white
         shown = shown[..., :3] * shown[..., 3:] + 1 - shown[..., 3:]
@@ -42,7 +46,9 @@ def to_colours(images: np.ndarray, value_range: tuple[float, float], *, ink: boo
     return np.round(255 * shown).astype(np.uint8)
 
 
-def tile(colours: np.ndarray, columns: int, *, scale: int = 1, gap: int = 2, line: int = 1) -> np.ndarray:
+def tile(
+    colours: np.ndarray, columns: int, *, scale: int = 1, gap: int = 2, line: int = 1
+) -> np.ndarray:
     """Colours [N, H, W, 3] as one array of pixels, `columns` in a row, each pixel a square of `scale`, with a frame of `line` pixels around each image."""
     n, height, width = colours.shape[:3]
     rows = -(-n // columns)
@@ -83,14 +89,20 @@ def png(pixels: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def image_grid(images: np.ndarray, *, columns: int | None, value_range: tuple[float, float] | None) -> bytes:
+def image_grid(
+    images: np.ndarray, *, columns: int | None, value_range: tuple[float, float] | None
+) -> bytes:
     """See `jensen.reports.draw_image_grid`."""
     images = np.asarray(images)
     if images.ndim not in (3, 4) or not is_image(images.shape[1:]):
-        raise ValueError(f"an image grid wants [N, H, W] or [N, H, W, C] with C = 1, 3 or 4; got shape {images.shape}.")
+        raise ValueError(
+            f"an image grid wants [N, H, W] or [N, H, W, C] with C = 1, 3 or 4; got shape {images.shape}."
+        )
     if len(images) == 0:
         raise ValueError("an image grid wants at least one image; got none.")
-    columns = min(len(images), math.ceil(math.sqrt(2 * len(images)))) if columns is None else columns
+    columns = (
+        min(len(images), math.ceil(math.sqrt(2 * len(images)))) if columns is None else columns
+    )
     if columns < 1:
         raise ValueError(f"columns must be at least 1; got {columns}.")
     colours = to_colours(images, value_range_of(images) if value_range is None else value_range)

@@ -35,7 +35,10 @@ class Pictures:
     def samples(self, means: np.ndarray, layout: Layout) -> Figure:
         """A grid of means of p(x|z)."""
         columns = 8 if layout.narrow else 16
-        strips = [("", means[start : start + columns], "normal") for start in range(0, len(means), columns)]
+        strips = [
+            ("", means[start : start + columns], "normal")
+            for start in range(0, len(means), columns)
+        ]
         return self._strips(strips, columns, layout)
 
     def traversals(self, walk: Traversal, layout: Layout) -> Figure:
@@ -52,7 +55,14 @@ class Pictures:
         """Images as uint8 colours."""
         return to_colours(images, self.value_range, ink=self.ink)
 
-    def _strips(self, strips: list[tuple[str, np.ndarray, str]], columns: int, layout: Layout, *, label_width: float = 1.15) -> Figure:
+    def _strips(
+        self,
+        strips: list[tuple[str, np.ndarray, str]],
+        columns: int,
+        layout: Layout,
+        *,
+        label_width: float = 1.15,
+    ) -> Figure:
         """Rows of images, each with its label at the left or, on a phone, above."""
         labelled = any(label for label, *_ in strips)
         left = label_width if labelled and not layout.narrow else 0.05
@@ -67,13 +77,32 @@ class Pictures:
         scale = max(1, round(1.4 * cell * 150 / width))
         for i, (label, images, weight) in enumerate(strips):
             top = whole - i * step - above - 0.03
-            pixels = tile(self.colours(images), columns, scale=scale, gap=max(4, scale // 3), line=2)
+            pixels = tile(
+                self.colours(images), columns, scale=scale, gap=max(4, scale // 3), line=2
+            )
             axes = place(figure, left, top - strip_height, strip_width, strip_height)
             axes.imshow(pixels, aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
             if label and layout.narrow:
-                figure.text(left / layout.width, (top + 0.05) / whole, label, fontsize=8, color=INK, weight=weight)
+                figure.text(
+                    left / layout.width,
+                    (top + 0.05) / whole,
+                    label,
+                    fontsize=8,
+                    color=INK,
+                    weight=weight,
+                )
             elif label:
                 x, y = (left - 0.1) / layout.width, (top - strip_height / 2) / whole
-                figure.text(x, y, label, fontsize=8.5, color=INK if weight == "bold" else MUTED, weight=weight, ha="right", va="center", linespacing=1.25)
+                figure.text(
+                    x,
+                    y,
+                    label,
+                    fontsize=8.5,
+                    color=INK if weight == "bold" else MUTED,
+                    weight=weight,
+                    ha="right",
+                    va="center",
+                    linespacing=1.25,
+                )
         return figure

@@ -7,9 +7,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, PURPLE, Layout, canvas, place, plain
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    PURPLE,
+    Layout,
+    canvas,
+    place,
+    plain,
+)
 
-COLOURS = {"mean_field": ORANGE, "full_rank": BLUE, "AutoNormal": PURPLE, "AutoMultivariateNormal": GREEN}
+COLOURS = {
+    "mean_field": ORANGE,
+    "full_rank": BLUE,
+    "AutoNormal": PURPLE,
+    "AutoMultivariateNormal": GREEN,
+}
 ROW, HEAD, FOOT = 0.46, 0.4, 0.5
 LEAST = 1e-3
 TICKS = (0.001, 0.01, 0.05, 0.1, 1, 10, 100, 1000), (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
@@ -36,9 +53,23 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
             colour = COLOURS.get(row["method"], MUTED)
             face = colour if row["trusted"] else "white"
             values = [max(row["largest_mean_error"], LEAST)] if k == 0 else list(row["sd_ratios"])
-            axes.plot(values, [at] * len(values), "o-", color=colour, markerfacecolor=face, markersize=4.5, linewidth=1.2)
+            axes.plot(
+                values,
+                [at] * len(values),
+                "o-",
+                color=colour,
+                markerfacecolor=face,
+                markersize=4.5,
+                linewidth=1.2,
+            )
         shown = k == 0 or layout.narrow
-        axes.set_yticks(range(len(names)), [name.rpartition("-")[2].replace("_", " ") if shown else "" for name in reversed(names)])
+        axes.set_yticks(
+            range(len(names)),
+            [
+                name.rpartition("-")[2].replace("_", " ") if shown else ""
+                for name in reversed(names)
+            ],
+        )
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.set_title(title)
         axes.xaxis.set_major_locator(FixedLocator(TICKS[k]))
@@ -46,8 +77,21 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
         axes.set_xlim(*_limits(judged, k))
         axes.grid(axis="x")
-    handles = [Line2D([], [], marker="o", color=COLOURS.get(m, MUTED), label=m.replace("_", " ")) for m in methods]
-    handles += [Line2D([], [], marker="o", color=INK, markerfacecolor="white", linestyle="", label="not trusted")]
+    handles = [
+        Line2D([], [], marker="o", color=COLOURS.get(m, MUTED), label=m.replace("_", " "))
+        for m in methods
+    ]
+    handles += [
+        Line2D(
+            [],
+            [],
+            marker="o",
+            color=INK,
+            markerfacecolor="white",
+            linestyle="",
+            label="not trusted",
+        )
+    ]
     figure.legend(handles=handles, loc="upper left", ncols=2 if layout.narrow else 5)
     return figure
 
@@ -55,8 +99,15 @@ def draw_posteriors(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
 def describe(rows: Sequence[Mapping[str, Any]]) -> str:
     """The figure in words."""
     judged = [row for row in rows if "sd_ratios" in row]
-    said = (f"{r['posterior']} by {r['method']} {r['largest_mean_error']:.3f} and {r['sd_ratios'][0]:.2f} to {r['sd_ratios'][1]:.2f}" for r in judged)
-    return "Largest error of a mean in reference sds, and range of the sd ratios: " + "; ".join(said) + ". The shaded bands are what passes."
+    said = (
+        f"{r['posterior']} by {r['method']} {r['largest_mean_error']:.3f} and {r['sd_ratios'][0]:.2f} to {r['sd_ratios'][1]:.2f}"
+        for r in judged
+    )
+    return (
+        "Largest error of a mean in reference sds, and range of the sd ratios: "
+        + "; ".join(said)
+        + ". The shaded bands are what passes."
+    )
 
 
 def _limits(rows: Sequence[Mapping[str, Any]], panel: int) -> tuple[float, float]:

@@ -39,11 +39,15 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
     """The posterior means of data [N, *event], float64 [N, D]; in a model of several levels of that which the datum decides by itself: the top, or z1 of
     a Markov chain."""
     block = min(BLOCK, len(data))
-    call = eqx.filter_jit(lambda model, x: jax.vmap(lambda x: mean_of(root_of(model.encoder(x))))(x))
+    call = eqx.filter_jit(
+        lambda model, x: jax.vmap(lambda x: mean_of(root_of(model.encoder(x))))(x)
+    )
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
-        parts.append(np.asarray(call(model, jnp.asarray(data[index])), np.float64)[: len(data) - start])
+        parts.append(
+            np.asarray(call(model, jnp.asarray(data[index])), np.float64)[: len(data) - start]
+        )
     return np.concatenate(parts)
 
 
@@ -60,7 +64,9 @@ def decode(model: Model, codes: np.ndarray) -> np.ndarray:
 
         def one(z):
             p = model.decoder(z if model.encoder.bottom_up else complete(prior, z))
-            return mean_along(model, p, p.sample(jr.key(0)) if model.decoder.autoregressive else None)
+            return mean_along(
+                model, p, p.sample(jr.key(0)) if model.decoder.autoregressive else None
+            )
 
         return jax.vmap(one)(codes)
 
@@ -92,4 +98,10 @@ def traverse(model: Model, codes: np.ndarray, datum: int) -> Traversal:
     for row, dimension in enumerate(dimensions):
         walks[row, :, dimension] = positions[row]
     means = decode(model, walks.reshape(-1, codes.shape[1]))
-    return Traversal(datum, dimensions, positions, np.sqrt(variance[dimensions]), means.reshape(*positions.shape, *means.shape[1:]))
+    return Traversal(
+        datum,
+        dimensions,
+        positions,
+        np.sqrt(variance[dimensions]),
+        means.reshape(*positions.shape, *means.shape[1:]),
+    )

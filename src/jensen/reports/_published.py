@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jensen.reports._style import BLUE, INK, MUTED, ORANGE, PURPLE, Layout, canvas, place, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    Layout,
+    canvas,
+    place,
+    quiet_axis,
+)
 
 COLOURS = {"rerun": ORANGE, "original": PURPLE}
 ROW, HEAD, FOOT = 0.55, 0.36, 0.42
@@ -25,7 +35,9 @@ def draw_comparison(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
     _legend(figure, top, [row for row in rows], layout)
     top -= legend - 0.05
     for (data, group), height in zip(groups.items(), heights, strict=True):
-        axes = place(figure, left, top - height + FOOT, layout.width - left - 0.25, height - HEAD - FOOT)
+        axes = place(
+            figure, left, top - height + FOOT, layout.width - left - 0.25, height - HEAD - FOOT
+        )
         axes.set_title(data)
         _panel(axes, group)
         top -= height
@@ -35,7 +47,11 @@ def draw_comparison(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
 
 def describe(rows: Sequence[Mapping[str, Any]]) -> str:
     """The figure in words."""
-    return "Test log-likelihood, ours and published: " + "; ".join(f"{row['recipe']} {row['log_p']:.2f}" for row in rows) + " nats per datum."
+    return (
+        "Test log-likelihood, ours and published: "
+        + "; ".join(f"{row['recipe']} {row['log_p']:.2f}" for row in rows)
+        + " nats per datum."
+    )
 
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -55,10 +71,30 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
                 linewidth=1.2,
             )
         marker = {"fmt": "o", "markersize": 6, "color": BLUE, "capsize": 3, "linewidth": 1.4}
-        axes.errorbar(row["log_p"], at + 0.13, xerr=2 * row["standard_error"], markerfacecolor="white" if row["shortened"] else BLUE, **marker)
+        axes.errorbar(
+            row["log_p"],
+            at + 0.13,
+            xerr=2 * row["standard_error"],
+            markerfacecolor="white" if row["shortened"] else BLUE,
+            **marker,
+        )
         label = f"{row['log_p']:.2f}".replace("-", "\N{MINUS SIGN}")
-        axes.annotate(label, (row["log_p"], at + 0.13), (0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=INK)
-    axes.set_yticks(range(len(rows)), [row["recipe"].split("-", 1)[1].replace("-", ", ").replace("_", " ") + _schedule(row) for row in reversed(rows)])
+        axes.annotate(
+            label,
+            (row["log_p"], at + 0.13),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7.5,
+            color=INK,
+        )
+    axes.set_yticks(
+        range(len(rows)),
+        [
+            row["recipe"].split("-", 1)[1].replace("-", ", ").replace("_", " ") + _schedule(row)
+            for row in reversed(rows)
+        ],
+    )
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.margins(x=0.12)
     axes.grid(axis="x")
@@ -74,10 +110,42 @@ def _legend(figure: Figure, top: float, rows: list[Mapping[str, Any]], layout: L
     sources = {f["source"] for row in rows for f in row["published"]}
     handles = [Line2D([], [], marker="o", color=BLUE, linestyle="", label="ours (+- 2 se)")]
     if any(row["shortened"] for row in rows):
-        handles.append(Line2D([], [], marker="o", color=BLUE, markerfacecolor="white", linestyle="", label="ours, shortened"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                marker="o",
+                color=BLUE,
+                markerfacecolor="white",
+                linestyle="",
+                label="ours, shortened",
+            )
+        )
     labels = {"rerun": "re-run (+- spread)"}
-    handles += [Line2D([], [], marker="D", color=COLOURS.get(s, MUTED), linestyle="", label=labels.get(s, s)) for s in sorted(sources)]
+    handles += [
+        Line2D(
+            [], [], marker="D", color=COLOURS.get(s, MUTED), linestyle="", label=labels.get(s, s)
+        )
+        for s in sorted(sources)
+    ]
     if any(f["basis"] == "from memory" for row in rows for f in row["published"]):
-        handles.append(Line2D([], [], marker="D", color=MUTED, markerfacecolor="white", linestyle="", label="hollow: from memory"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                marker="D",
+                color=MUTED,
+                markerfacecolor="white",
+                linestyle="",
+                label="hollow: from memory",
+            )
+        )
     height = figure.get_size_inches()[1]
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.01, top / height), ncols=2 if layout.narrow else 5, handletextpad=0.2, columnspacing=1.2)
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.01, top / height),
+        ncols=2 if layout.narrow else 5,
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )

@@ -23,7 +23,14 @@ from jensen.reports._html import configuration_groups, render
 from jensen.reports._mosaic import is_image, thumbnail, value_range_of
 from jensen.reports._pictures import Pictures
 from jensen.reports._probes import QUANTILES, encode, reconstruct, traverse
-from jensen.reports._rows import Datum, account_rows, median_datum, tail_shape, values_text, worst_data
+from jensen.reports._rows import (
+    Datum,
+    account_rows,
+    median_datum,
+    tail_shape,
+    values_text,
+    worst_data,
+)
 from jensen.reports._style import Drawing, line_art, picture, styled
 from jensen.reports._vectors import Vectors
 from jensen.trial import label
@@ -49,10 +56,14 @@ def main_account(inputs: ReportInputs) -> tuple[Account, np.ndarray]:
         ValueError: there is none, or the data set's split has other rows.
     """
     if not inputs.accounts:
-        raise ValueError("a report needs at least one account; make one with jensen.account(model, data.test, key=key).")
+        raise ValueError(
+            "a report needs at least one account; make one with jensen.account(model, data.test, key=key)."
+        )
     account = next(iter(inputs.accounts.values()))
     data = inputs.dataset.split(account.split)
-    if len(data) != account.n or (account.fingerprint and account.fingerprint != inputs.dataset.fingerprint(account.split)):
+    if len(data) != account.n or (
+        account.fingerprint and account.fingerprint != inputs.dataset.fingerprint(account.split)
+    ):
         raise ValueError(
             f"the account of the {account.split} split is about other data ({account.n} rows) than {inputs.dataset.name} holds ({len(data)} rows there): "
             "make the account again, or load the data set as it was."
@@ -65,8 +76,14 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
     codes = encode(inputs.model, data)
     variance = codes.var(axis=0)
     worst, tail, start = worst_data(account), tail_shape(account), median_datum(account)
-    pictures = Pictures(value_range_of(data), ink=is_binary(data)) if is_image(inputs.dataset.event_shape) else None
-    figures = model_figures(inputs, data, codes, pictures, start) | number_figures(inputs, account, variance, worst, tail)
+    pictures = (
+        Pictures(value_range_of(data), ink=is_binary(data))
+        if is_image(inputs.dataset.event_shape)
+        else None
+    )
+    figures = model_figures(inputs, data, codes, pictures, start) | number_figures(
+        inputs, account, variance, worst, tail
+    )
     return {
         "inputs": inputs,
         "account": account,
@@ -93,21 +110,40 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "active": int(np.sum(variance > ACTIVE_VARIANCE)),
         "dimensions": len(variance),
         "config": configuration_groups(inputs.config),
-        "split_sizes": [(split, len(getattr(inputs.dataset, split))) for split in ("train", "validation", "test")],
+        "split_sizes": [
+            (split, len(getattr(inputs.dataset, split)))
+            for split in ("train", "validation", "test")
+        ],
     }
 
 
-def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pictures: Pictures | None, start: int) -> dict[str, Drawing]:
+def model_figures(
+    inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pictures: Pictures | None, start: int
+) -> dict[str, Drawing]:
     """What the model makes of data and of its prior."""
     artist = pictures or Vectors(data)
     show = picture if pictures else line_art
-    chosen = np.unique(np.linspace(0, len(data) - 1, min(artist.reconstruction_count, len(data))).round().astype(int))
+    chosen = np.unique(
+        np.linspace(0, len(data) - 1, min(artist.reconstruction_count, len(data)))
+        .round()
+        .astype(int)
+    )
     shown, reconstructed = data[chosen], reconstruct(inputs.model, data[chosen])
     samples = prior_samples(inputs.model, artist.sample_count, jr.key(inputs.seed))["mean"]
-    means = "Means, given the pixels drawn before each," if inputs.model.decoder.autoregressive else "Means"
+    means = (
+        "Means, given the pixels drawn before each,"
+        if inputs.model.decoder.autoregressive
+        else "Means"
+    )
     drawn = {
-        "reconstructions": (f"{len(chosen)} data beside their reconstructions.", lambda at: artist.reconstructions(shown, reconstructed, at)),
-        "samples": (f"{means} of p(x|z) for {len(samples)} codes drawn from the prior.", lambda at: artist.samples(samples, at)),
+        "reconstructions": (
+            f"{len(chosen)} data beside their reconstructions.",
+            lambda at: artist.reconstructions(shown, reconstructed, at),
+        ),
+        "samples": (
+            f"{means} of p(x|z) for {len(samples)} codes drawn from the prior.",
+            lambda at: artist.samples(samples, at),
+        ),
     }
     if not has_discrete_codes(inputs.model, data):
         walk = traverse(inputs.model, codes, start)
@@ -117,22 +153,38 @@ def model_figures(inputs: ReportInputs, data: np.ndarray, codes: np.ndarray, pic
     return {name: show(name, alt, draw) for name, (alt, draw) in drawn.items()}
 
 
-def number_figures(inputs: ReportInputs, account: Account, variance: np.ndarray, worst: np.ndarray, tail) -> dict[str, Drawing]:
+def number_figures(
+    inputs: ReportInputs, account: Account, variance: np.ndarray, worst: np.ndarray, tail
+) -> dict[str, Drawing]:
     """Waterfall, curves and histograms; one that would have nothing to show is left out."""
     figures = {}
     values = account.evidence.per_datum
     if waterfall.drawable(account):
-        figures["waterfall"] = line_art("waterfall", waterfall.describe(account), lambda at: waterfall.draw_waterfall(account, at))
+        figures["waterfall"] = line_art(
+            "waterfall",
+            waterfall.describe(account),
+            lambda at: waterfall.draw_waterfall(account, at),
+        )
     if inputs.history:
-        figures["curves"] = line_art("curves", curves.describe(inputs.history), lambda at: curves.draw_curves(inputs.history, at))
+        figures["curves"] = line_art(
+            "curves",
+            curves.describe(inputs.history),
+            lambda at: curves.draw_curves(inputs.history, at),
+        )
     if carried.label_of(inputs.history):
-        figures["carried"] = line_art("carried", carried.describe(inputs.history), lambda at: carried.draw_carried(inputs.history, at))
+        figures["carried"] = line_art(
+            "carried",
+            carried.describe(inputs.history),
+            lambda at: carried.draw_carried(inputs.history, at),
+        )
     if np.isfinite(values).any():
         alt = f"Histogram of log p(x) of {account.n} data, mean {account.evidence.value:.2f}, lowest {values.min():.2f}, highest {values.max():.2f} nats."
         figures["evidence"] = line_art("evidence", alt, lambda at: draw_evidence(values, worst, at))
     if tail.finite.size:
         alt = f"Histogram of k-hat of {tail.finite.size} data with the threshold at {tail.threshold:.2f}; {tail.share:.1%} of all data are above it."
-        figures["pareto_k"] = line_art("pareto_k", alt, lambda at: draw_pareto_k(tail.finite, tail.threshold, at))
+        figures["pareto_k"] = line_art(
+            "pareto_k", alt, lambda at: draw_pareto_k(tail.finite, tail.threshold, at)
+        )
     alt = f"Variance of the posterior means of {len(variance)} latent dimensions; {int(np.sum(variance > ACTIVE_VARIANCE))} are above {ACTIVE_VARIANCE}."
     figures["dimensions"] = line_art("dimensions", alt, lambda at: draw_dimensions(variance, at))
     return figures
@@ -144,7 +196,10 @@ def part_names(inputs: ReportInputs) -> dict[str, str]:
     if recipe is not None:
         return {noun: str(recipe.values[noun]["name"]) for noun in ("likelihood", "prior")}
     likelihood = getattr(inputs.model.decoder, "likelihood", None)
-    return {"likelihood": type(likelihood).__name__ if likelihood is not None else "custom", "prior": type(inputs.model.prior).__name__}
+    return {
+        "likelihood": type(likelihood).__name__ if likelihood is not None else "custom",
+        "prior": type(inputs.model.prior).__name__,
+    }
 
 
 def has_discrete_codes(model: Model, data: np.ndarray) -> bool:
@@ -160,4 +215,11 @@ def is_binary(data: np.ndarray) -> bool:
 def _datum(account: Account, data: np.ndarray, index: int, pictures: Pictures | None) -> Datum:
     image = thumbnail(pictures.colours(data[index : index + 1])) if pictures else None
     evidence, elbo = float(account.evidence.per_datum[index]), float(account.elbo.per_datum[index])
-    return Datum(index, evidence, elbo, float(account.evidence_estimate.pareto_k[index]), image, values_text(data[index]))
+    return Datum(
+        index,
+        evidence,
+        elbo,
+        float(account.evidence_estimate.pareto_k[index]),
+        image,
+        values_text(data[index]),
+    )

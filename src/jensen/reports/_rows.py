@@ -11,7 +11,13 @@ from jensen.anatomy._lines import OF_Q_Z, PARTS
 
 # name, label, depth, what it is, what addresses it
 LINES = (
-    ("evidence", "log p(x)", 0, "Evidence: how probable the model makes a datum, estimated by importance sampling, whose expectation lies at or below it.", ""),
+    (
+        "evidence",
+        "log p(x)",
+        0,
+        "Evidence: how probable the model makes a datum, estimated by importance sampling, whose expectation lies at or below it.",
+        "",
+    ),
     (
         "jensen_gap",
         "\N{MINUS SIGN} Jensen gap",
@@ -41,7 +47,13 @@ LINES = (
         "How well the decoder describes a datum from its own code: E log p(x|z) under q(z|x).",
         "A better decoder or likelihood; more latent dimensions if all are active.",
     ),
-    ("average_kl", "\N{MINUS SIGN} average KL", 1, "What the code costs: I(n; z) + marginal KL.", "If near 0, the code is not used: see I(n; z)."),
+    (
+        "average_kl",
+        "\N{MINUS SIGN} average KL",
+        1,
+        "What the code costs: I(n; z) + marginal KL.",
+        "If near 0, the code is not used: see I(n; z).",
+    ),
     (
         "index_information",
         "\N{MINUS SIGN} I(n; z)",
@@ -70,7 +82,13 @@ LINES = (
         "How far each dimension of q(z) by itself is from the prior's: the sum of KL(q(z_j) || p(z_j)).",
         "Other means, scales or shapes, dimension by dimension; any learned prior.",
     ),
-    ("expected_energy", "\N{MINUS SIGN} expected energy", 1, "The other way to split the ELBO: energy is \N{MINUS SIGN}E log p(x, z) under q(z|x).", ""),
+    (
+        "expected_energy",
+        "\N{MINUS SIGN} expected energy",
+        1,
+        "The other way to split the ELBO: energy is \N{MINUS SIGN}E log p(x, z) under q(z|x).",
+        "",
+    ),
     ("entropy", "+ entropy", 1, "How spread out q(z|x) is: with the energy it makes the ELBO.", ""),
 )
 
@@ -111,7 +129,19 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
             meaning += f" At most {main.ceiling}."
         if main.gaps is not None and name in main.gaps.lines:
             meaning += f" Best of the {main.gaps.where}."
-        rows.append(Row(name, label, depth, line.value, line.standard_error, line.data_error, beside, meaning, remedy))
+        rows.append(
+            Row(
+                name,
+                label,
+                depth,
+                line.value,
+                line.standard_error,
+                line.data_error,
+                beside,
+                meaning,
+                remedy,
+            )
+        )
     return rows
 
 
@@ -119,8 +149,15 @@ def _beside(main: Account, other: Account, name: str) -> Beside | None:
     if name not in other.lines and (other.gaps is None or name not in other.gaps.lines):
         return None
     line, o = main.line(name), other.line(name)
-    comparable = name not in OF_Q_Z or (main.aggregated_over or main.n) == (other.aggregated_over or other.n)
-    return Beside(o.value, o.standard_error, line.value - o.value if comparable else None, math.hypot(line.data_error, o.data_error))
+    comparable = name not in OF_Q_Z or (main.aggregated_over or main.n) == (
+        other.aggregated_over or other.n
+    )
+    return Beside(
+        o.value,
+        o.standard_error,
+        line.value - o.value if comparable else None,
+        math.hypot(line.data_error, o.data_error),
+    )
 
 
 def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
@@ -134,7 +171,11 @@ def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
     for name, label, depth, meaning, remedy in lines:
         if name == "index_information":
             for n in range(1, top + 1):
-                what = f"How far q(z{n}|x, z{n + 1}) is from p(z{n}|z{n + 1})." if n < top else f"What the top level costs: I(n; z{n}) + marginal KL."
+                what = (
+                    f"How far q(z{n}|x, z{n + 1}) is from p(z{n}|z{n + 1})."
+                    if n < top
+                    else f"What the top level costs: I(n; z{n}) + marginal KL."
+                )
                 out.append((f"kl_z{n}", f"\N{MINUS SIGN} KL of z{n}", 2, what, ""))
         if name in ("index_information", "marginal_kl"):
             label, depth = label.replace("; z)", f"; z{top})"), 3
@@ -192,6 +233,17 @@ def tail_shape(account: Account) -> TailShape:
     """k-hat of the account's evidence; -inf (equal weights), NaN (too few samples to tell) and +inf (one draw has all the weight) counted apart."""
     from jensen.evidence import pareto_k_threshold
 
-    k, threshold = account.evidence_estimate.pareto_k, pareto_k_threshold(account.evidence_estimate.num_samples)
+    k, threshold = (
+        account.evidence_estimate.pareto_k,
+        pareto_k_threshold(account.evidence_estimate.num_samples),
+    )
     untrusted = int(np.sum(~(k <= threshold)))
-    return TailShape(k[np.isfinite(k)], int(np.sum(k == -np.inf)), int(np.sum(np.isnan(k))), int(np.sum(k == np.inf)), untrusted, account.pareto_k, threshold)
+    return TailShape(
+        k[np.isfinite(k)],
+        int(np.sum(k == -np.inf)),
+        int(np.sum(np.isnan(k))),
+        int(np.sum(k == np.inf)),
+        untrusted,
+        account.pareto_k,
+        threshold,
+    )

@@ -6,7 +6,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, Layout, canvas, place, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    Layout,
+    canvas,
+    place,
+    quiet_axis,
+)
 
 if TYPE_CHECKING:
     from jensen.evidence._sandwich import Sandwich
@@ -14,7 +25,11 @@ if TYPE_CHECKING:
 
 def draw_sandwich(found: "Sandwich", layout: Layout) -> Figure:
     """Two panels with the same number of nats to the inch, and below them acceptance and effective sample size along the temperatures."""
-    span = max(found.rungs[-1].value - found.rungs[0].value, found.bidirectional.gap if found.bidirectional else 0.0, 0.1)
+    span = max(
+        found.rungs[-1].value - found.rungs[0].value,
+        found.bidirectional.gap if found.bidirectional else 0.0,
+        0.1,
+    )
     panels = 2 if found.bidirectional else 1
     rows = (panels if layout.narrow else 1) + 1
     left, gap, height, between = 1.35, 1.0, 1.75, 0.95
@@ -24,16 +39,26 @@ def draw_sandwich(found: "Sandwich", layout: Layout) -> Figure:
     axes = place(figure, left, bottoms[0], width, height)
     _rungs(axes, found, span)
     if found.bidirectional:
-        second = place(figure, left, bottoms[1], width, height) if layout.narrow else place(figure, left + width + gap, bottoms[0], width, height)
+        second = (
+            place(figure, left, bottoms[1], width, height)
+            if layout.narrow
+            else place(figure, left + width + gap, bottoms[0], width, height)
+        )
         _simulated(second, found, span)
-    below = place(figure, left, bottoms[-1], width if layout.narrow else layout.width - left - 0.2, height)
+    below = place(
+        figure, left, bottoms[-1], width if layout.narrow else layout.width - left - 0.2, height
+    )
     _along(below, found)
     return figure
 
 
 def describe_sandwich(found: "Sandwich") -> str:
     """The figure in words."""
-    said = "Lower bounds on log p(x): " + ", ".join(f"{r.name} {r.value:.3f} +- {r.standard_error:.3f}" for r in found.rungs) + "."
+    said = (
+        "Lower bounds on log p(x): "
+        + ", ".join(f"{r.name} {r.value:.3f} +- {r.standard_error:.3f}" for r in found.rungs)
+        + "."
+    )
     return said + (f" {found.bidirectional.certifies}" if found.bidirectional else "")
 
 
@@ -42,8 +67,24 @@ def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
     places = np.arange(len(found.rungs))[::-1]
     for at, rung in zip(places, found.rungs, strict=True):
         colour = ORANGE if rung.name == "annealed" else BLUE
-        axes.errorbar(rung.value, at, xerr=2 * np.nan_to_num(rung.standard_error), fmt="o", color=colour, markersize=6, capsize=3)
-        axes.annotate(_fixed(rung.value, 2), (rung.value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+        axes.errorbar(
+            rung.value,
+            at,
+            xerr=2 * np.nan_to_num(rung.standard_error),
+            fmt="o",
+            color=colour,
+            markersize=6,
+            capsize=3,
+        )
+        axes.annotate(
+            _fixed(rung.value, 2),
+            (rung.value, at),
+            textcoords="offset points",
+            xytext=(0, 8),
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+        )
     axes.set_yticks(places, [rung.name.replace(", ", "\n") for rung in found.rungs])
     _scale(axes, (found.rungs[0].value + found.rungs[-1].value) / 2, span, len(found.rungs))
 
@@ -51,12 +92,22 @@ def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
 def _simulated(axes: Axes, found: "Sandwich", span: float) -> None:
     both = found.bidirectional
     assert both is not None
-    axes.set_title(f"{len(both.lower)} simulated: gap {_fixed(both.gap, 3)} \N{PLUS-MINUS SIGN} {both.standard_error:.3f}")
+    axes.set_title(
+        f"{len(both.lower)} simulated: gap {_fixed(both.gap, 3)} \N{PLUS-MINUS SIGN} {both.standard_error:.3f}"
+    )
     low, high = float(np.nanmean(both.lower)), float(np.nanmean(both.upper))
     axes.axvspan(low, high, color=PALE)
     for at, value, colour in ((0, low, ORANGE), (1, high, GREEN)):
         axes.plot(value, at, "o", color=colour, markersize=6)
-        axes.annotate(_fixed(value, 2), (value, at), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8.5, color=INK)
+        axes.annotate(
+            _fixed(value, 2),
+            (value, at),
+            textcoords="offset points",
+            xytext=(0, 8),
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+        )
     axes.set_yticks([0, 1], ["forward\nlower", "reverse\nupper"])
     _scale(axes, (low + high) / 2, span, 2)
 
@@ -81,7 +132,12 @@ def _along(axes: Axes, found: "Sandwich") -> None:
     # Steps differ in length from move to move, and so does their acceptance: the mean over a few shows what the schedule does.
     few = max(1, len(share) // 25)
     weight = np.convolve(np.ones(len(share)), np.ones(few), "same")
-    axes.plot(share, np.convolve(curves["acceptance"], np.ones(few), "same") / weight, color=BLUE, label="moves accepted")
+    axes.plot(
+        share,
+        np.convolve(curves["acceptance"], np.ones(few), "same") / weight,
+        color=BLUE,
+        label="moves accepted",
+    )
     axes.plot(share, curves["ess"], color=ORANGE, label="chains in effect")
     axes.plot(share, curves["beta"], color=MUTED, linestyle="--", linewidth=1, label="beta")
     axes.set_ylim(0, 1.03)

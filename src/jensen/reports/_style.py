@@ -89,7 +89,9 @@ def line_art(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
 def picture(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
     """A figure made of pixels: PNG as a file; in the page too, unless it is too large, as only noisy colour images are."""
     wide, narrow = _png(draw(WIDE)), _png(draw(NARROW))
-    return Drawing(name, alt, _within(wide, 250_000), _within(narrow, 150_000), {f"{name}.png": wide})
+    return Drawing(
+        name, alt, _within(wide, 250_000), _within(narrow, 150_000), {f"{name}.png": wide}
+    )
 
 
 def canvas(width: float, height: float) -> Figure:
@@ -97,10 +99,15 @@ def canvas(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
-def place(figure: Figure, left: float, bottom: float, width: float, height: float, **options) -> Axes:
+def place(
+    figure: Figure, left: float, bottom: float, width: float, height: float, **options
+) -> Axes:
     """Axes at a place given in inches."""
     whole_width, whole_height = figure.get_size_inches()
-    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height), **options)
+    return figure.add_axes(
+        (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height),
+        **options,
+    )
 
 
 def quiet_axis(axis, *, ticks: int = 5) -> None:

@@ -14,9 +14,29 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from jensen.anatomy import Account
-from jensen.reports._style import BLUE, GREEN, INK, MUTED, ORANGE, PALE, PURPLE, RULE, Layout, canvas, place, plain, quiet_axis
+from jensen.reports._style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    PURPLE,
+    RULE,
+    Layout,
+    canvas,
+    place,
+    plain,
+    quiet_axis,
+)
 
-COLOURS = {"jensen_gap": ORANGE, "approximation_gap": ORANGE, "amortisation_gap": ORANGE, "index_information": BLUE, "marginal_kl": PURPLE}
+COLOURS = {
+    "jensen_gap": ORANGE,
+    "approximation_gap": ORANGE,
+    "amortisation_gap": ORANGE,
+    "index_information": BLUE,
+    "marginal_kl": PURPLE,
+}
 LABELS = {
     "evidence": "log p(x)",
     "jensen_gap": "\N{MINUS SIGN} Jensen gap",
@@ -25,7 +45,10 @@ LABELS = {
     "index_information": "\N{MINUS SIGN} I(n; z)",
     "marginal_kl": "\N{MINUS SIGN} marginal KL",
 }
-GAP_LABELS = {"approximation_gap": "\N{MINUS SIGN} approximation", "amortisation_gap": "\N{MINUS SIGN} amortisation"}
+GAP_LABELS = {
+    "approximation_gap": "\N{MINUS SIGN} approximation",
+    "amortisation_gap": "\N{MINUS SIGN} amortisation",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,9 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
     segments(account)[0][-1].end  # the ELBO
     """
     below = tuple(account.levels)[:-1]
-    return _descent(account, "evidence", _gap_steps(account)), _descent(account, "reconstruction", (*below, "index_information", "marginal_kl"))
+    return _descent(account, "evidence", _gap_steps(account)), _descent(
+        account, "reconstruction", (*below, "index_information", "marginal_kl")
+    )
 
 
 def label_of(name: str, levels: int = 0) -> str:
@@ -62,7 +87,9 @@ def drawable(account: Account) -> bool:
 
 
 def _gap_steps(account: Account) -> tuple[str, ...]:
-    return tuple(GAP_LABELS) if account.gaps is not None and account.gaps.complete else ("jensen_gap",)
+    return (
+        tuple(GAP_LABELS) if account.gaps is not None and account.gaps.complete else ("jensen_gap",)
+    )
 
 
 def draw_waterfall(account: Account, layout: Layout) -> Figure:
@@ -78,13 +105,19 @@ def draw_waterfall(account: Account, layout: Layout) -> Figure:
     axes = place(figure, left, 0.6, width, height)
     axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.6), yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("nats per datum (zoomed; whiskers: \N{PLUS-MINUS SIGN} 1 Monte Carlo standard error)" if not layout.narrow else "nats per datum (zoomed)")
+    axes.set_xlabel(
+        "nats per datum (zoomed; whiskers: \N{PLUS-MINUS SIGN} 1 Monte Carlo standard error)"
+        if not layout.narrow
+        else "nats per datum (zoomed)"
+    )
     axes.grid(axis="x")
     quiet_axis(axes.xaxis, ticks=4 if layout.narrow else 8)
     axes.axvline(account.elbo.value, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
     for y, segment in enumerate(rows):
         if segment is not None:
-            _draw_row(axes, y, segment, label_of(segment.name, len(account.levels)), low, high, layout)
+            _draw_row(
+                axes, y, segment, label_of(segment.name, len(account.levels)), low, high, layout
+            )
             following = rows[y + 1] if y + 1 < len(rows) else None
             if following is not None:
                 axes.plot([segment.end] * 2, [y, y + 1], color=MUTED, linewidth=0.7, zorder=1)
@@ -106,12 +139,19 @@ def _descent(account: Account, top: str, steps: tuple[str, ...]) -> tuple[Segmen
     rows = [Segment(top, "level", line.value, line.value, line.value, line.standard_error)]
     for name in steps:
         line, start = account.line(name), rows[-1].end
-        rows.append(Segment(name, "step", start, start - line.value, line.value, line.standard_error))
+        rows.append(
+            Segment(name, "step", start, start - line.value, line.value, line.standard_error)
+        )
     elbo = account.elbo
-    return (*rows, Segment("elbo", "level", elbo.value, elbo.value, elbo.value, elbo.standard_error))
+    return (
+        *rows,
+        Segment("elbo", "level", elbo.value, elbo.value, elbo.value, elbo.standard_error),
+    )
 
 
-def _draw_row(axes, y: float, row: Segment, label: str, low: float, high: float, layout: Layout) -> None:
+def _draw_row(
+    axes, y: float, row: Segment, label: str, low: float, high: float, layout: Layout
+) -> None:
     colour = COLOURS.get(row.name, GREEN if row.kind == "step" else INK)
     thickness = 0.42 if layout.narrow else 0.56
     offset = 0.16 if layout.narrow else 0.0
@@ -119,26 +159,66 @@ def _draw_row(axes, y: float, row: Segment, label: str, low: float, high: float,
     if row.kind == "step":
         axes.barh(y, row.end - row.start, left=row.start, height=thickness, color=colour, zorder=2)
     else:
-        axes.plot([row.end] * 2, [y - thickness / 2, y + thickness / 2], color=colour, linewidth=4, solid_capstyle="butt", zorder=3)
+        axes.plot(
+            [row.end] * 2,
+            [y - thickness / 2, y + thickness / 2],
+            color=colour,
+            linewidth=4,
+            solid_capstyle="butt",
+            zorder=3,
+        )
     if math.isfinite(row.standard_error):
-        axes.errorbar(row.end, y, xerr=row.standard_error, color=INK, elinewidth=1, capsize=2.5, zorder=4)
+        axes.errorbar(
+            row.end, y, xerr=row.standard_error, color=INK, elinewidth=1, capsize=2.5, zorder=4
+        )
     weight = "bold" if row.kind == "level" else "normal"
     if layout.narrow:  # label and value above the bar; over white, for lines pass there
-        side = {"transform": axes.get_yaxis_transform(), "va": "center", "color": colour, "weight": weight, "fontsize": 8.5, "zorder": 6}
+        side = {
+            "transform": axes.get_yaxis_transform(),
+            "va": "center",
+            "color": colour,
+            "weight": weight,
+            "fontsize": 8.5,
+            "zorder": 6,
+        }
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
         axes.text(0, y - 0.41, label, ha="left", bbox=behind, **side)
         axes.text(1, y - 0.41, value_text(row), ha="right", bbox=behind, **side)
     else:
-        axes.text(-0.015, y, label, transform=axes.get_yaxis_transform(), va="center", ha="right", color=colour, weight=weight)
-        edge = max(row.start, row.end) + (row.standard_error if math.isfinite(row.standard_error) else 0)
-        axes.text(edge + 0.012 * (high - low), y, value_text(row), va="center", ha="left", color=colour, fontsize=9, zorder=5)
+        axes.text(
+            -0.015,
+            y,
+            label,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            ha="right",
+            color=colour,
+            weight=weight,
+        )
+        edge = max(row.start, row.end) + (
+            row.standard_error if math.isfinite(row.standard_error) else 0
+        )
+        axes.text(
+            edge + 0.012 * (high - low),
+            y,
+            value_text(row),
+            va="center",
+            ha="left",
+            color=colour,
+            fontsize=9,
+            zorder=5,
+        )
 
 
 def value_text(row: Segment) -> str:
     """What is written at a row: its value (of a step, what it adds) and its Monte Carlo standard error."""
     value = row.value if row.kind == "level" else -row.value
     text = f"{value:{'+' if row.kind == 'step' else ''}.3f}".replace("-", "\N{MINUS SIGN}")
-    return text + (f" \N{PLUS-MINUS SIGN} {row.standard_error:.3f}" if math.isfinite(row.standard_error) else "")
+    return text + (
+        f" \N{PLUS-MINUS SIGN} {row.standard_error:.3f}"
+        if math.isfinite(row.standard_error)
+        else ""
+    )
 
 
 def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, high: float) -> None:
@@ -152,12 +232,29 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
     for middle, rows in zip((0.75, 0.25), descents, strict=True):
         for row in rows:
             if row.kind == "step":
-                axes.barh(middle, row.end - row.start, left=row.start, height=0.36, color=COLOURS.get(row.name, GREEN))
+                axes.barh(
+                    middle,
+                    row.end - row.start,
+                    left=row.start,
+                    height=0.36,
+                    color=COLOURS.get(row.name, GREEN),
+                )
             else:
-                axes.plot([row.end] * 2, [middle - 0.25, middle + 0.25], color=INK, linewidth=1.5, solid_capstyle="butt")
+                axes.plot(
+                    [row.end] * 2,
+                    [middle - 0.25, middle + 0.25],
+                    color=INK,
+                    linewidth=1.5,
+                    solid_capstyle="butt",
+                )
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.set_title("The same on the whole scale, from 0; shaded: the range below", fontsize=8, weight="normal", color=MUTED)
+    axes.set_title(
+        "The same on the whole scale, from 0; shaded: the range below",
+        fontsize=8,
+        weight="normal",
+        color=MUTED,
+    )
     quiet_axis(axes.xaxis, ticks=5)
     axes.tick_params(length=2, pad=2, labelsize=8)
 
@@ -165,8 +262,15 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
 def describe(account: Account) -> str:
     """The figure in words."""
     value = {name: plain(round(account.line(name).value, 2)) for name in LABELS}
-    below = "".join(f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, " for name in tuple(account.levels)[:-1])
-    parts = " and ".join(f"the {name.replace('_', ' ')} {plain(round(account.line(name).value, 2))}" for name in _gap_steps(account) if name in GAP_LABELS)
+    below = "".join(
+        f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, "
+        for name in tuple(account.levels)[:-1]
+    )
+    parts = " and ".join(
+        f"the {name.replace('_', ' ')} {plain(round(account.line(name).value, 2))}"
+        for name in _gap_steps(account)
+        if name in GAP_LABELS
+    )
     split = f" ({parts})" if parts else ""
     return (
         f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap {value['jensen_gap']}{split}, is the ELBO {value['elbo']}; "

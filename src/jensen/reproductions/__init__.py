@@ -14,7 +14,9 @@ reproductions = Room(__name__, "reproduction")
 __getattr__, __dir__ = reproductions.attribute_access()
 
 
-def build(name: str, options: Mapping[str, Any], context: Mapping[str, Any]) -> AbstractReproduction:
+def build(
+    name: str, options: Mapping[str, Any], context: Mapping[str, Any]
+) -> AbstractReproduction:
     """The reproduction called `name`; its options are checked against their annotations.
 
     Raises:
@@ -30,5 +32,7 @@ def build(name: str, options: Mapping[str, Any], context: Mapping[str, Any]) -> 
         try:
             checked[key] = TypeAdapter(known[key].annotation).validate_python(options[key])
         except ValidationError as error:
-            raise ValueError(f"reproduction {name!r}, {key}: {error.errors()[0]['msg']}; got {options[key]!r}.") from None
+            raise ValueError(
+                f"reproduction {name!r}, {key}: {error.errors()[0]['msg']}; got {options[key]!r}."
+            ) from None
     return reproductions.build(name, checked, context)

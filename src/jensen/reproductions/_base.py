@@ -47,18 +47,44 @@ class Results:
         """The table for a terminal."""
         cells = self._cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(self.columns))]
-        lines = ["  ".join(cell.ljust(w) if i in (0, len(widths) - 1) else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))) for line in cells]
+        lines = [
+            "  ".join(
+                cell.ljust(w) if i in (0, len(widths) - 1) else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(line, widths))
+            )
+            for line in cells
+        ]
         lines.insert(1, "-" * max(len(line.rstrip()) for line in lines))
         return "\n".join([self.title, "", *(line.rstrip() for line in lines), "", *self.notes])
 
     def markdown(self) -> str:
         """The table as Markdown."""
-        head, *body = (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in self._cells())
-        return "\n".join([f"# {self.title}", "", head, "|" + "---|" * len(self.columns), *body, "", *(f"- {note}" for note in self.notes), ""])
+        head, *body = (
+            f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
+            for line in self._cells()
+        )
+        return "\n".join(
+            [
+                f"# {self.title}",
+                "",
+                head,
+                "|" + "---|" * len(self.columns),
+                *body,
+                "",
+                *(f"- {note}" for note in self.notes),
+                "",
+            ]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `--json` prints and results.json holds."""
-        return {"title": self.title, **self.details, "rows": [dict(row) for row in self.rows], "notes": list(self.notes), "files": list(self.files)}
+        return {
+            "title": self.title,
+            **self.details,
+            "rows": [dict(row) for row in self.rows],
+            "notes": list(self.notes),
+            "files": list(self.files),
+        }
 
     def write(self, folder: Path) -> None:
         """Writes results.json and results.md into the folder, each whole or not at all."""
@@ -66,7 +92,10 @@ class Results:
         write_atomically(folder / "results.md", self.markdown())
 
     def _cells(self) -> list[list[str]]:
-        return [[c.heading for c in self.columns], *([c.cell(row) for c in self.columns] for row in self.rows)]
+        return [
+            [c.heading for c in self.columns],
+            *([c.cell(row) for c in self.columns] for row in self.rows),
+        ]
 
 
 class AbstractReproduction(abc.ABC):
@@ -110,7 +139,9 @@ def plus_minus(value: float | None, error: float | None, digits: int = 2) -> str
 
     plus_minus(-82.43, 0.06)  # '-82.43 +- 0.06'
     """
-    return number(value, digits) + (f" +- {number(error, digits)}" if number(value) and number(error) else "")
+    return number(value, digits) + (
+        f" +- {number(error, digits)}" if number(value) and number(error) else ""
+    )
 
 
 def finite(value: Any) -> Any:

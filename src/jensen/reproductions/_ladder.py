@@ -42,7 +42,16 @@ class SplitDraws:
     rest: np.ndarray
 
 
-def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, rows: int, what: str, progress: bool = True) -> SplitDraws:
+def split_draws(
+    model: Model,
+    data: np.ndarray,
+    key: Key,
+    *,
+    num_samples: int,
+    rows: int,
+    what: str,
+    progress: bool = True,
+) -> SplitDraws:
     """The draws of one split: those that `jensen.account(model, data, key=key, num_samples=num_samples)` makes, importance samples for the first `rows`.
 
     Raises:
@@ -51,9 +60,16 @@ def split_draws(model: Model, data: np.ndarray, key: Key, *, num_samples: int, r
     top_level(model.encoder)  # refuses a Markov chain
     key_surgery, key_evidence = jr.split(key)
     with CountProgress(shown=progress) as bar:
-        cut = surgery(model, data, key_surgery, on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total))
+        cut = surgery(
+            model,
+            data,
+            key_surgery,
+            on_progress=lambda done, total: bar.advance(f"q(z), {what}", done, total),
+        )
     some = data[:rows]
-    z, log_likelihood, log_priors, log_posteriors = posterior_draws(model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples))
+    z, log_likelihood, log_priors, log_posteriors = posterior_draws(
+        model, some, key_evidence, num_samples, block=max(1, PAIRS_AT_A_TIME // num_samples)
+    )
     below = (log_priors - log_posteriors)[..., :-1].sum(axis=-1)
     rest = log_likelihood + below - log_densities(cut.posteriors[: len(some)], z)
     return SplitDraws(cut, z.astype(np.float32) if z.dtype == np.float64 else z, rest)
@@ -71,15 +87,25 @@ def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
     log_prior = log_density(prior, cut.z)
     weights = draws.rest + log_density(prior, draws.z)
     if not (np.isfinite(log_prior).all() and np.isfinite(weights).all()):
-        raise ValueError("log p(z) is not finite at some draws of q(z|x): this prior gives them no density.")
+        raise ValueError(
+            "log p(z) is not finite at some draws of q(z|x): this prior gives them no density."
+        )
     evidence = evidence_of_log_weights(weights)
     lines = {
         "marginal_kl": line_from_draws(cut.log_aggregated - log_prior),
         "index_information": line_from_draws(cut.index_information),
-        "elbo": line_from_draws(cut.log_likelihood + cut.level_log_priors[:-1].sum(axis=0) + log_prior - cut.log_posterior),
+        "elbo": line_from_draws(
+            cut.log_likelihood
+            + cut.level_log_priors[:-1].sum(axis=0)
+            + log_prior
+            - cut.log_posterior
+        ),
         "evidence": line_from_data(evidence.values, evidence.standard_errors),
     }
-    return {**{name: _record(line) for name, line in lines.items()}, "k_hat_too_high": evidence.untrusted}
+    return {
+        **{name: _record(line) for name, line in lines.items()},
+        "k_hat_too_high": evidence.untrusted,
+    }
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
@@ -88,8 +114,13 @@ def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     paired(np.ones(4), np.zeros(4))  # {'value': 1.0, 'standard_error': 0.0}
     """
     difference = ours - theirs
-    return {"value": float(difference.mean()), "standard_error": float(difference.std(ddof=1) / math.sqrt(len(difference)))}
+    return {
+        "value": float(difference.mean()),
+        "standard_error": float(difference.std(ddof=1) / math.sqrt(len(difference))),
+    }
 
 
 def _record(line: Line) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in ("value", "standard_error", "data_error", "per_datum")}
+    return {
+        name: getattr(line, name) for name in ("value", "standard_error", "data_error", "per_datum")
+    }

@@ -15,12 +15,23 @@ KINDS = {
 }
 
 
-def notes(rows: list[dict[str, Any]], sizes: dict[str, int], evidence_rows: dict[str, int]) -> tuple[str, ...]:
+def notes(
+    rows: list[dict[str, Any]], sizes: dict[str, int], evidence_rows: dict[str, int]
+) -> tuple[str, ...]:
     """What the rows say, in sentences; the first is N(0, I), the last the aggregated posterior, K = N. `sizes` and `evidence_rows`: data by split."""
     near, far = rows[0], rows[-1]
-    information = [plus_minus(*(far[s]["index_information"][k] for k in ("value", "standard_error"))) for s in SPLITS]
-    gap = [number(row["train"]["elbo"]["value"] - row["test"]["elbo"]["value"]) for row in (near, far)]
-    part = [f"the first {evidence_rows[s]} of {sizes[s]} {s} data" for s in SPLITS if evidence_rows[s] < sizes[s]]
+    information = [
+        plus_minus(*(far[s]["index_information"][k] for k in ("value", "standard_error")))
+        for s in SPLITS
+    ]
+    gap = [
+        number(row["train"]["elbo"]["value"] - row["test"]["elbo"]["value"]) for row in (near, far)
+    ]
+    part = [
+        f"the first {evidence_rows[s]} of {sizes[s]} {s} data"
+        for s in SPLITS
+        if evidence_rows[s] < sizes[s]
+    ]
     return (
         f"I(n; z) is {information[0]} on train and {information[1]} on test for every prior: the encoder is frozen. "
         "q(z) of a split is the mixture over its own data.",
@@ -39,7 +50,10 @@ def name_of(row: Row) -> str:
 
 def in_words(row: Row) -> str:
     """Marginal KL and evidence of one prior."""
-    return "; ".join(f"{s}: marginal KL {number(row[s]['marginal_kl']['value'], 3)}, log p(x) {number(row[s]['evidence']['value'], 3)}" for s in SPLITS)
+    return "; ".join(
+        f"{s}: marginal KL {number(row[s]['marginal_kl']['value'], 3)}, log p(x) {number(row[s]['evidence']['value'], 3)}"
+        for s in SPLITS
+    )
 
 
 def _best(rows: list[dict[str, Any]], line: str) -> str:
@@ -48,16 +62,26 @@ def _best(rows: list[dict[str, Any]], line: str) -> str:
     if best is rows[-1]:
         return said + "."
     against = best["over_aggregated"]["test"][line]
-    return said + f"; over the aggregated posterior {number(against['value'], 3, sign=True)} +- {number(against['standard_error'], 3)} (paired, over the data)."
+    return (
+        said
+        + f"; over the aggregated posterior {number(against['value'], 3, sign=True)} +- {number(against['standard_error'], 3)} (paired, over the data)."
+    )
 
 
 def _cell(split: str, line: str) -> Column:
-    return Column(f"{split} {LABELS[line]}", lambda row: plus_minus(row[split][line]["value"], row[split][line]["standard_error"]))
+    return Column(
+        f"{split} {LABELS[line]}",
+        lambda row: plus_minus(row[split][line]["value"], row[split][line]["standard_error"]),
+    )
 
 
 def _gain(row: Row) -> str:
     gain = row["gain"]["test"]["evidence"]
-    return f"{number(gain['value'], sign=True)} +- {number(gain['standard_error'])}" if row["kind"] != "standard_normal" else ""
+    return (
+        f"{number(gain['value'], sign=True)} +- {number(gain['standard_error'])}"
+        if row["kind"] != "standard_normal"
+        else ""
+    )
 
 
 COLUMNS = (

@@ -11,7 +11,9 @@ from jensen.reproductions._base import number
 ALIKE = ("at_most_epochs", "batch_size", "learning_rate", "rate_stages", "num_samples")
 
 
-def orders(rows: Sequence[dict[str, Any]], claims: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+def orders(
+    rows: Sequence[dict[str, Any]], claims: Iterable[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """For every claim (better recipe, worse recipe) and every schedule that has trained rows of both: the difference of their means over seeds, nats per datum.
 
     Rows are compared only with rows of the same schedule and number of importance samples. `standard_error` is sqrt(s1^2/n1 + s2^2/n2) over trainings
@@ -24,9 +26,18 @@ def orders(rows: Sequence[dict[str, Any]], claims: Iterable[tuple[str, str]]) ->
     for schedule in dict.fromkeys(tuple(row[k] for k in ALIKE) for row in done):
         alike = [row for row in done if tuple(row[k] for k in ALIKE) == schedule]
         for better, worse in claims:
-            ours, theirs = ([row["log_p"] for row in alike if row["recipe"] == name] for name in (better, worse))
+            ours, theirs = (
+                [row["log_p"] for row in alike if row["recipe"] == name] for name in (better, worse)
+            )
             if ours and theirs:
-                found.append({"better": better, "worse": worse, **dict(zip(ALIKE, schedule, strict=True)), **_difference(ours, theirs)})
+                found.append(
+                    {
+                        "better": better,
+                        "worse": worse,
+                        **dict(zip(ALIKE, schedule, strict=True)),
+                        **_difference(ours, theirs),
+                    }
+                )
     return found
 
 
@@ -37,7 +48,9 @@ def in_words(order: dict[str, Any]) -> str:
     said += f" +- {number(error)}" if error is not None else ""
     counts = f"{n} and {m} training{'s' * (n + m > 2)}, {order['at_most_epochs']} epochs"
     if error is None:
-        return f"{said} ({counts}); the spread over trainings is not known from one: take more seeds."
+        return (
+            f"{said} ({counts}); the spread over trainings is not known from one: take more seeds."
+        )
     verdict = {
         "higher": "higher, outside two standard errors",
         "lower": "LOWER, outside two standard errors",
@@ -50,7 +63,14 @@ def _difference(ours: list[float], theirs: list[float]) -> dict[str, Any]:
     difference = float(np.mean(ours) - np.mean(theirs))
     error = None
     if min(len(ours), len(theirs)) > 1:
-        error = math.sqrt(sum(float(np.var(group, ddof=1)) / len(group) for group in (ours, theirs)))
+        error = math.sqrt(
+            sum(float(np.var(group, ddof=1)) / len(group) for group in (ours, theirs))
+        )
     decided = error is not None and abs(difference) > 2 * error
     verdict = ("higher" if difference > 0 else "lower") if decided else "undecided"
-    return {"difference": difference, "standard_error": error, "trainings": (len(ours), len(theirs)), "verdict": verdict}
+    return {
+        "difference": difference,
+        "standard_error": error,
+        "trainings": (len(ours), len(theirs)),
+        "verdict": verdict,
+    }

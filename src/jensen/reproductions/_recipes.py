@@ -52,9 +52,24 @@ def recipes(group: str) -> tuple[Recipe, ...]:
     listed = FOLDER / group / "_published.toml"
     if listed.exists():
         published = tomllib.loads(listed.read_text())
-    paths = {p.stem: p for p in sorted((FOLDER / group).glob("*.toml")) if not p.stem.startswith("_")}
-    order = sorted(paths, key=lambda name: (list(published["figures"]).index(name) if name in published["figures"] else len(paths), name))
-    return tuple(Recipe(name, paths[name], tuple(_figure(f, published["sources"]) for f in published["figures"].get(name, ()))) for name in order)
+    paths = {
+        p.stem: p for p in sorted((FOLDER / group).glob("*.toml")) if not p.stem.startswith("_")
+    }
+    order = sorted(
+        paths,
+        key=lambda name: (
+            list(published["figures"]).index(name) if name in published["figures"] else len(paths),
+            name,
+        ),
+    )
+    return tuple(
+        Recipe(
+            name,
+            paths[name],
+            tuple(_figure(f, published["sources"]) for f in published["figures"].get(name, ())),
+        )
+        for name in order
+    )
 
 
 def choose(group: str, only: tuple[str, ...]) -> tuple[Recipe, ...]:
@@ -68,10 +83,19 @@ def choose(group: str, only: tuple[str, ...]) -> tuple[Recipe, ...]:
     known = {recipe.name: recipe for recipe in recipes(group)}
     for name in only:
         if name not in known:
-            raise ValueError(f"{group} has no recipe {name!r}{nearest(name, tuple(known))}; its recipes: {', '.join(known)}.")
+            raise ValueError(
+                f"{group} has no recipe {name!r}{nearest(name, tuple(known))}; its recipes: {', '.join(known)}."
+            )
     return tuple(recipe for name, recipe in known.items() if not only or name in only)
 
 
 def _figure(values: dict[str, Any], sources: dict[str, str]) -> Figure:
     details = {k: v for k, v in values.items() if k not in ("source", "value", "basis", "spread")}
-    return Figure(values["source"], sources[values["source"]], values["value"], values["basis"], values.get("spread"), details)
+    return Figure(
+        values["source"],
+        sources[values["source"]],
+        values["value"],
+        values["basis"],
+        values.get("spread"),
+        details,
+    )

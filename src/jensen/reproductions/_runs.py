@@ -26,7 +26,14 @@ from jensen.training.state import initial_state
 
 ENDED = ("completed", "stopped_early")
 # What may differ between two runs that are trained alike.
-ASIDE = {"data.data_dir", "account.num_samples", "account.num_draws", "account.aggregated_over", "record.tensorboard", "training.checkpoint_seconds"}
+ASIDE = {
+    "data.data_dir",
+    "account.num_samples",
+    "account.num_draws",
+    "account.aggregated_over",
+    "record.tensorboard",
+    "training.checkpoint_seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,11 @@ def state_of(path: Path) -> str:
     run = load(path)
     if run.status in ENDED:
         return "trained"
-    return "diverged" if run.status == "diverged" else f"interrupted at epoch {run.history[-1]['epoch'] if run.history else 0}"
+    return (
+        "diverged"
+        if run.status == "diverged"
+        else f"interrupted at epoch {run.history[-1]['epoch'] if run.history else 0}"
+    )
 
 
 def finished_run(config: Config, path: Path, *, progress: bool) -> Run:
@@ -63,13 +74,19 @@ def finished_run(config: Config, path: Path, *, progress: bool) -> Run:
         check_same(run, config)
         if run.status in (*ENDED, "diverged"):
             return run
-        if max(run.checkpoints.epochs(), default=0) >= config.training.epochs:  # killed between its last checkpoint and its record
-            outcome = Outcome("completed", f"all {config.training.epochs} epochs done.", config.training.epochs)
+        if (
+            max(run.checkpoints.epochs(), default=0) >= config.training.epochs
+        ):  # killed between its last checkpoint and its record
+            outcome = Outcome(
+                "completed", f"all {config.training.epochs} epochs done.", config.training.epochs
+            )
             run.update(status=outcome.status, outcome=outcome_record(outcome))
             return run
     try:
         if run is not None and run.checkpoints.epochs():
-            fitted, _ = resume_run(run, dataset=run.load_data(None, data_dir=config.data.data_dir), progress=progress)
+            fitted, _ = resume_run(
+                run, dataset=run.load_data(None, data_dir=config.data.data_dir), progress=progress
+            )
         else:  # nothing there, or stopped before anything was worth keeping
             fitted, _ = start_run(config, path, overwrite=path.exists(), progress=progress)
     except CheckpointError as error:
@@ -81,11 +98,21 @@ def finished_run(config: Config, path: Path, *, progress: bool) -> Run:
 
 def check_same(run: Run, config: Config) -> None:
     """Raises RunError when a run was made with other settings than `config`, naming them."""
-    before, now = (_flat(json.loads(c.model_dump_json())) for c in (Config.read(run.config), config))
-    differ = [key for key in before.keys() | now.keys() if key not in ASIDE and before.get(key) != now.get(key)]
+    before, now = (
+        _flat(json.loads(c.model_dump_json())) for c in (Config.read(run.config), config)
+    )
+    differ = [
+        key
+        for key in before.keys() | now.keys()
+        if key not in ASIDE and before.get(key) != now.get(key)
+    ]
     if differ:
-        what = ", ".join(f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in sorted(differ)[:3])
-        raise RunError(f"{run.path} was made with other settings ({what}). Remove it, or take another --out.")
+        what = ", ".join(
+            f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in sorted(differ)[:3]
+        )
+        raise RunError(
+            f"{run.path} was made with other settings ({what}). Remove it, or take another --out."
+        )
 
 
 def last_model(run: Run) -> Model:
@@ -95,7 +122,9 @@ def last_model(run: Run) -> Model:
     """
     options = Config.read(run.config).training
     blank = run.blank_model()
-    state = run.checkpoints.restore(initial_state(blank, make_optimiser(options.optimiser, options.learning_rate)))
+    state = run.checkpoints.restore(
+        initial_state(blank, make_optimiser(options.optimiser, options.learning_rate))
+    )
     return eqx.combine(state.parameters, state.constants, partition(blank).static)
 
 
@@ -104,7 +133,9 @@ def seconds_of(run: Run) -> float:
     return float(sum(record["seconds"] for record in run.history))
 
 
-def kept_evidence(run: Run, *, num_samples: int, seed: int, data_dir: str | None, progress: bool) -> KeptEvidence:
+def kept_evidence(
+    run: Run, *, num_samples: int, seed: int, data_dir: str | None, progress: bool
+) -> KeptEvidence:
     """log p(x) of the test split by importance sampling: that of an earlier call if it is for this state of the run, else made and kept beside the run.
 
     The draws are those of `jensen evidence RUN --num-samples S`.
@@ -127,11 +158,20 @@ def kept_evidence(run: Run, *, num_samples: int, seed: int, data_dir: str | None
             run.model,
             dataset.split("test"),
             stream_key(seed, "evidence"),
-            on_progress=lambda done, total: bar.advance(f"evidence, S = {num_samples}", done, total),
+            on_progress=lambda done, total: bar.advance(
+                f"evidence, S = {num_samples}", done, total
+            ),
         )
     seconds = time.monotonic() - began
-    arrays = {"value": estimate.values, "standard_error": estimate.standard_errors, "effective_samples": estimate.effective_samples}
-    arrays |= {"pareto_k": estimate.pareto_k, "made": np.asarray(json.dumps(wanted | {"seconds": seconds}))}
+    arrays = {
+        "value": estimate.values,
+        "standard_error": estimate.standard_errors,
+        "effective_samples": estimate.effective_samples,
+    }
+    arrays |= {
+        "pareto_k": estimate.pareto_k,
+        "made": np.asarray(json.dumps(wanted | {"seconds": seconds})),
+    }
     write_atomically(path, npz_bytes(arrays))
     return KeptEvidence(estimate, seconds, kept=False)
 
@@ -142,12 +182,24 @@ def _read(path: Path, wanted: dict[str, Any], num_samples: int) -> KeptEvidence 
         return None
     made = json.loads(str(arrays["made"]))
     seconds = made.pop("seconds")
-    value, error, effective, k = (arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k"))
-    return KeptEvidence(Evidence(value, error, effective, k, num_samples, "Importance"), seconds, kept=True) if made == wanted else None
+    value, error, effective, k = (
+        arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k")
+    )
+    return (
+        KeptEvidence(
+            Evidence(value, error, effective, k, num_samples, "Importance"), seconds, kept=True
+        )
+        if made == wanted
+        else None
+    )
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in values.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        out |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
     return out

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from jensen.runs import Run
 
 MARKS = {"read": "", "second-hand": "'", "from memory": "?"}
-BASIS = "' known second-hand, ? from memory: to be checked in the source before anything rests on it."
+BASIS = (
+    "' known second-hand, ? from memory: to be checked in the source before anything rests on it."
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Table:
 
     def __post_init__(self):
         if self.num_samples < 2:
-            raise ValueError(f"num_samples must be at least 2, or there is no standard error; got {self.num_samples}.")
+            raise ValueError(
+                f"num_samples must be at least 2, or there is no standard error; got {self.num_samples}."
+            )
 
     def planned(self) -> Results:
         """See `AbstractReproduction.planned`."""
@@ -69,12 +73,33 @@ class Table:
             try:
                 config = self._config(recipe, seed)
                 sources.find(config.data.source)
-                state, folder = state_of(self._folder(recipe, seed)), str(self._folder(recipe, seed))
+                state, folder = (
+                    state_of(self._folder(recipe, seed)),
+                    str(self._folder(recipe, seed)),
+                )
             except ValueError as error:
                 state, folder = f"cannot be run: {error}", ""
-            rows.append({"recipe": recipe.name, "seed": seed, "state": state, "run": folder, "file": str(recipe.path), "published": _published(recipe)})
-        columns = (RECIPE, Column("published", published_cell), Column("state", lambda r: r["state"]))
-        return Results(self.plan_title, columns, tuple(rows), (f"Each runs alone, too: jensen fit --config {FOLDER / self.group}/RECIPE.toml",))
+            rows.append(
+                {
+                    "recipe": recipe.name,
+                    "seed": seed,
+                    "state": state,
+                    "run": folder,
+                    "file": str(recipe.path),
+                    "published": _published(recipe),
+                }
+            )
+        columns = (
+            RECIPE,
+            Column("published", published_cell),
+            Column("state", lambda r: r["state"]),
+        )
+        return Results(
+            self.plan_title,
+            columns,
+            tuple(rows),
+            (f"Each runs alone, too: jensen fit --config {FOLDER / self.group}/RECIPE.toml",),
+        )
 
     def run(self, *, progress: bool = True) -> Results:
         """See `AbstractReproduction.run`."""
@@ -83,7 +108,9 @@ class Table:
             entries = self._entries()
             try:
                 for i, (recipe, seed) in enumerate(entries, start=1):
-                    label = f"[{i}/{len(entries)}] {RECIPE.cell({'recipe': recipe.name, 'seed': seed})}"
+                    label = (
+                        f"[{i}/{len(entries)}] {RECIPE.cell({'recipe': recipe.name, 'seed': seed})}"
+                    )
                     if progress:
                         print(label, file=sys.stderr)
                     rows.append(self._row(recipe, seed, progress=progress))
@@ -102,7 +129,12 @@ class Table:
         from jensen.runs import RunError
         from jensen.training import CheckpointError
 
-        row: dict[str, Any] = {"recipe": recipe.name, "seed": seed, "num_samples": self.num_samples, "published": _published(recipe)}
+        row: dict[str, Any] = {
+            "recipe": recipe.name,
+            "seed": seed,
+            "num_samples": self.num_samples,
+            "published": _published(recipe),
+        }
         try:
             config = self._config(recipe, seed)
             row |= {"run": str(self._folder(recipe, seed)), **_schedule_of(recipe, config)}
@@ -110,20 +142,31 @@ class Table:
         except (ValueError, OSError, RunError, CheckpointError) as error:  # the other rows go on
             return row | {"status": "failed", "message": str(error)}
 
-    def _trained(self, config: "Config", seed: int, path: Path, *, progress: bool) -> dict[str, Any]:
+    def _trained(
+        self, config: "Config", seed: int, path: Path, *, progress: bool
+    ) -> dict[str, Any]:
         from jensen.reproductions._runs import finished_run, seconds_of
 
         run = finished_run(config, path, progress=progress)
         row: dict[str, Any] = {"epochs": run.outcome.epoch, "seconds": round(seconds_of(run), 2)}
         if run.status == "diverged":
-            return row | {"status": "diverged", "message": f"{run.outcome.message} Remove {path} to train it again."}
+            return row | {
+                "status": "diverged",
+                "message": f"{run.outcome.message} Remove {path} to train it again.",
+            }
         row |= self._evidence(run, seed, progress=progress) | self.measure(run, seed)
-        return row | {"status": "done", "message": run.outcome.message, "warnings": list(run.outcome.warnings)}
+        return row | {
+            "status": "done",
+            "message": run.outcome.message,
+            "warnings": list(run.outcome.warnings),
+        }
 
     def _evidence(self, run: "Run", seed: int, *, progress: bool) -> dict[str, Any]:
         from jensen.reproductions._runs import kept_evidence
 
-        kept = kept_evidence(run, num_samples=self.num_samples, seed=seed, data_dir=self.data_dir, progress=progress)
+        kept = kept_evidence(
+            run, num_samples=self.num_samples, seed=seed, data_dir=self.data_dir, progress=progress
+        )
         values = kept.estimate.values
         return {
             "best_epoch": run.history[-1]["best_epoch"],
@@ -143,13 +186,19 @@ class Table:
 
     def _folder(self, recipe: Recipe, seed: int) -> Path:
         """A run folder for each recipe, schedule and seed, so that none is taken for another."""
-        return self.out / "-".join(part for part in (recipe.name, self.schedule(recipe).name, f"seed{seed}" if seed else "") if part)
+        return self.out / "-".join(
+            part
+            for part in (recipe.name, self.schedule(recipe).name, f"seed{seed}" if seed else "")
+            if part
+        )
 
     def _results(self, rows: list[dict[str, Any]]) -> Results:
         """The rows' differences, and everything written: these rows, and those of earlier calls in this folder."""
         for row in rows:
             for figure in row["published"]:
-                figure["difference"] = row["log_p"] - figure["value"] if row["status"] == "done" else None
+                figure["difference"] = (
+                    row["log_p"] - figure["value"] if row["status"] == "done" else None
+                )
         everything = [*rows, *self._earlier(rows)]
         order = {recipe.name: i for i, recipe in enumerate(choose(self.group, ()))}
         rows.sort(key=lambda r: (order[r["recipe"]], r["seed"]))
@@ -163,46 +212,97 @@ class Table:
                 write_atomically(self.out / name, content)
                 files.insert(0, str(self.out / name))
         failed = sum(row["status"] != "done" for row in rows)
-        details = {"unit": "nats per datum", "sources": {f["source"]: f["citation"] for row in everything for f in row["published"]}}
-        Results(self.title, self.columns, tuple(everything), self.notes(everything), details, failed, tuple(files)).write(self.out)
-        return Results(self.title, self.columns, tuple(rows), self.notes(rows), details, failed, tuple(files))
+        details = {
+            "unit": "nats per datum",
+            "sources": {f["source"]: f["citation"] for row in everything for f in row["published"]},
+        }
+        Results(
+            self.title,
+            self.columns,
+            tuple(everything),
+            self.notes(everything),
+            details,
+            failed,
+            tuple(files),
+        ).write(self.out)
+        return Results(
+            self.title, self.columns, tuple(rows), self.notes(rows), details, failed, tuple(files)
+        )
 
     def _earlier(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         # By the run folder's name: the folder it lies in may be named in more than one way.
         key = lambda r: (Path(r.get("run", "")).name, r["recipe"], r["num_samples"])  # noqa: E731
         try:
             before = json.loads((self.out / "results.json").read_text())["rows"]
-            return [row for row in before if row["status"] == "done" and (self.out / Path(row["run"]).name).is_dir() and key(row) not in {key(r) for r in rows}]
+            return [
+                row
+                for row in before
+                if row["status"] == "done"
+                and (self.out / Path(row["run"]).name).is_dir()
+                and key(row) not in {key(r) for r in rows}
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
 
 def published_cell(row: Row) -> str:
     """'original -84.78', with the mark of its basis."""
-    return ", ".join(f"{f['source']} {plus_minus(f['value'], f['spread'])}{MARKS[f['basis']]}" for f in row["published"])
+    return ", ".join(
+        f"{f['source']} {plus_minus(f['value'], f['spread'])}{MARKS[f['basis']]}"
+        for f in row["published"]
+    )
 
 
 def cited(rows: list[dict[str, Any]]) -> tuple[str, ...]:
     """A line for each source of published figures."""
-    return tuple(f"{source}: {citation}." for source, citation in {f["source"]: f["citation"] for row in rows for f in row["published"]}.items())
+    return tuple(
+        f"{source}: {citation}."
+        for source, citation in {
+            f["source"]: f["citation"] for row in rows for f in row["published"]
+        }.items()
+    )
 
 
 def remarks(row: Row, samples: int) -> list[str]:
     """What the reader of a trained row has to know beside its schedule; `samples` are the importance samples of the publication."""
-    parts = [f"{row['num_samples']} importance samples, not {samples}"] if row["num_samples"] != samples else []
-    parts += [f"k-hat too high for {row['k_hat_too_high']:.0%}"] if row["k_hat_too_high"] > 0.05 else []
+    parts = (
+        [f"{row['num_samples']} importance samples, not {samples}"]
+        if row["num_samples"] != samples
+        else []
+    )
+    parts += (
+        [f"k-hat too high for {row['k_hat_too_high']:.0%}"] if row["k_hat_too_high"] > 0.05 else []
+    )
     return [*parts, *row["warnings"]]
 
 
 def _published(recipe: Recipe) -> list[dict[str, Any]]:
-    return [{"source": f.source, "citation": f.citation, "value": f.value, "spread": f.spread, "basis": f.basis, **f.details} for f in recipe.figures]
+    return [
+        {
+            "source": f.source,
+            "citation": f.citation,
+            "value": f.value,
+            "spread": f.spread,
+            "basis": f.basis,
+            **f.details,
+        }
+        for f in recipe.figures
+    ]
 
 
 def _schedule_of(recipe: Recipe, config: "Config") -> dict[str, Any]:
     theirs = recipe.values()["training"]
     ours = config.training
-    kept = {name: getattr(ours, name) for name in ("warm_up", "batch_size", "learning_rate", "rate_stages")}
-    return {"recipe_epochs": theirs["epochs"], "at_most_epochs": ours.epochs, **kept, "shortened": ours.epochs < theirs["epochs"]}
+    kept = {
+        name: getattr(ours, name)
+        for name in ("warm_up", "batch_size", "learning_rate", "rate_stages")
+    }
+    return {
+        "recipe_epochs": theirs["epochs"],
+        "at_most_epochs": ours.epochs,
+        **kept,
+        "shortened": ours.epochs < theirs["epochs"],
+    }
 
 
 def _difference_cell(row: Row) -> str:

@@ -5,7 +5,13 @@ from typing import Any
 
 from jensen.reproductions._base import Column, Row, number, plus_minus
 
-LABELS = {"reconstruction": "reconstruction", "average_kl": "average KL", "index_information": "I(n; z)", "marginal_kl": "marginal KL", "elbo": "ELBO"}
+LABELS = {
+    "reconstruction": "reconstruction",
+    "average_kl": "average KL",
+    "index_information": "I(n; z)",
+    "marginal_kl": "marginal KL",
+    "elbo": "ELBO",
+}
 SWITCHED_OFF = 0.01  # nats of average KL below which there is no code to speak of
 STILL = 0.1  # of the span that beta covers; a prior's variance that moves less is said to leave a line where it is
 
@@ -33,8 +39,15 @@ def name_of(setting: tuple[str, float]) -> str:
 
 def in_words(row: Row) -> str:
     """Rate, distortion and bounds of one run."""
-    parts = {"reconstruction": "reconstruction", "average_kl": "average KL", "elbo": "ELBO", "evidence": "log p(x)"}
-    return ", ".join(f"{label} {number(row['test'][line]['value'])}" for line, label in parts.items())
+    parts = {
+        "reconstruction": "reconstruction",
+        "average_kl": "average KL",
+        "elbo": "ELBO",
+        "evidence": "log p(x)",
+    }
+    return ", ".join(
+        f"{label} {number(row['test'][line]['value'])}" for line, label in parts.items()
+    )
 
 
 def _as_temperature(along: list[dict[str, Any]], details: dict[str, Any]) -> str:
@@ -53,10 +66,18 @@ def _as_temperature(along: list[dict[str, Any]], details: dict[str, Any]) -> str
     )
 
 
-def _as_prior_variance(along: list[dict[str, Any]], priors: list[dict[str, Any]], details: dict[str, Any]) -> str:
-    ours, theirs = (sorted(r["test"]["average_kl"]["value"] for r in found) for found in (along, [*priors, *(r for r in along if r["beta"] == 1)]))
+def _as_prior_variance(
+    along: list[dict[str, Any]], priors: list[dict[str, Any]], details: dict[str, Any]
+) -> str:
+    ours, theirs = (
+        sorted(r["test"]["average_kl"]["value"] for r in found)
+        for found in (along, [*priors, *(r for r in along if r["beta"] == 1)])
+    )
     still = theirs[-1] - theirs[0] < STILL * (ours[-1] - ours[0])
-    elbos = [sorted(r["test"]["elbo"]["value"] for r in found) for found in (along, [*priors, along[[r["beta"] for r in along].index(1)]])]
+    elbos = [
+        sorted(r["test"]["elbo"]["value"] for r in found)
+        for found in (along, [*priors, along[[r["beta"] for r in along].index(1)]])
+    ]
     exact = max(details["linear_gaussian"], key=lambda r: abs(r["beta"] - 1))
     means = max(r["mean_difference"] for r in details["linear_gaussian"])
     return (
@@ -80,8 +101,14 @@ def _frozen(along: list[dict[str, Any]]) -> str:
 
 
 def _best(along: list[dict[str, Any]]) -> str:
-    best = {line: max(along, key=lambda r, line=line: r["test"][line]["value"]) for line in ("elbo", "evidence")}
-    said = [f"{label} is highest at beta = {best[line]['beta']:g} ({_of(best[line], line)})" for line, label in (("elbo", "ELBO"), ("evidence", "log p(x)"))]
+    best = {
+        line: max(along, key=lambda r, line=line: r["test"][line]["value"])
+        for line in ("elbo", "evidence")
+    }
+    said = [
+        f"{label} is highest at beta = {best[line]['beta']:g} ({_of(best[line], line)})"
+        for line, label in (("elbo", "ELBO"), ("evidence", "log p(x)"))
+    ]
     over = [r for r in along if r["beta"] != 1]
     bettered = [
         f"{label} at beta = {r['beta']:g} by {plus_minus(r['against_one'][line]['value'], r['against_one'][line]['standard_error'])}"
@@ -97,7 +124,10 @@ def _of(row: Row, line: str) -> str:
 
 
 def _cell(line: str, label: str) -> Column:
-    return Column(label, lambda row: plus_minus(row["test"][line]["value"], row["test"][line]["standard_error"]))
+    return Column(
+        label,
+        lambda row: plus_minus(row["test"][line]["value"], row["test"][line]["standard_error"]),
+    )
 
 
 def _fitted(row: Row, key: str, digits: int) -> str:
@@ -108,7 +138,12 @@ COLUMNS = (
     Column("beta", lambda row: f"{row.get('beta', 1):g}"),
     Column("prior variance", lambda row: f"{row.get('variance', 1):g}"),
     *(_cell(line, label) for line, label in LABELS.items()),
-    Column("log p(x)", lambda row: plus_minus(row["test"]["evidence"]["value"], row["test"]["evidence"]["standard_error"])),
+    Column(
+        "log p(x)",
+        lambda row: plus_minus(
+            row["test"]["evidence"]["value"], row["test"]["evidence"]["standard_error"]
+        ),
+    ),
     Column("active", lambda row: f"{row['active_units']} of {row['latent_dim']}"),
     Column("k-hat too high", lambda row: f"{row['k_hat_too_high']:.0%}"),
     Column("fitted variance", lambda row: _fitted(row, "value", 3)),

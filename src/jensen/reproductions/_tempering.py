@@ -22,7 +22,9 @@ class Normals:
     covariance: np.ndarray
 
 
-def linear_gaussian_posterior(weight: np.ndarray, centred: np.ndarray, *, noise: float, prior_variance: float = 1.0) -> Normals:
+def linear_gaussian_posterior(
+    weight: np.ndarray, centred: np.ndarray, *, noise: float, prior_variance: float = 1.0
+) -> Normals:
     """The exact posterior of z under p(z) = N(0, c I), p(x|z) = N(W z, s2 I): precision W^T W / s2 + I / c.
 
     Args:
@@ -34,10 +36,14 @@ def linear_gaussian_posterior(weight: np.ndarray, centred: np.ndarray, *, noise:
         linear_gaussian_posterior(np.ones((1, 1)), np.ones((1, 1)), noise=1.0).mean  # [[0.5]]
     """
     precision = weight.T @ weight / noise + np.eye(weight.shape[1]) / prior_variance
-    return Normals(np.linalg.solve(precision, weight.T @ centred.T).T / noise, np.linalg.inv(precision))
+    return Normals(
+        np.linalg.solve(precision, weight.T @ centred.T).T / noise, np.linalg.inv(precision)
+    )
 
 
-def tempered_posterior(weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float) -> Normals:
+def tempered_posterior(
+    weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float
+) -> Normals:
     """The q that maximises F_beta under p(z) = N(0, I): precision W^T W / (beta s2) + I, the posterior under noise beta s2.
 
     tempered_posterior(np.ones((1, 1)), np.ones((1, 1)), noise=1.0, beta=3.0).covariance  # [[0.75]]
@@ -45,20 +51,37 @@ def tempered_posterior(weight: np.ndarray, centred: np.ndarray, *, noise: float,
     return linear_gaussian_posterior(weight, centred, noise=beta * noise)
 
 
-def objective(q: Normals, weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float, prior_variance: float = 1.0) -> np.ndarray:
+def objective(
+    q: Normals,
+    weight: np.ndarray,
+    centred: np.ndarray,
+    *,
+    noise: float,
+    beta: float,
+    prior_variance: float = 1.0,
+) -> np.ndarray:
     """F_beta(q) for each datum, nats [N].
 
     objective(tempered_posterior(w, x, noise=s2, beta=b), w, x, noise=s2, beta=b)
     """
     dimension, latent = weight.shape
-    squares = np.sum((centred - q.mean @ weight.T) ** 2, axis=1) + np.trace(weight @ q.covariance @ weight.T)
+    squares = np.sum((centred - q.mean @ weight.T) ** 2, axis=1) + np.trace(
+        weight @ q.covariance @ weight.T
+    )
     reconstruction = -0.5 * (squares / noise + dimension * (math.log(noise) + LOG_2PI))
     second = np.sum(q.mean**2, axis=1) + np.trace(q.covariance)
-    kl = 0.5 * (second / prior_variance - latent + latent * math.log(prior_variance) - np.linalg.slogdet(q.covariance)[1])
+    kl = 0.5 * (
+        second / prior_variance
+        - latent
+        + latent * math.log(prior_variance)
+        - np.linalg.slogdet(q.covariance)[1]
+    )
     return reconstruction - beta * kl
 
 
-def greatest_objective(weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float) -> np.ndarray:
+def greatest_objective(
+    weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float
+) -> np.ndarray:
     """max_q F_beta(q) = beta log of the integral of p(z) p(x|z)^(1/beta), nats [N].
 
     greatest_objective(w, x, noise=s2, beta=1.0)  # log p(x)
@@ -68,7 +91,11 @@ def greatest_objective(weight: np.ndarray, centred: np.ndarray, *, noise: float,
     quadratic = np.sum(centred * np.linalg.solve(covariance, centred.T).T, axis=1)
     log_density = -0.5 * (quadratic + np.linalg.slogdet(covariance)[1] + dimension * LOG_2PI)
     # p(x|z)^(1/beta) is a normal density of variance beta s2 times this.
-    log_factor = 0.5 * dimension * (math.log(2 * math.pi * beta * noise) - math.log(2 * math.pi * noise) / beta)
+    log_factor = (
+        0.5
+        * dimension
+        * (math.log(2 * math.pi * beta * noise) - math.log(2 * math.pi * noise) / beta)
+    )
     return beta * (log_density + log_factor)
 
 
@@ -108,7 +135,10 @@ def linear_example(betas: tuple[float, ...], *, seed: int = 0) -> list[dict[str,
     x = rng.normal(size=(50, 2)) @ weight.T + math.sqrt(noise) * rng.normal(size=(50, 8))
     found = []
     for beta in betas:
-        tempered, prior = tempered_posterior(weight, x, noise=noise, beta=beta), linear_gaussian_posterior(weight, x, noise=noise, prior_variance=1 / beta)
+        tempered, prior = (
+            tempered_posterior(weight, x, noise=noise, beta=beta),
+            linear_gaussian_posterior(weight, x, noise=noise, prior_variance=1 / beta),
+        )
         variances = [float(np.trace(q.covariance)) / 2 for q in (tempered, prior)]
         found.append(
             {
@@ -117,7 +147,12 @@ def linear_example(betas: tuple[float, ...], *, seed: int = 0) -> list[dict[str,
                 "variance_under_prior": variances[1],
                 "variance_ratio": variances[0] / variances[1],
                 "mean_difference": float(np.abs(tempered.mean - prior.mean).max()),
-                "lost": float(np.mean(greatest_objective(weight, x, noise=noise, beta=beta) - objective(prior, weight, x, noise=noise, beta=beta))),
+                "lost": float(
+                    np.mean(
+                        greatest_objective(weight, x, noise=noise, beta=beta)
+                        - objective(prior, weight, x, noise=noise, beta=beta)
+                    )
+                ),
             }
         )
     return found

@@ -47,7 +47,9 @@ class Divergences(AbstractReproduction):
 
         del data_dir  # nothing is read
         if num_samples < 100:
-            raise ValueError(f"num_samples must be at least 100, or k-hat means nothing; got {num_samples}.")
+            raise ValueError(
+                f"num_samples must be at least 100, or k-hat means nothing; got {num_samples}."
+            )
         if not 0 < tolerance < float("inf"):
             raise ValueError(f"tolerance must be positive and finite; got {tolerance}.")
         if max_steps < 1:
@@ -57,13 +59,30 @@ class Divergences(AbstractReproduction):
         self.targets = _chosen("target", only, tuple(TARGETS))
         self.divergences = _chosen("divergence", divergences, tuple(DIVERGENCES))
         if not self._entries():
-            raise ValueError("there is nothing to fit: renyi_2 and jensen_shannon are for two_normals alone, and the other targets want a family.")
+            raise ValueError(
+                "there is nothing to fit: renyi_2 and jensen_shannon are for two_normals alone, and the other targets want a family."
+            )
 
     def planned(self) -> Results:
         from jensen.reproductions._divergences._table import TITLE
 
-        rows = tuple({"target": t, "family": f, "f": d, "state": "not begun" if self._kept(t, f, d) is None else "done"} for t, f, d in self._entries())
-        return Results(TITLE, tuple(Column(name, lambda r, name=name: r[name]) for name in ("target", "family", "f", "state")), rows)
+        rows = tuple(
+            {
+                "target": t,
+                "family": f,
+                "f": d,
+                "state": "not begun" if self._kept(t, f, d) is None else "done",
+            }
+            for t, f, d in self._entries()
+        )
+        return Results(
+            TITLE,
+            tuple(
+                Column(name, lambda r, name=name: r[name])
+                for name in ("target", "family", "f", "state")
+            ),
+            rows,
+        )
 
     def run(self, *, progress: bool = True) -> Results:
         from jensen.reproductions._divergences._targets import TARGETS
@@ -76,10 +95,17 @@ class Divergences(AbstractReproduction):
                 if row is None:
                     row = self._fitted(known[entry[0]], *entry)
                     if row["status"] == "done":
-                        write_atomically(self._place(*entry), json.dumps({"settings": self._settings(), "row": finite(row)}))
+                        write_atomically(
+                            self._place(*entry),
+                            json.dumps({"settings": self._settings(), "row": finite(row)}),
+                        )
                 rows.append(row)
                 if progress:
-                    said = f"ELBO {row['elbo']:.3f}, {row['verdict'].partition(':')[0]}" if row["status"] == "done" else row["message"]
+                    said = (
+                        f"ELBO {row['elbo']:.3f}, {row['verdict'].partition(':')[0]}"
+                        if row["status"] == "done"
+                        else row["message"]
+                    )
                     print(f"[{i}/{len(entries)}] {', '.join(entry)}: {said}", file=sys.stderr)
             return self._results(rows, known)
 
@@ -91,14 +117,21 @@ class Divergences(AbstractReproduction):
             alone = target == "two_normals"
             for name in self.divergences:
                 if alone or DIVERGENCES[name].everywhere:
-                    entries += [(target, family, name) for family in (("mean_field",) if alone else self.families)]
+                    entries += [
+                        (target, family, name)
+                        for family in (("mean_field",) if alone else self.families)
+                    ]
         return entries
 
     def _fitted(self, known: Any, target: str, family: str, divergence: str) -> dict[str, Any]:
         from jensen.reproductions._divergences._measure import fitted
 
         try:
-            options: dict[str, Any] = {"num_samples": self.num_samples, "tolerance": self.tolerance, "max_steps": self.max_steps}
+            options: dict[str, Any] = {
+                "num_samples": self.num_samples,
+                "tolerance": self.tolerance,
+                "max_steps": self.max_steps,
+            }
             return fitted(known, target, family, divergence, seed=self.seed, **options)
         except (ValueError, ArithmeticError, RuntimeError) as error:  # the other rows go on
             row = {"target": target, "family": family, "divergence": divergence, "status": "failed"}
@@ -108,10 +141,20 @@ class Divergences(AbstractReproduction):
         """What a kept row depends on."""
         import jensen
 
-        return {"version": jensen.__version__, "seed": self.seed, "num_samples": self.num_samples, "tolerance": self.tolerance, "max_steps": self.max_steps}
+        return {
+            "version": jensen.__version__,
+            "seed": self.seed,
+            "num_samples": self.num_samples,
+            "tolerance": self.tolerance,
+            "max_steps": self.max_steps,
+        }
 
     def _place(self, target: str, family: str, divergence: str) -> Path:
-        return self.out / "fits" / f"{target}-{family}-{divergence}{f'-seed{self.seed}' if self.seed else ''}.json"
+        return (
+            self.out
+            / "fits"
+            / f"{target}-{family}-{divergence}{f'-seed{self.seed}' if self.seed else ''}.json"
+        )
 
     def _kept(self, target: str, family: str, divergence: str) -> dict[str, Any] | None:
         try:
@@ -137,11 +180,21 @@ class Divergences(AbstractReproduction):
         files = [str(self.out / "results.md"), str(self.out / "results.json")]
         if done:
             planes = {name: plane(k) for name, k in known.items()}
-            for name, content in draw_divergences(done, planes, {name: d.label for name, d in DIVERGENCES.items()}, page(rows, said)).items():
+            for name, content in draw_divergences(
+                done, planes, {name: d.label for name, d in DIVERGENCES.items()}, page(rows, said)
+            ).items():
                 write_atomically(self.out / name, content)
                 files.insert(0, str(self.out / name))
         details = {"unit": "nats", "seed": self.seed, "num_samples": self.num_samples}
-        results = Results(TITLE, COLUMNS, tuple(rows), said, details, sum(row["status"] != "done" for row in rows), tuple(files))
+        results = Results(
+            TITLE,
+            COLUMNS,
+            tuple(rows),
+            said,
+            details,
+            sum(row["status"] != "done" for row in rows),
+            tuple(files),
+        )
         results.write(self.out)
         return results
 
@@ -154,5 +207,7 @@ def _chosen(noun: str, wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple
     """
     for name in wanted:
         if name.replace("-", "_") not in known:
-            raise ValueError(f"unknown {noun} {name!r}{nearest(name, known)}; known: {', '.join(known)}.")
+            raise ValueError(
+                f"unknown {noun} {name!r}{nearest(name, known)}; known: {', '.join(known)}."
+            )
     return tuple(dict.fromkeys(name.replace("-", "_") for name in wanted)) or known

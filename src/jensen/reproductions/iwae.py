@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from jensen.reproductions._base import AbstractReproduction, Column, Results, Row
 from jensen.reproductions._orders import in_words, orders
 from jensen.reproductions._recipes import Recipe, choose
-from jensen.reproductions._table import BASIS, DIFFERENCE, EPOCHS, MARKS, OURS, PUBLISHED, RECIPE, TIME, Schedule, Table, cited, remarks
+from jensen.reproductions._table import (
+    BASIS,
+    DIFFERENCE,
+    EPOCHS,
+    MARKS,
+    OURS,
+    PUBLISHED,
+    RECIPE,
+    TIME,
+    Schedule,
+    Table,
+    cited,
+    remarks,
+)
 
 if TYPE_CHECKING:
     from jensen.runs import Run
@@ -24,8 +37,26 @@ SHORT = {"epochs": 4, "rate_stages": 0, "cool_down": 2}
 CLAIMS = tuple(
     (f"mnist-{layers}layer-{better}", f"mnist-{layers}layer-{worse}")
     for layers, pairs in (
-        (1, (("iwae-k5", "vae-k1"), ("iwae-k50", "iwae-k5"), ("iwae-k5", "vae-k5"), ("iwae-k50", "vae-k50"), ("dreg-k5", "iwae-k5"), ("dreg-k50", "iwae-k50"))),
-        (2, (("iwae-k5", "vae-k1"), ("iwae-k50", "iwae-k5"), ("iwae-k5", "vae-k5"), ("iwae-k50", "vae-k50"))),
+        (
+            1,
+            (
+                ("iwae-k5", "vae-k1"),
+                ("iwae-k50", "iwae-k5"),
+                ("iwae-k5", "vae-k5"),
+                ("iwae-k50", "vae-k50"),
+                ("dreg-k5", "iwae-k5"),
+                ("dreg-k50", "iwae-k50"),
+            ),
+        ),
+        (
+            2,
+            (
+                ("iwae-k5", "vae-k1"),
+                ("iwae-k50", "iwae-k5"),
+                ("iwae-k5", "vae-k5"),
+                ("iwae-k50", "vae-k50"),
+            ),
+        ),
     )
     for better, worse in pairs
 )
@@ -67,20 +98,37 @@ class IWAE(AbstractReproduction):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}.")
         if share is not None and not 0 < share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, a fraction of the paper's epochs; got {share}.")
+            raise ValueError(
+                f"share must be above 0 and at most 1, a fraction of the paper's epochs; got {share}."
+            )
         if share is not None and (epochs is not None or schedule == "short"):
-            raise ValueError("share is a fraction of the paper's epochs: give it without epochs and without schedule=short, which has epochs of its own.")
+            raise ValueError(
+                "share is a fraction of the paper's epochs: give it without epochs and without schedule=short, which has epochs of its own."
+            )
         self.table = Table(
             group=GROUP,
             plan_title="Recipes of the tables of importance weighted auto-encoders",
             title="Importance weighted auto-encoders, made again: test log p(x), nats per datum, higher is better",
-            columns=(RECIPE, OURS, ACTIVE, PUBLISHED, DIFFERENCE, EPOCHS, TIME, Column("", _note_cell)),
+            columns=(
+                RECIPE,
+                OURS,
+                ACTIVE,
+                PUBLISHED,
+                DIFFERENCE,
+                EPOCHS,
+                TIME,
+                Column("", _note_cell),
+            ),
             notes=_notes,
             out=out,
             data_dir=data_dir,
             chosen=choose(GROUP, only),
             seeds=tuple(range(seed, seed + seeds)),
-            num_samples=num_samples if num_samples is not None else SAMPLES if schedule == "paper" else SHORT_SAMPLES,
+            num_samples=num_samples
+            if num_samples is not None
+            else SAMPLES
+            if schedule == "paper"
+            else SHORT_SAMPLES,
             schedule=lambda recipe: _schedule(recipe, schedule, epochs, share),
             measure=lambda run, seed: _active(run, seed, data_dir),
         )
@@ -96,9 +144,15 @@ def _schedule(recipe: Recipe, schedule: str, epochs: int | None, share: float | 
     theirs = recipe.values()["training"]["epochs"]
     if schedule == "short":
         epochs = epochs or SHORT["epochs"]
-        return Schedule({"training": SHORT | {"epochs": epochs, "cool_down": epochs // 2}}, f"short{epochs}")
+        return Schedule(
+            {"training": SHORT | {"epochs": epochs, "cool_down": epochs // 2}}, f"short{epochs}"
+        )
     epochs = epochs or max(1, round((share or 1) * theirs))
-    return Schedule() if epochs == theirs else Schedule({"training": {"epochs": epochs}}, f"epochs{epochs}")
+    return (
+        Schedule()
+        if epochs == theirs
+        else Schedule({"training": {"epochs": epochs}}, f"epochs{epochs}")
+    )
 
 
 def _active(run: "Run", seed: int, data_dir: str | None) -> dict[str, Any]:
@@ -106,12 +160,24 @@ def _active(run: "Run", seed: int, data_dir: str | None) -> dict[str, Any]:
     from jensen.evaluation import stream_key
 
     dataset = run.load_data(None, data_dir=data_dir)
-    return {"active_units": list(active_units_by_level(run.model, dataset.split("test"), stream_key(seed, "account")))}
+    return {
+        "active_units": list(
+            active_units_by_level(run.model, dataset.split("test"), stream_key(seed, "account"))
+        )
+    }
 
 
 def _active_cell(row: Row) -> str:
-    theirs = [f"{f['source']} {f['active']}{MARKS[f['active_basis']]}" for f in row["published"] if "active" in f]
-    return ", ".join(["+".join(map(str, row["active_units"])), *theirs]) if "active_units" in row else ""
+    theirs = [
+        f"{f['source']} {f['active']}{MARKS[f['active_basis']]}"
+        for f in row["published"]
+        if "active" in f
+    ]
+    return (
+        ", ".join(["+".join(map(str, row["active_units"])), *theirs])
+        if "active_units" in row
+        else ""
+    )
 
 
 def _note_cell(row: Row) -> str:
@@ -122,7 +188,9 @@ def _note_cell(row: Row) -> str:
         ours = f"{row['at_most_epochs']} epochs of its {row['recipe_epochs']}, batches of {row['batch_size']}, rate {row['learning_rate']:g} falling to 0"
         parts = [f"not the paper's schedule: {ours}"]
     elif row["shortened"]:
-        parts = [f"shortened: {row['at_most_epochs']} of {row['recipe_epochs']} epochs, {row['rate_stages']} stages of the learning rate in proportion"]
+        parts = [
+            f"shortened: {row['at_most_epochs']} of {row['recipe_epochs']} epochs, {row['rate_stages']} stages of the learning rate in proportion"
+        ]
     return "; ".join([*parts, *remarks(row, SAMPLES)])
 
 

@@ -38,13 +38,18 @@ class PosteriorDB(AbstractReproduction):
         *,
         only: tuple[str, ...] = (),
         families: tuple[Literal["mean_field", "full_rank"], ...] = ("mean_field", "full_rank"),
-        guides: tuple[Literal["AutoNormal", "AutoMultivariateNormal"], ...] = ("AutoNormal", "AutoMultivariateNormal"),
+        guides: tuple[Literal["AutoNormal", "AutoMultivariateNormal"], ...] = (
+            "AutoNormal",
+            "AutoMultivariateNormal",
+        ),
         num_samples: int | None = None,
         learning_rate: float = 0.01,
         max_steps: int = 50_000,
     ):
         if num_samples is not None and num_samples < 100:
-            raise ValueError(f"num_samples must be at least 100, or k-hat means nothing; got {num_samples}.")
+            raise ValueError(
+                f"num_samples must be at least 100, or k-hat means nothing; got {num_samples}."
+            )
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive and finite; got {learning_rate}.")
         if max_steps < 1:
@@ -56,8 +61,17 @@ class PosteriorDB(AbstractReproduction):
         self.num_samples, self.learning_rate, self.max_steps = num_samples, learning_rate, max_steps
 
     def planned(self) -> Results:
-        rows = tuple({"posterior": p, "method": m, "state": "not begun" if self._kept(p, m) is None else "done"} for p, m in self._entries())
-        columns = tuple(Column(name, lambda r, name=name: r[name]) for name in ("posterior", "method", "state"))
+        rows = tuple(
+            {
+                "posterior": p,
+                "method": m,
+                "state": "not begun" if self._kept(p, m) is None else "done",
+            }
+            for p, m in self._entries()
+        )
+        columns = tuple(
+            Column(name, lambda r, name=name: r[name]) for name in ("posterior", "method", "state")
+        )
         return Results("Posteriors of posteriordb, and how each is fitted", columns, rows)
 
     def run(self, *, progress: bool = True) -> Results:
@@ -75,10 +89,17 @@ class PosteriorDB(AbstractReproduction):
                         warm = True
                     row = self._fitted(posterior, method)
                     if row["status"] == "done":
-                        write_atomically(self._place(posterior, method), json.dumps({"settings": self._settings(method), "row": finite(row)}))
+                        write_atomically(
+                            self._place(posterior, method),
+                            json.dumps({"settings": self._settings(method), "row": finite(row)}),
+                        )
                 rows.append(row)
                 if progress:
-                    said = row["message"] if row["status"] != "done" else f"ELBO {row['elbo']:.3f}, k-hat {row['pareto_k'] or float('inf'):.2f}"
+                    said = (
+                        row["message"]
+                        if row["status"] != "done"
+                        else f"ELBO {row['elbo']:.3f}, k-hat {row['pareto_k'] or float('inf'):.2f}"
+                    )
                     print(f"[{i}/{len(entries)}] {posterior}, {method}: {said}", file=sys.stderr)
             return self._results(rows)
 
@@ -97,20 +118,48 @@ class PosteriorDB(AbstractReproduction):
         row: dict[str, Any] = {"posterior": name, "method": method}
         try:
             posterior = load(name, data_dir=self.data_dir)
-            fitted = self._fit(posterior, method, seed=self.seed, num_samples=self.num_samples, max_steps=self.max_steps)
-            reference = read_reference(posterior.reference_name, posterior.shapes, self.data_dir) if posterior.reference_name else None
-            return row | {"status": "done"} | measure(posterior, fitted, reference, UnconstrainedDensity(posterior))
-        except (ValueError, OSError, ArithmeticError, RuntimeError) as error:  # the other rows go on
+            fitted = self._fit(
+                posterior,
+                method,
+                seed=self.seed,
+                num_samples=self.num_samples,
+                max_steps=self.max_steps,
+            )
+            reference = (
+                read_reference(posterior.reference_name, posterior.shapes, self.data_dir)
+                if posterior.reference_name
+                else None
+            )
+            return (
+                row
+                | {"status": "done"}
+                | measure(posterior, fitted, reference, UnconstrainedDensity(posterior))
+            )
+        except (
+            ValueError,
+            OSError,
+            ArithmeticError,
+            RuntimeError,
+        ) as error:  # the other rows go on
             return row | {"status": "failed", "message": str(error) or type(error).__name__}
 
-    def _fit(self, posterior: Any, method: str, *, seed: int, num_samples: int | None, max_steps: int) -> Any:
+    def _fit(
+        self, posterior: Any, method: str, *, seed: int, num_samples: int | None, max_steps: int
+    ) -> Any:
         from jensen.reproductions._posteriors._ours import fit_ours
         from jensen.reproductions._posteriors._svi import fit_svi
 
         if method in OURS:
             return fit_ours(posterior, method, seed=seed, num_samples=num_samples)
         guide: Any = method
-        return fit_svi(posterior, guide, seed=seed, num_samples=num_samples or 10_000, learning_rate=self.learning_rate, max_steps=max_steps)
+        return fit_svi(
+            posterior,
+            guide,
+            seed=seed,
+            num_samples=num_samples or 10_000,
+            learning_rate=self.learning_rate,
+            max_steps=max_steps,
+        )
 
     def _warm_up(self) -> None:
         """What a process compiles once, whoever comes first, is on nobody's clock."""
@@ -124,11 +173,19 @@ class PosteriorDB(AbstractReproduction):
         """What a kept row depends on."""
         import jensen
 
-        ours = {"version": jensen.__version__} if method in OURS else {"learning_rate": self.learning_rate, "max_steps": self.max_steps}
+        ours = (
+            {"version": jensen.__version__}
+            if method in OURS
+            else {"learning_rate": self.learning_rate, "max_steps": self.max_steps}
+        )
         return {"seed": self.seed, "num_samples": self.num_samples, **ours}
 
     def _place(self, posterior: str, method: str) -> Path:
-        return self.out / "fits" / f"{posterior}-{method}{f'-seed{self.seed}' if self.seed else ''}.json"
+        return (
+            self.out
+            / "fits"
+            / f"{posterior}-{method}{f'-seed{self.seed}' if self.seed else ''}.json"
+        )
 
     def _kept(self, posterior: str, method: str) -> dict[str, Any] | None:
         try:
@@ -151,9 +208,16 @@ class PosteriorDB(AbstractReproduction):
             f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two "
             "standard errors. Both in float64, after a warm-up."
         )
-        details = {"unit": "nats", "seed": self.seed, "num_samples": self.num_samples, "speed": compare_speed(rows)}
+        details = {
+            "unit": "nats",
+            "seed": self.seed,
+            "num_samples": self.num_samples,
+            "speed": compare_speed(rows),
+        }
         failed = sum(row["status"] != "done" for row in rows)
         title = "Twelve posteriors of posteriordb: variational fits against reference draws"
-        results = Results(title, COLUMNS, tuple(rows), notes(rows, settings), details, failed, tuple(files))
+        results = Results(
+            title, COLUMNS, tuple(rows), notes(rows, settings), details, failed, tuple(files)
+        )
         results.write(self.out)
         return results

@@ -62,20 +62,36 @@ class PriorLadder(AbstractReproduction):
             "rows": (rows, 2),
             "base_epochs": (1 if base_epochs is None else base_epochs, 1),
         }
-        for name, (value, bound) in {**least, **{f"components[{i}]": (k, 1) for i, k in enumerate(components)}}.items():
+        for name, (value, bound) in {
+            **least,
+            **{f"components[{i}]": (k, 1) for i, k in enumerate(components)},
+        }.items():
             if value < bound:
                 raise ValueError(f"{name} must be at least {bound}; got {value}.")
         self.out, self.seed, self.data_dir = out, seed, data_dir
         self.given, self.data, self.trust_code = run, data, trust_code
-        self.components, self.epochs, self.num_samples, self.rows, self.base_epochs = components, epochs, num_samples, rows, base_epochs
+        self.components, self.epochs, self.num_samples, self.rows, self.base_epochs = (
+            components,
+            epochs,
+            num_samples,
+            rows,
+            base_epochs,
+        )
 
     def planned(self) -> Results:
         from jensen.reproductions._runs import state_of
 
         rungs = ", ".join(map(str, self.components or (*COMPONENTS[:5], "...")))
         path = Path(self.given) if self.given else self._base_folder()
-        rows = ({"what": f"the run {path}", "state": state_of(path)}, {"what": f"K = {rungs} and N", "state": f"{len(self._kept())} priors measured"})
-        return Results("The ladder of priors", (Column("what", lambda r: r["what"]), Column("state", lambda r: r["state"])), rows)
+        rows = (
+            {"what": f"the run {path}", "state": state_of(path)},
+            {"what": f"K = {rungs} and N", "state": f"{len(self._kept())} priors measured"},
+        )
+        return Results(
+            "The ladder of priors",
+            (Column("what", lambda r: r["what"]), Column("state", lambda r: r["state"])),
+            rows,
+        )
 
     def run(self, *, progress: bool = True) -> Results:
         import jax.random as jr
@@ -94,12 +110,22 @@ class PriorLadder(AbstractReproduction):
             if any(self._read(kind, k, signature) is None for kind, k in plan):
                 for split in SPLITS:
                     key, rows = stream_key(self.seed, "account"), split_data(dataset, split)
-                    draws[split] = split_draws(model, rows, key, num_samples=self.num_samples, rows=self.rows, what=split, progress=progress)
+                    draws[split] = split_draws(
+                        model,
+                        rows,
+                        key,
+                        num_samples=self.num_samples,
+                        rows=self.rows,
+                        what=split,
+                        progress=progress,
+                    )
             rungs = []
             for i, (kind, k) in enumerate(plan, start=1):
                 found = self._read(kind, k, signature)
                 if found is None:
-                    prior = self._prior(kind, k, model, dataset, draws["train"], (key_rows, key_refit), epochs)
+                    prior = self._prior(
+                        kind, k, model, dataset, draws["train"], (key_rows, key_refit), epochs
+                    )
                     found = self._measured(kind, k, prior, draws, signature)
                 rungs.append(found)
                 if progress:
@@ -113,13 +139,18 @@ class PriorLadder(AbstractReproduction):
 
         if self.given:
             return load(self.given, trust_code=self.trust_code)
-        values = merge(choose(GROUP, (self.data,))[0].values(), {"seed": self.seed, "data": {"data_dir": self.data_dir}})
+        values = merge(
+            choose(GROUP, (self.data,))[0].values(),
+            {"seed": self.seed, "data": {"data_dir": self.data_dir}},
+        )
         if self.base_epochs is not None:
             warm_up = min(values["training"].get("warm_up", 20), self.base_epochs // 5)
             values = merge(values, {"training": {"epochs": self.base_epochs, "warm_up": warm_up}})
         run = finished_run(Config.read(values), self._base_folder(), progress=progress)
         if run.status == "diverged":
-            raise RunError(f"the training of {run.path} diverged: {run.outcome.message} Give a trained run by --run.")
+            raise RunError(
+                f"the training of {run.path} diverged: {run.outcome.message} Give a trained run by --run."
+            )
         return run
 
     def _base_folder(self) -> Path:
@@ -130,13 +161,27 @@ class PriorLadder(AbstractReproduction):
         """(kind, K) of every prior to be measured, from looking at nothing to looking at everything."""
         too_many = [k for k in self.components if k > n]
         if too_many:
-            raise ValueError(f"components: {too_many[0]} pseudo-inputs cannot be drawn from {n} training data; the far end K = {n} is always there.")
+            raise ValueError(
+                f"components: {too_many[0]} pseudo-inputs cannot be drawn from {n} training data; the far end K = {n} is always there."
+            )
         rungs = sorted({k for k in self.components or COMPONENTS if k < n})
-        plan: list[tuple[str, int | None]] = [("standard_normal", None), *([("own", None)] if own else [])]
+        plan: list[tuple[str, int | None]] = [
+            ("standard_normal", None),
+            *([("own", None)] if own else []),
+        ]
         plan += [("learned", k) for k in rungs if self.components or k <= MOST_LEARNED]
         return [*plan, *(("fixed", k) for k in rungs), ("aggregated", n)]
 
-    def _prior(self, kind: str, k: int | None, model: "Model", dataset: "Dataset", train: "SplitDraws", keys: tuple, epochs: int) -> "Distribution":
+    def _prior(
+        self,
+        kind: str,
+        k: int | None,
+        model: "Model",
+        dataset: "Dataset",
+        train: "SplitDraws",
+        keys: tuple,
+        epochs: int,
+    ) -> "Distribution":
         import jax.numpy as jnp
         import jax.random as jr
         import numpy as np
@@ -157,22 +202,42 @@ class PriorLadder(AbstractReproduction):
             frozen = replace(dataset, train=dataset.split("train"), levels=None)
             refitted = refit_prior(model, choice, frozen, progress=False, key=keys[1], **options)
             if refitted.outcome.status != "completed":
-                raise RunError(f"re-fitting {k} pseudo-inputs ended as {refitted.outcome.status}: {refitted.outcome.message}")
+                raise RunError(
+                    f"re-fitting {k} pseudo-inputs ended as {refitted.outcome.status}: {refitted.outcome.message}"
+                )
             fitted = refitted.model
             return top_of(fitted.prior(fitted.encoder))
         # One order for all K: the rows of a rung are among those of the next.
         rows = np.arange(k) if kind == "aggregated" else np.asarray(jr.permutation(keys[0], n))[:k]
         return mixture_of(train.cut.posteriors[rows])
 
-    def _measured(self, kind: str, k: int | None, prior: "Distribution", draws: "dict[str, SplitDraws]", signature: str) -> dict[str, Any]:
+    def _measured(
+        self,
+        kind: str,
+        k: int | None,
+        prior: "Distribution",
+        draws: "dict[str, SplitDraws]",
+        signature: str,
+    ) -> dict[str, Any]:
         import numpy as np
 
         from jensen.reproductions._ladder import LINES, measure
 
-        rung: dict[str, Any] = {"kind": kind, "components": k, **{split: measure(prior, draws[split]) for split in SPLITS}}
-        arrays = {f"{split}.{line}": rung[split][line]["per_datum"] for split in SPLITS for line in LINES}
+        rung: dict[str, Any] = {
+            "kind": kind,
+            "components": k,
+            **{split: measure(prior, draws[split]) for split in SPLITS},
+        }
+        arrays = {
+            f"{split}.{line}": rung[split][line]["per_datum"] for split in SPLITS for line in LINES
+        }
         plain = {"kind": kind, "components": k} | {s: _without_arrays(rung[s]) for s in SPLITS}
-        write_atomically(self._file(kind, k), npz_bytes(arrays | {"rung": np.asarray(json.dumps(plain)), "signature": np.asarray(signature)}))
+        write_atomically(
+            self._file(kind, k),
+            npz_bytes(
+                arrays | {"rung": np.asarray(json.dumps(plain)), "signature": np.asarray(signature)}
+            ),
+        )
         return rung
 
     def _file(self, kind: str, k: int | None) -> Path:
@@ -193,10 +258,25 @@ class PriorLadder(AbstractReproduction):
 
     def _signature(self, base: "Run", epochs: int) -> str:
         """What a kept measurement depends on, as text."""
-        weights = {epoch: (base.path / "checkpoints" / f"{epoch}.sha256").read_text() for epoch in base.checkpoints.epochs()[-1:]}
-        return json.dumps([weights, base.record["data"]["fingerprints"], self.seed, epochs, self.num_samples, self.rows], sort_keys=True)
+        weights = {
+            epoch: (base.path / "checkpoints" / f"{epoch}.sha256").read_text()
+            for epoch in base.checkpoints.epochs()[-1:]
+        }
+        return json.dumps(
+            [
+                weights,
+                base.record["data"]["fingerprints"],
+                self.seed,
+                epochs,
+                self.num_samples,
+                self.rows,
+            ],
+            sort_keys=True,
+        )
 
-    def _results(self, rungs: list[dict[str, Any]], base: "Run", dataset: "Dataset", epochs: int) -> Results:
+    def _results(
+        self, rungs: list[dict[str, Any]], base: "Run", dataset: "Dataset", epochs: int
+    ) -> Results:
         from jensen.reports import draw_ladder
         from jensen.reproductions._ladder import paired
 
@@ -207,11 +287,24 @@ class PriorLadder(AbstractReproduction):
         files += [str(self.out / "results.md"), str(self.out / "results.json")]
         plain = []
         for rung in rungs:
-            row = {"kind": rung["kind"], "components": rung["components"]} | {s: _without_arrays(rung[s]) for s in SPLITS}
+            row = {"kind": rung["kind"], "components": rung["components"]} | {
+                s: _without_arrays(rung[s]) for s in SPLITS
+            }
             for name, other in (("gain", rungs[0]), ("over_aggregated", rungs[-1])):
-                row[name] = {s: {m: paired(rung[s][m]["per_datum"], other[s][m]["per_datum"]) for m in ("elbo", "evidence")} for s in SPLITS}
+                row[name] = {
+                    s: {
+                        m: paired(rung[s][m]["per_datum"], other[s][m]["per_datum"])
+                        for m in ("elbo", "evidence")
+                    }
+                    for s in SPLITS
+                }
             plain.append(row)
-        details = {"unit": "nats per datum", "run": str(base.path), "data": dataset.name, "n": {s: len(dataset.split(s)) for s in SPLITS}}
+        details = {
+            "unit": "nats per datum",
+            "run": str(base.path),
+            "data": dataset.name,
+            "n": {s: len(dataset.split(s)) for s in SPLITS},
+        }
         details |= {
             "num_samples": self.num_samples,
             "evidence_rows": {s: min(self.rows, n) for s, n in details["n"].items()},
@@ -232,8 +325,17 @@ class PriorLadder(AbstractReproduction):
 
 
 def _own_prior(model: "Model") -> bool:
-    return model.recipe is None or model.recipe.values["prior"].get("scale", 1.0) != 1.0 or model.recipe.values["prior"]["name"] != "standard_normal"
+    return (
+        model.recipe is None
+        or model.recipe.values["prior"].get("scale", 1.0) != 1.0
+        or model.recipe.values["prior"]["name"] != "standard_normal"
+    )
 
 
 def _without_arrays(lines: dict[str, Any]) -> dict[str, Any]:
-    return {name: {k: v for k, v in line.items() if k != "per_datum"} if isinstance(line, dict) else line for name, line in lines.items()}
+    return {
+        name: {k: v for k, v in line.items() if k != "per_datum"}
+        if isinstance(line, dict)
+        else line
+        for name, line in lines.items()
+    }

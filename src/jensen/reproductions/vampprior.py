@@ -10,7 +10,19 @@ from typing import Any
 
 from jensen.reproductions._base import AbstractReproduction, Column, Results, Row
 from jensen.reproductions._recipes import Recipe, choose
-from jensen.reproductions._table import BASIS, DIFFERENCE, EPOCHS, OURS, PUBLISHED, RECIPE, TIME, Schedule, Table, cited, remarks
+from jensen.reproductions._table import (
+    BASIS,
+    DIFFERENCE,
+    EPOCHS,
+    OURS,
+    PUBLISHED,
+    RECIPE,
+    TIME,
+    Schedule,
+    Table,
+    cited,
+    remarks,
+)
 
 GROUP = "vampprior"
 SAMPLES = 5000
@@ -26,7 +38,16 @@ class VampPrior(AbstractReproduction):
 
     summary = "the VampPrior paper's table of test log-likelihoods: data set x model x prior"
 
-    def __init__(self, out: Path, seed: int, data_dir: str | None, *, only: tuple[str, ...] = (), epochs: int | None = None, num_samples: int = SAMPLES):
+    def __init__(
+        self,
+        out: Path,
+        seed: int,
+        data_dir: str | None,
+        *,
+        only: tuple[str, ...] = (),
+        epochs: int | None = None,
+        num_samples: int = SAMPLES,
+    ):
         if epochs is not None and epochs < 1:
             raise ValueError(f"epochs must be at least 1; got {epochs}.")
         self.table = Table(
@@ -55,14 +76,27 @@ def _schedule(recipe: Recipe, epochs: int | None) -> Schedule:
     if epochs is None:
         return Schedule()
     # A warm-up longer than the training would leave a model of a smaller KL weight; a cool-down as long, no training at the full rate.
-    shorter = {key: theirs.get(key, 0) * epochs // theirs["epochs"] for key in ("warm_up", "cool_down") if epochs < theirs["epochs"]}
-    return Schedule({"training": {"epochs": epochs, **shorter}}, "" if epochs == theirs["epochs"] else f"epochs{epochs}")
+    shorter = {
+        key: theirs.get(key, 0) * epochs // theirs["epochs"]
+        for key in ("warm_up", "cool_down")
+        if epochs < theirs["epochs"]
+    }
+    return Schedule(
+        {"training": {"epochs": epochs, **shorter}},
+        "" if epochs == theirs["epochs"] else f"epochs{epochs}",
+    )
 
 
 def _note_cell(row: Row) -> str:
     if row["status"] != "done":
         return f"{row['status']}: {row['message']}"
-    parts = [f"shortened: {row['at_most_epochs']} of {row['recipe_epochs']} epochs, warm-up {row['warm_up']}"] if row["shortened"] else []
+    parts = (
+        [
+            f"shortened: {row['at_most_epochs']} of {row['recipe_epochs']} epochs, warm-up {row['warm_up']}"
+        ]
+        if row["shortened"]
+        else []
+    )
     return "; ".join([*parts, *remarks(row, SAMPLES)])
 
 

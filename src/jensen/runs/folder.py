@@ -39,15 +39,30 @@ def load(path: str | Path, *, checkpoint: int | None = None, trust_code: bool = 
     """
     path = Path(path)
     if not path.is_dir():
-        near = sorted(p.parent.name for p in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
-        raise ValueError(f"no run at {path}." + (f" Runs beside it: {', '.join(near[:8])}." if near else " Make one with: jensen fit digits"))
+        near = (
+            sorted(p.parent.name for p in path.parent.glob("*/run.json"))
+            if path.parent.is_dir()
+            else []
+        )
+        raise ValueError(
+            f"no run at {path}."
+            + (
+                f" Runs beside it: {', '.join(near[:8])}."
+                if near
+                else " Make one with: jensen fit digits"
+            )
+        )
     if not (path / "run.json").exists():
-        raise RunError(f"{path} is not a run folder, or only half written: it has no run.json. Fit again with --out {path} --overwrite.")
+        raise RunError(
+            f"{path} is not a run folder, or only half written: it has no run.json. Fit again with --out {path} --overwrite."
+        )
     try:
         record = json.loads((path / "run.json").read_text())
         written_by, status = record["format"], record["status"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path / 'run.json'} cannot be read ({type(error).__name__}: {error}); the run is damaged. Fit again with --overwrite.") from error
+        raise RunError(
+            f"{path / 'run.json'} cannot be read ({type(error).__name__}: {error}); the run is damaged. Fit again with --overwrite."
+        ) from error
     if written_by != FORMAT:
         raise RunError(
             f"{path} was made by another version of jensen ({record.get('jensen')}, run format {written_by}); this is {jensen.__version__}, format {FORMAT}."
@@ -55,18 +70,26 @@ def load(path: str | Path, *, checkpoint: int | None = None, trust_code: bool = 
     try:
         config = tomllib.loads((path / "config.toml").read_text())
     except (OSError, ValueError) as error:
-        raise RunError(f"{path / 'config.toml'} cannot be read ({error}); the run is damaged.") from error
+        raise RunError(
+            f"{path / 'config.toml'} cannot be read ({error}); the run is damaged."
+        ) from error
     del status
     return Run(path, record, config, checkpoint=checkpoint, trust_code=trust_code)
 
 
-def create(path: Path, config: Config, model: Model, dataset: Dataset, key, *, reloadable: bool) -> Run:
+def create(
+    path: Path, config: Config, model: Model, dataset: Dataset, key, *, reloadable: bool
+) -> Run:
     """A new run folder with its configuration and record, status 'running'. The folder must not exist."""
     from jensen.datasets._dataset import SPLITS
 
     recipe = None if model.recipe is None else model.recipe.values
     gradient = dict(config.gradient)
-    code = {v["name"]: file_digest(Path(v["name"])) for v in (recipe or {}).values() if isinstance(v, dict) and v.get("name", "").endswith(".py")}
+    code = {
+        v["name"]: file_digest(Path(v["name"]))
+        for v in (recipe or {}).values()
+        if isinstance(v, dict) and v.get("name", "").endswith(".py")
+    }
     record = {
         "format": FORMAT,
         "jensen": jensen.__version__,
@@ -84,7 +107,12 @@ def create(path: Path, config: Config, model: Model, dataset: Dataset, key, *, r
             "fingerprints": {s: dataset.fingerprint(s) for s in SPLITS},
             "notes": list(dataset.notes),
         },
-        "versions": {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__, "device": jax.devices()[0].device_kind},
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "numpy": np.__version__,
+            "device": jax.devices()[0].device_kind,
+        },
     }
     write_atomically(path / "config.toml", config.to_toml())
     write_atomically(path / "metrics.jsonl", "")

@@ -32,7 +32,15 @@ class Run:
     run.model, run.config, run.account
     """
 
-    def __init__(self, path: Path, record: dict[str, Any], config: dict[str, Any], *, checkpoint: int | None = None, trust_code: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        record: dict[str, Any],
+        config: dict[str, Any],
+        *,
+        checkpoint: int | None = None,
+        trust_code: bool = False,
+    ):
         self.path = path
         self.record = record
         self.config = config
@@ -47,8 +55,15 @@ class Run:
     @property
     def outcome(self) -> Outcome:
         """How the training ended."""
-        values = self.record.get("outcome") or {"status": "interrupted", "message": "the training has not ended.", "epoch": 0, "warnings": []}
-        return Outcome(values["status"], values["message"], values["epoch"], tuple(values["warnings"]))
+        values = self.record.get("outcome") or {
+            "status": "interrupted",
+            "message": "the training has not ended.",
+            "epoch": 0,
+            "warnings": [],
+        }
+        return Outcome(
+            values["status"], values["message"], values["epoch"], tuple(values["warnings"])
+        )
 
     @property
     def objective(self) -> str:
@@ -84,7 +99,13 @@ class Run:
             )
         self._check_code(recipe)
         # Records made before recipes had facts of the data.
-        facts: dict[str, Any] = {"rows": self.record["data"]["rows"]["train"], "dtype": "uint8", "lower": 0.0, "upper": 1.0, "levels": None}
+        facts: dict[str, Any] = {
+            "rows": self.record["data"]["rows"]["train"],
+            "dtype": "uint8",
+            "lower": 0.0,
+            "upper": 1.0,
+            "levels": None,
+        }
         return build_model({"data": facts} | recipe, key=jr.key(0))
 
     @cached_property
@@ -102,7 +123,9 @@ class Run:
         known = self.record["data"]
         original = settings.pop("source", None)
         if source is None and (original is None or not known["reloadable"]):
-            raise RunError(f"{self.path} was fitted to an array that was passed from Python; name the data with --data FILE.")
+            raise RunError(
+                f"{self.path} was fitted to an array that was passed from Python; name the data with --data FILE."
+            )
         if data_dir is not None:
             settings["data_dir"] = data_dir
         # Runs that do not record levels wrote the default, which for a named data set meant its own convention, as "none".
@@ -111,7 +134,9 @@ class Run:
         dataset = load_dataset(source or original, **settings)
         for split in ("train", "validation", "test"):
             if source is None and dataset.fingerprint(split) != known["fingerprints"][split]:
-                raise RunError(f"the {split} data of {original!r} are not those that {self.path} was trained on (their fingerprints differ). Restore the file.")
+                raise RunError(
+                    f"the {split} data of {original!r} are not those that {self.path} was trained on (their fingerprints differ). Restore the file."
+                )
         return dataset
 
     @cached_property
@@ -137,12 +162,19 @@ class Run:
             with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
                 return Account.from_json(json.loads(path.read_text()), dict(arrays))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise RunError(f"the stored account {path} cannot be read ({error}); make it again with: jensen account {self.path} --split {split}") from error
+            raise RunError(
+                f"the stored account {path} cannot be read ({error}); make it again with: jensen account {self.path} --split {split}"
+            ) from error
 
     def store_account(self, account: Account) -> None:
         """Writes an account into the run folder."""
-        write_atomically(self.path / "accounts" / f"{account.split}.npz", npz_bytes(account.arrays()))
-        write_atomically(self.path / "accounts" / f"{account.split}.json", json.dumps(account.to_json(), indent=1))
+        write_atomically(
+            self.path / "accounts" / f"{account.split}.npz", npz_bytes(account.arrays())
+        )
+        write_atomically(
+            self.path / "accounts" / f"{account.split}.json",
+            json.dumps(account.to_json(), indent=1),
+        )
 
     def update(self, **values: Any) -> None:
         """Changes entries of run.json."""
@@ -160,7 +192,9 @@ class Run:
                 )
             expected = self.record["code"].get(name)
             if not Path(name).is_file() or file_digest(Path(name)) != expected:
-                raise RunError(f"{name} is missing or is not the file that {self.path} was fitted with (sha256 {expected}). Restore it.")
+                raise RunError(
+                    f"{name} is missing or is not the file that {self.path} was fitted with (sha256 {expected}). Restore it."
+                )
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -39,7 +39,11 @@ class Checkpoints:
 
     def epochs(self) -> list[int]:
         """The epochs of all finished checkpoints, ascending."""
-        return sorted(int(p.stem) for p in self.folder.glob("*.sha256") if p.stem.isdigit() and (self.folder / p.stem).is_dir())
+        return sorted(
+            int(p.stem)
+            for p in self.folder.glob("*.sha256")
+            if p.stem.isdigit() and (self.folder / p.stem).is_dir()
+        )
 
     def save(self, state: TrainingState) -> None:
         """Writes `state` as the checkpoint of its epoch, then removes the oldest.
@@ -59,7 +63,9 @@ class Checkpoints:
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             items = {part: ocp.args.StandardSave(arrays) for part, arrays in named.items()}
             checkpointer.save((self.folder / epoch).resolve(), args=ocp.args.Composite(**items))
-        write_atomically(self.folder / f"{epoch}.sha256", json.dumps(_digests(self.folder / epoch), indent=0))
+        write_atomically(
+            self.folder / f"{epoch}.sha256", json.dumps(_digests(self.folder / epoch), indent=0)
+        )
         for old in self.epochs()[: -self._keep]:
             self._remove(old)
 
@@ -85,23 +91,43 @@ class Checkpoints:
         parameters, constants, static = partition(like)
 
         def rebuild(named: dict[str, dict[str, Any]]) -> Model:
-            return eqx.combine(set_leaves(parameters, named["best"]), set_leaves(constants, named.get("constants", {})), static)
+            return eqx.combine(
+                set_leaves(parameters, named["best"]),
+                set_leaves(constants, named.get("constants", {})),
+                static,
+            )
 
-        return self._read({"best": name_leaves(parameters)} | named_constants(constants), rebuild, epoch)
+        return self._read(
+            {"best": name_leaves(parameters)} | named_constants(constants), rebuild, epoch
+        )
 
-    def _read(self, named: dict[str, dict[str, Any]], rebuild: Callable[[dict[str, dict[str, Any]]], Any], epoch: int | None) -> Any:
+    def _read(
+        self,
+        named: dict[str, dict[str, Any]],
+        rebuild: Callable[[dict[str, dict[str, Any]]], Any],
+        epoch: int | None,
+    ) -> Any:
         import orbax.checkpoint as ocp
 
         logging.getLogger("absl").setLevel(logging.ERROR)
         chosen = self._verified(epoch)
-        template = {part: {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()} for part, arrays in named.items()}
+        template = {
+            part: {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()}
+            for part, arrays in named.items()
+        }
         try:
             with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-                items = {part: ocp.args.StandardRestore(arrays) for part, arrays in template.items()}
-                restored = checkpointer.restore((self.folder / str(chosen)).resolve(), args=ocp.args.Composite(**items))
+                items = {
+                    part: ocp.args.StandardRestore(arrays) for part, arrays in template.items()
+                }
+                restored = checkpointer.restore(
+                    (self.folder / str(chosen)).resolve(), args=ocp.args.Composite(**items)
+                )
             return rebuild({part: dict(restored[part]) for part in template})
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{self.folder / str(chosen)} does not hold this model: {str(error).splitlines()[0]}") from error
+            raise CheckpointError(
+                f"{self.folder / str(chosen)} does not hold this model: {str(error).splitlines()[0]}"
+            ) from error
 
     def _remove(self, epoch: int) -> None:
         (self.folder / f"{epoch}.sha256").unlink(missing_ok=True)
@@ -110,15 +136,25 @@ class Checkpoints:
     def _verified(self, epoch: int | None) -> int:
         known = self.epochs()
         if not known:
-            raise CheckpointError(f"{self.folder} holds no finished checkpoint: the run stopped before its first one. Start it again with --overwrite.")
+            raise CheckpointError(
+                f"{self.folder} holds no finished checkpoint: the run stopped before its first one. Start it again with --overwrite."
+            )
         chosen = known[-1] if epoch is None else epoch
         if chosen not in known:
-            raise CheckpointError(f"{self.folder} has no checkpoint of epoch {chosen}; it has {', '.join(map(str, known))}.")
+            raise CheckpointError(
+                f"{self.folder} has no checkpoint of epoch {chosen}; it has {', '.join(map(str, known))}."
+            )
         damage = self._damage(chosen)
         if damage:
             good = [e for e in known if e != chosen and not self._damage(e)]
-            remedy = f"The checkpoint of epoch {good[-1]} is good: choose it with --checkpoint {good[-1]}." if good else "No other good checkpoint is left."
-            raise CheckpointError(f"the checkpoint of epoch {chosen} in {self.folder} is damaged ({damage}). {remedy}")
+            remedy = (
+                f"The checkpoint of epoch {good[-1]} is good: choose it with --checkpoint {good[-1]}."
+                if good
+                else "No other good checkpoint is left."
+            )
+            raise CheckpointError(
+                f"the checkpoint of epoch {chosen} in {self.folder} is damaged ({damage}). {remedy}"
+            )
         return chosen
 
     def _damage(self, epoch: int) -> str:
@@ -138,4 +174,6 @@ class Checkpoints:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()
+    }

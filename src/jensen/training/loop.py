@@ -106,12 +106,18 @@ def train(
         warnings = tuple(filter(None, [options.unsettled(int(state.epoch))]))
         outcome = Outcome(status, message, int(state.epoch), warnings)
         best = state.best if int(state.best_epoch) else state.parameters
-        model, last = (eqx.combine(parameters, state.constants, static) for parameters in (best, state.parameters))
+        model, last = (
+            eqx.combine(parameters, state.constants, static)
+            for parameters in (best, state.parameters)
+        )
         return Trained(model, last, history, outcome, time.monotonic() - began, state)
 
     while int(state.epoch) < options.epochs:
         if options.patience and int(state.stale) >= options.patience:
-            return finish("stopped_early", f"no better validation bound for {options.patience} epochs; the best was epoch {int(state.best_epoch)}.")
+            return finish(
+                "stopped_early",
+                f"no better validation bound for {options.patience} epochs; the best was epoch {int(state.best_epoch)}.",
+            )
         if stopping:
             return finish("interrupted", f"stopped on request after epoch {int(state.epoch)}.")
         epoch_began = time.monotonic()
@@ -120,13 +126,18 @@ def train(
         measured = jax.tree.map(np.asarray, measured)
         if not (measured["finite"] and all(np.isfinite(v).all() for v in measured.values())):
             where = locate_divergence(objective, state, *arrays, key, measured)
-            return finish("diverged", f"{where} The last good state is that of epoch {int(state.epoch)}; try a smaller --learning-rate or a longer --warm-up.")
+            return finish(
+                "diverged",
+                f"{where} The last good state is that of epoch {int(state.epoch)}; try a smaller --learning-rate or a longer --warm-up.",
+            )
         state = after
         record = {
             "epoch": int(state.epoch),
             "beta": float(measured["beta"]),
             "train": dict(zip(TERMS, map(float, measured["train"]), strict=True)),
-            "validation": dict(zip(TERMS, map(float, measured["validation"]), strict=True)) if len(validation) else None,
+            "validation": dict(zip(TERMS, map(float, measured["validation"]), strict=True))
+            if len(validation)
+            else None,
             "best_epoch": int(state.best_epoch),
             "seconds": round(time.monotonic() - epoch_began, 4),
         }
@@ -135,7 +146,14 @@ def train(
         history.append(record)
         on_epoch(record)
         stopping = stop_requested()
-        if checkpoints is not None and not stopping and time.monotonic() - saved_at >= options.checkpoint_seconds:
+        if (
+            checkpoints is not None
+            and not stopping
+            and time.monotonic() - saved_at >= options.checkpoint_seconds
+        ):
             checkpoints.save(state)
             saved_at = time.monotonic()
-    return finish("completed", f"all {options.epochs} epochs done; the best was epoch {int(state.best_epoch)}.")
+    return finish(
+        "completed",
+        f"all {options.epochs} epochs done; the best was epoch {int(state.best_epoch)}.",
+    )

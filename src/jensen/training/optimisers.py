@@ -12,7 +12,9 @@ OPTIMISERS = ("adam", "adam_norm_grad")
 NORM_FLOOR = 1e-7
 
 
-def make_optimiser(name: str, learning_rate: float, epsilon: float = 1e-8) -> optax.GradientTransformation:
+def make_optimiser(
+    name: str, learning_rate: float, epsilon: float = 1e-8
+) -> optax.GradientTransformation:
     """The optimiser called `name`; `TrainingOptions` refuses other names.
 
     make_optimiser("adam_norm_grad", 5e-4).init(parameters)

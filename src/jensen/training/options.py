@@ -70,7 +70,11 @@ class TrainingOptions:
 
     def __post_init__(self):
         if self.warm_up is None:
-            object.__setattr__(self, "warm_up", self.epochs if self.beta_schedule == "cyclical" else min(20, self.epochs // 5))
+            object.__setattr__(
+                self,
+                "warm_up",
+                self.epochs if self.beta_schedule == "cyclical" else min(20, self.epochs // 5),
+            )
         for name, least in [
             ("epochs", 1),
             ("batch_size", 1),
@@ -90,9 +94,13 @@ class TrainingOptions:
         if not self.beta < float("inf"):
             raise ValueError(f"beta must be finite; got {self.beta}.")
         if self.beta_schedule not in SCHEDULES:
-            raise ValueError(f"unknown beta_schedule {self.beta_schedule!r}{nearest(self.beta_schedule, SCHEDULES)}; known: {', '.join(SCHEDULES)}.")
+            raise ValueError(
+                f"unknown beta_schedule {self.beta_schedule!r}{nearest(self.beta_schedule, SCHEDULES)}; known: {', '.join(SCHEDULES)}."
+            )
         if not 0 < self.beta_ramp <= 1:
-            raise ValueError(f"beta_ramp must be above 0 and at most 1, a share of a cycle; got {self.beta_ramp}.")
+            raise ValueError(
+                f"beta_ramp must be above 0 and at most 1, a share of a cycle; got {self.beta_ramp}."
+            )
         rise = self.beta_ramp * (self.warm_up or 0) / self.beta_cycles
         if self.beta_schedule == "cyclical" and rise < 2:
             raise ValueError(
@@ -100,18 +108,24 @@ class TrainingOptions:
                 f"{self.warm_up} epochs are {rise:.3g}. Take fewer beta_cycles, a longer --warm-up, or --beta-schedule linear."
             )
         if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}.")
+            raise ValueError(
+                f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}."
+            )
         if self.rate_stages == 1 or (self.rate_stages and self.cool_down):
             raise ValueError(
                 f"rate_stages must be 0 or from 2 up, and not beside a cool_down, which is another way to lower the rate; got rate_stages={self.rate_stages}, "
                 f"cool_down={self.cool_down}."
             )
         if not 0 < self.adam_epsilon < float("inf"):
-            raise ValueError(f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own.")
+            raise ValueError(
+                f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own."
+            )
         if self.select_by not in ("bound", "elbo"):
             raise ValueError(f"select_by must be 'bound' or 'elbo'; got {self.select_by!r}.")
         if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start.")
+            raise ValueError(
+                f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start."
+            )
 
     def beta_at(self, epoch: int | Array) -> Array:
         """The KL weight in epoch 1, 2, ...; `epoch` may be traced."""
@@ -129,7 +143,11 @@ class TrainingOptions:
         if not phase or epoch < 1:
             return ""
         reached = float(self.beta_at(epoch))
-        ended = f"the last epoch trained at beta = {reached:.3g}, not {self.beta:.3g}" if reached < self.beta else "what was to come was not run"
+        ended = (
+            f"the last epoch trained at beta = {reached:.3g}, not {self.beta:.3g}"
+            if reached < self.beta
+            else "what was to come was not run"
+        )
         return (
             f"the KL warm-up had not finished when training ended: {ended} ({self.beta_schedule} schedule, {phase}; it is {self.beta:.3g} for good from epoch "
             f"{self.settled} on)."

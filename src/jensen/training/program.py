@@ -39,7 +39,11 @@ class Objective:
 
     def criterion(self, means: Array) -> Array:
         """What the best epoch is chosen by, from the means of bound, reconstruction and average KL; higher is better."""
-        return means[1] - means[2] if self.options.select_by == "elbo" or self.bound.sign < 0 else means[0]
+        return (
+            means[1] - means[2]
+            if self.options.select_by == "elbo" or self.bound.sign < 0
+            else means[0]
+        )
 
     def with_constants(self, constants: Model) -> "Objective":
         """The same with the model's arrays that are not trained in their places."""
@@ -74,7 +78,9 @@ def batch_of(index: Array, weight: Array | None, key: Key) -> Batch:
     return Batch(index, weight, fold(key_data), fold(key_samples))
 
 
-def batch_loss(objective: Objective, parameters: Model, data: Array, batch: Batch, beta: Array) -> tuple[Array, Array]:
+def batch_loss(
+    objective: Objective, parameters: Model, data: Array, batch: Batch, beta: Array
+) -> tuple[Array, Array]:
     """(the loss to minimise, the batch means of bound, reconstruction and average KL)."""
     model = eqx.combine(parameters, objective.static)
     prior = model.prior(model.encoder)
@@ -84,11 +90,21 @@ def batch_loss(objective: Objective, parameters: Model, data: Array, batch: Batc
     def one(x, key_data, key_samples):
         if objective.levels is not None:
             x = draw_binary(key_data, x, objective.levels)
-        return objective.gradient.surrogate(objective.bound, model, prior, x, key_samples, num_samples=objective.options.num_samples, beta=beta)
+        return objective.gradient.surrogate(
+            objective.bound,
+            model,
+            prior,
+            x,
+            key_samples,
+            num_samples=objective.options.num_samples,
+            beta=beta,
+        )
 
     estimates = jax.vmap(one)(rows, batch.key_data, batch.key_samples)
     weight = batch.weight
-    means = jax.tree.map(jnp.mean if weight is None else lambda v: jnp.sum(v * weight) / jnp.sum(weight), estimates)
+    means = jax.tree.map(
+        jnp.mean if weight is None else lambda v: jnp.sum(v * weight) / jnp.sum(weight), estimates
+    )
     return -means.surrogate, jnp.stack([means.bound, means.reconstruction, means.average_kl])
 
 
@@ -109,13 +125,24 @@ def batches(options: TrainingOptions, n: int, key: Key) -> tuple[Array, Array | 
     return jnp.pad(order, (0, steps * size - n)).reshape(steps, size), weight
 
 
-def step(objective: Objective, parameters: Model, optimiser_state, data: Array, batch: Batch, epoch: Array):
+def step(
+    objective: Objective,
+    parameters: Model,
+    optimiser_state,
+    data: Array,
+    batch: Batch,
+    epoch: Array,
+):
     """(parameters, optimiser state, means) after one step of Adam on the rows of data that `batch` names, in epoch 1, 2, ..."""
     beta = objective.options.beta_at(epoch)
-    gradient, means = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(parameters)
+    gradient, means = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(
+        parameters
+    )
     updates, optimiser_state = objective.optimiser.update(gradient, optimiser_state)
     if objective.options.cool_down or objective.options.rate_stages:
-        updates = jax.tree.map(lambda u: objective.options.rate_at(epoch).astype(u.dtype) * u, updates)
+        updates = jax.tree.map(
+            lambda u: objective.options.rate_at(epoch).astype(u.dtype) * u, updates
+        )
     return eqx.apply_updates(parameters, updates), optimiser_state, means
 
 
@@ -132,24 +159,37 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         index, weight = batches(options, train.shape[0], key_order)
 
         def body(carry, batch):
-            parameters, optimiser_state, means = step(complete, carry[0], carry[1], train, batch, epoch)
+            parameters, optimiser_state, means = step(
+                complete, carry[0], carry[1], train, batch, epoch
+            )
             return (parameters, optimiser_state), means
 
-        (parameters, optimiser_state), steps = jax.lax.scan(body, (state.parameters, state.optimiser), batch_of(index, weight, key_draws))
+        (parameters, optimiser_state), steps = jax.lax.scan(
+            body, (state.parameters, state.optimiser), batch_of(index, weight, key_draws)
+        )
         rows = jnp.full(index.shape[0], 1.0) if weight is None else weight.sum(1)
         measured = {"steps": steps, "train": rows @ steps / rows.sum(), "beta": beta}
         # The last step's gradient shows in no step's terms, and without validation data in no number at all.
         # A second moment that overflowed freezes its parameter, and every number stays finite.
         kept = jax.tree.leaves((parameters, optimiser_state))
         measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
-        measured["validation"] = _validate(complete, parameters, validation, key_validation) if validation.shape[0] else measured["train"]
+        measured["validation"] = (
+            _validate(complete, parameters, validation, key_validation)
+            if validation.shape[0]
+            else measured["train"]
+        )
         bound = objective.criterion(measured["validation"])
         # Until the KL weight has risen for good the newest stands for the best, if that weight is not 1: what is nearest to 1 has the best bound at beta = 1.
         better = (bound > state.best_bound) | ((epoch <= options.settled) & (options.beta != 1))
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
         stale = jnp.where(better | (epoch <= options.settled), 0, state.stale + 1)
-        best_bound, best_epoch = jnp.where(better, bound, state.best_bound), jnp.where(better, epoch, state.best_epoch)
-        return TrainingState(parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale, state.constants), measured
+        best_bound, best_epoch = (
+            jnp.where(better, bound, state.best_bound),
+            jnp.where(better, epoch, state.best_epoch),
+        )
+        return TrainingState(
+            parameters, optimiser_state, best, best_bound, best_epoch, epoch, stale, state.constants
+        ), measured
 
     return run
 
@@ -165,12 +205,20 @@ def _validate(objective: Objective, parameters: Model, validation: Array, key: K
     weight = (jnp.arange(blocks * size) < n).reshape(blocks, size)
 
     def one(i):
-        weights = datum_log_weights(model, prior, validation[i], jr.fold_in(key, i), objective.options.num_samples)
-        terms = [objective.bound(weights.tempered()), jnp.mean(weights.log_likelihood), jnp.mean(weights.log_posterior - weights.log_prior)]
+        weights = datum_log_weights(
+            model, prior, validation[i], jr.fold_in(key, i), objective.options.num_samples
+        )
+        terms = [
+            objective.bound(weights.tempered()),
+            jnp.mean(weights.log_likelihood),
+            jnp.mean(weights.log_posterior - weights.log_prior),
+        ]
         return jnp.stack(terms)
 
     def block(total, part):
-        return total + jnp.sum(jnp.where(part[1][:, None], jax.vmap(one)(part[0]), 0.0), axis=0), None
+        return total + jnp.sum(
+            jnp.where(part[1][:, None], jax.vmap(one)(part[0]), 0.0), axis=0
+        ), None
 
     total, _ = jax.lax.scan(block, jnp.zeros(3), (index, weight))
     return total / n

@@ -21,4 +21,6 @@ def staged_rate(epoch: int | Array, epochs: int, stages: int) -> Array:
     ends = np.cumsum(3.0 ** np.arange(stages))
     middle = (epoch - 0.5) / epochs * ends[-1]
     factors = np.round(10 ** (1 - np.arange(stages) / max(stages - 1, 1)), 1) / 10
-    return jnp.asarray(factors)[jnp.minimum(jnp.searchsorted(jnp.asarray(ends), middle), stages - 1)]
+    return jnp.asarray(factors)[
+        jnp.minimum(jnp.searchsorted(jnp.asarray(ends), middle), stages - 1)
+    ]

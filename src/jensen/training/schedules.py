@@ -34,7 +34,11 @@ def settled_from(schedule: str, warm_up: int, cycles: int, ramp: float) -> int:
 
     settled_from("cyclical", 80, 4, 0.5)  # 70
     """
-    return math.ceil((cycles - 1 + ramp) * warm_up / cycles - 1e-9) if schedule == "cyclical" else warm_up
+    return (
+        math.ceil((cycles - 1 + ramp) * warm_up / cycles - 1e-9)
+        if schedule == "cyclical"
+        else warm_up
+    )
 
 
 def phase_at(schedule: str, epoch: int, warm_up: int, cycles: int, ramp: float) -> str:

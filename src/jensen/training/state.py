@@ -29,23 +29,45 @@ class TrainingState(eqx.Module):
     @property
     def named(self) -> dict[str, dict[str, Array]]:
         """Flat {path: array} trees 'current' and 'best', and 'constants' if there are any, as checkpoints store them."""
-        return {"current": name_leaves(self._current), "best": name_leaves(self.best)} | named_constants(self.constants)
+        return {
+            "current": name_leaves(self._current),
+            "best": name_leaves(self.best),
+        } | named_constants(self.constants)
 
     def with_named(self, named: dict[str, dict[str, Array | np.ndarray]]) -> "TrainingState":
         """This state's structure with the arrays of `named`."""
-        kept = set_leaves(self.best, named["best"]), set_leaves(self.constants, named.get("constants", {}))
-        return eqx.tree_at(lambda s: (s.best, s.constants), set_leaves(self._current, named["current"]), kept, is_leaf=lambda x: x is None)
+        kept = (
+            set_leaves(self.best, named["best"]),
+            set_leaves(self.constants, named.get("constants", {})),
+        )
+        return eqx.tree_at(
+            lambda s: (s.best, s.constants),
+            set_leaves(self._current, named["current"]),
+            kept,
+            is_leaf=lambda x: x is None,
+        )
 
     @property
     def _current(self) -> "TrainingState":
-        return eqx.tree_at(lambda s: (s.best, s.constants), self, (None, None), is_leaf=lambda x: x is None)
+        return eqx.tree_at(
+            lambda s: (s.best, s.constants), self, (None, None), is_leaf=lambda x: x is None
+        )
 
 
 def initial_state(model: Model, optimiser: optax.GradientTransformation) -> TrainingState:
     """The state before the first epoch."""
     parameters, constants, _ = partition(model)
     zero = jnp.zeros((), jnp.int32)
-    return TrainingState(parameters, optimiser.init(parameters), parameters, jnp.asarray(-jnp.inf), zero, zero, zero, constants)
+    return TrainingState(
+        parameters,
+        optimiser.init(parameters),
+        parameters,
+        jnp.asarray(-jnp.inf),
+        zero,
+        zero,
+        zero,
+        constants,
+    )
 
 
 def named_constants(constants: Model) -> dict[str, dict[str, Array]]:
@@ -56,7 +78,9 @@ def named_constants(constants: Model) -> dict[str, dict[str, Array]]:
 
 def name_leaves(tree) -> dict[str, Array]:
     """{path: array} of a pytree, e.g. {'.encoder.head.bias': ...}."""
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {
+        jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def set_leaves(tree, named: dict[str, Array | np.ndarray]):
@@ -66,7 +90,18 @@ def set_leaves(tree, named: dict[str, Array | np.ndarray]):
         ValueError: paths, shapes or dtypes that differ; the first few are named.
     """
     paths = name_leaves(tree)
-    wrong = [p for p in paths.keys() | named.keys() if p not in named or p not in paths or named[p].shape != paths[p].shape or named[p].dtype != paths[p].dtype]
+    wrong = [
+        p
+        for p in paths.keys() | named.keys()
+        if p not in named
+        or p not in paths
+        or named[p].shape != paths[p].shape
+        or named[p].dtype != paths[p].dtype
+    ]
     if wrong:
-        raise ValueError(f"stored arrays do not fit this model: {len(wrong)} of {len(paths)} differ, among them {', '.join(sorted(wrong)[:3])}.")
-    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(named[jax.tree_util.keystr(path)]), tree)
+        raise ValueError(
+            f"stored arrays do not fit this model: {len(wrong)} of {len(paths)} differ, among them {', '.join(sorted(wrong)[:3])}."
+        )
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jnp.asarray(named[jax.tree_util.keystr(path)]), tree
+    )

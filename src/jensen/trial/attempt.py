@@ -68,53 +68,92 @@ def try_prior(
     new, old = check_trial(model, prior, dataset)
     batch = min(int(options.get("batch_size", 100)), len(dataset.train))
     epochs = int(options.get("epochs", max(5, -(-STEPS * batch // len(dataset.train)))))
-    settings = {"epochs": epochs, "learning_rate": LEARNING_RATE, "cool_down": epochs // 2, "patience": 0} | options
+    settings = {
+        "epochs": epochs,
+        "learning_rate": LEARNING_RATE,
+        "cool_down": epochs // 2,
+        "patience": 0,
+    } | options
     began = time.monotonic()
     fit = refit_prior(model, new, dataset, key=jr.fold_in(key, 4), progress=progress, **settings)
     if fit.outcome.status == "interrupted":
         raise KeyboardInterrupt
     if fit.outcome.status == "diverged":
-        raise ArithmeticError(f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set training.learning_rate=0.001)")
+        raise ArithmeticError(
+            f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set training.learning_rate=0.001)"
+        )
     seconds = time.monotonic() - began
     before, after = (top_of(m.prior(m.encoder)) for m in (model, fit.model))
     gains = {}
     with CountProgress(shown=progress) as bar:
         for name in dict.fromkeys((split, "train")):
             rows = dataset.split(name)
-            settings_of = {"num_draws": num_draws, "aggregated_over": aggregated_over and min(aggregated_over, len(rows))}
+            settings_of = {
+                "num_draws": num_draws,
+                "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
+            }
             report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
             cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
-            draws = [_parts(some, before, after, f"{label(new)} on {name}") for some in (cut, cut.again) if some is not None]
-            gains[name] = Gain(len(rows), cut.z.shape[1], **{line: _measured(*(some[line] for some in draws)) for line in draws[0]})
+            draws = [
+                _parts(some, before, after, f"{label(new)} on {name}")
+                for some in (cut, cut.again)
+                if some is not None
+            ]
+            gains[name] = Gain(
+                len(rows),
+                cut.z.shape[1],
+                **{line: _measured(*(some[line] for some in draws)) for line in draws[0]},
+            )
     return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
 
 
-def check_trial(model: Model, prior: Choice, dataset: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
+def check_trial(
+    model: Model, prior: Choice, dataset: Dataset
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the new prior, the old one), names with all their options.
 
     Raises:
         ValueError: see `try_prior`.
     """
     if model.recipe is None:
-        raise ValueError("a trial wants a model with a recipe: this one was put together by hand. Re-fit a prior of your own with jensen.refit_prior.")
+        raise ValueError(
+            "a trial wants a model with a recipe: this one was put together by hand. Re-fit a prior of your own with jensen.refit_prior."
+        )
     if model.encoder.bottom_up:
-        raise ValueError("no prior can be tried on a markov model: its top level has no q(z|x) in closed form, so there is nothing to fit a prior to.")
+        raise ValueError(
+            "no prior can be tried on a markov model: its top level has no q(z|x) in closed form, so there is nothing to fit a prior to."
+        )
     kind = code_kind(model.encoder(jnp.asarray(dataset.train[0])))
     if kind != CONTINUOUS:
-        raise ValueError(f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs.")
-    wanted, own = ({"name": p} if isinstance(p, str) else dict(p) for p in (prior, model.recipe.values["prior"]))
+        raise ValueError(
+            f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs."
+        )
+    wanted, own = (
+        {"name": p} if isinstance(p, str) else dict(p)
+        for p in (prior, model.recipe.values["prior"])
+    )
     new, old = (Config.read({"prior": p}).prior for p in (wanted, own))
     if new == old:
-        raise ValueError(f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE).")
+        raise ValueError(
+            f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE)."
+        )
     return new, old
 
 
-def _parts(cut: Surgery, before: Distribution, after: Distribution, what: str) -> dict[str, np.ndarray]:
+def _parts(
+    cut: Surgery, before: Distribution, after: Distribution, what: str
+) -> dict[str, np.ndarray]:
     """What was predicted, what of it is realised, and what is left, at every draw."""
     was, now = log_density(before, cut.z), log_density(after, cut.z)
     if not (np.isfinite(was).all() and np.isfinite(now).all()):
-        raise ArithmeticError(f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density.")
-    return {"predicted": cut.log_aggregated - was, "realised": now - was, "left": cut.log_aggregated - now}
+        raise ArithmeticError(
+            f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density."
+        )
+    return {
+        "predicted": cut.log_aggregated - was,
+        "realised": now - was,
+        "left": cut.log_aggregated - now,
+    }
 
 
 def _measured(draws: np.ndarray, again: np.ndarray | None = None) -> Measured:

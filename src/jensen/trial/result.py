@@ -9,7 +9,11 @@ from typing import Any
 
 from jensen._files import write_atomically
 
-LINES = {"predicted": "predicted: marginal KL", "realised": "realised: E log p(z), new - old", "left": "left: marginal KL, new prior"}
+LINES = {
+    "predicted": "predicted: marginal KL",
+    "realised": "realised: E log p(z), new - old",
+    "left": "left: marginal KL, new prior",
+}
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,30 @@ class Trial:
         else:
             said = f"{new} realises {size} of the {gain.predicted.value:.2f} nats predicted on {self.split} ({gain.share:.0%})."
         train = self.gains.get("train", gain).realised
-        if train.value - gain.realised.value > 3 * math.hypot(train.data_error, gain.realised.data_error):
+        if train.value - gain.realised.value > 3 * math.hypot(
+            train.data_error, gain.realised.data_error
+        ):
             verb = "gains" if train.value > 0 else "changes by"
             said += f" On train it {verb} {train.value:.2f}: {train.value - gain.realised.value:.2f} of that is the training data learned by heart."
         return said
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the share and the verdict."""
-        gains = {split: asdict(gain) | {"share": gain.share if math.isfinite(gain.share) else None} for split, gain in self.gains.items()}
-        kept = {name: getattr(self, name) for name in ("split", "epochs", "seconds", "outcome", "verdict")}
-        return {"prior": dict(self.prior), "instead_of": dict(self.instead_of), "unit": "nats per datum", **kept, "gains": gains}
+        gains = {
+            split: asdict(gain) | {"share": gain.share if math.isfinite(gain.share) else None}
+            for split, gain in self.gains.items()
+        }
+        kept = {
+            name: getattr(self, name)
+            for name in ("split", "epochs", "seconds", "outcome", "verdict")
+        }
+        return {
+            "prior": dict(self.prior),
+            "instead_of": dict(self.instead_of),
+            "unit": "nats per datum",
+            **kept,
+            "gains": gains,
+        }
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Trial":
@@ -95,21 +113,42 @@ class Trial:
             split: Gain(gain["n"], gain["num_draws"], *(Measured(**gain[name]) for name in LINES))  # pyright: ignore[reportCallIssue]
             for split, gain in values["gains"].items()
         }
-        return Trial(values["prior"], values["instead_of"], values["split"], gains, values["epochs"], values["seconds"], values["outcome"])
+        return Trial(
+            values["prior"],
+            values["instead_of"],
+            values["split"],
+            gains,
+            values["epochs"],
+            values["seconds"],
+            values["outcome"],
+        )
 
     def __str__(self) -> str:
         out = [
             f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and decoder as they were; nats per datum, +- Monte Carlo standard "
             "error, +- data error",
             "",
-            f"  {'':<32}" + "".join(f"{f'{split} ({gain.n} data)':>30}" for split, gain in self.gains.items()),
+            f"  {'':<32}"
+            + "".join(f"{f'{split} ({gain.n} data)':>30}" for split, gain in self.gains.items()),
             "  " + "-" * (32 + 30 * len(self.gains)),
         ]
         for name, text in LINES.items():
             values = [getattr(gain, name) for gain in self.gains.values()]
-            out.append(f"  {text:<32}" + "".join(f"{v.value:>14.3f} {v.standard_error:>7.3f} {v.data_error:>7.3f}" for v in values))
-        shares = [f"{gain.share:.1%}" if math.isfinite(gain.share) else "-" for gain in self.gains.values()]
-        out.append(f"  {'realised of predicted':<32}" + "".join(f"{share:>14}{'':16}" for share in shares).rstrip())
+            out.append(
+                f"  {text:<32}"
+                + "".join(
+                    f"{v.value:>14.3f} {v.standard_error:>7.3f} {v.data_error:>7.3f}"
+                    for v in values
+                )
+            )
+        shares = [
+            f"{gain.share:.1%}" if math.isfinite(gain.share) else "-"
+            for gain in self.gains.values()
+        ]
+        out.append(
+            f"  {'realised of predicted':<32}"
+            + "".join(f"{share:>14}{'':16}" for share in shares).rstrip()
+        )
         return "\n".join([*out, "", f"  * {self.verdict}"])
 
 
@@ -143,5 +182,7 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
         try:
             found.append(Trial.from_json(json.loads(path.read_text())))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR") from error
+            raise ValueError(
+                f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR"
+            ) from error
     return tuple(sorted(found, key=lambda t: -t.gain.realised.value))

@@ -23,7 +23,12 @@ class Climb(NamedTuple):
     message: str
 
 
-def climb(value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, *, max_evaluations: int) -> Climb:
+def climb(
+    value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    *,
+    max_evaluations: int,
+) -> Climb:
     """Climbs from a start where value and gradient are finite. Where they are not later on, the line search meets a wall and turns back.
 
     climb(lambda u: (-0.5 * float(u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
@@ -49,15 +54,34 @@ def climb(value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]], 
         if len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE:
             raise StopIteration
 
-    options = {"maxcor": MEMORY, "maxfun": max_evaluations, "maxiter": max_evaluations, "ftol": 1e-14, "gtol": 1e-8, "maxls": 40}
+    options = {
+        "maxcor": MEMORY,
+        "maxfun": max_evaluations,
+        "maxiter": max_evaluations,
+        "ftol": 1e-14,
+        "gtol": 1e-8,
+        "maxls": 40,
+    }
     with np.errstate(over="ignore", invalid="ignore"):  # where the function rises without end
-        found = minimize(descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options)
+        found = minimize(
+            descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options
+        )
         slope = float(np.abs(best[2]).max())
         left = 0.5 * float(np.sum(best[2] ** 2))
     idle = len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE
     converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
-    message = f"{evaluations} evaluations; " + (f"the last {PATIENCE} won less than {LITTLE:g} nats" if idle else f"a Newton step would win {left:.1e} nats")
+    message = f"{evaluations} evaluations; " + (
+        f"the last {PATIENCE} won less than {LITTLE:g} nats"
+        if idle
+        else f"a Newton step would win {left:.1e} nats"
+    )
     if not converged:
-        why = "the limit of evaluations was met" if evaluations >= max_evaluations else f"the line search ended ({found.message})"
-        message += f": {why}" + (f", and the density is not finite at {walls} places that it tried" if walls else "")
+        why = (
+            "the limit of evaluations was met"
+            if evaluations >= max_evaluations
+            else f"the line search ended ({found.message})"
+        )
+        message += f": {why}" + (
+            f", and the density is not finite at {walls} places that it tried" if walls else ""
+        )
     return Climb(best[1], best[0], slope, evaluations, converged, message)

@@ -25,15 +25,24 @@ def _block(target: Target, points: Array, count: Array) -> tuple[Array, Array]:
     def some(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
         at = i * CHUNK
         values, slopes = both(jax.lax.dynamic_slice_in_dim(points, at, CHUNK))
-        return jax.lax.dynamic_update_slice(found[0], values, (at,)), jax.lax.dynamic_update_slice(found[1], slopes, (at, jnp.zeros_like(at)))
+        return jax.lax.dynamic_update_slice(found[0], values, (at,)), jax.lax.dynamic_update_slice(
+            found[1], slopes, (at, jnp.zeros_like(at))
+        )
 
-    return jax.lax.fori_loop(0, (count + CHUNK - 1) // CHUNK, some, (jnp.zeros(BLOCK, points.dtype), jnp.zeros_like(points)))
+    return jax.lax.fori_loop(
+        0,
+        (count + CHUNK - 1) // CHUNK,
+        some,
+        (jnp.zeros(BLOCK, points.dtype), jnp.zeros_like(points)),
+    )
 
 
 @quick_jit
 def _exact_curvature(target: Target, u: Array) -> Array:
     slope = jax.grad(target.log_density)
-    return -jax.lax.map(lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=min(128, len(u)))
+    return -jax.lax.map(
+        lambda e: jax.jvp(slope, (u,), (e,))[1], jnp.eye(len(u)), batch_size=min(128, len(u))
+    )
 
 
 class Density:
@@ -52,9 +61,13 @@ class Density:
         for start in range(0, len(points), BLOCK):
             some = points[start : start + BLOCK]
             # A pad is a point like the last: elsewhere the density may not be finite.
-            padded = np.concatenate([some, np.broadcast_to(some[-1:], (BLOCK - len(some), some.shape[1]))])
+            padded = np.concatenate(
+                [some, np.broadcast_to(some[-1:], (BLOCK - len(some), some.shape[1]))]
+            )
             found = _block(self.target, padded, np.asarray(len(some)))
-            values[start : start + BLOCK], slopes[start : start + BLOCK] = (np.asarray(a)[: len(some)] for a in found)
+            values[start : start + BLOCK], slopes[start : start + BLOCK] = (
+                np.asarray(a)[: len(some)] for a in found
+            )
         return values, slopes
 
     def at(self, u: np.ndarray) -> tuple[float, np.ndarray]:
@@ -70,13 +83,18 @@ class Density:
         if np.isfinite(rough).all() and diagonal.min() > 0:
             scale = 1 / np.sqrt(diagonal)
             found = self._differences(u, NEAR * scale, (1.0, 2.0))
-            if np.isfinite(found).all() and np.linalg.eigvalsh(scale[:, None] * found * scale).min() > FAINT:
+            if (
+                np.isfinite(found).all()
+                and np.linalg.eigvalsh(scale[:, None] * found * scale).min() > FAINT
+            ):
                 return found
         self.evaluations += len(u)
         exact = np.asarray(_exact_curvature(self.target, u))
         return (exact + exact.T) / 2
 
-    def _differences(self, u: np.ndarray, step: np.ndarray, multiples: tuple[float, ...]) -> np.ndarray:
+    def _differences(
+        self, u: np.ndarray, step: np.ndarray, multiples: tuple[float, ...]
+    ) -> np.ndarray:
         """Central differences of the gradient, of the second order by one multiple of the step, of the fourth by 1 and 2."""
         offsets = np.concatenate([sign * m * np.diag(step) for m in multiples for sign in (1, -1)])
         slopes = self(u + offsets)[1].reshape(len(multiples), 2, len(u), len(u))

@@ -17,7 +17,9 @@ BLOCK = 1000
 
 
 @quick_jit
-def weighted_draws(model: Model, x: Array, key: Key, num_draws: int, first: Array) -> tuple[Array, dict[str, Any], LogWeights]:
+def weighted_draws(
+    model: Model, x: Array, key: Key, num_draws: int, first: Array
+) -> tuple[Array, dict[str, Any], LogWeights]:
     """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of the draws of q from number `first` on; the same draws as
     `datum_log_weights` makes with this key."""
     assert isinstance(model.decoder, TargetLikelihood)
@@ -26,7 +28,11 @@ def weighted_draws(model: Model, x: Array, key: Key, num_draws: int, first: Arra
     def one(sample: Array):
         u = posterior.sample(jr.fold_in(key, first + sample))
         here = target.everything(u)
-        return u, here.constrained, LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u))
+        return (
+            u,
+            here.constrained,
+            LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u)),
+        )
 
     return over_samples(one, num_draws, BLOCK)
 

@@ -40,7 +40,9 @@ def finite(values: object, name: str) -> np.ndarray:
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         at = ", ".join(map(str, bad[0]))
-        raise ValueError(f"{name}[{at}] is {array[tuple(bad[0])]}, and {len(bad)} of {array.size} values are not finite: leave those data out, or impute them.")
+        raise ValueError(
+            f"{name}[{at}] is {array[tuple(bad[0])]}, and {len(bad)} of {array.size} values are not finite: leave those data out, or impute them."
+        )
     return array
 
 
@@ -69,9 +71,13 @@ def cholesky_of(covariance: object, name: str, size: int) -> tuple[np.ndarray, n
     if matrix.shape != (size, size):
         raise ValueError(f"{name} must be [{size}, {size}]; got {list(matrix.shape)}.")
     if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max()):
-        raise ValueError(f"{name} must be symmetric; it differs from its transpose by {np.abs(matrix - matrix.T).max():.3g}.")
+        raise ValueError(
+            f"{name} must be symmetric; it differs from its transpose by {np.abs(matrix - matrix.T).max():.3g}."
+        )
     try:
         return matrix, np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         least = np.linalg.eigvalsh(matrix)[0]
-        raise ValueError(f"{name} must be positive definite; its least eigenvalue is {least:.3g}. Leave constant directions out.") from None
+        raise ValueError(
+            f"{name} must be positive definite; its least eigenvalue is {least:.3g}. Leave constant directions out."
+        ) from None

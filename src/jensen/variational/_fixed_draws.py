@@ -57,7 +57,9 @@ class Objective:
     Objective(Density(target), family, noise).at(Objective(...).place)
     """
 
-    def __init__(self, density: Density, family: AbstractFamily, noise: Float[Array, "draws noise"]):
+    def __init__(
+        self, density: Density, family: AbstractFamily, noise: Float[Array, "draws noise"]
+    ):
         self.density = density
         # F is the mean over equal blocks of draws of what it is of each, so that more draws need no other program.
         blocks = len(noise) // BLOCK if len(noise) % BLOCK == 0 else 1
@@ -74,19 +76,29 @@ class Objective:
             shares = np.asarray(spread.shares)
             values, slopes = self.density(np.asarray(spread.points))
             total += float(shares @ values + spread.entropy)
-            back: Any = (shares[:, None] * slopes, values, np.ones(()))  # F's slopes in points, shares and entropy
+            back: Any = (
+                shares[:, None] * slopes,
+                values,
+                np.ones(()),
+            )  # F's slopes in points, shares and entropy
             gradient += np.asarray(_pulled_back(pull, Spread(*back)))
         return total / len(self._blocks), gradient / len(self._blocks)
 
     def family(self, place: np.ndarray) -> AbstractFamily:
         """The member with these parameters."""
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, _member(place, self._template, self._rest))
+        return jax.tree.map(
+            lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf,
+            _member(place, self._template, self._rest),
+        )
 
 
 def _member(flat: Any, template: Any, rest: tuple[Any, Any]) -> AbstractFamily:
     leaves, structure = jax.tree.flatten(template)
     ends = np.cumsum([leaf.size for leaf in leaves])
-    parts = [flat[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
+    parts = [
+        flat[end - leaf.size : end].reshape(leaf.shape)
+        for leaf, end in zip(leaves, ends, strict=True)
+    ]
     return eqx.combine(jax.tree.unflatten(structure, parts), *rest)
 
 
@@ -101,11 +113,19 @@ def _pulled_back(pull: Any, slopes: Spread) -> Array:
     return pull(slopes)[0]
 
 
-def fit_fixed_draws(density: Density, family: AbstractFamily, key: Key, *, num_draws: int, max_evaluations: int) -> Fixed:
+def fit_fixed_draws(
+    density: Density, family: AbstractFamily, key: Key, *, num_draws: int, max_evaluations: int
+) -> Fixed:
     """The family's member that maximises F, from its present parameters on.
 
     fit_fixed_draws(Density(target), MeanField(start), key, num_draws=256, max_evaluations=2000).family
     """
     objective = Objective(density, family, fixed_noise(family, key, num_draws))
     found = climb(objective.at, objective.place, max_evaluations=max_evaluations)
-    return Fixed(objective.family(found.place), found.value, found.evaluations, found.converged, found.message)
+    return Fixed(
+        objective.family(found.place),
+        found.value,
+        found.evaluations,
+        found.converged,
+        found.message,
+    )

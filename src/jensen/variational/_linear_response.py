@@ -16,7 +16,9 @@ MOST = 1000  # dimensions
 STEP = 1e-3  # of the parameters, which are in units in which F's curvature is about 1
 
 
-def linear_response(density: Density, family: MeanField, noise: Float[Array, "draws noise"]) -> np.ndarray | None:
+def linear_response(
+    density: Density, family: MeanField, noise: Float[Array, "draws noise"]
+) -> np.ndarray | None:
     """The covariance [D, D] of u by linear response at a maximum of F; None where F has no maximum there, or D is above 1000. F's second
     derivatives are differences of its gradient.
 
@@ -26,11 +28,19 @@ def linear_response(density: Density, family: MeanField, noise: Float[Array, "dr
         return None
     objective = Objective(density, family, noise)
     steps = STEP * np.eye(len(objective.place))
-    slopes = np.stack([objective.at(objective.place + step)[1] - objective.at(objective.place - step)[1] for step in steps]) / (2 * STEP)
+    slopes = np.stack(
+        [
+            objective.at(objective.place + step)[1] - objective.at(objective.place - step)[1]
+            for step in steps
+        ]
+    ) / (2 * STEP)
     curvature = -(slopes + slopes.T) / 2
     if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature).min() <= 0:
         return None
 
     # m = loc + L shift, and shift is the first of the parameters.
-    response = np.concatenate([np.asarray(family.start.scale_tril), np.zeros((density.target.size, density.target.size))], axis=1)
+    response = np.concatenate(
+        [np.asarray(family.start.scale_tril), np.zeros((density.target.size, density.target.size))],
+        axis=1,
+    )
     return response @ np.linalg.solve(curvature, response.T)

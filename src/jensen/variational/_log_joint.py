@@ -45,7 +45,9 @@ def from_log_joint(
         from_log_joint(lambda p: -p["tau"] + p["mu"] * 0, {"mu": 0.0, "tau": 1.0}, {"tau": constraints.positive})
     """
     if example is None or not jax.tree.leaves(example):
-        raise ValueError("from_log_joint needs an example of the parameters, such as {'beta': np.zeros(3), 'sigma': 1.0}: shapes are taken from it.")
+        raise ValueError(
+            "from_log_joint needs an example of the parameters, such as {'beta': np.zeros(3), 'sigma': 1.0}: shapes are taken from it."
+        )
     parts = _parts(example, supports or {})
     structure = jax.tree.structure(example)
 
@@ -68,12 +70,20 @@ def from_log_joint(
 
     likelihood: dict[str, Any] = {}
     if log_likelihood is not None and data is not None:
-        of_rows = lambda u, rows: _per_row(log_likelihood(jax.tree.unflatten(structure, split(u)[0]), rows), rows)  # noqa: E731
+        of_rows = lambda u, rows: _per_row(  # noqa: E731
+            log_likelihood(jax.tree.unflatten(structure, split(u)[0]), rows), rows
+        )
         likelihood = {"log_likelihood_of": of_rows, "data": data}
     elif log_likelihood is not None:
-        likelihood = {"log_likelihood": lambda u: _scalar(log_likelihood(jax.tree.unflatten(structure, split(u)[0])))}
+        likelihood = {
+            "log_likelihood": lambda u: _scalar(
+                log_likelihood(jax.tree.unflatten(structure, split(u)[0]))
+            )
+        }
     elif data is not None:
-        raise ValueError("data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a log_joint cannot be had for some of the data.")
+        raise ValueError(
+            "data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a log_joint cannot be had for some of the data."
+        )
     return Target(
         constrain=lambda u: dict(zip([p.name for p in parts], split(u)[0], strict=True)),
         size=sum(p.size for p in parts),
@@ -87,7 +97,10 @@ def from_log_joint(
 
 
 def from_unconstrained(
-    log_density: Callable[[Array], Array], constrain: Callable[[Array], dict[str, Array]] | None = None, size: int | None = None, **options: Any
+    log_density: Callable[[Array], Array],
+    constrain: Callable[[Array], dict[str, Array]] | None = None,
+    size: int | None = None,
+    **options: Any,
 ) -> Target:
     """A target of a log-density of an unconstrained vector, its Jacobian included; further options as of `Target`.
 
@@ -97,23 +110,36 @@ def from_unconstrained(
         from_unconstrained(lambda u: -0.5 * (u @ u), size=2)
     """
     if size is None:
-        raise ValueError("from_unconstrained needs size=, the length of the vector that the log-density takes.")
-    return Target(constrain=constrain or (lambda u: {"u": u}), size=size, log_density=lambda u: _scalar(log_density(u)), **options)
+        raise ValueError(
+            "from_unconstrained needs size=, the length of the vector that the log-density takes."
+        )
+    return Target(
+        constrain=constrain or (lambda u: {"u": u}),
+        size=size,
+        log_density=lambda u: _scalar(log_density(u)),
+        **options,
+    )
 
 
 def _scalar(value: Any) -> Array:
     value = jnp.asarray(value)
     if value.size != 1:
-        raise ValueError(f"a log-density must be one number; got shape {value.shape}. Sum it over the data and the parameters.")
+        raise ValueError(
+            f"a log-density must be one number; got shape {value.shape}. Sum it over the data and the parameters."
+        )
     if jnp.iscomplexobj(value):
-        raise ValueError(f"a log-density must be a real number; got {value.dtype}. Take the real part, or look where it became complex.")
+        raise ValueError(
+            f"a log-density must be a real number; got {value.dtype}. Take the real part, or look where it became complex."
+        )
     return value.reshape(()).astype(jnp.result_type(float))
 
 
 def _per_row(value: Any, rows: Any) -> Array:
     value, count = jnp.asarray(value), len(jax.tree.leaves(rows)[0])
     if value.shape != (count,):
-        raise ValueError(f"log_likelihood must return one number for each of the {count} rows of data that it is given; got shape {value.shape}.")
+        raise ValueError(
+            f"log_likelihood must return one number for each of the {count} rows of data that it is given; got shape {value.shape}."
+        )
     return value
 
 
@@ -122,25 +148,46 @@ class _Part:
 
     def __init__(self, name: str, value: np.ndarray, support: Any):
         if not isinstance(support, constraints.Constraint):
-            raise ValueError(f"parameter {name!r}: a support is one of numpyro.distributions.constraints, such as constraints.positive; got {support!r}.")
+            raise ValueError(
+                f"parameter {name!r}: a support is one of numpyro.distributions.constraints, such as constraints.positive; got {support!r}."
+            )
         if support.is_discrete:
-            raise ValueError(f"parameter {name!r} is discrete ({support}): no family here has such codes, and no derivative passes. Sum it out of log_joint.")
+            raise ValueError(
+                f"parameter {name!r} is discrete ({support}): no family here has such codes, and no derivative passes. Sum it out of log_joint."
+            )
         try:
             self.bijector = biject_to(support)
         except NotImplementedError as error:
-            raise ValueError(f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a transform of a real one.") from error
+            raise ValueError(
+                f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a transform of a real one."
+            ) from error
         if support.event_dim > value.ndim:
-            raise ValueError(f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} axes; the example has shape {value.shape}.")
+            raise ValueError(
+                f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} axes; the example has shape {value.shape}."
+            )
         if not bool(np.all(support(jnp.asarray(value)))):
-            raise ValueError(f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies outside its support, {support}.")
+            raise ValueError(
+                f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies outside its support, {support}."
+            )
         try:
             self.shape = self.bijector.inverse_shape(value.shape)
         except ValueError as error:
-            raise ValueError(f"parameter {name!r}: a value of shape {value.shape} does not fit its support, {support}: {error}") from error
-        self.name, self.value_shape, self.size = name, value.shape, int(np.prod(self.shape, dtype=int))
+            raise ValueError(
+                f"parameter {name!r}: a value of shape {value.shape} does not fit its support, {support}: {error}"
+            ) from error
+        self.name, self.value_shape, self.size = (
+            name,
+            value.shape,
+            int(np.prod(self.shape, dtype=int)),
+        )
 
     def labels(self) -> list[str]:
-        return [f"{self.name}[{','.join(str(int(j)) for j in np.unravel_index(i, self.shape))}]" if self.shape else self.name for i in range(self.size)]
+        return [
+            f"{self.name}[{','.join(str(int(j)) for j in np.unravel_index(i, self.shape))}]"
+            if self.shape
+            else self.name
+            for i in range(self.size)
+        ]
 
 
 def _parts(example: Any, supports: Mapping[str, Any]) -> list[_Part]:
@@ -148,12 +195,19 @@ def _parts(example: Any, supports: Mapping[str, Any]) -> list[_Part]:
     names = [jax.tree_util.keystr(path, simple=True, separator=".") or "x" for path, _ in leaves]
     for name in supports:
         if name not in names:
-            raise ValueError(f"supports names {name!r}, which is no parameter{nearest(name, names)}; the example has: {', '.join(names)}.")
-    return [_Part(name, _numbers(name, leaf), supports.get(name, constraints.real)) for name, (_, leaf) in zip(names, leaves, strict=True)]
+            raise ValueError(
+                f"supports names {name!r}, which is no parameter{nearest(name, names)}; the example has: {', '.join(names)}."
+            )
+    return [
+        _Part(name, _numbers(name, leaf), supports.get(name, constraints.real))
+        for name, (_, leaf) in zip(names, leaves, strict=True)
+    ]
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value, float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"parameter {name!r}: its example must be a number or an array of numbers; got {value!r}.") from error
+        raise ValueError(
+            f"parameter {name!r}: its example must be a number or an array of numbers; got {value!r}."
+        ) from error

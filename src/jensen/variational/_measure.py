@@ -19,7 +19,10 @@ from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
 
-DRAWS, MORE = 10_000, 10  # fresh draws, and how many times as many where k-hat of these is above NO_VARIANCE
+DRAWS, MORE = (
+    10_000,
+    10,
+)  # fresh draws, and how many times as many where k-hat of these is above NO_VARIANCE
 MOST_NUMBERS = 20_000_000  # that the draws may hold for there to be more of them
 DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
@@ -35,21 +38,47 @@ class Drawn:
         self._take([self.first])
 
     def _drawn(self, first: int) -> Any:
-        return jax.tree.map(np.asarray, weighted_draws(self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)))
+        return jax.tree.map(
+            np.asarray,
+            weighted_draws(
+                self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)
+            ),
+        )
 
     def _take(self, parts: list[Any]) -> None:
-        u, draws, weights = parts[0] if len(parts) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        u, draws, weights = (
+            parts[0]
+            if len(parts) == 1
+            else jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        )
         self.u, self.draws = u, draws
-        self.log_likelihood, self.log_prior, self.log_q = weights.log_likelihood, weights.log_prior, weights.log_posterior
+        self.log_likelihood, self.log_prior, self.log_q = (
+            weights.log_likelihood,
+            weights.log_prior,
+            weights.log_posterior,
+        )
         # Where the density is not a number the posterior is not: q put draws where the model cannot go.
-        self.log_likelihood = np.where(np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood)
-        self.log_w = np.nan_to_num(self.log_likelihood + self.log_prior - self.log_q, nan=-np.inf, neginf=-np.inf, posinf=np.inf)
+        self.log_likelihood = np.where(
+            np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood
+        )
+        self.log_w = np.nan_to_num(
+            self.log_likelihood + self.log_prior - self.log_q,
+            nan=-np.inf,
+            neginf=-np.inf,
+            posinf=np.inf,
+        )
 
     def _resolve(self) -> Evidence:
         """The evidence, from MORE times as many draws where k-hat is in doubt: of ten thousand it may be far too high for weights that are nearly equal."""
         evidence = evidence_of_log_weights(self.log_w[None])
-        numbers = self.size * (self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values()))
-        if self.may_grow and not evidence.pareto_k[0] <= NO_VARIANCE and MORE * numbers <= MOST_NUMBERS:
+        numbers = self.size * (
+            self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values())
+        )
+        if (
+            self.may_grow
+            and not evidence.pareto_k[0] <= NO_VARIANCE
+            and MORE * numbers <= MOST_NUMBERS
+        ):
             self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
             evidence = evidence_of_log_weights(self.log_w[None])
         return evidence
@@ -66,7 +95,14 @@ class Drawn:
             low, middle, high = np.quantile(self.log_w, [0.25, 0.5, 0.75])
             return _average(np.maximum(self.log_w, middle - DEPTH * max(high - low, 1.0)))
 
-    def summary(self, outcome: Outcome, covariance: np.ndarray | None, evaluations: int, began: float, settings: dict[str, Any]) -> VariationalFit:
+    def summary(
+        self,
+        outcome: Outcome,
+        covariance: np.ndarray | None,
+        evaluations: int,
+        began: float,
+        settings: dict[str, Any],
+    ) -> VariationalFit:
         """The record of a fit that began at time.monotonic() == `began`."""
         evidence = self._resolve()
         log_w = self.log_w[None]
@@ -100,7 +136,13 @@ class Drawn:
             model=self.model,
         )
         seen = _seen(fit)
-        object.__setattr__(fit, "trusted", outcome.converged and bool(k <= pareto_k_threshold(len(self.log_w))) and not biased(seen))
+        object.__setattr__(
+            fit,
+            "trusted",
+            outcome.converged
+            and bool(k <= pareto_k_threshold(len(self.log_w)))
+            and not biased(seen),
+        )
         object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
         return fit
@@ -118,7 +160,11 @@ def _average(values: np.ndarray) -> Figure:
 
 
 def _smoothed(log_w: np.ndarray) -> Evidence:
-    return Evidence(*summarise_corrected(log_w, smooth=True, correction="none"), num_samples=log_w.shape[1], estimator="PSIS")
+    return Evidence(
+        *summarise_corrected(log_w, smooth=True, correction="none"),
+        num_samples=log_w.shape[1],
+        estimator="PSIS",
+    )
 
 
 def _seen(fit: VariationalFit) -> Seen:

@@ -32,7 +32,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
         jensen.from_numpyro(model, x, y=y).names
     """
-    with jax.enable_x64(True):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
+    with jax.enable_x64(
+        True
+    ):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
         sites = _read(model, args, kwargs)
     keyed = handlers.seed(model, jr.key(0))
 
@@ -45,7 +47,12 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
     def traced(u: Array) -> tuple[dict[str, Array], dict[str, Any]]:
         """The log-densities of the sites at u, those of the Jacobians among them, and the trace: as in numpyro's potential energy, which keeps the sum."""
-        return compute_log_probs(handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u))), args, kwargs, {})
+        return compute_log_probs(
+            handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u))),
+            args,
+            kwargs,
+            {},
+        )
 
     def log_density(u: Array) -> Array:
         return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))
@@ -53,12 +60,22 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     def everything(u: Array) -> Everything:
         terms, found = traced(u)
         zero = jnp.zeros((), u.dtype)
-        log_prior = sum((term for name, term in terms.items() if name not in sites.observed), start=zero)
-        log_likelihood = sum((term for name, term in terms.items() if name in sites.observed), start=zero)
-        return Everything({name: jnp.asarray(found[name]["value"]) for name in sites.constrained}, jnp.asarray(log_prior), jnp.asarray(log_likelihood))
+        log_prior = sum(
+            (term for name, term in terms.items() if name not in sites.observed), start=zero
+        )
+        log_likelihood = sum(
+            (term for name, term in terms.items() if name in sites.observed), start=zero
+        )
+        return Everything(
+            {name: jnp.asarray(found[name]["value"]) for name in sites.constrained},
+            jnp.asarray(log_prior),
+            jnp.asarray(log_likelihood),
+        )
 
     def predictive(key: Any, draws: dict[str, Array]) -> dict[str, Array]:
-        return Predictive(_Forget(model), {name: draws[name] for name in sites.shapes})(key, *args, **kwargs)
+        return Predictive(_Forget(model), {name: draws[name] for name in sites.shapes})(
+            key, *args, **kwargs
+        )
 
     return Target(
         constrain=lambda u: everything(u).constrained,
@@ -67,7 +84,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         log_prior=lambda u: everything(u).log_prior,
         log_likelihood=lambda u: everything(u).log_likelihood,
         everything=everything,
-        coordinates=tuple(label for name, shape in sites.shapes.items() for label in _labels(name, shape)),
+        coordinates=tuple(
+            label for name, shape in sites.shapes.items() for label in _labels(name, shape)
+        ),
         proper=sites.proper,
         predictive=predictive,
     )
@@ -92,15 +111,32 @@ def _read(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> _Si
     def abstract() -> dict[str, Array]:
         trace = handlers.trace(started).get_trace(*args, **kwargs)
         latent = _latent(trace)
-        data = {name: site["value"] for name, site in trace.items() if site["type"] == "sample" and site["is_observed"]}
+        data = {
+            name: site["value"]
+            for name, site in trace.items()
+            if site["type"] == "sample" and site["is_observed"]
+        }
         derived = {name: value for name, value in data.items() if isinstance(value, Tracer)}
-        _refuse_data({name: value for name, value in data.items() if name not in derived and not _is_factor(trace[name])})
+        _refuse_data(
+            {
+                name: value
+                for name, value in data.items()
+                if name not in derived and not _is_factor(trace[name])
+            }
+        )
         found.append(
             _Sites(
                 shapes={name: _unconstrained_shape(name, site) for name, site in latent.items()},
                 observed=tuple(data),
-                constrained=tuple(name for name, site in trace.items() if name in latent or site["type"] == "deterministic"),
-                proper=not any(type(_base(site["fn"])).__name__ == "ImproperUniform" for site in latent.values()),
+                constrained=tuple(
+                    name
+                    for name, site in trace.items()
+                    if name in latent or site["type"] == "deterministic"
+                ),
+                proper=not any(
+                    type(_base(site["fn"])).__name__ == "ImproperUniform"
+                    for site in latent.values()
+                ),
             )
         )
         return {name: value for name, value in derived.items() if not _is_factor(trace[name])}
@@ -114,7 +150,9 @@ def _unconstrained_shape(name: str, site: dict[str, Any]) -> tuple[int, ...]:
     try:
         return tuple(biject_to(site["fn"].support).inverse_shape(np.shape(site["value"])))
     except NotImplementedError as error:
-        raise ValueError(f"site {name!r}: numpyro has no bijector to {site['fn'].support}. Write it as a transform of a real site.") from error
+        raise ValueError(
+            f"site {name!r}: numpyro has no bijector to {site['fn'].support}. Write it as a transform of a real site."
+        ) from error
 
 
 def _refuse_data(data: dict[str, Any]) -> None:
@@ -122,11 +160,15 @@ def _refuse_data(data: dict[str, Any]) -> None:
         value = np.asarray(values)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             where = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
-            raise ValueError(f"the data of site {name!r} are not finite at {where}: take such rows out, or model what is missing.")
+            raise ValueError(
+                f"the data of site {name!r} are not finite at {where}: take such rows out, or model what is missing."
+            )
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[str]:
-    return [f"{name}[{','.join(map(str, index))}]" if shape else name for index in np.ndindex(shape)]
+    return [
+        f"{name}[{','.join(map(str, index))}]" if shape else name for index in np.ndindex(shape)
+    ]
 
 
 def _base(fn: Any) -> Any:
@@ -148,9 +190,13 @@ def _is_factor(site: dict[str, Any]) -> bool:
 
 
 def _latent(trace: dict[str, Any]) -> dict[str, Any]:
-    latent = {name: s for name, s in trace.items() if s["type"] == "sample" and not s["is_observed"]}
+    latent = {
+        name: s for name, s in trace.items() if s["type"] == "sample" and not s["is_observed"]
+    }
     if params := [name for name, s in trace.items() if s["type"] == "param"]:
-        raise ValueError(f"the model has parameters without a prior ({', '.join(params)}, numpyro.param): sample them from one, or fix them.")
+        raise ValueError(
+            f"the model has parameters without a prior ({', '.join(params)}, numpyro.param): sample them from one, or fix them."
+        )
     for name, site in trace.items():
         if site["type"] == "plate" and site["args"][1] not in (None, site["args"][0]):
             raise ValueError(
@@ -159,7 +205,11 @@ def _latent(trace: dict[str, Any]) -> dict[str, Any]:
             )
     for name, site in latent.items():
         if site["fn"].support is not None and site["fn"].support.is_discrete:
-            raise ValueError(f"site {name!r} is discrete ({type(_base(site['fn'])).__name__}): no family here has such codes. Sum it out, as a mixture does.")
+            raise ValueError(
+                f"site {name!r} is discrete ({type(_base(site['fn'])).__name__}): no family here has such codes. Sum it out, as a mixture does."
+            )
     if not latent:
-        raise ValueError("the model has no latent site: everything is observed, and there is nothing to infer.")
+        raise ValueError(
+            "the model has no latent site: everything is observed, and there is nothing to infer."
+        )
     return latent

@@ -63,7 +63,9 @@ class LikelihoodDensity(eqx.Module):
         return self.target.log_likelihood(self.z, x if self.target.num_data else None)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        raise ValueError("a target is a density alone, and nothing can be simulated from it; a fit's predict() has what the target's `predictive` gives.")
+        raise ValueError(
+            "a target is a density alone, and nothing can be simulated from it; a fit's predict() has what the target's `predictive` gives."
+        )
 
 
 class PriorDensity(eqx.Module):
@@ -76,7 +78,9 @@ class PriorDensity(eqx.Module):
         return jnp.vectorize(self.target.log_prior, signature="(d)->()")(value)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        raise ValueError("the target's prior is a density alone, and cannot be drawn from: anneal from q (start='encoder').")
+        raise ValueError(
+            "the target's prior is a density alone, and cannot be drawn from: anneal from q (start='encoder')."
+        )
 
 
 class Flat(eqx.Module):
@@ -102,7 +106,9 @@ def as_model(target: Target, family: AbstractFamily, *, together: bool = False) 
     as_model(target, fit.family).encoder(datum(target)[0]).sample(key)
     """
     separate = target.separate and not together
-    return Model(TargetPrior(target, separate), ConstantPosterior(family), TargetLikelihood(target, separate))
+    return Model(
+        TargetPrior(target, separate), ConstantPosterior(family), TargetLikelihood(target, separate)
+    )
 
 
 def datum(target: Target) -> np.ndarray:

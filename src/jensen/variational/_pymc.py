@@ -16,7 +16,10 @@ from jensen.variational.target import Everything, Target
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
 TOLERANCE = 1e-6  # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer two compilations need not be
-POINTS, TRIES = 4, 40  # places at which both densities are compared; how many are tried until so many are finite
+POINTS, TRIES = (
+    4,
+    40,
+)  # places at which both densities are compared; how many are tried until so many are finite
 
 
 def from_pymc(model: Any) -> Target:
@@ -66,7 +69,10 @@ def from_pymc(model: Any) -> Target:
         return log_prior + log_likelihood
 
     def constrain(u: Array) -> dict[str, Array]:
-        return {name: jnp.asarray(value) for name, value in zip(names, constrained(*split(u)), strict=True)}
+        return {
+            name: jnp.asarray(value)
+            for name, value in zip(names, constrained(*split(u)), strict=True)
+        }
 
     _assert_same(model, [v.name for v in inputs], blanks, split, parts, constrain)
     return Target(
@@ -76,7 +82,11 @@ def from_pymc(model: Any) -> Target:
         log_prior=lambda u: parts(u)[0],
         log_likelihood=lambda u: parts(u)[1],
         everything=lambda u: Everything(constrain(u), *parts(u)),
-        coordinates=tuple(f"{v.name}[{','.join(map(str, i))}]" if i else v.name for v, b in zip(variables, blanks, strict=True) for i in np.ndindex(b.shape)),
+        coordinates=tuple(
+            f"{v.name}[{','.join(map(str, i))}]" if i else v.name
+            for v, b in zip(variables, blanks, strict=True)
+            for i in np.ndindex(b.shape)
+        ),
         proper=not any(type(v.owner.op).__name__ in IMPROPER for v in variables),
         predictive=_predictive(pymc, model),
     )
@@ -89,14 +99,18 @@ def _pymc() -> tuple[Any, Any]:
             import pymc  # pyright: ignore[reportMissingImports]
             from pymc.sampling.jax import get_jaxified_graph  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ValueError("jensen.from_pymc needs PyMC, which is not installed: pip install 'jensen[pymc]'.") from error
+        raise ValueError(
+            "jensen.from_pymc needs PyMC, which is not installed: pip install 'jensen[pymc]'."
+        ) from error
     return pymc, get_jaxified_graph
 
 
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
     """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a hundred devices: both are set back."""
-    with ThreadPoolExecutor(1) as elsewhere:  # a thread of its own sees the process's precision, not that of a `with` around us
+    with (
+        ThreadPoolExecutor(1) as elsewhere
+    ):  # a thread of its own sees the process's precision, not that of a `with` around us
         precision = elsewhere.submit(lambda: jax.config.values["jax_enable_x64"]).result()
     flags = os.environ.get("XLA_FLAGS")
     try:
@@ -111,9 +125,13 @@ def _unchanged() -> Iterator[None]:
 
 def _check(pymc: Any, model: Any) -> None:
     if not isinstance(model, pymc.Model):
-        raise ValueError(f"from_pymc wants a pymc.Model, as `with pymc.Model() as model:` makes it; got {type(model).__name__}.")
+        raise ValueError(
+            f"from_pymc wants a pymc.Model, as `with pymc.Model() as model:` makes it; got {type(model).__name__}."
+        )
     if not model.free_RVs:
-        raise ValueError("the model has no free variable: everything is observed, and there is nothing to infer.")
+        raise ValueError(
+            "the model has no free variable: everything is observed, and there is nothing to infer."
+        )
     if discrete := [v.name for v in model.free_RVs if np.dtype(v.dtype).kind != "f"]:
         raise ValueError(
             f"variables {', '.join(discrete)} are discrete: no family here has such codes. Sum them out, as pm.Mixture or pymc_extras.marginalize do."
@@ -122,7 +140,9 @@ def _check(pymc: Any, model: Any) -> None:
         raise ValueError(
             f"variables {', '.join(single)} are in single precision, and fits are in float64: build the model with pytensor.config.floatX = 'float64'."
         )
-    if scaled := [v.name for v in model.basic_RVs if type(v.owner.op).__name__ == "MinibatchRandomVariable"]:
+    if scaled := [
+        v.name for v in model.basic_RVs if type(v.owner.op).__name__ == "MinibatchRandomVariable"
+    ]:
         raise ValueError(
             f"the density of {', '.join(scaled)} is scaled to total_size=, as minibatches (pm.Minibatch) want it: give all the data and no total_size, or "
             "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
@@ -135,7 +155,11 @@ def _graphs(model: Any) -> tuple[Any, Any, list[Any]]:
 
     seen = [*model.observed_RVs, *model.potentials]
     likelihood = model.logp(vars=seen) if seen else zeros(())
-    return model.logp(vars=model.free_RVs), likelihood, model.replace_rvs_by_values([*model.free_RVs, *model.deterministics])
+    return (
+        model.logp(vars=model.free_RVs),
+        likelihood,
+        model.replace_rvs_by_values([*model.free_RVs, *model.deterministics]),
+    )
 
 
 def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) -> Any:
@@ -149,18 +173,35 @@ def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) ->
             "all the data, or jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
         )
     # As PyMC compiles it for itself: parameters out of range make the density 0. Its JAX path would pass them through.
-    checks = "local_check_parameter_to_ninf_switch" if model.check_bounds else "local_remove_check_parameter"
+    checks = (
+        "local_check_parameter_to_ninf_switch"
+        if model.check_bounds
+        else "local_remove_check_parameter"
+    )
     try:
-        return jaxified(inputs=inputs, outputs=rewrite_graph(outputs, include=("canonicalize", checks)))
+        return jaxified(
+            inputs=inputs, outputs=rewrite_graph(outputs, include=("canonicalize", checks))
+        )
     except NotImplementedError as error:
-        raise ValueError(f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, or as jensen.from_log_joint.") from error
+        raise ValueError(
+            f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, or as jensen.from_log_joint."
+        ) from error
 
 
-def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: Any, parts: Any, constrain: Any) -> None:
+def _assert_same(
+    model: Any, names: list[str], blanks: list[np.ndarray], split: Any, parts: Any, constrain: Any
+) -> None:
     """Holds the functions of u against what PyMC compiles, at its initial point and around it."""
-    theirs_joint, theirs_prior = (model.compile_logp(vars=v, mode="FAST_COMPILE") for v in (None, model.free_RVs))
+    theirs_joint, theirs_prior = (
+        model.compile_logp(vars=v, mode="FAST_COMPILE") for v in (None, model.free_RVs)
+    )
     own = [*model.free_RVs, *model.deterministics]
-    theirs_values = model.compile_fn(model.replace_rvs_by_values(own), inputs=model.value_vars, mode="FAST_COMPILE", on_unused_input="ignore")
+    theirs_values = model.compile_fn(
+        model.replace_rvs_by_values(own),
+        inputs=model.value_vars,
+        mode="FAST_COMPILE",
+        on_unused_input="ignore",
+    )
     centre = np.concatenate([b.ravel() for b in blanks])
     rng, compared = np.random.default_rng(0), 0
     with jax.enable_x64(True):
@@ -176,7 +217,13 @@ def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: 
             _refuse_other(model, "log p(x, u)", u, float(ours_joint), joint)
             _refuse_other(model, "log p(u)", u, float(ours_prior), prior)
             for v, theirs in zip(own, theirs_values(point), strict=True):
-                _refuse_other(model, f"the value of {v.name}", u, np.asarray(ours_values[v.name]), np.asarray(theirs))
+                _refuse_other(
+                    model,
+                    f"the value of {v.name}",
+                    u,
+                    np.asarray(ours_values[v.name]),
+                    np.asarray(theirs),
+                )
             compared += np.isfinite(joint)
             if compared == POINTS:
                 return
@@ -188,7 +235,9 @@ def _assert_same(model: Any, names: list[str], blanks: list[np.ndarray], split: 
 
 
 def _refuse_other(model: Any, what: str, u: np.ndarray, ours: Any, theirs: Any) -> None:
-    if np.shape(ours) != np.shape(theirs) or not np.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+    if np.shape(ours) != np.shape(theirs) or not np.allclose(
+        ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+    ):
         where = np.array2string(u, precision=4, threshold=6)
         raise ValueError(
             f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at u = {where}, {len(model.value_vars)} value "
@@ -210,10 +259,23 @@ def _predictive(pymc: Any, model: Any) -> Any:
         import xarray
 
         given = {name: np.asarray(draws[name])[None] for name in free}
-        dims = {name: ("chain", "draw", *(f"{name}_dim_{i}" for i in range(value.ndim - 2))) for name, value in given.items()}
+        dims = {
+            name: ("chain", "draw", *(f"{name}_dim_{i}" for i in range(value.ndim - 2)))
+            for name, value in given.items()
+        }
         posterior = xarray.Dataset({name: (dims[name], value) for name, value in given.items()})
         seed = int(jr.randint(key, (), 0, 2**31 - 1))
-        options = {"var_names": observed, "random_seed": seed, "progressbar": False, "return_inferencedata": False}
-        return {name: np.asarray(value)[0] for name, value in pymc.sample_posterior_predictive(posterior, model=model, **options).items()}
+        options = {
+            "var_names": observed,
+            "random_seed": seed,
+            "progressbar": False,
+            "return_inferencedata": False,
+        }
+        return {
+            name: np.asarray(value)[0]
+            for name, value in pymc.sample_posterior_predictive(
+                posterior, model=model, **options
+            ).items()
+        }
 
     return predictive

@@ -47,17 +47,24 @@ def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     place = climb(density.at, u, max_evaluations=20 * target.size + 500).place
     refuse_endless_rise(density, u, place)
     if target.size > MOST_FOR_CURVATURE:
-        return Begun(Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)")
+        return Begun(
+            Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)"
+        )
     place, precision = _newton(density, place)
     refuse_flat_directions(density, place, precision)
     values, vectors = np.linalg.eigh(precision)
     gradient = density.at(place)[1]
-    if values.min() > 1e-12 * values.max() and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01:
+    if (
+        values.min() > 1e-12 * values.max()
+        and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01
+    ):
         covariance = (vectors / values) @ vectors.T
         scale_tril = np.linalg.cholesky((covariance + covariance.T) / 2)
         return Begun(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
     rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
-    found = fit_fixed_draws(density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS)
+    found = fit_fixed_draws(
+        density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS
+    )
     assert isinstance(found.family, MeanField)
     loc, scale = found.family.parameters()
     return Begun(Start(loc, jnp.diag(scale)), "rough mean-field")
@@ -74,12 +81,18 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
                 f"start must be an array of unconstrained coordinates, or a families.Start(loc, scale_tril); got a {type(at).__name__}."
             ) from error
         if u.shape != (target.size,):
-            raise ValueError(f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}.")
+            raise ValueError(
+                f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
+            )
         value = density.at(u)[0]
         if not np.isfinite(value):
             raise ValueError(_refusal(density, u, value, "the start"))
         return u
-    u, value, random = np.zeros(target.size), np.nan, np.random.default_rng(np.asarray(jr.key_data(key)).ravel())
+    u, value, random = (
+        np.zeros(target.size),
+        np.nan,
+        np.random.default_rng(np.asarray(jr.key_data(key)).ravel()),
+    )
     for _ in range(TRIES):
         u = random.uniform(-2, 2, target.size)
         value = density.at(u)[0]
@@ -99,11 +112,17 @@ def check_start(target: Target, start: Start) -> Start:
     loc, scale_tril = (np.asarray(a, np.float64) for a in start)
     size = target.size
     if loc.shape != (size,) or scale_tril.shape != (size, size):
-        raise ValueError(f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}.")
+        raise ValueError(
+            f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}."
+        )
     if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
-        raise ValueError("start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with.")
+        raise ValueError(
+            "start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with."
+        )
     if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
-        raise ValueError("start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density.")
+        raise ValueError(
+            "start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density."
+        )
     return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
 
 
@@ -115,11 +134,17 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
         moved[:, i] = ELSEWHERE
         if np.isfinite(density(moved)[0]).any():
             guilty.append(f"{name} = {u[i]:.4g}")
-    of = f"another value of {' or of '.join(guilty[:5])} would mend it" if guilty else "no single coordinate mends it"
+    of = (
+        f"another value of {' or of '.join(guilty[:5])} would mend it"
+        if guilty
+        else "no single coordinate mends it"
+    )
     remedy = (
         "Give start=, a place where it is finite."
         if guilty
-        else ("Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite.")
+        else (
+            "Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite."
+        )
     )
     return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
 
@@ -201,7 +226,11 @@ def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.nd
         along = density(place + steps[:, None] * vectors[:, i])[0]
         if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
             loads = np.abs(vectors[:, i])
-            moved = [density.target.coordinates[j] for j in np.argsort(-loads) if loads[j] > 0.1 * loads.max()]
+            moved = [
+                density.target.coordinates[j]
+                for j in np.argsort(-loads)
+                if loads[j] > 0.1 * loads.max()
+            ]
             raise ValueError(
                 f"the log-density is constant along a direction that moves {', '.join(moved[:5])}: the posterior has no covariance there (singular), and no "
                 "family a finite bound. Give these parameters a prior, or take one of them out."

@@ -32,7 +32,10 @@ PART, LEAST_WINDOW, BATCHES = 200, 600, 20
 STATIONARY = 1.1  # R-hat
 NETWORK_PACE = 0.1  # of the rate: sums over some ten hidden units move by that many steps at once
 PROBES = 32  # draws on held noise
-NETWORK_WINDOW, RATES = 1500, 4  # no less steps to judge by; how many rates at the least there is time for
+NETWORK_WINDOW, RATES = (
+    1500,
+    4,
+)  # no less steps to judge by; how many rates at the least there is time for
 FALL = 4.0
 REPARAMETERISED = ("pathwise", "closed_form_kl", "sticking_the_landing", "doubly_reparameterised")
 
@@ -89,13 +92,17 @@ def make_how(
     """
     name = gradient or default_estimator(bound, family)
     if name in REPARAMETERISED and not family.reparameterised:
-        raise ValueError(f"gradient {name} differentiates through the draws, and those of this family have no derivative; take score_function or vimco.")
+        raise ValueError(
+            f"gradient {name} differentiates through the draws, and those of this family have no derivative; take score_function or vimco."
+        )
     if batch is not None and not target.num_data:
         raise ValueError(
             "batch= needs a likelihood that can be had for some of the data: from_log_joint(log_prior=, log_likelihood=(parameters, rows) -> [B], data=)."
         )
     if batch is not None and not 1 <= batch <= target.num_data:
-        raise ValueError(f"batch must be from 1 to the {target.num_data} rows of data; got {batch}.")
+        raise ValueError(
+            f"batch must be from 1 to the {target.num_data} rows of data; got {batch}."
+        )
     for what, value in {"rate": rate, "tolerance": tolerance}.items():
         if not (value > 0 and np.isfinite(value)):
             raise ValueError(f"{what} must be positive and finite; got {value}.")
@@ -106,15 +113,36 @@ def make_how(
 
 
 @eqx.filter_jit
-def _part(how: How, target: Target, rest: Any, unravel: Any, flat: Array, state: Any, key: Key, rate: Array) -> tuple[Array, Any, Array, Array]:
+def _part(
+    how: How,
+    target: Target,
+    rest: Any,
+    unravel: Any,
+    flat: Array,
+    state: Any,
+    key: Key,
+    rate: Array,
+) -> tuple[Array, Any, Array, Array]:
     """PART steps of Adam: (parameters, its state, all iterates [PART, P], the number of steps whose gradient was not finite)."""
     whole = jnp.asarray(datum(target)[0])
 
     def surrogate(flat: Array, key: Key) -> Array:
-        model = as_model(target, eqx.combine(unravel(flat), rest), together=how.estimator.name == "closed_form_kl" and how.batch is None)
+        model = as_model(
+            target,
+            eqx.combine(unravel(flat), rest),
+            together=how.estimator.name == "closed_form_kl" and how.batch is None,
+        )
         key_rows, key_draws = jr.split(key)
         x = whole if how.batch is None else jr.randint(key_rows, (how.batch,), 0, target.num_data)
-        return how.estimator.surrogate(how.bound, model, model.prior(model.encoder), x, key_draws, num_samples=how.num_samples, beta=1.0).surrogate
+        return how.estimator.surrogate(
+            how.bound,
+            model,
+            model.prior(model.encoder),
+            x,
+            key_draws,
+            num_samples=how.num_samples,
+            beta=1.0,
+        ).surrogate
 
     def step(carry, number):
         flat, state, bad = carry
@@ -124,7 +152,9 @@ def _part(how: How, target: Target, rest: Any, unravel: Any, flat: Array, state:
         flat = flat - rate * jnp.asarray(updates)
         return (flat, state, bad + ~fine), flat
 
-    (flat, state, bad), iterates = jax.lax.scan(step, (flat, state, jnp.zeros((), int)), jnp.arange(PART))
+    (flat, state, bad), iterates = jax.lax.scan(
+        step, (flat, state, jnp.zeros((), int)), jnp.arange(PART)
+    )
     return flat, state, iterates, bad
 
 
@@ -137,26 +167,39 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
     flat, unravel = ravel_pytree(parts.parameters)
     rest = eqx.combine(parts.constants, parts.static)
     judged = _Judged(family, unravel, rest)
-    state, rate = optax.scale_by_adam().init(flat), how.rate * (NETWORK_PACE if family.network else 1.0)
+    state, rate = (
+        optax.scale_by_adam().init(flat),
+        how.rate * (NETWORK_PACE if family.network else 1.0),
+    )
     share = 1.0 if how.batch is None else how.batch / target.num_data
     iterates, earlier, average, steps, bad = [], None, np.asarray(flat), 0, 0
     said, converged, error = "too few steps to judge convergence by", False, np.nan
     while steps < how.max_steps and not converged:
-        flat, state, some, wrong = _part(how, target, rest, unravel, flat, state, jr.fold_in(key, steps), jnp.asarray(rate))
+        flat, state, some, wrong = _part(
+            how, target, rest, unravel, flat, state, jr.fold_in(key, steps), jnp.asarray(rate)
+        )
         iterates.append((np.asarray(some), judged(some)))
         steps, bad = steps + PART, bad + int(wrong)
         if bad > 0.05 * steps and steps >= LEAST_WINDOW:
             said = f"the gradient was not finite at {bad} of {steps} steps"
             break
-        average, window = (np.concatenate(part) for part in zip(*iterates[len(iterates) // 2 :], strict=True))
+        average, window = (
+            np.concatenate(part) for part in zip(*iterates[len(iterates) // 2 :], strict=True)
+        )
         average = average.mean(axis=0)
         if len(window) < judged.least_window:
             continue
-        spread, error, drift = float(split_r_hat(window).max()), judged.worst(monte_carlo_error(window), window), np.inf
+        spread, error, drift = (
+            float(split_r_hat(window).max()),
+            judged.worst(monte_carlo_error(window), window),
+            np.inf,
+        )
         if family.network:
             spread, drift = (
                 judged.root_mean_square(split_r_hat(window)),
-                judged.worst(np.subtract(*(h.mean(axis=0) for h in np.array_split(window, 2))), window),
+                judged.worst(
+                    np.subtract(*(h.mean(axis=0) for h in np.array_split(window, 2))), window
+                ),
             )
         now = judged(jnp.asarray(average)[None])
         moved = np.inf if earlier is None else judged.worst(now[0] - earlier, window)
@@ -172,7 +215,13 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
         wanted = f"R-hat {STATIONARY}, error {how.tolerance} and change {3 * how.tolerance:g} within {how.max_steps} steps"
         said = f"{said}; wanted are {wanted}. Raise max_steps=, or tolerance="
     message = f"{steps} steps, the last at rate {rate:.2g}: {said}"
-    return Stochastic(eqx.combine(unravel(jnp.asarray(average)), rest), round(steps * how.num_samples * share), converged, message, error)
+    return Stochastic(
+        eqx.combine(unravel(jnp.asarray(average)), rest),
+        round(steps * how.num_samples * share),
+        converged,
+        message,
+        error,
+    )
 
 
 class _Judged:
@@ -186,13 +235,17 @@ class _Judged:
     def __call__(self, iterates: Array) -> np.ndarray:
         if not self.network:
             return np.asarray(iterates)
-        return np.asarray(_points(self.unravel, self.rest, iterates, self.noise)).reshape(len(iterates), -1)
+        return np.asarray(_points(self.unravel, self.rest, iterates, self.noise)).reshape(
+            len(iterates), -1
+        )
 
     def worst(self, values: np.ndarray, window: np.ndarray) -> float:
         """The largest of parameters; over draws the root mean square, in standard deviations of q."""
         if not self.network:
             return float(np.abs(values).max())
-        return self.root_mean_square(values.reshape(PROBES, -1) / window.mean(axis=0).reshape(PROBES, -1).std(axis=0))
+        return self.root_mean_square(
+            values.reshape(PROBES, -1) / window.mean(axis=0).reshape(PROBES, -1).std(axis=0)
+        )
 
     def root_mean_square(self, values: np.ndarray) -> float:
         """Over all of them."""
@@ -211,9 +264,16 @@ def split_r_hat(window: np.ndarray, *, pieces: int = 4) -> np.ndarray:
     """
     length = len(window) // pieces
     chains = window[-pieces * length :].reshape(pieces, length, -1)
-    within, between = chains.var(axis=1, ddof=1).mean(axis=0), chains.mean(axis=1).var(axis=0, ddof=1)
+    within, between = (
+        chains.var(axis=1, ddof=1).mean(axis=0),
+        chains.mean(axis=1).var(axis=0, ddof=1),
+    )
     still = within + between < 1e-16
-    return np.where(still, 1.0, np.sqrt((length - 1) / length + between / np.where(still, 1.0, np.maximum(within, 1e-300))))
+    return np.where(
+        still,
+        1.0,
+        np.sqrt((length - 1) / length + between / np.where(still, 1.0, np.maximum(within, 1e-300))),
+    )
 
 
 def monte_carlo_error(window: np.ndarray) -> np.ndarray:

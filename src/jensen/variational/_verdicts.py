@@ -50,7 +50,9 @@ def verdicts(seen: Seen) -> tuple[str, ...]:
     verdicts(seen)[0]
     """
     found = [_outcome(seen), _tails(seen), _bias(seen), _elbo(seen), _narrow(seen), _evidence(seen)]
-    return tuple(v for v in found if v) or (f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws, and the fit converged.",)
+    return tuple(v for v in found if v) or (
+        f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws, and the fit converged.",
+    )
 
 
 def biased(seen: Seen) -> bool:
@@ -79,8 +81,15 @@ def _named(seen: Seen, most_shift: float, most_ratio: float) -> list[str]:
         shift = np.nan_to_num(np.abs(seen.weighted_mean - seen.mean) / seen.sd)
         ratio = np.nan_to_num(seen.weighted_sd / seen.sd, nan=1.0, posinf=1.0)
     score = np.maximum(shift, np.abs(np.log(np.maximum(ratio, 1e-12))))
-    order = [int(i) for i in np.argsort(-score) if shift[i] > most_shift or abs(ratio[i] - 1) > most_ratio]
-    said = [f"{seen.names[i]} (mean moves by {(seen.weighted_mean[i] - seen.mean[i]) / seen.sd[i]:+.2f} sd, sd x {ratio[i]:.2f})" for i in order[:MOST_NAMED]]
+    order = [
+        int(i)
+        for i in np.argsort(-score)
+        if shift[i] > most_shift or abs(ratio[i] - 1) > most_ratio
+    ]
+    said = [
+        f"{seen.names[i]} (mean moves by {(seen.weighted_mean[i] - seen.mean[i]) / seen.sd[i]:+.2f} sd, sd x {ratio[i]:.2f})"
+        for i in order[:MOST_NAMED]
+    ]
     return [*said, f"and {len(order) - MOST_NAMED} more"] if len(order) > MOST_NAMED else said
 
 
@@ -100,11 +109,19 @@ def _outcome(seen: Seen) -> str:
 
 def _tails(seen: Seen) -> str:
     moved, threshold = most_moved(seen), pareto_k_threshold(seen.num_draws)
-    remedy = "MCMC would tell." if seen.family == "student_t" else "A family with heavier tails (student_t) or MCMC would tell."
+    remedy = (
+        "MCMC would tell."
+        if seen.family == "student_t"
+        else "A family with heavier tails (student_t) or MCMC would tell."
+    )
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
     if not seen.pareto_k <= threshold:
         others = [name for name in RICHER if name != seen.family]
-        richer = "" if seen.family in ("flow", "mixture") else f" or a richer family ({', '.join(others)})"
+        richer = (
+            ""
+            if seen.family in ("flow", "mixture")
+            else f" or a richer family ({', '.join(others)})"
+        )
         return (
             f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
             f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
@@ -134,9 +151,15 @@ def _narrow(seen: Seen) -> str:
     order = [int(i) for i in np.argsort(-ratio) if ratio[i] > TOO_NARROW]
     if not order:
         return ""
-    named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (f" and {len(order) - 4} more" if len(order) > 4 else "")
+    named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
+        f" and {len(order) - 4} more" if len(order) > 4 else ""
+    )
     return f"Too narrow: by linear response the standard deviations of the mean-field q are too small: {named}. Use sd(linear_response=True), or full_rank."
 
 
 def _evidence(seen: Seen) -> str:
-    return "" if seen.proper else "No evidence: the prior is improper, so log p(x) is not defined; the ELBO compares fits of this model to these data alone."
+    return (
+        ""
+        if seen.proper
+        else "No evidence: the prior is improper, so log p(x) is not defined; the ELBO compares fits of this model to these data alone."
+    )

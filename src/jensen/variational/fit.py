@@ -76,7 +76,13 @@ def fit_variational(
     """
     began = time.monotonic()
     _check_counts(
-        num_draws=num_draws, fixed_draws=fixed_draws, max_evaluations=max_evaluations, num_samples=num_samples, batch=batch, max_steps=max_steps, key=key
+        num_draws=num_draws,
+        fixed_draws=fixed_draws,
+        max_evaluations=max_evaluations,
+        num_samples=num_samples,
+        batch=batch,
+        max_steps=max_steps,
+        key=key,
     )
     name, options = ("own", {}) if callable(family) else _named(family)
     ascended = _bound(bound)
@@ -88,7 +94,11 @@ def fit_variational(
             setting_out, kind = check_start(target, start), "given"
         else:
             setting_out, kind = begin(density, key_start, at=start)
-        first = family(setting_out) if callable(family) else families.build(name, options, {"start": setting_out})
+        first = (
+            family(setting_out)
+            if callable(family)
+            else families.build(name, options, {"start": setting_out})
+        )
         if callable(family):
             name, by = _own_name(first), _without_derivatives(first, method, by)
         if first.network and method == "auto" and fixed_draws is None:
@@ -96,14 +106,43 @@ def fit_variational(
         settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
         if by == "stochastic":
             how = make_how(
-                target, first, ascended, gradient=gradient, num_samples=num_samples, batch=batch, rate=rate, tolerance=tolerance, max_steps=max_steps
+                target,
+                first,
+                ascended,
+                gradient=gradient,
+                num_samples=num_samples,
+                batch=batch,
+                rate=rate,
+                tolerance=tolerance,
+                max_steps=max_steps,
             )
-            settings |= {"bound": type(ascended).__name__, "gradient": how.estimator.name, "num_samples": how.num_samples, "batch": batch}
+            settings |= {
+                "bound": type(ascended).__name__,
+                "gradient": how.estimator.name,
+                "num_samples": how.num_samples,
+                "batch": batch,
+            }
             found = fit_stochastic(target, first, key_fit, how)
             settings["monte_carlo_error"] = found.error
             drawn = Drawn(target, found.family, key_draws, num_draws)
-            return drawn.summary(Outcome(found.converged, found.message), None, density.evaluations + found.evaluations, began, settings)
-        return _by_fixed_draws(density, first, key_fit, key_draws, num_draws, fixed_draws, max_evaluations, began, settings)
+            return drawn.summary(
+                Outcome(found.converged, found.message),
+                None,
+                density.evaluations + found.evaluations,
+                began,
+                settings,
+            )
+        return _by_fixed_draws(
+            density,
+            first,
+            key_fit,
+            key_draws,
+            num_draws,
+            fixed_draws,
+            max_evaluations,
+            began,
+            settings,
+        )
 
 
 def _by_fixed_draws(
@@ -120,28 +159,53 @@ def _by_fixed_draws(
     target = density.target
     count, climbed = fixed_draws or how_many_draws(member, target.size), 0
     while True:
-        found = fit_fixed_draws(density, member, key_fit, num_draws=count, max_evaluations=max_evaluations)
+        found = fit_fixed_draws(
+            density, member, key_fit, num_draws=count, max_evaluations=max_evaluations
+        )
         climbed, member = climbed + found.evaluations, found.family
         drawn = Drawn(target, member, key_draws, num_draws)
         fresh = drawn.clipped_elbo
         excess = found.value - fresh.value
         over_fitted = not excess <= max(2 * fresh.standard_error, OVER_FIT)
-        if not over_fitted or fixed_draws is not None or 2 * count > MOST_FIXED_DRAWS or not np.isfinite(excess):
+        if (
+            not over_fitted
+            or fixed_draws is not None
+            or 2 * count > MOST_FIXED_DRAWS
+            or not np.isfinite(excess)
+        ):
             break
         count *= 2
     outcome = Outcome(found.converged, found.message)
     if not np.isfinite(excess):
         lost = int(np.sum(~np.isfinite(drawn.log_w)))
         remedy = "say so by its support (supports= of from_log_joint, or a site's distribution), so that u has no edge"
-        outcome = Outcome(False, f"the log-density is not finite at {lost} of {len(drawn.log_w)} draws of q: if a parameter cannot go there, {remedy}")
+        outcome = Outcome(
+            False,
+            f"the log-density is not finite at {lost} of {len(drawn.log_w)} draws of q: if a parameter cannot go there, {remedy}",
+        )
     elif over_fitted:
-        outcome = Outcome(False, f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters")
+        outcome = Outcome(
+            False,
+            f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters",
+        )
     mean_field = isinstance(member, MeanField) and outcome.converged
-    covariance = linear_response(density, member, fixed_noise(member, key_fit, count)) if isinstance(member, MeanField) and mean_field else None
-    return drawn.summary(outcome, covariance, density.evaluations, began, settings | {"fixed_draws": count, "objective_evaluations": climbed})
+    covariance = (
+        linear_response(density, member, fixed_noise(member, key_fit, count))
+        if isinstance(member, MeanField) and mean_field
+        else None
+    )
+    return drawn.summary(
+        outcome,
+        covariance,
+        density.evaluations,
+        began,
+        settings | {"fixed_draws": count, "objective_evaluations": climbed},
+    )
 
 
-def _check_counts(*, key: Any, num_draws: int | None, fixed_draws: int | None, **counts: int | None) -> None:
+def _check_counts(
+    *, key: Any, num_draws: int | None, fixed_draws: int | None, **counts: int | None
+) -> None:
     """Refuses a key that is none, and numbers of things that are not whole or too small."""
     if not isinstance(key, jax.Array):
         raise ValueError(f"key must be a JAX random key, such as jax.random.key(0); got {key!r}.")
@@ -149,25 +213,35 @@ def _check_counts(*, key: Any, num_draws: int | None, fixed_draws: int | None, *
         if count is not None and (count != int(count) or count < 1):
             raise ValueError(f"{name} must be a whole number, 1 or more; got {count}.")
     if num_draws is not None and num_draws < 100:
-        raise ValueError(f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}.")
+        raise ValueError(
+            f"num_draws must be at least 100, or k-hat means nothing; got {num_draws}."
+        )
     if fixed_draws is not None and (fixed_draws < 2 or fixed_draws & (fixed_draws - 1)):
-        raise ValueError(f"fixed_draws must be a power of 2, as Sobol points come in these and in pairs; got {fixed_draws}. Try 256.")
+        raise ValueError(
+            f"fixed_draws must be a power of 2, as Sobol points come in these and in pairs; got {fixed_draws}. Try 256."
+        )
 
 
 def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(choice, str):
         return choice, {}
     if not isinstance(choice, Mapping):
-        raise ValueError(f"family= and bound= are names, such as 'full_rank', or {{'name': ..., option: value}}; got {choice!r}.")
+        raise ValueError(
+            f"family= and bound= are names, such as 'full_rank', or {{'name': ..., option: value}}; got {choice!r}."
+        )
     options = dict(choice)
     if "name" not in options:
-        raise ValueError(f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}.")
+        raise ValueError(
+            f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}."
+        )
     return options.pop("name"), options
 
 
 def _own_name(member: Any) -> str:
     if not isinstance(member, AbstractFamily):
-        raise ValueError(f"a family is a name, or a callable of a Start that returns an AbstractFamily; got {type(member).__name__}. See families.own.")
+        raise ValueError(
+            f"a family is a name, or a callable of a Start that returns an AbstractFamily; got {type(member).__name__}. See families.own."
+        )
     return type(member).__name__
 
 
@@ -176,15 +250,26 @@ def _without_derivatives(member: AbstractFamily, method: str, by: str) -> str:
     if member.reparameterised or by == "stochastic":
         return by
     if method == "fixed_draws":
-        raise ValueError("method='fixed_draws' differentiates through the draws, and those of this family have no derivative; take method='stochastic'.")
+        raise ValueError(
+            "method='fixed_draws' differentiates through the draws, and those of this family have no derivative; take method='stochastic'."
+        )
     return "stochastic"
 
 
 def _bound(choice: str | Mapping[str, Any] | AbstractBound | None) -> AbstractBound:
-    return choice if isinstance(choice, AbstractBound) else bounds.build(*_named(choice or "elbo"), {})
+    return (
+        choice if isinstance(choice, AbstractBound) else bounds.build(*_named(choice or "elbo"), {})
+    )
 
 
-def _method(method: str, bound: AbstractBound, target: Target, batch: int | None, gradient: str | None, num_samples: int | None) -> str:
+def _method(
+    method: str,
+    bound: AbstractBound,
+    target: Target,
+    batch: int | None,
+    gradient: str | None,
+    num_samples: int | None,
+) -> str:
     """Which of the two, and a refusal where options of the other were given."""
     asks = {
         f"the {type(bound).__name__} bound": not bound.linear,
@@ -198,5 +283,7 @@ def _method(method: str, bound: AbstractBound, target: Target, batch: int | None
     if method not in ("fixed_draws", "stochastic"):
         raise ValueError(f"method must be auto, fixed_draws or stochastic; got {method!r}.")
     if method == "fixed_draws" and reasons:
-        raise ValueError(f"method='fixed_draws' climbs the ELBO of all data; {' and '.join(reasons)} belong to method='stochastic'.")
+        raise ValueError(
+            f"method='fixed_draws' climbs the ELBO of all data; {' and '.join(reasons)} belong to method='stochastic'."
+        )
     return method

@@ -90,7 +90,10 @@ class VariationalFit:
         """log p(x) - ELBO, nats; its error is that of the evidence and the ELBO added, as if they moved apart."""
         if self.evidence is None:
             return None
-        return Figure(self.evidence.value - self.elbo.value, self.evidence.standard_error + self.elbo.standard_error)
+        return Figure(
+            self.evidence.value - self.elbo.value,
+            self.evidence.standard_error + self.elbo.standard_error,
+        )
 
     def mean(self, *, weighted: bool = False) -> dict[str, np.ndarray]:
         """Means of the constrained parameters under q, or with `weighted` under its importance weights.
@@ -98,7 +101,9 @@ class VariationalFit:
         fit.mean()["beta"]
         """
         weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
-        return {name: np.asarray(np.tensordot(weights, draws, 1)) for name, draws in self.draws.items()}
+        return {
+            name: np.asarray(np.tensordot(weights, draws, 1)) for name, draws in self.draws.items()
+        }
 
     def sd(self, *, weighted: bool = False, linear_response: bool = False) -> dict[str, np.ndarray]:
         """Standard deviations of the constrained parameters: of q, of its importance weights, or by linear response (mean-field fits only).
@@ -109,20 +114,35 @@ class VariationalFit:
             fit.sd(linear_response=True)["beta"]
         """
         if linear_response:
-            return {name: np.asarray(draws.std(axis=0)) for name, draws in self._response_draws.items()}
+            return {
+                name: np.asarray(draws.std(axis=0)) for name, draws in self._response_draws.items()
+            }
         weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
         mean = self.mean(weighted=weighted)
-        with np.errstate(over="ignore", invalid="ignore"):  # a fit that went wrong may have draws at the end of the numbers
-            return {name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1))) for name, draws in self.draws.items()}
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # a fit that went wrong may have draws at the end of the numbers
+            return {
+                name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1)))
+                for name, draws in self.draws.items()
+            }
 
     @cached_property
     def _response_draws(self) -> dict[str, np.ndarray]:
         if self.covariance is None:
-            raise ValueError("linear response belongs to a mean-field fit that has reached its maximum (family='mean_field', method='fixed_draws').")
+            raise ValueError(
+                "linear response belongs to a mean-field fit that has reached its maximum (family='mean_field', method='fixed_draws')."
+            )
         noise = np.random.default_rng(0).normal(size=(2000, self.target.size))
-        u = self.unconstrained.mean(axis=0) + np.concatenate([noise, -noise]) @ np.linalg.cholesky(self.covariance).T
+        u = (
+            self.unconstrained.mean(axis=0)
+            + np.concatenate([noise, -noise]) @ np.linalg.cholesky(self.covariance).T
+        )
         with jax.enable_x64(True):
-            return {name: np.asarray(value) for name, value in constrained(self.target.constrain, u).items()}
+            return {
+                name: np.asarray(value)
+                for name, value in constrained(self.target.constrain, u).items()
+            }
 
     def predict(self, key: Key) -> dict[str, np.ndarray]:
         """Predictive draws, one for each draw of q.
@@ -137,7 +157,9 @@ class VariationalFit:
                 "this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro or jensen.from_pymc."
             )
         with jax.enable_x64(True):
-            found = self.target.predictive(key, {name: jnp.asarray(value) for name, value in self.draws.items()})
+            found = self.target.predictive(
+                key, {name: jnp.asarray(value) for name, value in self.draws.items()}
+            )
             return {name: np.asarray(value) for name, value in found.items()}
 
     def resampled(self, key: Key, num_draws: int = 1000) -> dict[str, np.ndarray]:
@@ -151,7 +173,9 @@ class VariationalFit:
         if num_draws < 1:
             raise ValueError(f"num_draws must be at least 1; got {num_draws}.")
         seed = np.asarray(jr.key_data(key)).ravel()
-        rows = np.random.default_rng(seed).choice(len(self.importance), size=num_draws, p=self.importance / self.importance.sum())
+        rows = np.random.default_rng(seed).choice(
+            len(self.importance), size=num_draws, p=self.importance / self.importance.sum()
+        )
         return {name: draws[rows] for name, draws in self.draws.items()}
 
     def to_datatree(self) -> Any:
@@ -165,26 +189,62 @@ class VariationalFit:
 
         def dataset(values: dict[str, np.ndarray]) -> xarray.Dataset:
             coords: dict[str, Any] = {"chain": [0], "draw": np.arange(len(self.log_p))}
-            coords |= {f"{k}_dim_{i}": np.arange(size) for k, v in values.items() for i, size in enumerate(v.shape[1:])}
-            return xarray.Dataset({k: (("chain", "draw", *(f"{k}_dim_{i}" for i in range(v.ndim - 1))), v[None]) for k, v in values.items()}, coords)
+            coords |= {
+                f"{k}_dim_{i}": np.arange(size)
+                for k, v in values.items()
+                for i, size in enumerate(v.shape[1:])
+            }
+            return xarray.Dataset(
+                {
+                    k: (("chain", "draw", *(f"{k}_dim_{i}" for i in range(v.ndim - 1))), v[None])
+                    for k, v in values.items()
+                },
+                coords,
+            )
 
-        facts = {"elbo": self.elbo.value, "elbo_standard_error": self.elbo.standard_error, "pareto_k": self.pareto_k, "converged": int(self.outcome.converged)}
-        facts |= {} if self.evidence is None else {"evidence": self.evidence.value, "evidence_standard_error": self.evidence.standard_error}
+        facts = {
+            "elbo": self.elbo.value,
+            "elbo_standard_error": self.elbo.standard_error,
+            "pareto_k": self.pareto_k,
+            "converged": int(self.outcome.converged),
+        }
+        facts |= (
+            {}
+            if self.evidence is None
+            else {
+                "evidence": self.evidence.value,
+                "evidence_standard_error": self.evidence.standard_error,
+            }
+        )
         groups = {
-            "posterior": dataset(self.draws).assign_attrs(inference_library="jensen", verdicts=list(self.verdicts)),
+            "posterior": dataset(self.draws).assign_attrs(
+                inference_library="jensen", verdicts=list(self.verdicts)
+            ),
             "unconstrained_posterior": dataset({"u": self.unconstrained}),
-            "sample_stats": dataset({"log_p": self.log_p, "log_q": self.log_q, "importance_weight": self.importance}).assign_attrs(facts),
+            "sample_stats": dataset(
+                {"log_p": self.log_p, "log_q": self.log_q, "importance_weight": self.importance}
+            ).assign_attrs(facts),
         }
         return xarray.DataTree.from_dict(groups)
 
     def __str__(self) -> str:
         names = self.target.names
-        columns = [np.concatenate([np.ravel(part[name]) for name in self.draws]) for part in (self.mean(), self.sd(), self.mean(weighted=True))]
+        columns = [
+            np.concatenate([np.ravel(part[name]) for name in self.draws])
+            for part in (self.mean(), self.sd(), self.mean(weighted=True))
+        ]
         width = max(len("ELBO"), *map(len, names))
         said = [f"{'':{width}}  {'mean':>11} {'sd':>10} {'weighted mean':>14}"]
-        said += [f"{name:{width}}  {m:11.4g} {s:10.3g} {w:14.4g}" for name, m, s, w in zip(names[:40], *(c[:40] for c in columns), strict=True)]
+        said += [
+            f"{name:{width}}  {m:11.4g} {s:10.3g} {w:14.4g}"
+            for name, m, s, w in zip(names[:40], *(c[:40] for c in columns), strict=True)
+        ]
         said += [f"... {len(names) - 40} more"] if len(names) > 40 else []
-        said.append(f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}")
+        said.append(
+            f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}"
+        )
         if self.evidence is not None:
-            said.append(f"log p(x) {self.evidence.value:.4f} +- {self.evidence.standard_error:.4f} nats by importance sampling")
+            said.append(
+                f"log p(x) {self.evidence.value:.4f} +- {self.evidence.standard_error:.4f} nats by importance sampling"
+            )
         return "\n".join([*said, *self.verdicts])

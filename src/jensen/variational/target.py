@@ -77,31 +77,59 @@ class Target(eqx.Module):
         if size < 1:
             raise ValueError(f"a target needs at least one parameter; got size {size}.")
         likelihoods = [f for f in (log_likelihood, log_likelihood_of) if f is not None]
-        if (log_density is None) == (log_prior is None) and not (log_density is not None and log_prior is not None and log_likelihood is not None):
-            raise ValueError("a target is given by log_density, or by log_prior with log_likelihood (or with log_likelihood_of and data).")
-        if len(likelihoods) != (log_prior is not None) or (log_likelihood_of is None) != (data is None):
-            raise ValueError("log_prior goes with one of log_likelihood and log_likelihood_of, and log_likelihood_of with data.")
+        if (log_density is None) == (log_prior is None) and not (
+            log_density is not None and log_prior is not None and log_likelihood is not None
+        ):
+            raise ValueError(
+                "a target is given by log_density, or by log_prior with log_likelihood (or with log_likelihood_of and data)."
+            )
+        if len(likelihoods) != (log_prior is not None) or (log_likelihood_of is None) != (
+            data is None
+        ):
+            raise ValueError(
+                "log_prior goes with one of log_likelihood and log_likelihood_of, and log_likelihood_of with data."
+            )
         if coordinates is not None and len(coordinates) != size:
-            raise ValueError(f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}.")
+            raise ValueError(
+                f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}."
+            )
         check_data(data)
-        self.constrain, self.size, self.proper, self.predictive = constrain, size, proper, predictive
+        self.constrain, self.size, self.proper, self.predictive = (
+            constrain,
+            size,
+            proper,
+            predictive,
+        )
         with jax.enable_x64(True):
-            self.names = labels(jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))))
+            self.names = labels(
+                jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float)))
+            )
         self.coordinates = coordinates or tuple(f"u[{i}]" for i in range(size))
-        self._density, self._prior, self._likelihood, self._likelihood_of = log_density, log_prior, log_likelihood, log_likelihood_of
+        self._density, self._prior, self._likelihood, self._likelihood_of = (
+            log_density,
+            log_prior,
+            log_likelihood,
+            log_likelihood_of,
+        )
         self._everything = everything
         self.data = None if data is None else jax.tree.map(np.asarray, data)
 
     def log_density(self, u: Float[Array, " dim"]) -> Float[Array, ""]:
         """log p(x, u), nats, of all the data."""
-        return self._density(u) if self._density is not None else self.log_prior(u) + self.log_likelihood(u)
+        return (
+            self._density(u)
+            if self._density is not None
+            else self.log_prior(u) + self.log_likelihood(u)
+        )
 
     def log_prior(self, u: Float[Array, " dim"]) -> Float[Array, ""]:
         """log p(u), nats; only where prior and likelihood are apart (`separate`)."""
         assert self._prior is not None
         return self._prior(u)
 
-    def log_likelihood(self, u: Float[Array, " dim"], rows: Array | None = None) -> Float[Array, ""]:
+    def log_likelihood(
+        self, u: Float[Array, " dim"], rows: Array | None = None
+    ) -> Float[Array, ""]:
         """log p(x|u), nats; of some rows of the data only, it is N/B times their sum, which estimates that of all without bias."""
         if self._likelihood is not None:
             return self._likelihood(u)
@@ -138,7 +166,11 @@ def labels(shapes: dict[str, Any]) -> tuple[str, ...]:
     out = []
     for name, value in shapes.items():
         for i in range(math.prod(value.shape)):
-            index = ",".join(str(int(j)) for j in np.unravel_index(i, value.shape)) if value.shape else ""
+            index = (
+                ",".join(str(int(j)) for j in np.unravel_index(i, value.shape))
+                if value.shape
+                else ""
+            )
             out.append(f"{name}[{index}]" if index else name)
     return tuple(out)
 
@@ -152,7 +184,11 @@ def check_data(data: Any) -> None:
             raise ValueError(f"{name} must hold at least one row of data; got shape {array.shape}.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise ValueError(f"{name} is not finite in row {row}: take such rows out, or model what is missing.")
+            raise ValueError(
+                f"{name} is not finite in row {row}: take such rows out, or model what is missing."
+            )
         lengths[name] = len(array)
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"arrays of data must be equally long, row n of each being datum n; got {lengths}.")
+        raise ValueError(
+            f"arrays of data must be equally long, row n of each being datum n; got {lengths}."
+        )

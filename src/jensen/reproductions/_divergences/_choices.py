@@ -42,9 +42,22 @@ def _power(a: float) -> Callable[[float], float]:
 
 
 DIVERGENCES: dict[str, Divergence] = {
-    "renyi_2": Divergence("Renyi 2", "Renyi's divergence of q from p, alpha = 2", _power(-1), {"name": "renyi", "alpha": 2.0}, MANY, everywhere=False),
+    "renyi_2": Divergence(
+        "Renyi 2",
+        "Renyi's divergence of q from p, alpha = 2",
+        _power(-1),
+        {"name": "renyi", "alpha": 2.0},
+        MANY,
+        everywhere=False,
+    ),
     "elbo": Divergence("ELBO: KL(q || p)", "the reverse KL", _power(0)),
-    "renyi_half": Divergence("Renyi 1/2", "Renyi's divergence, alpha = 1/2", _power(0.5), {"name": "renyi", "alpha": 0.5}, MANY),
+    "renyi_half": Divergence(
+        "Renyi 1/2",
+        "Renyi's divergence, alpha = 1/2",
+        _power(0.5),
+        {"name": "renyi", "alpha": 0.5},
+        MANY,
+    ),
     "jensen_shannon": Divergence(
         "Jensen-Shannon",
         "the mean KL of both from their mean",
@@ -53,14 +66,32 @@ DIVERGENCES: dict[str, Divergence] = {
         250,
         everywhere=False,
     ),
-    "eubo": Divergence("EUBO: KL(p || q)", "the forward KL, by self-normalised weights", _power(1), "eubo", MANY, sharper=4),
+    "eubo": Divergence(
+        "EUBO: KL(p || q)",
+        "the forward KL, by self-normalised weights",
+        _power(1),
+        "eubo",
+        MANY,
+        sharper=4,
+    ),
     "iwae": Divergence(
         f"IWAE, K = {IWAE_SAMPLES}",
         f"log p less the importance weighted bound of {IWAE_SAMPLES} draws",
         lambda rho: variance_of_iwae(IWAE_SAMPLES, rho),
-        {"name": "miwae", "num_groups": IWAE_GROUPS},  # its expectation is that of iwae at 10 draws; 50 groups a step have less noise
+        {
+            "name": "miwae",
+            "num_groups": IWAE_GROUPS,
+        },  # its expectation is that of iwae at 10 draws; 50 groups a step have less noise
         IWAE_SAMPLES * IWAE_GROUPS,
         sharper=4,
     ),
-    "cubo": Divergence("CUBO: chi^2", "the chi^2 divergence of p from q", _power(2), "cubo", MANY, squares=True, sharper=4),
+    "cubo": Divergence(
+        "CUBO: chi^2",
+        "the chi^2 divergence of p from q",
+        _power(2),
+        "cubo",
+        MANY,
+        squares=True,
+        sharper=4,
+    ),
 }

@@ -11,7 +11,17 @@ from jensen.reproductions._divergences._targets import RHO, Known
 from jensen.variational.families import Start
 
 
-def fitted(known: Known, target: str, family: str, divergence: str, *, seed: int, num_samples: int, tolerance: float, max_steps: int) -> dict[str, Any]:
+def fitted(
+    known: Known,
+    target: str,
+    family: str,
+    divergence: str,
+    *,
+    seed: int,
+    num_samples: int,
+    tolerance: float,
+    max_steps: int,
+) -> dict[str, Any]:
     """The row of one fit: what the fit says, the moments of q in the plane that is drawn, and how far these are from the target's.
 
     Raises:
@@ -26,11 +36,22 @@ def fitted(known: Known, target: str, family: str, divergence: str, *, seed: int
         bound = dict(chosen.bound) if isinstance(chosen.bound, dict) else {"name": chosen.bound}
         if "num_groups" in bound:
             bound["num_groups"] *= more
-        how = {"bound": bound, "num_samples": chosen.num_samples * more, "tolerance": tolerance, "max_steps": max_steps}
+        how = {
+            "bound": bound,
+            "num_samples": chosen.num_samples * more,
+            "tolerance": tolerance,
+            "max_steps": max_steps,
+        }
     with jax.enable_x64(True):
         density = known.make()
-    start = None if known.wide is None else Start(np.zeros(density.size), known.wide * np.eye(density.size))  # type: ignore[arg-type]
-    found = jensen.fit_variational(density, family, key=jax.random.key(seed), num_draws=num_samples, start=start, **how)
+    start = (
+        None
+        if known.wide is None
+        else Start(np.zeros(density.size), known.wide * np.eye(density.size))
+    )  # type: ignore[arg-type]
+    found = jensen.fit_variational(
+        density, family, key=jax.random.key(seed), num_draws=num_samples, start=start, **how
+    )
     mean, covariance = plane_moments(found.family, known.places)
     sd = np.sqrt(np.diag(covariance))
     infinite = chosen.squares and not known.light
@@ -60,7 +81,10 @@ def fitted(known: Known, target: str, family: str, divergence: str, *, seed: int
     if target == "two_normals" and family == "mean_field":
         # A scale is s0 exp(log_ratio), and the error is of log_ratio: twice as much of the variance. Fixed draws have none.
         error = 2 * found.settings.get("monte_carlo_error", 0.0)
-        row |= {"best_variance": chosen.best_variance(RHO), "variance_error": float(error * covariance.diagonal().max())}
+        row |= {
+            "best_variance": chosen.best_variance(RHO),
+            "variance_error": float(error * covariance.diagonal().max()),
+        }
     return row
 
 

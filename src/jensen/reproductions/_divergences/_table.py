@@ -14,7 +14,11 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
     """What the rows say, in sentences, and what a reader of the table has to know."""
     done = [r for r in rows if r["status"] == "done"]
     not_converged = [name_of(r) for r in done if not r["converged"]]
-    said = [_two_normals(done), *(_of_target(done, target) for target in TARGETS if target != "two_normals"), _infinite(done)]
+    said = [
+        _two_normals(done),
+        *(_of_target(done, target) for target in TARGETS if target != "two_normals"),
+        _infinite(done),
+    ]
     return (
         *(sentence for sentence in said if sentence),
         f"Not converged, their figures are those where they stopped: {'; '.join(not_converged) or 'none'}.",
@@ -28,31 +32,59 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
 
 def page(rows: list[dict[str, Any]], said: tuple[str, ...]) -> dict[str, Any]:
     """What the page shows beside the pictures: for the two normals and for the other targets a title, sentences, and the table's cells; and the notes."""
-    two, others = ([r for r in rows if (r["target"] == "two_normals") is wanted] for wanted in (True, False))
+    two, others = (
+        [r for r in rows if (r["target"] == "two_normals") is wanted] for wanted in (True, False)
+    )
     exact = {"variance", "exact", "difference"}
-    about_two = tuple(c for c in COLUMNS if c.heading not in {"target", "family", "mean error", "sd ratio"})
+    about_two = tuple(
+        c for c in COLUMNS if c.heading not in {"target", "family", "mean error", "sd ratio"}
+    )
     about_others = tuple(c for c in COLUMNS if c.heading not in exact)
     drawn = (
         "Shaded: the target, within 1 and 2 sd. Lines: q at 1 and 2 sd, from the narrowest to the widest.",
         "Shaded: the target, where it is densest, as much of it as lies within 1 and 2 sd of a normal. Lines: q at 1 and 2 sd.",
     )
     first = [note for note in said if note.startswith("Two normals")]
-    rest = [note for note in said if note.startswith(tuple(t.replace("_", " ").capitalize() + "," for t in TARGETS if t != "two_normals"))]
+    rest = [
+        note
+        for note in said
+        if note.startswith(
+            tuple(t.replace("_", " ").capitalize() + "," for t in TARGETS if t != "two_normals")
+        )
+    ]
     sections = {
         "two_normals": _section("Two normals", first, drawn[0], about_two, two),
         "targets": _section("Three targets", rest, drawn[1], about_others, others),
     }
-    return {"title": TITLE, "notes": [note for note in said if note not in first + rest], **sections}
+    return {
+        "title": TITLE,
+        "notes": [note for note in said if note not in first + rest],
+        **sections,
+    }
 
 
-def _section(title: str, said: list[str], caption: str, columns: tuple[Column, ...], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _section(
+    title: str,
+    said: list[str],
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: list[dict[str, Any]],
+) -> dict[str, Any]:
     lines = [[c.cell(row) for c in columns] for row in rows]
-    return {"title": title, "said": said, "caption": caption, "headings": [c.heading for c in columns], "lines": lines}
+    return {
+        "title": title,
+        "said": said,
+        "caption": caption,
+        "headings": [c.heading for c in columns],
+        "lines": lines,
+    }
 
 
 def name_of(row: Row) -> str:
     """'banana, full_rank, eubo'."""
-    return f"{row['target'].replace('_', ' ')}, {row['family'].replace('_', ' ')}, {row['divergence']}"
+    return (
+        f"{row['target'].replace('_', ' ')}, {row['family'].replace('_', ' ')}, {row['divergence']}"
+    )
 
 
 def width(row: Row) -> str:
@@ -71,7 +103,9 @@ def _two_normals(done: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
     ordered = sorted(rows, key=lambda r: r["best_variance"])
-    said = ", ".join(f"{r['divergence']} {variance(r):.3f} ({r['best_variance']:.3f})" for r in ordered)
+    said = ", ".join(
+        f"{r['divergence']} {variance(r):.3f} ({r['best_variance']:.3f})" for r in ordered
+    )
     return (
         f"Two normals, correlation {RHO}, variance 1: the mean-field variance, with the exact minimiser in brackets, goes from below {1 - RHO**2:.2f} = "
         f"1/L_ii (reverse KL) through 1 = S_ii (forward KL) to more than 1: {said}. Every symmetric f (Hellinger, Jensen-Shannon, Renyi 1/2) has the same "
@@ -88,7 +122,9 @@ def _of_target(done: list[dict[str, Any]], target: str) -> str:
     for kind in ("too narrow", "both", "right", "too wide"):
         named = [f"{r['divergence']} ({_family(r)})" for r in rows if width(r) == kind]
         if named:
-            parts.append(f"{'narrow in one direction and wide in the other' if kind == 'both' else kind}: {', '.join(named)}")
+            parts.append(
+                f"{'narrow in one direction and wide in the other' if kind == 'both' else kind}: {', '.join(named)}"
+            )
     low, high = (choose(rows, key=lambda r: r["evidence"]) for choose in (min, max))
     return (
         f"{target.replace('_', ' ').capitalize()}, of the fits that converged: {'; '.join(parts)}. log Z is {rows[0]['log_z']:.3f}; by importance sampling it "
@@ -120,7 +156,9 @@ def _variance(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    return number(variance(row) - row["best_variance"], 4, sign=True) if "best_variance" in row else ""
+    return (
+        number(variance(row) - row["best_variance"], 4, sign=True) if "best_variance" in row else ""
+    )
 
 
 def _last(row: Row) -> str:

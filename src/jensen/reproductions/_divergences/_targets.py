@@ -12,7 +12,12 @@ RHO = 0.9
 EFFECTS = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 ERRORS = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
 
-BANANA = {"mean": 1.0, "sd": 1.0, "bend": 0.5, "noise": 0.5}  # u0 ~ N(mean, sd^2), u1 ~ N(bend u0^2, noise^2)
+BANANA = {
+    "mean": 1.0,
+    "sd": 1.0,
+    "bend": 0.5,
+    "noise": 0.5,
+}  # u0 ~ N(mean, sd^2), u1 ~ N(bend u0^2, noise^2)
 
 WEIGHTS = np.array([0.6, 0.4])
 MEANS = np.array([[-1.5, -0.75], [1.5, 0.75]])
@@ -55,7 +60,18 @@ def two_normals() -> Known:
         return constant - 0.5 * (x**2 - 2 * RHO * x * y + y**2) / (1 - RHO**2)
 
     window = ((-3.1, 3.1), (-3.1, 3.1))
-    return Known("two normals, correlation .9", 0.0, np.zeros(2), np.ones(2), ("u0", "u1"), (0, 1), window, log_density, True, _plane(log_density))
+    return Known(
+        "two normals, correlation .9",
+        0.0,
+        np.zeros(2),
+        np.ones(2),
+        ("u0", "u1"),
+        (0, 1),
+        window,
+        log_density,
+        True,
+        _plane(log_density),
+    )
 
 
 def banana() -> Known:
@@ -69,7 +85,18 @@ def banana() -> Known:
     mean = np.array([m, bend * (m**2 + s**2)])
     sd = np.array([s, math.sqrt(bend**2 * (4 * m**2 * s**2 + 2 * s**4) + noise**2)])
     window = ((-3.6, 5.6), (-3.6, 7.2))
-    return Known("banana", 0.0, mean, sd, ("u0", "u1"), (0, 1), window, log_density, False, _plane(log_density))
+    return Known(
+        "banana",
+        0.0,
+        mean,
+        sd,
+        ("u0", "u1"),
+        (0, 1),
+        window,
+        log_density,
+        False,
+        _plane(log_density),
+    )
 
 
 def two_modes() -> Known:
@@ -84,13 +111,29 @@ def two_modes() -> Known:
         parts = []
         for precision, (a, b), constant in zip(factors, MEANS, constants, strict=True):
             u, v = x - a, y - b
-            parts.append(constant - 0.5 * (precision[0, 0] * u * u + 2 * precision[0, 1] * u * v + precision[1, 1] * v * v))
+            parts.append(
+                constant
+                - 0.5
+                * (precision[0, 0] * u * u + 2 * precision[0, 1] * u * v + precision[1, 1] * v * v)
+            )
         return xp.logaddexp(*parts)
 
     mean = WEIGHTS @ MEANS
     second = np.einsum("k,kii->i", WEIGHTS, COVARIANCES) + WEIGHTS @ MEANS**2
     window = ((-4.6, 4.6), (-3.6, 3.6))
-    return Known("two modes", 0.0, mean, np.sqrt(second - mean**2), ("u0", "u1"), (0, 1), window, log_density, True, _plane(log_density), wide=2.0)
+    return Known(
+        "two modes",
+        0.0,
+        mean,
+        np.sqrt(second - mean**2),
+        ("u0", "u1"),
+        (0, 1),
+        window,
+        log_density,
+        True,
+        _plane(log_density),
+        wide=2.0,
+    )
 
 
 def eight_schools() -> Known:
@@ -99,19 +142,44 @@ def eight_schools() -> Known:
     def log_density(mu: np.ndarray, log_tau: np.ndarray) -> np.ndarray:
         tau = np.exp(log_tau)
         variance = ERRORS**2 + tau[..., None] ** 2
-        log_likelihood = -0.5 * np.sum((EFFECTS - mu[..., None]) ** 2 / variance + np.log(2 * math.pi * variance), axis=-1)
-        log_prior = -0.5 * (mu / 5) ** 2 - math.log(5 * math.sqrt(2 * math.pi)) + math.log(2 / (math.pi * 5)) - np.log1p((tau / 5) ** 2)
+        log_likelihood = -0.5 * np.sum(
+            (EFFECTS - mu[..., None]) ** 2 / variance + np.log(2 * math.pi * variance), axis=-1
+        )
+        log_prior = (
+            -0.5 * (mu / 5) ** 2
+            - math.log(5 * math.sqrt(2 * math.pi))
+            + math.log(2 / (math.pi * 5))
+            - np.log1p((tau / 5) ** 2)
+        )
         return log_likelihood + log_prior + log_tau  # the Jacobian of tau -> log tau
 
     log_z, mean, sd = by_quadrature(log_density, ((-25, 35), (-20, 12)))
     places, window = (0, 1), ((-8, 17), (-4.2, 4.2))
-    return Known("eight schools", log_z, mean, sd, ("mu", "log tau"), places, window, log_density, False, _eight_schools)
+    return Known(
+        "eight schools",
+        log_z,
+        mean,
+        sd,
+        ("mu", "log tau"),
+        places,
+        window,
+        log_density,
+        False,
+        _eight_schools,
+    )
 
 
-TARGETS: dict[str, Callable[[], Known]] = {"two_normals": two_normals, "banana": banana, "two_modes": two_modes, "eight_schools": eight_schools}
+TARGETS: dict[str, Callable[[], Known]] = {
+    "two_normals": two_normals,
+    "banana": banana,
+    "two_modes": two_modes,
+    "eight_schools": eight_schools,
+}
 
 
-def by_quadrature(log_density: Callable, window: tuple, points: int = 1201) -> tuple[float, np.ndarray, np.ndarray]:
+def by_quadrature(
+    log_density: Callable, window: tuple, points: int = 1201
+) -> tuple[float, np.ndarray, np.ndarray]:
     """(log integral, means [2], standard deviations [2]) of a density of the plane, by the trapezoidal rule; it has to vanish at the window's edge.
 
     by_quadrature(banana().log_density, ((-6, 8), (-6, 30)))[0]  # 0
@@ -122,7 +190,10 @@ def by_quadrature(log_density: Callable, window: tuple, points: int = 1201) -> t
     share = np.exp(log_p - top)
     total = share.sum()
     log_z = top + math.log(total * (x[1] - x[0]) * (y[1] - y[0]))
-    moments = [(float(share.sum(axis=1 - i) @ u / total), float(share.sum(axis=1 - i) @ u**2 / total)) for i, u in enumerate((x, y))]
+    moments = [
+        (float(share.sum(axis=1 - i) @ u / total), float(share.sum(axis=1 - i) @ u**2 / total))
+        for i, u in enumerate((x, y))
+    ]
     mean = np.array([first for first, _ in moments])
     return log_z, mean, np.sqrt(np.array([second for _, second in moments]) - mean**2)
 
@@ -131,7 +202,13 @@ def plane(known: Known, points: int = 161) -> dict[str, Any]:
     """What a picture wants of a target: 'title', 'axes', 'x' and 'y' [points], and the 'density' [points, points], up to a constant."""
     x, y = (np.linspace(low, high, points) for low, high in known.window)
     log_p = known.log_density(*np.meshgrid(x, y, indexing="ij"))
-    return {"title": known.title, "axes": known.axes, "x": x, "y": y, "density": np.exp(log_p - log_p.max())}
+    return {
+        "title": known.title,
+        "axes": known.axes,
+        "x": x,
+        "y": y,
+        "density": np.exp(log_p - log_p.max()),
+    }
 
 
 def _plane(log_density: Callable) -> Callable[[], Any]:
@@ -152,7 +229,13 @@ def _eight_schools() -> Any:
 
     def log_joint(p: Any) -> Any:
         mu, tau, z = p["mu"], p["tau"], p["z"]
-        log_prior = dist.Normal(0.0, 5.0).log_prob(mu) + dist.HalfCauchy(5.0).log_prob(tau) + jnp.sum(dist.Normal(0.0, 1.0).log_prob(z))
+        log_prior = (
+            dist.Normal(0.0, 5.0).log_prob(mu)
+            + dist.HalfCauchy(5.0).log_prob(tau)
+            + jnp.sum(dist.Normal(0.0, 1.0).log_prob(z))
+        )
         return log_prior + jnp.sum(dist.Normal(mu + tau * z, ERRORS).log_prob(EFFECTS))
 
-    return jensen.from_log_joint(log_joint, {"mu": 0.0, "tau": 1.0, "z": np.zeros(8)}, {"tau": constraints.positive})
+    return jensen.from_log_joint(
+        log_joint, {"mu": 0.0, "tau": 1.0, "z": np.zeros(8)}, {"tau": constraints.positive}
+    )

@@ -35,7 +35,12 @@ def variance_of_iwae(num_samples: int, rho: float) -> float:
     variance_of_iwae(10, 0.9)  # 1.156
     """
     bounds = (math.log(0.1), math.log(2.5))
-    found = minimize_scalar(lambda log_t: -expected_iwae(math.exp(log_t), num_samples, rho), bounds=bounds, method="bounded", options={"xatol": 1e-5})
+    found = minimize_scalar(
+        lambda log_t: -expected_iwae(math.exp(log_t), num_samples, rho),
+        bounds=bounds,
+        method="bounded",
+        options={"xatol": 1e-5},
+    )
     return math.exp(float(found.x))
 
 
@@ -46,12 +51,16 @@ def expected_iwae(t: float, num_samples: int, rho: float) -> float:
 
     expected_iwae(0.19, 1, 0.9)  # minus KL(q || p), -0.83037
     """
-    excess = t * _eigenvalues(rho) - 1  # log w = (1/2) sum_i log(t l_i) - (1/2) sum_i (t l_i - 1) e_i^2, e ~ N(0, I)
+    excess = (
+        t * _eigenvalues(rho) - 1
+    )  # log w = (1/2) sum_i log(t l_i) - (1/2) sum_i (t l_i - 1) e_i^2, e ~ N(0, I)
     e = np.linspace(0, 8, 81)
     mass = np.exp(-0.5 * e**2) * np.where(e == 0, 0.5, 1.0)
     mass /= mass.sum()
     share = (mass[:, None] * mass).ravel()
-    log_w = (0.5 * np.log1p(excess).sum() - 0.5 * (excess[0] * e[:, None] ** 2 + excess[1] * e**2)).ravel()
+    log_w = (
+        0.5 * np.log1p(excess).sum() - 0.5 * (excess[0] * e[:, None] ** 2 + excess[1] * e**2)
+    ).ravel()
     y = np.arange(-30, 30 + 400 / num_samples, STEP)
     total = 0.0
     for at in np.array_split(y, 16):

@@ -33,5 +33,7 @@ def stem_of(name: str) -> str:
     """
     stem = name.rpartition("-")[2]
     if stem in posteriors.names() and name not in (stem, posteriors.find(stem).name):
-        raise ValueError(f"unknown posterior {name!r} (did you mean {posteriors.find(stem).name!r}?).")
+        raise ValueError(
+            f"unknown posterior {name!r} (did you mean {posteriors.find(stem).name!r}?)."
+        )
     return stem

@@ -32,10 +32,15 @@ class Agreement:
     def passes(self) -> bool:
         """Every mean within .05 sd, and every sd ratio within .95 and 1.05."""
         low, high = PASSING_RATIO
-        return bool(self.largest_mean_error <= PASSING_ERROR and np.all((self.sd_ratios >= low) & (self.sd_ratios <= high)))
+        return bool(
+            self.largest_mean_error <= PASSING_ERROR
+            and np.all((self.sd_ratios >= low) & (self.sd_ratios <= high))
+        )
 
 
-def agreement(mean: dict[str, np.ndarray], sd: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> Agreement:
+def agreement(
+    mean: dict[str, np.ndarray], sd: dict[str, np.ndarray], reference: dict[str, np.ndarray]
+) -> Agreement:
     """Means and standard deviations, each [*shape], against reference draws [chains, draws, *shape], by name.
 
     Raises:
@@ -48,7 +53,9 @@ def agreement(mean: dict[str, np.ndarray], sd: dict[str, np.ndarray], reference:
         shape = draws.shape[2:]
         if name not in mean or np.shape(mean[name]) != shape:
             got = f"of shape {np.shape(mean[name])}" if name in mean else "missing"
-            raise ValueError(f"the reference has {name} of shape {shape}, which is {got} in the approximation ({', '.join(mean)}).")
+            raise ValueError(
+                f"the reference has {name} of shape {shape}, which is {got} in the approximation ({', '.join(mean)})."
+            )
         together = draws.reshape(-1, *shape)
         labels += labels_of(name, shape)
         scale = together.std(axis=0, ddof=1)
@@ -57,15 +64,21 @@ def agreement(mean: dict[str, np.ndarray], sd: dict[str, np.ndarray], reference:
     return Agreement(tuple(labels), np.concatenate(errors), np.concatenate(ratios))
 
 
-def moments(draws: dict[str, np.ndarray], weights: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def moments(
+    draws: dict[str, np.ndarray], weights: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Means and standard deviations of draws [S, *shape] by name; of their distribution reweighted where there are `weights` [S] that sum to 1.
 
     moments({"sigma": np.array([1.0, 3.0])})[0]["sigma"]  # 2.0
     """
     if weights is None:
-        return {k: v.mean(axis=0) for k, v in draws.items()}, {k: v.std(axis=0, ddof=1) for k, v in draws.items()}
+        return {k: v.mean(axis=0) for k, v in draws.items()}, {
+            k: v.std(axis=0, ddof=1) for k, v in draws.items()
+        }
     mean = {k: np.tensordot(weights, v, 1) for k, v in draws.items()}
-    return mean, {k: np.sqrt(np.tensordot(weights, (v - mean[k]) ** 2, 1)) for k, v in draws.items()}
+    return mean, {
+        k: np.sqrt(np.tensordot(weights, (v - mean[k]) ** 2, 1)) for k, v in draws.items()
+    }
 
 
 def as_matrix(draws: dict[str, np.ndarray], axes: int = 1) -> np.ndarray:
@@ -73,7 +86,9 @@ def as_matrix(draws: dict[str, np.ndarray], axes: int = 1) -> np.ndarray:
 
     as_matrix(reference, axes=2)
     """
-    return np.concatenate([v.reshape(int(np.prod(v.shape[:axes])), -1) for v in draws.values()], axis=1)
+    return np.concatenate(
+        [v.reshape(int(np.prod(v.shape[:axes])), -1) for v in draws.values()], axis=1
+    )
 
 
 def predicted_sd_ratio(draws: np.ndarray) -> np.ndarray:
@@ -94,8 +109,12 @@ def predicted_sd_ratio(draws: np.ndarray) -> np.ndarray:
     """
     scale = draws.std(axis=0, ddof=1)
     if len(draws) <= draws.shape[1] or not np.all(scale > 0):
-        raise ValueError(f"{len(draws)} draws of {draws.shape[1]} elements have no invertible covariance; wanted are more draws, of elements that all vary.")
+        raise ValueError(
+            f"{len(draws)} draws of {draws.shape[1]} elements have no invertible covariance; wanted are more draws, of elements that all vary."
+        )
     correlations = np.corrcoef(draws, rowvar=False).reshape(len(scale), len(scale))
     if np.linalg.matrix_rank(correlations) < len(scale):
-        raise ValueError(f"the {len(scale)} elements are linearly dependent in these draws; leave out those that the others determine.")
+        raise ValueError(
+            f"the {len(scale)} elements are linearly dependent in these draws; leave out those that the others determine."
+        )
     return 1 / np.sqrt(np.diag(np.linalg.inv(correlations)))

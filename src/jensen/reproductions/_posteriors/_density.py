@@ -25,7 +25,9 @@ class UnconstrainedDensity:
     def __init__(self, posterior: AbstractPosterior):
         self.posterior = posterior
         with jax.enable_x64(True):
-            start = util.initialize_model(jax.random.key(0), posterior.model, model_args=posterior.arguments)
+            start = util.initialize_model(
+                jax.random.key(0), posterior.model, model_args=posterior.arguments
+            )
             flat, self._unravel = ravel_pytree(start.param_info.z)
         self.sites: tuple[str, ...] = tuple(sorted(start.param_info.z))
         self.size = flat.size
@@ -42,22 +44,36 @@ class UnconstrainedDensity:
         """Draws of the named parameters, each [S, *shape], as points [S, D]."""
 
         def one(values: Values) -> Any:
-            return ravel_pytree(util.unconstrain_fn(self.posterior.model, self.posterior.arguments, {}, values))[0]
+            return ravel_pytree(
+                util.unconstrain_fn(self.posterior.model, self.posterior.arguments, {}, values)
+            )[0]
 
-        return self._over(one, {k: np.asarray(v, float) for k, v in self.posterior.coordinates.to_sites(named).items()})
+        return self._over(
+            one,
+            {
+                k: np.asarray(v, float)
+                for k, v in self.posterior.coordinates.to_sites(named).items()
+            },
+        )
 
     def constrain(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Points [S, D] as draws of the named parameters, each [S, *shape]."""
 
         def one(point: Any) -> Any:
-            return util.constrain_fn(self.posterior.model, self.posterior.arguments, {}, self._unravel(point))
+            return util.constrain_fn(
+                self.posterior.model, self.posterior.arguments, {}, self._unravel(point)
+            )
 
         return self.posterior.coordinates.to_named(self._over(one, points))
 
     def _one(self, point: Any) -> Any:
-        return -util.potential_energy(self.posterior.model, self.posterior.arguments, {}, self._unravel(point))
+        return -util.potential_energy(
+            self.posterior.model, self.posterior.arguments, {}, self._unravel(point)
+        )
 
     def _over(self, function: Callable[[Any], Any], values: Any) -> Any:
         with jax.enable_x64(True):
-            found = jax.jit(lambda v: jax.lax.map(function, v, batch_size=AT_A_TIME))(jax.tree.map(lambda a: np.asarray(a, float), values))
+            found = jax.jit(lambda v: jax.lax.map(function, v, batch_size=AT_A_TIME))(
+                jax.tree.map(lambda a: np.asarray(a, float), values)
+            )
             return jax.tree.map(np.asarray, found)

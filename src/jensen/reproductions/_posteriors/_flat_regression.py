@@ -17,7 +17,9 @@ def regression(covariates: Any, y: Any, prior_of_sigma: dist.Distribution) -> No
 
         regression(with_constant(x), y, flat_scale())
     """
-    beta = numpyro.sample("beta", dist.ImproperUniform(dist.constraints.real_vector, (), (covariates.shape[1],)))
+    beta = numpyro.sample(
+        "beta", dist.ImproperUniform(dist.constraints.real_vector, (), (covariates.shape[1],))
+    )
     sigma = numpyro.sample("sigma", prior_of_sigma)
     numpyro.sample("y", dist.Normal(covariates @ beta, sigma).to_event(1), obs=y)
 

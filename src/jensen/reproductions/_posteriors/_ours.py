@@ -10,7 +10,9 @@ from jensen.reproductions._posteriors._base import AbstractPosterior
 from jensen.reproductions._posteriors._fitted import Fitted
 
 
-def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_samples: int | None = None) -> Fitted:
+def fit_ours(
+    posterior: AbstractPosterior, family: str, *, seed: int, num_samples: int | None = None
+) -> Fitted:
     """A family of ours fitted to a posterior, everything else as it is by default.
 
     Args:
@@ -31,7 +33,9 @@ def fit_ours(posterior: AbstractPosterior, family: str, *, seed: int, num_sample
     with jax.enable_x64(True):
         target = jensen.from_numpyro(posterior.model, *posterior.arguments)
     made = time.perf_counter() - began
-    found: Any = jensen.fit_variational(target, family, key=jax.random.key(seed), num_draws=num_samples)
+    found: Any = jensen.fit_variational(
+        target, family, key=jax.random.key(seed), num_draws=num_samples
+    )
     seconds = time.perf_counter() - began
     evidence = found.evidence if posterior.proper else None
     return Fitted(

@@ -24,7 +24,13 @@ Guide = Literal["AutoNormal", "AutoMultivariateNormal"]
 
 
 def fit_svi(
-    posterior: AbstractPosterior, guide: Guide, *, seed: int, num_samples: int = 10_000, learning_rate: float = 0.01, max_steps: int = 50_000
+    posterior: AbstractPosterior,
+    guide: Guide,
+    *,
+    seed: int,
+    num_samples: int = 10_000,
+    learning_rate: float = 0.01,
+    max_steps: int = 50_000,
 ) -> Fitted:
     """NumPyro's SVI on a posterior, in float64, and its ELBO, evidence and k-hat on fresh draws.
 
@@ -47,7 +53,12 @@ def fit_svi(
     with jax.enable_x64(True):
         key_fit, key_elbo, key_draws = jax.random.split(jax.random.key(seed), 3)
         began = time.perf_counter()
-        svi = SVI(posterior.model, getattr(autoguide, guide)(posterior.model), Adam(learning_rate), Trace_ELBO())
+        svi = SVI(
+            posterior.model,
+            getattr(autoguide, guide)(posterior.model),
+            Adam(learning_rate),
+            Trace_ELBO(),
+        )
         state = svi.init(key_fit, *posterior.arguments)
 
         @jax.jit
@@ -67,15 +78,32 @@ def fit_svi(
                 if stopped:
                     break
                 step = len(trace) * WINDOW + int(np.argmin(np.isfinite(elbos))) + 1
-                raise FloatingPointError(f"NumPyro's {guide} on {posterior.name}: the ELBO of step {step} is {elbos[~np.isfinite(elbos)][0]}.")
-            trace.append((time.perf_counter() - began, float(elbos.mean()), float(elbos.std(ddof=1)) / math.sqrt(WINDOW)))
+                raise FloatingPointError(
+                    f"NumPyro's {guide} on {posterior.name}: the ELBO of step {step} is {elbos[~np.isfinite(elbos)][0]}."
+                )
+            trace.append(
+                (
+                    time.perf_counter() - began,
+                    float(elbos.mean()),
+                    float(elbos.std(ddof=1)) / math.sqrt(WINDOW),
+                )
+            )
             if not stopped and no_longer_rises([(elbo, error) for _, elbo, error in trace]):
                 kept, stopped = svi.get_params(state), len(trace)
         converged, windows = stopped > 0, stopped or len(trace)
-        log_w, draws = _fresh(svi, kept if converged else svi.get_params(state), posterior, key_elbo, key_draws, num_samples)
+        log_w, draws = _fresh(
+            svi,
+            kept if converged else svi.get_params(state),
+            posterior,
+            key_elbo,
+            key_draws,
+            num_samples,
+        )
     k_hat = float(pareto_k(log_w[None])[0])
     evidence, evidence_error = _importance(log_w) if posterior.proper else (None, None)
-    said = "the ELBO no longer rises" if converged else f"the ELBO still rises after {max_steps} steps"
+    said = (
+        "the ELBO no longer rises" if converged else f"the ELBO still rises after {max_steps} steps"
+    )
     steps = windows * WINDOW
     return Fitted(
         draws=draws,
@@ -106,12 +134,21 @@ def no_longer_rises(windows: list[tuple[float, float]]) -> bool:
     return bool(rise <= 2 * math.sqrt(np.sum(error**2)) / BACK)
 
 
-def _fresh(svi: SVI, params: Any, posterior: AbstractPosterior, key_elbo: Any, key_draws: Any, num_samples: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _fresh(
+    svi: SVI,
+    params: Any,
+    posterior: AbstractPosterior,
+    key_elbo: Any,
+    key_draws: Any,
+    num_samples: int,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     # With one draw, Trace_ELBO's loss is -log w of that draw.
     def log_weight(key: Any) -> Any:
         return -svi.loss.loss(key, params, svi.model, svi.guide, *posterior.arguments)
 
-    log_w = jax.jit(lambda keys: jax.lax.map(log_weight, keys, batch_size=AT_A_TIME))(jax.random.split(key_elbo, num_samples))
+    log_w = jax.jit(lambda keys: jax.lax.map(log_weight, keys, batch_size=AT_A_TIME))(
+        jax.random.split(key_elbo, num_samples)
+    )
     draws = svi.guide.sample_posterior(key_draws, params, sample_shape=(num_samples,))
     return np.asarray(log_w), {name: np.asarray(values) for name, values in draws.items()}
 
@@ -120,4 +157,6 @@ def _importance(log_w: np.ndarray) -> tuple[float, float]:
     """log of the mean weight, and its standard error by the delta method."""
     top = log_w.max()
     weights = np.exp(log_w - top)
-    return float(top + math.log(weights.mean())), float(weights.std(ddof=1) / weights.mean() / math.sqrt(len(weights)))
+    return float(top + math.log(weights.mean())), float(
+        weights.std(ddof=1) / weights.mean() / math.sqrt(len(weights))
+    )

@@ -25,9 +25,23 @@ def measure(posterior: Any, fitted: Any, reference: Any, density: Any) -> dict[s
     from jensen.reproductions._posteriors._agreement import agreement, moments, predicted_sd_ratio
 
     row: dict[str, Any] = {
-        **{k: getattr(fitted, k) for k in ("elbo", "elbo_error", "evidence", "evidence_error", "evaluations", "outcome", "converged", "trusted")},
+        **{
+            k: getattr(fitted, k)
+            for k in (
+                "elbo",
+                "elbo_error",
+                "evidence",
+                "evidence_error",
+                "evaluations",
+                "outcome",
+                "converged",
+                "trusted",
+            )
+        },
         "pareto_k": fitted.pareto_k,
-        "stan_evidence": None if fitted.evidence is None else fitted.evidence + posterior.stan_offset,
+        "stan_evidence": None
+        if fitted.evidence is None
+        else fitted.evidence + posterior.stan_offset,
         "seconds": round(fitted.seconds, 3),
         "seconds_fitting": round(fitted.seconds_fitting, 3),
         "trace": [list(point) for point in fitted.trace],
@@ -41,7 +55,10 @@ def measure(posterior: Any, fitted: Any, reference: Any, density: Any) -> dict[s
     if fitted.weights is not None:
         weighted = agreement(*moments(named, fitted.weights), reference)
         row["weighted_mean_error"] = weighted.largest_mean_error
-        row["weighted_sd_ratios"] = [float(weighted.sd_ratios.min()), float(weighted.sd_ratios.max())]
+        row["weighted_sd_ratios"] = [
+            float(weighted.sd_ratios.min()),
+            float(weighted.sd_ratios.max()),
+        ]
     theirs = density.unconstrain({k: v.reshape(-1, *v.shape[2:]) for k, v in reference.items()})
     ratios = density.unconstrain(named).std(axis=0, ddof=1) / theirs.std(axis=0, ddof=1)
     return row | {
@@ -86,8 +103,16 @@ def compare_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             reached = seconds_to(ours["elbo"], theirs)
             # Where NumPyro never came to our ELBO, the time that it was given is the least that it would take.
             least = reached if reached is not None else theirs["trace"][-1][0]
-            figures = {"ours": ours["seconds_fitting"], "ours_measured": ours["seconds"], "theirs": reached, "theirs_at_least": least}
-            ratios = {"ratio": least / ours["seconds_fitting"], "ratio_measured": least / ours["seconds"]}
+            figures = {
+                "ours": ours["seconds_fitting"],
+                "ours_measured": ours["seconds"],
+                "theirs": reached,
+                "theirs_at_least": least,
+            }
+            ratios = {
+                "ratio": least / ours["seconds_fitting"],
+                "ratio_measured": least / ours["seconds"],
+            }
             found.append({"posterior": posterior, "family": method, **figures, **ratios})
     return found
 
@@ -108,7 +133,9 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         ratios = [s["ratio"] for s in speed if s["family"] == family]
         if ratios:
             never = sum(s["theirs"] is None for s in speed if s["family"] == family)
-            measured = statistics.median(s["ratio_measured"] for s in speed if s["family"] == family)
+            measured = statistics.median(
+                s["ratio_measured"] for s in speed if s["family"] == family
+            )
             lines.append(
                 f"{family}: to our ELBO NumPyro's {GUIDES[family]} takes {statistics.median(ratios):.1f} times as long as we (median of {len(ratios)}; within "
                 f"{REACHED} nats, compilation included on both sides), {measured:.1f} times with all that we measure of it afterwards; {never} never reach it "
@@ -124,7 +151,11 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
         "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its fresh draws, which it does not look at by itself.",
         "seconds: until q was found; measured: with what is measured of it on fresh draws. Compilation included.",
         settings,
-        *(f"{v}: {meaning}." for v, meaning in VERDICTS.items() if any(r["verdict"] == v for r in judged)),
+        *(
+            f"{v}: {meaning}."
+            for v, meaning in VERDICTS.items()
+            if any(r["verdict"] == v for r in judged)
+        ),
     )
 
 
@@ -133,7 +164,11 @@ def _ratios(row: Row) -> str:
 
 
 def _weighted(row: Row) -> str:
-    return f"{number(row['weighted_mean_error'], 3)}, {'-'.join(number(r) for r in row['weighted_sd_ratios'])}" if "weighted_sd_ratios" in row else ""
+    return (
+        f"{number(row['weighted_mean_error'], 3)}, {'-'.join(number(r) for r in row['weighted_sd_ratios'])}"
+        if "weighted_sd_ratios" in row
+        else ""
+    )
 
 
 def _predicted(row: Row) -> str:
@@ -151,7 +186,11 @@ def _evidence(row: Row, key: str) -> str:
 def _last(row: Row) -> str:
     if row["status"] != "done":
         return f"{row['status']}: {row['message']}"
-    said = [row["verdict"] if "verdict" in row else f"no reference draws, {'trusted' if row['trusted'] else 'not trusted'}"]
+    said = [
+        row["verdict"]
+        if "verdict" in row
+        else f"no reference draws, {'trusted' if row['trusted'] else 'not trusted'}"
+    ]
     return "; ".join([*said, *([] if row["converged"] else [row["outcome"]])])
 
 

@@ -25,6 +25,8 @@ class BLR(AbstractPosterior):
 
     @staticmethod
     def model(covariates, y):
-        beta = numpyro.sample("beta", dist.Normal(0.0, 10.0).expand([covariates.shape[1]]).to_event(1))
+        beta = numpyro.sample(
+            "beta", dist.Normal(0.0, 10.0).expand([covariates.shape[1]]).to_event(1)
+        )
         sigma = numpyro.sample("sigma", dist.HalfNormal(10.0))
         numpyro.sample("y", dist.Normal(covariates @ beta, sigma).to_event(1), obs=y)

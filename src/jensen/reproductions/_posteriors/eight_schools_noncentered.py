@@ -11,11 +11,19 @@ from jensen.reproductions._posteriors._base import AbstractPosterior, Coordinate
 
 
 def _to_named(sites: Values) -> Values:
-    return {"theta": sites["theta_trans"] * sites["tau"][..., None] + sites["mu"][..., None], "mu": sites["mu"], "tau": sites["tau"]}
+    return {
+        "theta": sites["theta_trans"] * sites["tau"][..., None] + sites["mu"][..., None],
+        "mu": sites["mu"],
+        "tau": sites["tau"],
+    }
 
 
 def _to_sites(named: Values) -> Values:
-    return {"theta_trans": (named["theta"] - named["mu"][..., None]) / named["tau"][..., None], "mu": named["mu"], "tau": named["tau"]}
+    return {
+        "theta_trans": (named["theta"] - named["mu"][..., None]) / named["tau"][..., None],
+        "mu": named["mu"],
+        "tau": named["tau"],
+    }
 
 
 class EightSchoolsNoncentered(AbstractPosterior):
@@ -34,7 +42,9 @@ class EightSchoolsNoncentered(AbstractPosterior):
 
     @staticmethod
     def model(y, sigma):
-        theta_trans = numpyro.sample("theta_trans", dist.Normal(0.0, 1.0).expand([len(y)]).to_event(1))
+        theta_trans = numpyro.sample(
+            "theta_trans", dist.Normal(0.0, 1.0).expand([len(y)]).to_event(1)
+        )
         mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
         tau = numpyro.sample("tau", dist.HalfCauchy(5.0))
         numpyro.sample("y", dist.Normal(theta_trans * tau + mu, sigma).to_event(1), obs=y)

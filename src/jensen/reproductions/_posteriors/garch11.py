@@ -13,11 +13,17 @@ from jensen.reproductions._posteriors._base import AbstractPosterior, Coordinate
 
 
 def _to_named(sites: Values) -> Values:
-    return {**{k: sites[k] for k in ("mu", "alpha0", "alpha1")}, "beta1": sites["share"] * (1 - sites["alpha1"])}
+    return {
+        **{k: sites[k] for k in ("mu", "alpha0", "alpha1")},
+        "beta1": sites["share"] * (1 - sites["alpha1"]),
+    }
 
 
 def _to_sites(named: Values) -> Values:
-    return {**{k: named[k] for k in ("mu", "alpha0", "alpha1")}, "share": named["beta1"] / (1 - named["alpha1"])}
+    return {
+        **{k: named[k] for k in ("mu", "alpha0", "alpha1")},
+        "share": named["beta1"] / (1 - named["alpha1"]),
+    }
 
 
 class GARCH(AbstractPosterior):
@@ -52,4 +58,6 @@ class GARCH(AbstractPosterior):
 
         first = jnp.full_like(mu, first_sigma**2)
         _, later = jax.lax.scan(following, first, jnp.asarray(y[:-1]))
-        numpyro.sample("y", dist.Normal(mu, jnp.sqrt(jnp.concatenate([first[None], later]))).to_event(1), obs=y)
+        numpyro.sample(
+            "y", dist.Normal(mu, jnp.sqrt(jnp.concatenate([first[None], later]))).to_event(1), obs=y
+        )

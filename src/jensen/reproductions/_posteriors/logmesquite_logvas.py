@@ -19,8 +19,18 @@ class LogMesquiteVolumeAreaShape(AbstractPosterior):
     stan_offset = 0.0
 
     def __init__(self, data: Mapping[str, Any]):
-        diam1, diam2, canopy, total, density = (np.log(column(data, k)) for k in ("diam1", "diam2", "canopy_height", "total_height", "density"))
-        covariates = with_constant(diam1 + diam2 + canopy, diam1 + diam2, diam1 - diam2, total, density, column(data, "group"))
+        diam1, diam2, canopy, total, density = (
+            np.log(column(data, k))
+            for k in ("diam1", "diam2", "canopy_height", "total_height", "density")
+        )
+        covariates = with_constant(
+            diam1 + diam2 + canopy,
+            diam1 + diam2,
+            diam1 - diam2,
+            total,
+            density,
+            column(data, "group"),
+        )
         self.arguments = covariates, np.log(column(data, "weight"))
         self.shapes = {"beta": (7,), "sigma": ()}
 

@@ -20,7 +20,9 @@ class NES(AbstractPosterior):
         age = column(data, "age_discrete")
         groups = [(age == group).astype(float) for group in (2, 3, 4)]
         before, after = ("real_ideo", "race_adj"), ("educ1", "gender", "income")
-        covariates = with_constant(*(column(data, k) for k in before), *groups, *(column(data, k) for k in after))
+        covariates = with_constant(
+            *(column(data, k) for k in before), *groups, *(column(data, k) for k in after)
+        )
         self.arguments = covariates, column(data, "partyid7")
         self.shapes = {"beta": (9,), "sigma": ()}
 

@@ -26,4 +26,6 @@ class WellsDistance(AbstractPosterior):
     @staticmethod
     def model(covariates, switched):
         beta = numpyro.sample("beta", dist.ImproperUniform(dist.constraints.real_vector, (), (2,)))
-        numpyro.sample("switched", dist.BernoulliLogits(covariates @ beta).to_event(1), obs=switched)
+        numpyro.sample(
+            "switched", dist.BernoulliLogits(covariates @ beta).to_event(1), obs=switched
+        )

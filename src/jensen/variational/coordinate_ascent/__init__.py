@@ -1,11 +1,25 @@
 """Coordinate ascent: every factor of q is set to its best given the others, in closed form, so that the ELBO never falls (Blei et al. 2017, section 2.4)."""
 
 from jensen.variational.coordinate_ascent.factor_analysis import FactorAnalysis as FactorAnalysis
-from jensen.variational.coordinate_ascent.factor_analysis import fit_factor_analysis as fit_factor_analysis
+from jensen.variational.coordinate_ascent.factor_analysis import (
+    fit_factor_analysis as fit_factor_analysis,
+)
 from jensen.variational.coordinate_ascent.gaussian_mixture import GaussianMixture as GaussianMixture
-from jensen.variational.coordinate_ascent.gaussian_mixture import fit_gaussian_mixture as fit_gaussian_mixture
-from jensen.variational.coordinate_ascent.linear_regression import LinearRegression as LinearRegression
-from jensen.variational.coordinate_ascent.linear_regression import fit_linear_regression as fit_linear_regression
-from jensen.variational.coordinate_ascent.normal_gamma import NormalGammaRegression as NormalGammaRegression
-from jensen.variational.coordinate_ascent.normal_gamma import fit_normal_gamma_regression as fit_normal_gamma_regression
-from jensen.variational.coordinate_ascent.probabilistic_pca import fit_probabilistic_pca as fit_probabilistic_pca
+from jensen.variational.coordinate_ascent.gaussian_mixture import (
+    fit_gaussian_mixture as fit_gaussian_mixture,
+)
+from jensen.variational.coordinate_ascent.linear_regression import (
+    LinearRegression as LinearRegression,
+)
+from jensen.variational.coordinate_ascent.linear_regression import (
+    fit_linear_regression as fit_linear_regression,
+)
+from jensen.variational.coordinate_ascent.normal_gamma import (
+    NormalGammaRegression as NormalGammaRegression,
+)
+from jensen.variational.coordinate_ascent.normal_gamma import (
+    fit_normal_gamma_regression as fit_normal_gamma_regression,
+)
+from jensen.variational.coordinate_ascent.probabilistic_pca import (
+    fit_probabilistic_pca as fit_probabilistic_pca,
+)

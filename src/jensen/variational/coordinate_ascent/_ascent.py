@@ -43,18 +43,30 @@ def ascend(
         raise ValueError(f"max_sweeps must be at least 1; got {max_sweeps}.")
     state, value = start, elbo(start)
     if not np.isfinite(value):
-        raise ArithmeticError(f"the ELBO is {value} at the start: look for extreme data or options.")
+        raise ArithmeticError(
+            f"the ELBO is {value} at the start: look for extreme data or options."
+        )
     elbos, rise = [value], np.inf
     for sweep in range(1, max_sweeps + 1):
         for name, update in updates.items():
             state, before = update(state), value
             value = elbo(state)
             if not value >= before - ROUNDING * (1 + abs(before)):
-                raise ArithmeticError(f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to {value:.10g} nats: it must never lower it.")
+                raise ArithmeticError(
+                    f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to {value:.10g} nats: it must never lower it."
+                )
         rise = value - elbos[-1]
         elbos.append(value)
         if rise < tolerance:
-            return Ascent(state, np.array(elbos), Ending("converged", f"Sweep {sweep} raised the ELBO by {max(rise, 0.0):.2g} nats.", sweep))
+            return Ascent(
+                state,
+                np.array(elbos),
+                Ending(
+                    "converged",
+                    f"Sweep {sweep} raised the ELBO by {max(rise, 0.0):.2g} nats.",
+                    sweep,
+                ),
+            )
     remedy = "Raise max_sweeps; the ELBO rises still, so this is a bound and no optimum."
     message = f"Sweep {max_sweeps} still raised the ELBO by {rise:.2g} nats, above the tolerance {tolerance:.2g}. {remedy}"
     return Ascent(state, np.array(elbos), Ending("not_converged", message, max_sweeps))

@@ -56,7 +56,11 @@ def ascend_factors(
 
     def residuals(state: Factors) -> np.ndarray:
         cross = np.sum(state.loadings * (s @ state.projection.T), axis=1)
-        return np.diag(s) - 2 * cross + np.sum((state.loadings @ second(state)) * state.loadings, axis=1)
+        return (
+            np.diag(s)
+            - 2 * cross
+            + np.sum((state.loadings @ second(state)) * state.loadings, axis=1)
+        )
 
     def scatter(state: Factors) -> Factors:
         return state._replace(noise=noise_of(residuals(state)))
@@ -69,7 +73,14 @@ def ascend_factors(
     with jax.enable_x64(True):
         random = np.asarray(jr.normal(key, (dimension, latent_dim), dtype=np.float64))
     variances = np.diag(s)
-    start = infer(Factors(random * np.sqrt(variances / (2 * latent_dim))[:, None], noise_of(variances / 2), np.empty(0), np.empty(0)))
+    start = infer(
+        Factors(
+            random * np.sqrt(variances / (2 * latent_dim))[:, None],
+            noise_of(variances / 2),
+            np.empty(0),
+            np.empty(0),
+        )
+    )
     updates = {"the loadings": load, noise_name: scatter, "q(z)": infer}
     return ascend(start, updates, elbo, tolerance=tolerance, max_sweeps=max_sweeps)
 
@@ -85,10 +96,18 @@ def checked(x: object, latent_dim: int) -> np.ndarray:
         raise ValueError(f"x must be [N, D]; got {list(array.shape)}.")
     n, dimension = array.shape
     if not 1 <= latent_dim < dimension:
-        raise ValueError(f"latent_dim must be at least 1 and below the {dimension} columns of x; got {latent_dim}.")
+        raise ValueError(
+            f"latent_dim must be at least 1 and below the {dimension} columns of x; got {latent_dim}."
+        )
     if n < latent_dim + 2:
-        raise ValueError(f"{latent_dim} latent dimensions fit {n} data without noise, so the likelihood has no maximum: want at least {latent_dim + 2} data.")
-    flat = np.flatnonzero(array.std(axis=0) <= 1e-12 * np.maximum(1e-300, np.abs(array).max(axis=0)))
+        raise ValueError(
+            f"{latent_dim} latent dimensions fit {n} data without noise, so the likelihood has no maximum: want at least {latent_dim + 2} data."
+        )
+    flat = np.flatnonzero(
+        array.std(axis=0) <= 1e-12 * np.maximum(1e-300, np.abs(array).max(axis=0))
+    )
     if len(flat):
-        raise ValueError(f"column {flat[0]} of x is constant: its noise variance would be 0, and the likelihood infinite; leave it out.")
+        raise ValueError(
+            f"column {flat[0]} of x is constant: its noise variance would be 0, and the likelihood infinite; leave it out."
+        )
     return array

@@ -52,12 +52,24 @@ class FactorAnalysis:
         root = np.linalg.cholesky(self.covariance)
         z = self.scores + noise @ root.T
         residual = self.x - self.mean - z @ self.loadings.T
-        log_p = -0.5 * np.sum(residual**2 / self.noise + np.log(self.noise) + LOG_2PI, axis=(1, 2)) - 0.5 * np.sum(z**2 + LOG_2PI, axis=(1, 2))
-        return WeightedDraws({"z": z}, log_p, -0.5 * np.sum(noise**2 + LOG_2PI, axis=(1, 2)) - n * np.sum(np.log(np.diag(root))))
+        log_p = -0.5 * np.sum(
+            residual**2 / self.noise + np.log(self.noise) + LOG_2PI, axis=(1, 2)
+        ) - 0.5 * np.sum(z**2 + LOG_2PI, axis=(1, 2))
+        return WeightedDraws(
+            {"z": z},
+            log_p,
+            -0.5 * np.sum(noise**2 + LOG_2PI, axis=(1, 2)) - n * np.sum(np.log(np.diag(root))),
+        )
 
 
 def fit_factor_analysis(
-    x: np.ndarray, latent_dim: int, *, key: Key, least_noise: float = 0.005, tolerance: float = 1e-8, max_sweeps: int = 20_000
+    x: np.ndarray,
+    latent_dim: int,
+    *,
+    key: Key,
+    least_noise: float = 0.005,
+    tolerance: float = 1e-8,
+    max_sweeps: int = 20_000,
 ) -> FactorAnalysis:
     """Maximum likelihood by EM: coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Rubin & Thayer 1982; Neal &
     Hinton 1998). No posterior over the parameters is approximated.
@@ -77,7 +89,15 @@ def fit_factor_analysis(
     """
     x = checked(x, latent_dim)
     floor = positive(least_noise, "least_noise") * x.var(axis=0)
-    ascent = ascend_factors(x, latent_dim, lambda residuals: np.maximum(residuals, floor), "the noise", key=key, tolerance=tolerance, max_sweeps=max_sweeps)
+    ascent = ascend_factors(
+        x,
+        latent_dim,
+        lambda residuals: np.maximum(residuals, floor),
+        "the noise",
+        key=key,
+        tolerance=tolerance,
+        max_sweeps=max_sweeps,
+    )
     return factors_found(x, ascent, np.flatnonzero(ascent.state.noise <= floor))
 
 
@@ -86,6 +106,8 @@ def factors_found(x: np.ndarray, ascent: Ascent[Factors], at_floor: np.ndarray) 
     end, warnings = ascent.outcome, ()
     if len(at_floor):
         listed = ", ".join(map(str, at_floor[:5]))
-        warnings = (f"The noise variance of column {listed} is at its floor (a Heywood case): fewer factors, or more data.",)
+        warnings = (
+            f"The noise variance of column {listed} is at its floor (a Heywood case): fewer factors, or more data.",
+        )
     outcome = Ending(end.status, end.message, end.sweeps, warnings)
     return FactorAnalysis(x.mean(axis=0), *ascent.state, ascent.elbos, outcome, x)

@@ -47,7 +47,9 @@ class GaussianMixture:
         """The last ELBO, nats."""
         return float(self.elbos[-1])
 
-    def weighted_draws(self, num_samples: int = 4000, *, key: Key, collapsed: bool = False) -> WeightedDraws:
+    def weighted_draws(
+        self, num_samples: int = 4000, *, key: Key, collapsed: bool = False
+    ) -> WeightedDraws:
         """Draws `mean` [S, K, D] and `assignment` [S, N] with log p and log q; `collapsed`: the means alone, with log p(x, mu) summed over all assignments,
         whose weights vary less.
 
@@ -60,17 +62,29 @@ class GaussianMixture:
             noise = np.asarray(jr.normal(key_mean, (num_samples, k, d), dtype=np.float64))
             uniform = np.asarray(jr.uniform(key_class, (num_samples, n), dtype=np.float64))
         mu = self.mean + np.sqrt(self.variance)[:, None] * noise
-        log_p = -0.5 * np.sum(mu**2 / self.prior_variance + np.log(self.prior_variance) + LOG_2PI, axis=(1, 2))
+        log_p = -0.5 * np.sum(
+            mu**2 / self.prior_variance + np.log(self.prior_variance) + LOG_2PI, axis=(1, 2)
+        )
         log_q = -0.5 * np.sum(noise**2 + np.log(self.variance)[:, None] + LOG_2PI, axis=(1, 2))
         upper = np.cumsum(self.shares, axis=1)
         c = np.minimum(sum(uniform * upper[:, -1] >= upper[:, j] for j in range(k)), k - 1)
         for s in range(num_samples):
             square = np.sum(np.square(self.x[:, None] - mu[s]), axis=-1)  # [N, K]
-            log_x = -0.5 * (square / self.noise_variance + d * (np.log(self.noise_variance) + LOG_2PI)) - np.log(k)
-            log_p[s] += np.sum(logsumexp(log_x, axis=-1)) if collapsed else np.sum(log_x[np.arange(n), c[s]])
+            log_x = -0.5 * (
+                square / self.noise_variance + d * (np.log(self.noise_variance) + LOG_2PI)
+            ) - np.log(k)
+            log_p[s] += (
+                np.sum(logsumexp(log_x, axis=-1))
+                if collapsed
+                else np.sum(log_x[np.arange(n), c[s]])
+            )
         if collapsed:
             return WeightedDraws({"mean": mu}, log_p, log_q)
-        return WeightedDraws({"mean": mu, "assignment": c}, log_p, log_q + np.sum(np.log(self.shares[np.arange(n), c]), axis=1))
+        return WeightedDraws(
+            {"mean": mu, "assignment": c},
+            log_p,
+            log_q + np.sum(np.log(self.shares[np.arange(n), c]), axis=1),
+        )
 
 
 def fit_gaussian_mixture(
@@ -102,10 +116,15 @@ def fit_gaussian_mixture(
     x = finite(x, "x")
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or not 1 <= num_components <= len(x):
-        raise ValueError(f"x must be [N] or [N, D] with at least as many data as components; got {list(x.shape)} and {num_components} components.")
+        raise ValueError(
+            f"x must be [N] or [N, D] with at least as many data as components; got {list(x.shape)} and {num_components} components."
+        )
     if num_starts < 1:
         raise ValueError(f"num_starts must be at least 1; got {num_starts}.")
-    prior, noise = positive(prior_variance, "prior_variance"), positive(noise_variance, "noise_variance")
+    prior, noise = (
+        positive(prior_variance, "prior_variance"),
+        positive(noise_variance, "noise_variance"),
+    )
     dimension = x.shape[1]
 
     def assign(state: _State) -> _State:
@@ -115,11 +134,15 @@ def fit_gaussian_mixture(
 
     def move(state: _State) -> _State:
         variance = 1 / (1 / prior + state.shares.sum(axis=0) / noise)
-        return state._replace(mean=variance[:, None] * (state.shares.T @ x) / noise, variance=variance)
+        return state._replace(
+            mean=variance[:, None] * (state.shares.T @ x) / noise, variance=variance
+        )
 
     def elbo(state: _State) -> float:
         square = np.sum(np.square(x[:, None] - state.mean), axis=-1) + dimension * state.variance
-        likelihood = -0.5 * np.sum(state.shares * (square / noise + dimension * (np.log(noise) + LOG_2PI)))
+        likelihood = -0.5 * np.sum(
+            state.shares * (square / noise + dimension * (np.log(noise) + LOG_2PI))
+        )
         classes = -len(x) * np.log(num_components) - np.sum(xlogy(state.shares, state.shares))
         expected = (np.sum(state.mean**2, axis=1) + dimension * state.variance) / prior
         kl = 0.5 * np.sum(expected - dimension * (1 + np.log(state.variance / prior)))
@@ -128,8 +151,18 @@ def fit_gaussian_mixture(
     found: list[Ascent[_State]] = []
     for one in jr.split(key, num_starts):
         rows = np.asarray(jr.choice(one, len(x), (num_components,), replace=False))
-        start = assign(_State(x[rows], np.full(num_components, 1 / (1 / prior + 1 / noise)), np.empty(0)))
-        found.append(ascend(start, {"the means": move, "the assignments": assign}, elbo, tolerance=tolerance, max_sweeps=max_sweeps))
+        start = assign(
+            _State(x[rows], np.full(num_components, 1 / (1 / prior + 1 / noise)), np.empty(0))
+        )
+        found.append(
+            ascend(
+                start,
+                {"the means": move, "the assignments": assign},
+                elbo,
+                tolerance=tolerance,
+                max_sweeps=max_sweeps,
+            )
+        )
     ends = np.array([ascent.elbos[-1] for ascent in found])
     best = found[int(np.argmax(ends))]
     return GaussianMixture(*best.state, best.elbos, ends, best.outcome, x, prior, noise)

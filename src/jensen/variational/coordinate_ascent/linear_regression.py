@@ -28,7 +28,11 @@ class Regression:
     def log_prior(self, w: np.ndarray) -> np.ndarray:
         """log N(w; m0, V0), nats [S], at w [S, D]."""
         u = np.linalg.solve(self.prior_root, (w - self.prior_mean).T)
-        return -0.5 * np.sum(u**2, axis=0) - np.sum(np.log(np.diag(self.prior_root))) - 0.5 * w.shape[1] * LOG_2PI
+        return (
+            -0.5 * np.sum(u**2, axis=0)
+            - np.sum(np.log(np.diag(self.prior_root)))
+            - 0.5 * w.shape[1] * LOG_2PI
+        )
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,14 @@ class LinearRegression:
         root = np.linalg.cholesky(self.covariance)
         w = self.mean + noise @ root.T
         residual = self.problem.y - w @ self.problem.x.T
-        log_y = -0.5 * np.sum(residual**2 / self.noise_variance + np.log(self.noise_variance) + LOG_2PI, axis=1)
-        log_q = -0.5 * np.sum(noise**2, axis=1) - np.sum(np.log(np.diag(root))) - 0.5 * len(self.mean) * LOG_2PI
+        log_y = -0.5 * np.sum(
+            residual**2 / self.noise_variance + np.log(self.noise_variance) + LOG_2PI, axis=1
+        )
+        log_q = (
+            -0.5 * np.sum(noise**2, axis=1)
+            - np.sum(np.log(np.diag(root)))
+            - 0.5 * len(self.mean) * LOG_2PI
+        )
         return WeightedDraws({"w": w}, log_y + self.problem.log_prior(w), log_q)
 
 
@@ -101,14 +111,23 @@ def fit_linear_regression(
     precision = problem.prior_precision + x.T @ x / noise
     shift = problem.prior_precision @ problem.prior_mean + x.T @ y / noise
     posterior_root = np.linalg.cholesky(precision)
-    posterior = cho_solve((posterior_root, True), shift), cho_solve((posterior_root, True), np.eye(size))
+    posterior = (
+        cho_solve((posterior_root, True), shift),
+        cho_solve((posterior_root, True), np.eye(size)),
+    )
 
     def elbo(q: tuple[np.ndarray, np.ndarray]) -> float:
         mean, covariance = q
         difference, residual = mean - problem.prior_mean, y - x @ mean
-        likelihood = -0.5 * (residual @ residual + np.sum((x @ covariance) * x)) / noise - 0.5 * len(y) * (np.log(noise) + LOG_2PI)
-        quadratic = difference @ problem.prior_precision @ difference + np.sum(problem.prior_precision * covariance)
-        log_ratio = np.linalg.slogdet(covariance)[1] - 2 * np.sum(np.log(np.diag(problem.prior_root)))
+        likelihood = -0.5 * (
+            residual @ residual + np.sum((x @ covariance) * x)
+        ) / noise - 0.5 * len(y) * (np.log(noise) + LOG_2PI)
+        quadratic = difference @ problem.prior_precision @ difference + np.sum(
+            problem.prior_precision * covariance
+        )
+        log_ratio = np.linalg.slogdet(covariance)[1] - 2 * np.sum(
+            np.log(np.diag(problem.prior_root))
+        )
         return float(likelihood - 0.5 * (quadratic - size - log_ratio))
 
     def coefficient(j: int):
@@ -120,11 +139,20 @@ def fit_linear_regression(
 
         return update
 
-    updates = {f"coefficient {j}": coefficient(j) for j in range(size)} if factorised else {"the coefficients": lambda q: posterior}
-    start = problem.prior_mean, np.diag(np.diag(problem.prior_covariance)) if factorised else problem.prior_covariance
+    updates = (
+        {f"coefficient {j}": coefficient(j) for j in range(size)}
+        if factorised
+        else {"the coefficients": lambda q: posterior}
+    )
+    start = (
+        problem.prior_mean,
+        np.diag(np.diag(problem.prior_covariance)) if factorised else problem.prior_covariance,
+    )
     ascent = ascend(start, updates, elbo, tolerance=tolerance, max_sweeps=max_sweeps)
     # At the posterior the ELBO is the evidence.
-    return LinearRegression(*ascent.state, ascent.elbos, elbo(posterior), ascent.outcome, noise, problem)
+    return LinearRegression(
+        *ascent.state, ascent.elbos, elbo(posterior), ascent.outcome, noise, problem
+    )
 
 
 def regression(x: object, y: object, prior_mean: object, prior_covariance: object) -> Regression:
@@ -135,6 +163,10 @@ def regression(x: object, y: object, prior_mean: object, prior_covariance: objec
     """
     x, y, prior_mean = finite(x, "x"), finite(y, "y"), finite(prior_mean, "prior_mean")
     if x.ndim != 2 or y.shape != x.shape[:1] or prior_mean.shape != x.shape[1:]:
-        raise ValueError(f"want x [N, D], y [N] and prior_mean [D]; got {list(x.shape)}, {list(y.shape)} and {list(prior_mean.shape)}.")
+        raise ValueError(
+            f"want x [N, D], y [N] and prior_mean [D]; got {list(x.shape)}, {list(y.shape)} and {list(prior_mean.shape)}."
+        )
     covariance, root = cholesky_of(prior_covariance, "prior_covariance", len(prior_mean))
-    return Regression(x, y, prior_mean, covariance, root, cho_solve((root, True), np.eye(len(root))))
+    return Regression(
+        x, y, prior_mean, covariance, root, cho_solve((root, True), np.eye(len(root)))
+    )

@@ -57,14 +57,35 @@ class NormalGammaRegression:
         size = len(self.mean)
         with jax.enable_x64(True):
             noise = np.asarray(jr.normal(key_w, (num_samples, size), dtype=np.float64))
-            tau = np.asarray(jr.gamma(key_tau, self.shape, (num_samples,), dtype=np.float64)) / self.rate
+            tau = (
+                np.asarray(jr.gamma(key_tau, self.shape, (num_samples,), dtype=np.float64))
+                / self.rate
+            )
         root = np.linalg.cholesky(self.covariance)
         w = self.mean + noise @ root.T
-        residual, u = self.problem.y - w @ self.problem.x.T, np.linalg.solve(self.problem.prior_root, (w - self.problem.prior_mean).T)
-        log_y = 0.5 * len(self.problem.y) * (np.log(tau) - LOG_2PI) - 0.5 * tau * np.sum(residual**2, axis=1)
-        log_w = 0.5 * size * (np.log(tau) - LOG_2PI) - np.sum(np.log(np.diag(self.problem.prior_root))) - 0.5 * tau * np.sum(u**2, axis=0)
-        log_q = -0.5 * np.sum(noise**2, axis=1) - np.sum(np.log(np.diag(root))) - 0.5 * size * LOG_2PI + _log_gamma(tau, self.shape, self.rate)
-        return WeightedDraws({"w": w, "precision": tau}, log_y + log_w + _log_gamma(tau, self.prior_shape, self.prior_rate), log_q)
+        residual, u = (
+            self.problem.y - w @ self.problem.x.T,
+            np.linalg.solve(self.problem.prior_root, (w - self.problem.prior_mean).T),
+        )
+        log_y = 0.5 * len(self.problem.y) * (np.log(tau) - LOG_2PI) - 0.5 * tau * np.sum(
+            residual**2, axis=1
+        )
+        log_w = (
+            0.5 * size * (np.log(tau) - LOG_2PI)
+            - np.sum(np.log(np.diag(self.problem.prior_root)))
+            - 0.5 * tau * np.sum(u**2, axis=0)
+        )
+        log_q = (
+            -0.5 * np.sum(noise**2, axis=1)
+            - np.sum(np.log(np.diag(root)))
+            - 0.5 * size * LOG_2PI
+            + _log_gamma(tau, self.shape, self.rate)
+        )
+        return WeightedDraws(
+            {"w": w, "precision": tau},
+            log_y + log_w + _log_gamma(tau, self.prior_shape, self.prior_rate),
+            log_q,
+        )
 
 
 def fit_normal_gamma_regression(
@@ -99,35 +120,71 @@ def fit_normal_gamma_regression(
     x, y, size = problem.x, problem.y, len(problem.prior_mean)
     precision = problem.prior_precision + x.T @ x  # of w, in units of tau
     root = np.linalg.cholesky(precision)
-    mean, inverse = cho_solve((root, True), problem.prior_precision @ problem.prior_mean + x.T @ y), cho_solve((root, True), np.eye(size))
+    mean, inverse = (
+        cho_solve((root, True), problem.prior_precision @ problem.prior_mean + x.T @ y),
+        cho_solve((root, True), np.eye(size)),
+    )
 
     def quadratic(at: np.ndarray, covariance: np.ndarray) -> float:
         """E[|y - x w|^2 + (w - m0)' V0^-1 (w - m0)]."""
         residual, difference = y - x @ at, at - problem.prior_mean
-        return float(residual @ residual + difference @ problem.prior_precision @ difference + np.sum(precision * covariance))
+        return float(
+            residual @ residual
+            + difference @ problem.prior_precision @ difference
+            + np.sum(precision * covariance)
+        )
 
     def coefficients(state: _State) -> _State:
         return state._replace(mean=mean, covariance=inverse * state.rate / state.shape)
 
     def noise(state: _State) -> _State:
-        return state._replace(shape=shape + 0.5 * (len(y) + size), rate=rate + 0.5 * quadratic(state.mean, state.covariance))
+        return state._replace(
+            shape=shape + 0.5 * (len(y) + size),
+            rate=rate + 0.5 * quadratic(state.mean, state.covariance),
+        )
 
     log_prior_root = np.sum(np.log(np.diag(problem.prior_root)))
 
     def elbo(state: _State) -> float:
         expected, expected_log = state.shape / state.rate, digamma(state.shape) - np.log(state.rate)
-        joint = 0.5 * (len(y) + size) * (expected_log - LOG_2PI) - log_prior_root - 0.5 * expected * quadratic(state.mean, state.covariance)
+        joint = (
+            0.5 * (len(y) + size) * (expected_log - LOG_2PI)
+            - log_prior_root
+            - 0.5 * expected * quadratic(state.mean, state.covariance)
+        )
         prior = shape * np.log(rate) - gammaln(shape) + (shape - 1) * expected_log - rate * expected
         entropy = 0.5 * np.linalg.slogdet(state.covariance)[1] + 0.5 * size * (1 + LOG_2PI)
-        entropy += state.shape - np.log(state.rate) + gammaln(state.shape) + (1 - state.shape) * digamma(state.shape)
+        entropy += (
+            state.shape
+            - np.log(state.rate)
+            + gammaln(state.shape)
+            + (1 - state.shape) * digamma(state.shape)
+        )
         return float(joint + prior + entropy)
 
     start = _State(problem.prior_mean, problem.prior_covariance * rate / shape, shape, rate)
-    ascent = ascend(start, {"the coefficients": coefficients, "the noise": noise}, elbo, tolerance=tolerance, max_sweeps=max_sweeps)
-    last_shape, last_rate = shape + 0.5 * len(y), rate + 0.5 * quadratic(mean, np.zeros((size, size)))
-    log_evidence = shape * np.log(rate) - last_shape * np.log(last_rate) + gammaln(last_shape) - gammaln(shape) - 0.5 * len(y) * LOG_2PI
+    ascent = ascend(
+        start,
+        {"the coefficients": coefficients, "the noise": noise},
+        elbo,
+        tolerance=tolerance,
+        max_sweeps=max_sweeps,
+    )
+    last_shape, last_rate = (
+        shape + 0.5 * len(y),
+        rate + 0.5 * quadratic(mean, np.zeros((size, size))),
+    )
+    log_evidence = (
+        shape * np.log(rate)
+        - last_shape * np.log(last_rate)
+        + gammaln(last_shape)
+        - gammaln(shape)
+        - 0.5 * len(y) * LOG_2PI
+    )
     log_evidence -= log_prior_root + np.sum(np.log(np.diag(root)))
-    return NormalGammaRegression(*ascent.state, ascent.elbos, float(log_evidence), ascent.outcome, shape, rate, problem)
+    return NormalGammaRegression(
+        *ascent.state, ascent.elbos, float(log_evidence), ascent.outcome, shape, rate, problem
+    )
 
 
 def _log_gamma(tau: np.ndarray, shape: float, rate: float) -> np.ndarray:

@@ -9,7 +9,13 @@ from jensen.variational.coordinate_ascent.factor_analysis import FactorAnalysis,
 
 
 def fit_probabilistic_pca(
-    x: np.ndarray, latent_dim: int, *, key: Key, least_noise: float = 1e-6, tolerance: float = 1e-8, max_sweeps: int = 20_000
+    x: np.ndarray,
+    latent_dim: int,
+    *,
+    key: Key,
+    least_noise: float = 1e-6,
+    tolerance: float = 1e-8,
+    max_sweeps: int = 20_000,
 ) -> FactorAnalysis:
     """Maximum likelihood by EM, coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Tipping & Bishop 1999,
     appendix B).
@@ -35,5 +41,7 @@ def fit_probabilistic_pca(
     def shared(residuals: np.ndarray) -> np.ndarray:
         return np.full(len(residuals), max(float(residuals.mean()), floor))
 
-    ascent = ascend_factors(x, latent_dim, shared, "the noise", key=key, tolerance=tolerance, max_sweeps=max_sweeps)
+    ascent = ascend_factors(
+        x, latent_dim, shared, "the noise", key=key, tolerance=tolerance, max_sweeps=max_sweeps
+    )
     return factors_found(x, ascent, np.flatnonzero(ascent.state.noise <= floor))

@@ -63,12 +63,16 @@ def marginals(forms: np.ndarray, q: Gaussian) -> tuple[np.ndarray, np.ndarray]:
     return forms @ q.mean, np.einsum("nd,de,ne->n", forms, q.covariance, forms, optimize=True)
 
 
-def cavities(mean: np.ndarray, variance: np.ndarray, precision: np.ndarray, shift: np.ndarray) -> Cavities:
+def cavities(
+    mean: np.ndarray, variance: np.ndarray, precision: np.ndarray, shift: np.ndarray
+) -> Cavities:
     """The marginals N(mean, variance) of g without their sites: precision 1 / variance - precision_n."""
     left = 1 - variance * precision
     positive = left > 1e-10  # below, only rounding is left of the cavity's precision
     left = np.where(positive, left, variance)
-    return Cavities(np.where(positive, (mean - variance * shift) / left, 0.0), variance / left, positive)
+    return Cavities(
+        np.where(positive, (mean - variance * shift) / left, 0.0), variance / left, positive
+    )
 
 
 def log_evidence(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian) -> float:
@@ -77,9 +81,16 @@ def log_evidence(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: 
     cavity = cavities(*marginals(problem.forms, q), precision, shift)
     if not cavity.positive.all():
         return float("nan")
-    tilted = problem.sites.tilted(problem.offset + cavity.mean, cavity.variance, np.arange(len(precision)))
+    tilted = problem.sites.tilted(
+        problem.offset + cavity.mean, cavity.variance, np.arange(len(precision))
+    )
     m, v = cavity.mean, cavity.variance
     rest = 1 + precision * v
     # log of the integral of N(g; m, v) exp(shift g - precision g^2 / 2)
-    unscaled = shift * m - 0.5 * precision * m**2 + 0.5 * np.square(shift - precision * m) * v / rest - 0.5 * np.log(rest)
+    unscaled = (
+        shift * m
+        - 0.5 * precision * m**2
+        + 0.5 * np.square(shift - precision * m) * v / rest
+        - 0.5 * np.log(rest)
+    )
     return q.log_normaliser + float(np.sum(tilted.log_normaliser - unscaled))

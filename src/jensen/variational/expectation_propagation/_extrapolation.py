@@ -6,7 +6,13 @@ the map is all but linear, and a few sweeps tell where a linear map would end. F
 
 import numpy as np
 
-from jensen.variational.expectation_propagation._approximation import Gaussian, Problem, cavities, gaussian, marginals
+from jensen.variational.expectation_propagation._approximation import (
+    Gaussian,
+    Problem,
+    cavities,
+    gaussian,
+    marginals,
+)
 
 MEMORY, LEAST = 8, 3
 NEAR = 0.3  # change below which proposals are made, in units of a site's marginal
@@ -30,25 +36,38 @@ class Extrapolation:
         """The sweeps so far were of another map, or too far away."""
         self.__init__()
 
-    def proposal(self, problem: Problem, before: State, after: State, change: float) -> State | None:
+    def proposal(
+        self, problem: Problem, before: State, after: State, change: float
+    ) -> State | None:
         """The sites at which a linear map through the last sweeps is at rest, if they make a distribution with positive cavities."""
         if not change < NEAR:
             self.forget()
             return None
         start, end = np.concatenate(before[:2]), np.concatenate(after[:2])
-        self._before, self._step = [*self._before, start][-MEMORY:], [*self._step, end - start][-MEMORY:]
+        self._before, self._step = (
+            [*self._before, start][-MEMORY:],
+            [*self._step, end - start][-MEMORY:],
+        )
         if len(self._before) < LEAST:
             return None
         variance = marginals(problem.forms, after[2])[1]
         units = np.concatenate([variance, np.sqrt(variance)])[:, None]
         moves, turns = np.diff(self._before, axis=0).T, np.diff(self._step, axis=0).T
         lengths = np.maximum(np.linalg.norm(turns * units, axis=0), 1e-300)
-        shares = np.linalg.lstsq(turns * units / lengths, self._step[-1] * units[:, 0], rcond=COLLINEAR)[0] / lengths
+        shares = (
+            np.linalg.lstsq(turns * units / lengths, self._step[-1] * units[:, 0], rcond=COLLINEAR)[
+                0
+            ]
+            / lengths
+        )
         precision, shift = np.split(end - (moves + turns) @ shares, 2)
         found = gaussian(problem.forms, precision, shift)
         if found is None:
             return None
         least = MARGIN * min(1.0, np.min(1 - variance * after[0]))
         mean, variance = marginals(problem.forms, found)
-        proper = cavities(mean, variance, precision, shift).positive.all() and np.min(1 - variance * precision) > least
+        proper = (
+            cavities(mean, variance, precision, shift).positive.all()
+            and np.min(1 - variance * precision) > least
+        )
         return (precision, shift, found) if proper else None

@@ -23,9 +23,17 @@ class Groups(AbstractSite):
         return self._each(lambda group, rows, own: (group.log_density(f[rows], own),), index)[0]
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        return Tilted(*self._each(lambda group, rows, own: group.tilted(mean[rows], variance[rows], own), index))
+        return Tilted(
+            *self._each(
+                lambda group, rows, own: group.tilted(mean[rows], variance[rows], own), index
+            )
+        )
 
-    def _each(self, ask: Callable[[AbstractSite, np.ndarray, np.ndarray], Sequence[np.ndarray]], index: np.ndarray) -> list[np.ndarray]:
+    def _each(
+        self,
+        ask: Callable[[AbstractSite, np.ndarray, np.ndarray], Sequence[np.ndarray]],
+        index: np.ndarray,
+    ) -> list[np.ndarray]:
         """What each group says of its own sites among these, in their order."""
         ends = np.cumsum([len(group.y) for group in self.groups])
         owner = np.searchsorted(ends, index, side="right")
@@ -39,7 +47,9 @@ class Groups(AbstractSite):
         return out
 
 
-def together(sites: AbstractSite | Sequence[AbstractSite], design: np.ndarray | Sequence[np.ndarray]) -> tuple[AbstractSite, np.ndarray]:
+def together(
+    sites: AbstractSite | Sequence[AbstractSite], design: np.ndarray | Sequence[np.ndarray]
+) -> tuple[AbstractSite, np.ndarray]:
     """(all sites as one, their design [N, D]).
 
     Raises:
@@ -52,18 +62,29 @@ def together(sites: AbstractSite | Sequence[AbstractSite], design: np.ndarray | 
     groups = list(sites)
     odd = [type(group).__name__ for group in groups if not isinstance(group, AbstractSite)]
     if not groups or odd:
-        raise ValueError(f"sites must be of one kind, or a list of kinds such as [Probit(y), Poisson(counts)]; got {odd[0] if odd else 'none'}.")
+        raise ValueError(
+            f"sites must be of one kind, or a list of kinds such as [Probit(y), Poisson(counts)]; got {odd[0] if odd else 'none'}."
+        )
     if len(design) != len(groups):
-        raise ValueError(f"{len(groups)} kinds of sites want a list of as many designs, an [N, D] for each; got {len(design)}.")
-    designs = [_rows(each, group, f"design[{i}]") for i, (each, group) in enumerate(zip(design, groups, strict=True))]
+        raise ValueError(
+            f"{len(groups)} kinds of sites want a list of as many designs, an [N, D] for each; got {len(design)}."
+        )
+    designs = [
+        _rows(each, group, f"design[{i}]")
+        for i, (each, group) in enumerate(zip(design, groups, strict=True))
+    ]
     columns = [rows.shape[1] for rows in designs]
     if len(set(columns)) > 1:
-        raise ValueError(f"all designs must have the same columns, one for each entry of w; got {columns} of them. Give 0 to those a kind does not see.")
+        raise ValueError(
+            f"all designs must have the same columns, one for each entry of w; got {columns} of them. Give 0 to those a kind does not see."
+        )
     return Groups(groups), np.concatenate(designs)
 
 
 def _rows(design: object, sites: AbstractSite, name: str) -> np.ndarray:
     rows, size = finite(design, name), len(sites.y)
     if rows.ndim != 2 or rows.shape[0] != size:
-        raise ValueError(f"{name} must be [{size}, D], a row for each of the {size} sites; got {list(rows.shape)}. Write a column as x[:, None].")
+        raise ValueError(
+            f"{name} must be [{size}, D], a row for each of the {size} sites; got {list(rows.shape)}. Write a column as x[:, None]."
+        )
     return rows

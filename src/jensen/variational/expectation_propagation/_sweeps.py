@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jensen.variational.expectation_propagation._approximation import Cavities, Gaussian, Problem, cavities, gaussian, marginals
+from jensen.variational.expectation_propagation._approximation import (
+    Cavities,
+    Gaussian,
+    Problem,
+    cavities,
+    gaussian,
+    marginals,
+)
 
 HALVINGS = 40
 
@@ -35,7 +42,9 @@ class Swept:
 Sweep = Callable[[Problem, np.ndarray, np.ndarray, Gaussian, float], Swept]
 
 
-def serial(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, step: float) -> Swept:
+def serial(
+    problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, step: float
+) -> Swept:
     """Site after site, each seeing what those before it have become; q follows by rank-one updates, and is made anew from the sites at the end."""
     precision, shift = precision.copy(), shift.copy()
     mean, covariance = q.mean.copy(), q.covariance.copy()
@@ -50,20 +59,35 @@ def serial(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussi
             cavity_failed[n] = True
             continue
         new_precision, new_shift, proper = _matched(problem, cavity, np.array([n]))
-        by_precision, by_shift = step * (new_precision[0] - precision[n]), step * (new_shift[0] - shift[n])
+        by_precision, by_shift = (
+            step * (new_precision[0] - precision[n]),
+            step * (new_shift[0] - shift[n]),
+        )
         rest = 1 + by_precision * variance[0]
         if not proper[0] or not rest > 0:
             moments_failed[n] = True
             continue
-        change = max(change, _change(new_precision - precision[one], new_shift - shift[one], centre, variance))
+        change = max(
+            change,
+            _change(new_precision - precision[one], new_shift - shift[one], centre, variance),
+        )
         covariance -= (by_precision / rest) * np.outer(along, along)
         mean += ((by_shift - by_precision * centre[0]) / rest) * along
         precision[n] += by_precision
         shift[n] += by_shift
-    return Swept(precision, shift, gaussian(problem.forms, precision, shift), change, cavity_failed, moments_failed)
+    return Swept(
+        precision,
+        shift,
+        gaussian(problem.forms, precision, shift),
+        change,
+        cavity_failed,
+        moments_failed,
+    )
 
 
-def parallel(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, step: float) -> Swept:
+def parallel(
+    problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, step: float
+) -> Swept:
     """All sites at once from the same q; the step is halved until they make a distribution."""
     mean, variance = marginals(problem.forms, q)
     cavity = cavities(mean, variance, precision, shift)
@@ -80,23 +104,48 @@ def parallel(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaus
         trial_precision, trial_shift = precision + step * by_precision, shift + step * by_shift
         found = gaussian(problem.forms, trial_precision, trial_shift)
         if found is not None:
-            return Swept(trial_precision, trial_shift, found, change, ~cavity.positive, moments_failed, halved > 0)
+            return Swept(
+                trial_precision,
+                trial_shift,
+                found,
+                change,
+                ~cavity.positive,
+                moments_failed,
+                halved > 0,
+            )
         step /= 2
     return Swept(precision, shift, None, change, ~cavity.positive, moments_failed, True)
 
 
-def _matched(problem: Problem, cavity: Cavities, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _matched(
+    problem: Problem, cavity: Cavities, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(precision, shift, proper) of the sites with which their cavities have the mean and variance of the tilted distributions."""
     tilted = problem.sites.tilted(problem.offset[index] + cavity.mean, cavity.variance, index)
-    proper = np.isfinite(tilted.log_normaliser) & np.isfinite(tilted.mean) & np.isfinite(tilted.variance) & (tilted.variance > 0)
+    proper = (
+        np.isfinite(tilted.log_normaliser)
+        & np.isfinite(tilted.mean)
+        & np.isfinite(tilted.variance)
+        & (tilted.variance > 0)
+    )
     variance = np.where(proper, tilted.variance, 1.0)
     mean = np.where(proper, tilted.mean, 0.0) - problem.offset[index]
     precision = (cavity.variance - variance) / (variance * cavity.variance)
     return precision, (mean - cavity.mean) / cavity.variance + precision * mean, proper
 
 
-def _change(by_precision: np.ndarray, by_shift: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> float:
-    return float(np.max(np.maximum(np.abs(by_precision) * variance, np.abs(by_shift - by_precision * mean) * np.sqrt(variance)), initial=0.0))
+def _change(
+    by_precision: np.ndarray, by_shift: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> float:
+    return float(
+        np.max(
+            np.maximum(
+                np.abs(by_precision) * variance,
+                np.abs(by_shift - by_precision * mean) * np.sqrt(variance),
+            ),
+            initial=0.0,
+        )
+    )
 
 
 SWEEPS: dict[str, Sweep] = {"serial": serial, "parallel": parallel}

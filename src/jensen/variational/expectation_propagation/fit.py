@@ -6,7 +6,13 @@ from typing import Literal
 import numpy as np
 
 from jensen.variational._ending import Ending, cholesky_of, finite
-from jensen.variational.expectation_propagation._approximation import Problem, cavities, gaussian, log_evidence, marginals
+from jensen.variational.expectation_propagation._approximation import (
+    Problem,
+    cavities,
+    gaussian,
+    log_evidence,
+    marginals,
+)
 from jensen.variational.expectation_propagation._extrapolation import Extrapolation, State
 from jensen.variational.expectation_propagation._groups import together
 from jensen.variational.expectation_propagation._sweeps import SWEEPS, Swept
@@ -65,7 +71,9 @@ def fit_expectation_propagation(
         swept = SWEEPS[schedule](problem, *state, 1 - damping)
         failed = swept.cavity_failed | swept.moments_failed
         astray = failed.any() or swept.q is None
-        if plain is not None and (astray or swept.change > plain.change):  # the extrapolated sites led nowhere: back to those of the sweep itself
+        if plain is not None and (
+            astray or swept.change > plain.change
+        ):  # the extrapolated sites led nowhere: back to those of the sweep itself
             swept, plain = plain, None
             assert swept.q is not None
             state = swept.precision, swept.shift, swept.q
@@ -83,12 +91,18 @@ def fit_expectation_propagation(
         if swept.q is None:
             break
         before, state = state, (swept.precision, swept.shift, swept.q)
-        if swept.change < tolerance:  # if sites still fail with so much damping, nothing that is left would change it
+        if (
+            swept.change < tolerance
+        ):  # if sites still fail with so much damping, nothing that is left would change it
             break
         if swept.change < 0.9 * best[0]:
             best = (swept.change, done)
         if (swept.shortened or done - best[1] > PATIENCE / (1 - damping)) and not was_last:
-            why = "the sites of a full step make no distribution" if swept.shortened else f"the changes have stopped falling, at {swept.change:.2g}"
+            why = (
+                "the sites of a full step make no distribution"
+                if swept.shortened
+                else f"the changes have stopped falling, at {swept.change:.2g}"
+            )
             schedule, damping, how = _calmer(schedule, damping)
             warnings.append(f"sweep {done}: {why}; {how}.")
             best = (np.inf, done)
@@ -135,7 +149,10 @@ def _calmer(schedule: Schedule, damping: float) -> tuple[Schedule, float, str]:
 
 
 def _fault(swept: Swept) -> str:
-    for failed, what in ((swept.cavity_failed, "the cavity was not positive"), (swept.moments_failed, "the tilted distribution had no moments")):
+    for failed, what in (
+        (swept.cavity_failed, "the cavity was not positive"),
+        (swept.moments_failed, "the tilted distribution had no moments"),
+    ):
         if failed.any():
             return f"{what} of {_named(failed)}"
     return "the sites made no distribution"
@@ -159,36 +176,54 @@ def _ending(
 ) -> Ending:
     failed = swept.cavity_failed | swept.moments_failed
     if swept.q is not None and swept.change < tolerance and not failed.any():
-        return Ending("converged", f"No site changed by more than {swept.change:.2g} of its marginal in sweep {sweeps}.", sweeps, tuple(warnings))
+        return Ending(
+            "converged",
+            f"No site changed by more than {swept.change:.2g} of its marginal in sweep {sweeps}.",
+            sweeps,
+            tuple(warnings),
+        )
     precision, shift, q = state
     bad = ~cavities(*marginals(problem.forms, q), precision, shift).positive
     if failed.any() or swept.q is None:
         why = f"{_fault(swept)} in the last of {sweeps} sweeps, damping then being {damping:.3g}"
     else:
         why = f"a site still changed by {swept.change:.2g} of its marginal in sweep {sweeps}, above the tolerance {tolerance:.2g}"
-    lacking = f"the cavity is not positive of {_named(bad)}" if bad.any() else "a site has no moments"
+    lacking = (
+        f"the cavity is not positive of {_named(bad)}" if bad.any() else "a site has no moments"
+    )
     missing = "" if np.isfinite(log_z) else f" The evidence is not defined: {lacking}."
     remedy = " Raise max_sweeps or damping, or take a variational fit, which has a bound to ascend."
-    return Ending("not_converged", f"{why[0].upper()}{why[1:]}.{missing}{remedy}", sweeps, tuple(warnings))
+    return Ending(
+        "not_converged", f"{why[0].upper()}{why[1:]}.{missing}{remedy}", sweeps, tuple(warnings)
+    )
 
 
 def _problem(
-    sites: AbstractSite | Sequence[AbstractSite], design: np.ndarray | Sequence[np.ndarray], prior_mean: np.ndarray, prior_covariance: np.ndarray
+    sites: AbstractSite | Sequence[AbstractSite],
+    design: np.ndarray | Sequence[np.ndarray],
+    prior_mean: np.ndarray,
+    prior_covariance: np.ndarray,
 ) -> Problem:
     whole, rows = together(sites, design)
     mean = finite(prior_mean, "prior_mean")
     if mean.shape != (rows.shape[1],):
-        raise ValueError(f"prior_mean must be [{rows.shape[1]}], one for each column of the design; got {list(mean.shape)}.")
+        raise ValueError(
+            f"prior_mean must be [{rows.shape[1]}], one for each column of the design; got {list(mean.shape)}."
+        )
     root = cholesky_of(prior_covariance, "prior_covariance", len(mean))[1]
     zero = np.flatnonzero(~rows.any(axis=1))
     if len(zero):
-        raise ValueError(f"row {zero[0]} of the design is all 0: its site does not depend on w; leave it out.")
+        raise ValueError(
+            f"row {zero[0]} of the design is all 0: its site does not depend on w; leave it out."
+        )
     return Problem(whole, rows @ root, rows @ mean, mean, root)
 
 
 def _check_options(damping: float, schedule: str, tolerance: float, max_sweeps: int) -> None:
     if not 0 <= damping < 1:
-        raise ValueError(f"damping is the share of the old parameters and must be in [0, 1); got {damping}. Try 0.5.")
+        raise ValueError(
+            f"damping is the share of the old parameters and must be in [0, 1); got {damping}. Try 0.5."
+        )
     if schedule not in SWEEPS:
         raise ValueError(f"schedule must be one of {', '.join(SWEEPS)}; got {schedule!r}.")
     if not tolerance > 0:

@@ -59,9 +59,19 @@ class EPResult:
         problem, root = self.problem, np.linalg.cholesky(self.covariance)
         w = self.mean + noise @ root.T
         u = solve_triangular(problem.prior_root, (w - problem.prior_mean).T, lower=True).T
-        log_p = -0.5 * np.sum(u**2, axis=1) - np.sum(np.log(np.diag(problem.prior_root))) - 0.5 * len(self.mean) * LOG_2PI
+        log_p = (
+            -0.5 * np.sum(u**2, axis=1)
+            - np.sum(np.log(np.diag(problem.prior_root)))
+            - 0.5 * len(self.mean) * LOG_2PI
+        )
         f = problem.offset + u @ problem.forms.T
         index = np.broadcast_to(np.arange(f.shape[1]), f.shape)
-        log_p = log_p + problem.sites.log_density(f.ravel(), index.ravel()).reshape(f.shape).sum(axis=1)
-        log_q = -0.5 * np.sum(noise**2, axis=1) - np.sum(np.log(np.diag(root))) - 0.5 * len(self.mean) * LOG_2PI
+        log_p = log_p + problem.sites.log_density(f.ravel(), index.ravel()).reshape(f.shape).sum(
+            axis=1
+        )
+        log_q = (
+            -0.5 * np.sum(noise**2, axis=1)
+            - np.sum(np.log(np.diag(root)))
+            - 0.5 * len(self.mean) * LOG_2PI
+        )
         return WeightedDraws({"w": w}, log_p, log_q)

@@ -86,7 +86,9 @@ def normal_entropy(dim: int) -> float:
     return 0.5 * dim * (1 + math.log(2 * math.pi))
 
 
-def triangular(log_diagonal: Float[Array, " dim"], below: Float[Array, "dim dim"]) -> Float[Array, "dim dim"]:
+def triangular(
+    log_diagonal: Float[Array, " dim"], below: Float[Array, "dim dim"]
+) -> Float[Array, "dim dim"]:
     """diag(exp(log_diagonal)) and the part of `below` under the diagonal."""
     return jnp.tril(below, -1) + jnp.diag(jnp.exp(log_diagonal))
 

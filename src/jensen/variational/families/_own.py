@@ -11,12 +11,23 @@ import numpy as np
 
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float, Key
-from jensen.variational.families._base import AbstractFamily, Spread, Start, equal_shares, log_diagonal_sum, matched_normal, moved, normal_entropy
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    equal_shares,
+    log_diagonal_sum,
+    matched_normal,
+    moved,
+    normal_entropy,
+)
 
 SEEDS = 2.0**31
 
 
-def own(parameters: Any, build: Callable[[Any], Distribution], *, network: bool = False) -> Callable[[Start], "Own"]:
+def own(
+    parameters: Any, build: Callable[[Any], Distribution], *, network: bool = False
+) -> Callable[[Start], "Own"]:
     """A family of your own distributions, for `fit_variational(target, own(parameters, build))`.
 
     The distribution is of y [D], and q is the law of u = loc + L y in the units of the start: with y standard normal, q is the start itself.
@@ -49,10 +60,22 @@ def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
     try:
         from flowjax.distributions import AbstractDistribution, AbstractTransformed, StandardNormal
     except ImportError:
-        raise ValueError("from_flowjax needs the extra 'flows': pip install 'jensen[flows]'.") from None
-    if not isinstance(flow, AbstractDistribution) or len(flow.shape) != 1 or flow.cond_shape is not None:
-        facts = f"shape {flow.shape}, condition {flow.cond_shape}" if isinstance(flow, AbstractDistribution) else type(flow).__name__
-        raise ValueError(f"from_flowjax wants a FlowJAX distribution of vectors, shape (D,) and without a condition; got {facts}.")
+        raise ValueError(
+            "from_flowjax needs the extra 'flows': pip install 'jensen[flows]'."
+        ) from None
+    if (
+        not isinstance(flow, AbstractDistribution)
+        or len(flow.shape) != 1
+        or flow.cond_shape is not None
+    ):
+        facts = (
+            f"shape {flow.shape}, condition {flow.cond_shape}"
+            if isinstance(flow, AbstractDistribution)
+            else type(flow).__name__
+        )
+        raise ValueError(
+            f"from_flowjax wants a FlowJAX distribution of vectors, shape (D,) and without a condition; got {facts}."
+        )
     if isinstance(flow, AbstractTransformed) and isinstance(flow.base_dist, StandardNormal):
         return lambda start: Pushed(start, flow)
     return own(flow, lambda flow: flow, network=True)
@@ -66,8 +89,15 @@ class Own(AbstractFamily):
     network: bool = eqx.field(static=True)  # pyright: ignore[reportIncompatibleVariableOverride]
     start: Start = constant()
 
-    def __init__(self, start: Start, parameters: Any, build: Callable[[Any], Distribution], network: bool):
-        self.parameters, self.build, self.network, self.start = _double(parameters), build, network, start
+    def __init__(
+        self, start: Start, parameters: Any, build: Callable[[Any], Distribution], network: bool
+    ):
+        self.parameters, self.build, self.network, self.start = (
+            _double(parameters),
+            build,
+            network,
+            start,
+        )
         _check(build(self.parameters), start)
 
     @property
@@ -82,7 +112,9 @@ class Own(AbstractFamily):
         q = self.build(self.parameters)
         y = jax.vmap(lambda e: q.sample(jr.key(e.astype(jnp.uint32))))(noise[:, 0])
         entropy = log_diagonal_sum(self.start.scale_tril) - jnp.mean(jax.vmap(q.log_prob)(y))
-        return Spread(jax.vmap(lambda y: moved(self.start, y))(y), equal_shares(len(noise)), entropy)
+        return Spread(
+            jax.vmap(lambda y: moved(self.start, y))(y), equal_shares(len(noise)), entropy
+        )
 
     @property
     def noise_size(self) -> int:
@@ -112,8 +144,14 @@ class Pushed(AbstractFamily):
 
         y, log_det = jax.vmap(paramax.unwrap(self.flow.bijection).transform_and_log_det)(noise)
         # H(q) = H(N(0, I)) + E log |det du/de|
-        entropy = normal_entropy(self.noise_size) + log_diagonal_sum(self.start.scale_tril) + jnp.mean(log_det)
-        return Spread(jax.vmap(lambda y: moved(self.start, y))(y), equal_shares(len(noise)), entropy)
+        entropy = (
+            normal_entropy(self.noise_size)
+            + log_diagonal_sum(self.start.scale_tril)
+            + jnp.mean(log_det)
+        )
+        return Spread(
+            jax.vmap(lambda y: moved(self.start, y))(y), equal_shares(len(noise)), entropy
+        )
 
     @property
     def noise_size(self) -> int:
@@ -134,18 +172,25 @@ class _Moved(eqx.Module):
         return bool(getattr(self.inner, "has_rsample", True))
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        return jnp.vectorize(lambda y: moved(self.start, y), signature="(d)->(d)")(self.inner.sample(key, sample_shape))
+        return jnp.vectorize(lambda y: moved(self.start, y), signature="(d)->(d)")(
+            self.inner.sample(key, sample_shape)
+        )
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
         def one(u: Array) -> Array:
-            y = jax.scipy.linalg.solve_triangular(self.start.scale_tril, u - self.start.loc, lower=True)
+            y = jax.scipy.linalg.solve_triangular(
+                self.start.scale_tril, u - self.start.loc, lower=True
+            )
             return self.inner.log_prob(y) - log_diagonal_sum(self.start.scale_tril)
 
         return jnp.vectorize(one, signature="(d)->()")(value)
 
 
 def _double(parameters: Any) -> Any:
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array_like(leaf) else leaf, parameters)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array_like(leaf) else leaf,
+        parameters,
+    )
 
 
 def _check(q: Any, start: Start) -> None:
@@ -153,11 +198,19 @@ def _check(q: Any, start: Start) -> None:
     dim = len(start.loc)
     try:
         draw = jax.eval_shape(lambda key: q.sample(key), jr.key(0))
-        density = jax.eval_shape(q.log_prob, jax.ShapeDtypeStruct((dim,), start.loc.dtype)) if draw.shape == (dim,) else None
+        density = (
+            jax.eval_shape(q.log_prob, jax.ShapeDtypeStruct((dim,), start.loc.dtype))
+            if draw.shape == (dim,)
+            else None
+        )
     except AttributeError as error:
-        raise ValueError(f"a family's distribution needs sample(key, shape) and log_prob(value): {error}.") from error
+        raise ValueError(
+            f"a family's distribution needs sample(key, shape) and log_prob(value): {error}."
+        ) from error
     if density is None or density.shape != ():
-        got = f"draws of shape {draw.shape}" + ("" if density is None else f" and log-densities of shape {density.shape}")
+        got = f"draws of shape {draw.shape}" + (
+            "" if density is None else f" and log-densities of shape {density.shape}"
+        )
         raise ValueError(
             f"a family's distribution must be over vectors of the target's {dim} coordinates; got {got}. In NumPyro, .to_event(1) makes one of many."
         )

@@ -12,7 +12,16 @@ from jensen._numerics import LOG_2PI
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions.bijections import FlowMap, identity
-from jensen.variational.families._base import AbstractFamily, Spread, Start, equal_shares, log_diagonal_sum, matched_normal, moved, normal_entropy
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    equal_shares,
+    log_diagonal_sum,
+    matched_normal,
+    moved,
+    normal_entropy,
+)
 
 
 class Flow(AbstractFamily):
@@ -39,8 +48,14 @@ class Flow(AbstractFamily):
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         points, log_det = jax.vmap(self.map.forward)(noise)
         # H(q) = H(N(0, I)) + E log |det du/de|
-        entropy = normal_entropy(self.noise_size) + log_diagonal_sum(self.start.scale_tril) + jnp.mean(log_det)
-        return Spread(jax.vmap(lambda y: moved(self.start, y))(points), equal_shares(len(noise)), entropy)
+        entropy = (
+            normal_entropy(self.noise_size)
+            + log_diagonal_sum(self.start.scale_tril)
+            + jnp.mean(log_det)
+        )
+        return Spread(
+            jax.vmap(lambda y: moved(self.start, y))(points), equal_shares(len(noise)), entropy
+        )
 
     @property
     def noise_size(self) -> int:
@@ -58,12 +73,21 @@ class _FlowPosterior(eqx.Module):
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         noise = jr.normal(key, (*sample_shape, *self.start.loc.shape), self.start.loc.dtype)
-        return jnp.vectorize(lambda e: moved(self.start, self.map.forward(e)[0]), signature="(d)->(d)")(noise)
+        return jnp.vectorize(
+            lambda e: moved(self.start, self.map.forward(e)[0]), signature="(d)->(d)"
+        )(noise)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
         def one(u: Array) -> Array:
-            y = jax.scipy.linalg.solve_triangular(self.start.scale_tril, u - self.start.loc, lower=True)
+            y = jax.scipy.linalg.solve_triangular(
+                self.start.scale_tril, u - self.start.loc, lower=True
+            )
             e, log_det = self.map.inverse(y)
-            return -0.5 * jnp.vdot(e, e) - 0.5 * len(e) * LOG_2PI - log_det - log_diagonal_sum(self.start.scale_tril)
+            return (
+                -0.5 * jnp.vdot(e, e)
+                - 0.5 * len(e) * LOG_2PI
+                - log_det
+                - log_diagonal_sum(self.start.scale_tril)
+            )
 
         return jnp.vectorize(one, signature="(d)->()")(value)

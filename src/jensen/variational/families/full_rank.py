@@ -47,11 +47,17 @@ class FullRank(AbstractFamily):
         """(m, L')."""
         dim = self.noise_size
         below = jnp.zeros((dim, dim), self.below.dtype).at[np.tril_indices(dim, -1)].set(self.below)
-        return moved(self.start, self.shift), self.start.scale_tril @ triangular(self.log_diagonal, below)
+        return moved(self.start, self.shift), self.start.scale_tril @ triangular(
+            self.log_diagonal, below
+        )
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         loc, scale_tril = self.parameters()
-        return Spread(loc + noise @ scale_tril.T, equal_shares(len(noise)), log_diagonal_sum(scale_tril) + normal_entropy(self.noise_size))
+        return Spread(
+            loc + noise @ scale_tril.T,
+            equal_shares(len(noise)),
+            log_diagonal_sum(scale_tril) + normal_entropy(self.noise_size),
+        )
 
     @property
     def noise_size(self) -> int:

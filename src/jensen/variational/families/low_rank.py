@@ -8,7 +8,15 @@ import numpyro.distributions as dist
 
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float
-from jensen.variational.families._base import AbstractFamily, Spread, Start, equal_shares, matched_normal, moved, normal_entropy
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    equal_shares,
+    matched_normal,
+    moved,
+    normal_entropy,
+)
 
 LEAST_DIAGONAL = 0.05  # of a coordinate's variance at the start
 
@@ -36,15 +44,21 @@ class LowRank(AbstractFamily):
 
     def __init__(self, start: Start, *, rank: int = 5):
         if rank < 1 or rank != int(rank):
-            raise ValueError(f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a diagonal covariance take mean_field.")
+            raise ValueError(
+                f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a diagonal covariance take mean_field."
+            )
         dim = len(start.loc)
         covariance = start.scale_tril @ start.scale_tril.T
         self.unit = jnp.sqrt(jnp.diagonal(covariance))
         values, vectors = jnp.linalg.eigh(covariance / jnp.outer(self.unit, self.unit))
         kept = min(rank, dim)
         rest = jnp.mean(values[: dim - kept]) if kept < dim else 0.5 * values[0]
-        self.factor = vectors[:, dim - kept :] * jnp.sqrt(jnp.maximum(values[dim - kept :] - rest, 1e-4))
-        self.log_ratio = 0.5 * jnp.log(jnp.maximum(1 - jnp.sum(jnp.square(self.factor), axis=1), LEAST_DIAGONAL))
+        self.factor = vectors[:, dim - kept :] * jnp.sqrt(
+            jnp.maximum(values[dim - kept :] - rest, 1e-4)
+        )
+        self.log_ratio = 0.5 * jnp.log(
+            jnp.maximum(1 - jnp.sum(jnp.square(self.factor), axis=1), LEAST_DIAGONAL)
+        )
         self.shift = jnp.zeros_like(start.loc)
         self.start = start
 
@@ -52,9 +66,15 @@ class LowRank(AbstractFamily):
         loc, factor, scale = self.parameters()
         return dist.LowRankMultivariateNormal(loc, factor, jnp.square(scale), validate_args=False)
 
-    def parameters(self) -> tuple[Float[Array, " dim"], Float[Array, "dim rank"], Float[Array, " dim"]]:
+    def parameters(
+        self,
+    ) -> tuple[Float[Array, " dim"], Float[Array, "dim rank"], Float[Array, " dim"]]:
         """(m, F, d)."""
-        return moved(self.start, self.shift), self.unit[:, None] * self.factor, self.unit * jnp.exp(self.log_ratio)
+        return (
+            moved(self.start, self.shift),
+            self.unit[:, None] * self.factor,
+            self.unit * jnp.exp(self.log_ratio),
+        )
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         loc, factor, scale = self.parameters()

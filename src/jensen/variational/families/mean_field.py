@@ -8,7 +8,15 @@ import numpy as np
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float
 from jensen.distributions import diagonal_normal
-from jensen.variational.families._base import AbstractFamily, Spread, Start, equal_shares, matched_normal, moved, normal_entropy
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    equal_shares,
+    matched_normal,
+    moved,
+    normal_entropy,
+)
 
 
 class MeanField(AbstractFamily):
@@ -39,7 +47,11 @@ class MeanField(AbstractFamily):
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         loc, scale = self.parameters()
-        return Spread(loc + scale * noise, equal_shares(len(noise)), jnp.sum(jnp.log(scale)) + normal_entropy(self.noise_size))
+        return Spread(
+            loc + scale * noise,
+            equal_shares(len(noise)),
+            jnp.sum(jnp.log(scale)) + normal_entropy(self.noise_size),
+        )
 
     @property
     def noise_size(self) -> int:

@@ -10,7 +10,13 @@ import numpyro.distributions as dist
 
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float
-from jensen.variational.families._base import AbstractFamily, Spread, Start, matched_normal, triangular
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    matched_normal,
+    triangular,
+)
 
 
 class Mixture(AbstractFamily):
@@ -41,9 +47,13 @@ class Mixture(AbstractFamily):
 
     def __init__(self, start: Start, *, num_components: int = 3, width: float = 1.0, seed: int = 0):
         if num_components < 2 or num_components != int(num_components):
-            raise ValueError(f"family mixture: num_components must be a whole number, at least 2; got {num_components}. For one take full_rank.")
+            raise ValueError(
+                f"family mixture: num_components must be a whole number, at least 2; got {num_components}. For one take full_rank."
+            )
         if not 0 < width < float("inf"):
-            raise ValueError(f"family mixture: width must be positive and finite, or the components would stay alike; got {width}.")
+            raise ValueError(
+                f"family mixture: width must be positive and finite, or the components would stay alike; got {width}."
+            )
         dim = len(start.loc)
         places = jr.normal(jr.key(seed), (num_components, dim), start.loc.dtype)
         self.start = start
@@ -55,17 +65,33 @@ class Mixture(AbstractFamily):
     def __call__(self) -> Distribution:
         weights, loc, scale_tril = self.parameters()
         components = dist.MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
-        return dist.MixtureSameFamily(dist.Categorical(logits=weights, validate_args=False), components, validate_args=False)
+        return dist.MixtureSameFamily(
+            dist.Categorical(logits=weights, validate_args=False), components, validate_args=False
+        )
 
-    def parameters(self) -> tuple[Float[Array, " components"], Float[Array, "components dim"], Float[Array, "components dim dim"]]:
+    def parameters(
+        self,
+    ) -> tuple[
+        Float[Array, " components"],
+        Float[Array, "components dim"],
+        Float[Array, "components dim dim"],
+    ]:
         """(log a, m, L)."""
         loc = self.start.loc + self.shift @ self.start.scale_tril.T
-        return jax.nn.log_softmax(self.logits), loc, self.start.scale_tril @ jax.vmap(triangular)(self.log_diagonal, self.below)
+        return (
+            jax.nn.log_softmax(self.logits),
+            loc,
+            self.start.scale_tril @ jax.vmap(triangular)(self.log_diagonal, self.below),
+        )
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         log_weights, loc, scale_tril = self.parameters()
-        points = (loc[:, None] + jnp.einsum("kij,sj->ksi", scale_tril, noise)).reshape(-1, loc.shape[1])
-        shares = jnp.repeat(jnp.exp(log_weights) / len(noise), len(noise), total_repeat_length=len(points))
+        points = (loc[:, None] + jnp.einsum("kij,sj->ksi", scale_tril, noise)).reshape(
+            -1, loc.shape[1]
+        )
+        shares = jnp.repeat(
+            jnp.exp(log_weights) / len(noise), len(noise), total_repeat_length=len(points)
+        )
         return Spread(points, shares, -jnp.vdot(shares, self().log_prob(points)))
 
     @property

@@ -13,7 +13,16 @@ from scipy.stats import chi2, t
 from jensen._parameters import constant
 from jensen._types import Array, Distribution, Float
 from jensen.distributions import StudentT as StudentTDistribution
-from jensen.variational.families._base import AbstractFamily, Spread, Start, equal_shares, log_diagonal_sum, matched_normal, moved, triangular
+from jensen.variational.families._base import (
+    AbstractFamily,
+    Spread,
+    Start,
+    equal_shares,
+    log_diagonal_sum,
+    matched_normal,
+    moved,
+    triangular,
+)
 
 
 class StudentT(AbstractFamily):
@@ -40,9 +49,13 @@ class StudentT(AbstractFamily):
     start: Start = constant()
     unit: Float[Array, " dim"] = constant()
 
-    def __init__(self, start: Start, *, df: float = 5.0, covariance: Literal["full", "diagonal"] = "full"):
+    def __init__(
+        self, start: Start, *, df: float = 5.0, covariance: Literal["full", "diagonal"] = "full"
+    ):
         if not 2 < df < math.inf:
-            raise ValueError(f"family student_t: df must be above 2 and finite, or there are no standard deviations; got {df}. For a normal take full_rank.")
+            raise ValueError(
+                f"family student_t: df must be above 2 and finite, or there are no standard deviations; got {df}. For a normal take full_rank."
+            )
         dim = len(start.loc)
         self.start, self.df, self.full = start, float(df), covariance == "full"
         self.unit = start.conditional_scale()
@@ -67,8 +80,16 @@ class StudentT(AbstractFamily):
         loc, scale = self.parameters()
         dim = len(loc)
         if self.full:
-            return Spread(loc + noise @ scale.T, equal_shares(len(noise)), log_diagonal_sum(scale) + standard_entropy(self.df, dim))
-        return Spread(loc + noise * scale, equal_shares(len(noise)), jnp.sum(jnp.log(scale)) + dim * standard_entropy(self.df, 1))
+            return Spread(
+                loc + noise @ scale.T,
+                equal_shares(len(noise)),
+                log_diagonal_sum(scale) + standard_entropy(self.df, dim),
+            )
+        return Spread(
+            loc + noise * scale,
+            equal_shares(len(noise)),
+            jnp.sum(jnp.log(scale)) + dim * standard_entropy(self.df, 1),
+        )
 
     @property
     def noise_size(self) -> int:
@@ -90,4 +111,9 @@ def standard_entropy(df: float, dim: int) -> float:
     standard_entropy(1e9, 1)  # 1.4189, the normal's
     """
     half, both = df / 2, (df + dim) / 2
-    return float(gammaln(half) - gammaln(both) + 0.5 * dim * math.log(df * math.pi) + both * (digamma(both) - digamma(half)))
+    return float(
+        gammaln(half)
+        - gammaln(both)
+        + 0.5 * dim * math.log(df * math.pi)
+        + both * (digamma(both) - digamma(half))
+    )

@@ -44,7 +44,9 @@ def signs_of(y: object, name: str) -> np.ndarray:
     labels = observed(y, name)
     if not (np.isin(labels, (0, 1)).all() or np.isin(labels, (-1, 1)).all()):
         odd = np.flatnonzero(~np.isin(labels, (-1, 1)))
-        raise ValueError(f"{name}: labels must be all 0 or 1, or all -1 or +1; y[{odd[0]}] is {labels[odd[0]]}.")
+        raise ValueError(
+            f"{name}: labels must be all 0 or 1, or all -1 or +1; y[{odd[0]}] is {labels[odd[0]]}."
+        )
     return np.where(labels == 1, 1.0, -1.0)
 
 
@@ -56,5 +58,7 @@ def observed(y: object, name: str) -> np.ndarray:
     """
     values = finite(y, f"{name}: y")
     if values.ndim != 1 or len(values) == 0:
-        raise ValueError(f"{name}: y must be [N] with N at least 1; got shape {list(values.shape)}.")
+        raise ValueError(
+            f"{name}: y must be [N] with N at least 1; got shape {list(values.shape)}."
+        )
     return values

@@ -8,7 +8,9 @@ from jensen.variational.expectation_propagation.sites._base import Tilted
 FAR = -35.0  # below it the series, whose error is then 1e-9 of a number that is 1e-3
 
 
-def tilted_by_step(mean: np.ndarray, variance: np.ndarray, sign: np.ndarray, noise_variance: float = 1.0) -> Tilted:
+def tilted_by_step(
+    mean: np.ndarray, variance: np.ndarray, sign: np.ndarray, noise_variance: float = 1.0
+) -> Tilted:
     """log normaliser, mean and variance of N(f; mean, variance) Phi(sign f / noise) (Rasmussen & Williams 2006, equation 3.58), exact also where the step is
     all but impossible.
 
@@ -18,7 +20,11 @@ def tilted_by_step(mean: np.ndarray, variance: np.ndarray, sign: np.ndarray, noi
     z = sign * mean / np.sqrt(total)
     # r = N(z) / Phi(z); the variance is v (s2 + v (1 - r (z + r))) / (s2 + v), every part positive.
     ratio = np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2))
-    return Tilted(log_ndtr(z), mean + sign * variance * ratio / np.sqrt(total), variance * (noise_variance + variance * _remainder(z, ratio)) / total)
+    return Tilted(
+        log_ndtr(z),
+        mean + sign * variance * ratio / np.sqrt(total),
+        variance * (noise_variance + variance * _remainder(z, ratio)) / total,
+    )
 
 
 def _remainder(z: np.ndarray, ratio: np.ndarray) -> np.ndarray:

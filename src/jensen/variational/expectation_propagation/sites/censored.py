@@ -29,9 +29,17 @@ class Censored(AbstractSite):
     side: Literal["above", "below"] = eqx.field(static=True)
     noise_variance: float = eqx.field(static=True)
 
-    def __init__(self, y: np.ndarray, *, side: Literal["above", "below"] = "above", noise_variance: float = 1.0):
+    def __init__(
+        self,
+        y: np.ndarray,
+        *,
+        side: Literal["above", "below"] = "above",
+        noise_variance: float = 1.0,
+    ):
         if side not in ("above", "below"):
-            raise ValueError(f"censored: side must be above or below, where the observations lie; got {side!r}.")
+            raise ValueError(
+                f"censored: side must be above or below, where the observations lie; got {side!r}."
+            )
         self.y, self.side = observed(y, "censored"), side
         self.noise_variance = positive(noise_variance, "censored: noise_variance")
 
@@ -39,7 +47,9 @@ class Censored(AbstractSite):
         return log_ndtr(self._sign * (f - self.y[index]) / np.sqrt(self.noise_variance))
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        found = tilted_by_step(mean - self.y[index], variance, np.full_like(mean, self._sign), self.noise_variance)
+        found = tilted_by_step(
+            mean - self.y[index], variance, np.full_like(mean, self._sign), self.noise_variance
+        )
         return Tilted(found.log_normaliser, self.y[index] + found.mean, found.variance)
 
     @property

@@ -29,10 +29,19 @@ class Clutter(AbstractSite):
     clutter_variance: float = eqx.field(static=True)
     noise_variance: float = eqx.field(static=True)
 
-    def __init__(self, y: np.ndarray, *, weight: float = 0.5, clutter_variance: float = 10.0, noise_variance: float = 1.0):
+    def __init__(
+        self,
+        y: np.ndarray,
+        *,
+        weight: float = 0.5,
+        clutter_variance: float = 10.0,
+        noise_variance: float = 1.0,
+    ):
         self.y = observed(y, "clutter")
         if not 0 < weight < 1:
-            raise ValueError(f"clutter: weight is the share of clutter and must be in (0, 1); got {weight}.")
+            raise ValueError(
+                f"clutter: weight is the share of clutter and must be in (0, 1); got {weight}."
+            )
         self.weight = weight
         self.clutter_variance = positive(clutter_variance, "clutter: clutter_variance")
         self.noise_variance = positive(noise_variance, "clutter: noise_variance")
@@ -45,10 +54,18 @@ class Clutter(AbstractSite):
         share, gain = expit(signal - clutter), variance / (variance + self.noise_variance)
         shift = gain * (self.y[index] - mean)
         # Within the components v - share v gain, between them share (1 - share) shift^2.
-        within = variance * (expit(clutter - signal) + share * self.noise_variance / (variance + self.noise_variance))
-        return Tilted(np.logaddexp(signal, clutter), mean + share * shift, within + share * expit(clutter - signal) * np.square(shift))
+        within = variance * (
+            expit(clutter - signal) + share * self.noise_variance / (variance + self.noise_variance)
+        )
+        return Tilted(
+            np.logaddexp(signal, clutter),
+            mean + share * shift,
+            within + share * expit(clutter - signal) * np.square(shift),
+        )
 
-    def _terms(self, mean: np.ndarray, variance: np.ndarray | float, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(
+        self, mean: np.ndarray, variance: np.ndarray | float, index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """log of the signal's and of the clutter's part, under f ~ N(mean, variance)."""
         y = self.y[index]
         signal = np.log1p(-self.weight) + _log_normal(y - mean, variance + self.noise_variance)

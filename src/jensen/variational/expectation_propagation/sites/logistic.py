@@ -25,4 +25,6 @@ class Logistic(AbstractSite):
         return -np.logaddexp(0, -self.y[index] * f)
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        return tilted_by_quadrature(self.log_density, mean, variance, index, np.zeros_like(mean), np.ones_like(mean))
+        return tilted_by_quadrature(
+            self.log_density, mean, variance, index, np.zeros_like(mean), np.ones_like(mean)
+        )

@@ -33,7 +33,11 @@ class Normal(AbstractSite):
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
         difference, total = self.y[index] - mean, variance + self.noise_variance
-        return Tilted(_log_normal(difference, total), mean + variance / total * difference, variance * self.noise_variance / total)
+        return Tilted(
+            _log_normal(difference, total),
+            mean + variance / total * difference,
+            variance * self.noise_variance / total,
+        )
 
 
 def _log_normal(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:

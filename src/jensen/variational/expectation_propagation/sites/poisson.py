@@ -23,7 +23,9 @@ class Poisson(AbstractSite):
         self.y = observed(y, "poisson")
         odd = np.flatnonzero((self.y < 0) | (self.y != np.round(self.y)))
         if len(odd):
-            raise ValueError(f"poisson: y must be counts 0, 1, 2 ...; y[{odd[0]}] is {self.y[odd[0]]}.")
+            raise ValueError(
+                f"poisson: y must be counts 0, 1, 2 ...; y[{odd[0]}] is {self.y[odd[0]]}."
+            )
 
     def log_density(self, f: np.ndarray, index: np.ndarray) -> np.ndarray:
         y = self.y[index]
@@ -32,4 +34,11 @@ class Poisson(AbstractSite):
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
         y = self.y[index]
-        return tilted_by_quadrature(self.log_density, mean, variance, index, np.log(np.maximum(y, 0.5)), 1 / np.sqrt(np.maximum(y, 1.0)))
+        return tilted_by_quadrature(
+            self.log_density,
+            mean,
+            variance,
+            index,
+            np.log(np.maximum(y, 0.5)),
+            1 / np.sqrt(np.maximum(y, 1.0)),
+        )

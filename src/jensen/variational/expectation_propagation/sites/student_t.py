@@ -34,4 +34,6 @@ class StudentT(AbstractSite):
         return constant - (self.df + 1) / 2 * np.log1p(square / self.df)
 
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        return tilted_by_quadrature(self.log_density, mean, variance, index, self.y[index], np.full_like(mean, self.scale))
+        return tilted_by_quadrature(
+            self.log_density, mean, variance, index, self.y[index], np.full_like(mean, self.scale)
+        )
