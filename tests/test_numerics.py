@@ -105,7 +105,7 @@ def test_mixture_of_no_points_and_refusals():
         (one, one, np.ones((3, 1))),
         (one, np.ones(2), np.ones(2)),
     ]:
-        with pytest.raises(ValueError, match="wants z"):
+        with pytest.raises(ValueError, match="z must have shape"):
             mixture_log_density(z, loc, scale)
     for bad in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="positive and finite"):

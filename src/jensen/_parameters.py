@@ -1,10 +1,11 @@
-"""What of a model is trained, what only travels with it, and what is code.
+"""Split a model into trained parameters, constants and static parts.
 
-    parameters    inexact arrays: they have gradients and optimiser slots, and the best of them are kept
-    constants     all other arrays: integers, and the fields declared with `constant()`; stored once with the model, never trained
+    parameters    inexact arrays: they have gradients and optimiser slots
+    constants     all other arrays: integers, and fields declared with `constant()`; never trained
     static        the rest: shapes, names, functions
 
-Constants are handed to compiled programs as arguments, so that many rows of data neither swell a program nor are folded into it.
+Constants are passed to compiled programs as arguments, so that XLA neither embeds large data arrays
+in a program nor folds them at compile time.
 """
 
 import dataclasses
@@ -19,7 +20,10 @@ _CONSTANT = "jensen: constant"
 
 
 class Parts(NamedTuple):
-    """The three parts of a model, each of its structure with None elsewhere; `eqx.combine(*parts)` is the model."""
+    """The three parts of a model, each with the model's structure and None elsewhere.
+
+    `eqx.combine(*parts)` gives the model back.
+    """
 
     parameters: Any
     constants: Any
@@ -27,16 +31,18 @@ class Parts(NamedTuple):
 
 
 def constant(**options: Any) -> Any:
-    """A field whose arrays, however deep, are stored with the model and never trained; options as of `eqx.field`.
+    """Declare a field whose arrays, at any depth, are stored with the model and never trained.
 
-    class Fixed(AbstractPrior):
-        rows: Array = constant()
+    Options are those of `eqx.field`.
+
+        class Fixed(AbstractPrior):
+            rows: Array = constant()
     """
     return eqx.field(metadata={_CONSTANT: True}, **options)
 
 
 def partition(model: Any) -> Parts:
-    """The parts of a model: see the module.
+    """Split a model into its `Parts`: parameters, constants and static.
 
     parameters, constants, static = partition(model)
     """
@@ -47,11 +53,13 @@ def partition(model: Any) -> Parts:
     return Parts(parameters, *eqx.partition(rest, _is_numeric))
 
 
+# Typed PRNG keys are arrays without a numeric dtype: they stay in the static part.
 def _is_numeric(leaf: Any) -> bool:
     return eqx.is_array(leaf) and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _declared_constant(node: Any, path: tuple) -> bool:
+    # A declaration on any field along the path makes every array below it a constant.
     for key in path:
         match key:
             case GetAttrKey(name=name):

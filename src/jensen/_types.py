@@ -1,4 +1,6 @@
-"""Array aliases and the one abstract thing that is not ours: a distribution is anything with `sample(key)` and `log_prob(value)`."""
+"""Array aliases, and the protocol for distributions: anything with `sample(key)` and
+`log_prob(value)`.
+"""
 
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -10,22 +12,22 @@ from jaxtyping import PRNGKeyArray as Key
 
 @runtime_checkable
 class Distribution(Protocol):
-    """What this library asks of a distribution; numpyro's have it, and much more."""
+    """The part of a distribution's interface that this library uses; NumPyro's distributions
+    satisfy it.
+    """
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
-        """A draw, or an array of draws."""
+        """One draw, or draws with leading axes `sample_shape`."""
         ...
 
     def log_prob(self, value: Any) -> Any:
-        """The log density, nats."""
+        """Log density (or log mass) of `value`, in nats."""
         ...
 
 
-Latent: TypeAlias = (
-    Any  # one latent code; an array, or a pytree of arrays for models with several levels
-)
-LatentDim: TypeAlias = (
-    int | tuple[int, ...]
-)  # the size of a latent code, or of each of its levels, the one nearest to the data first
+# One latent code: an array, or a pytree of arrays for models with several levels.
+Latent: TypeAlias = Any
+# The size of a latent code, or of each of its levels, the level nearest to the data first.
+LatentDim: TypeAlias = int | tuple[int, ...]
 
 __all__ = ["Array", "Distribution", "Float", "Int", "Key", "Latent", "LatentDim"]

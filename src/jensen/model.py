@@ -1,4 +1,6 @@
-"""A latent-variable model is a prior, an encoder and a decoder, and nothing else; `jensen.models` builds them from names."""
+"""The latent-variable model: a prior, an encoder and a decoder. `jensen.models` builds one from
+names.
+"""
 
 from typing import Any
 
@@ -10,9 +12,12 @@ from jensen.priors import AbstractPrior
 
 
 class Model(eqx.Module):
-    """p(z), q(z|x) and p(x|z). `recipe` records how it was built (None for a model put together by hand), so that a run can be loaded again.
+    """A latent-variable model: prior p(z), encoder q(z|x) and decoder p(x|z).
 
-    Model(prior, encoder, decoder)
+    `recipe` records how the model was built, so that a run can be loaded again; it is None for a
+    model put together by hand.
+
+        Model(prior, encoder, decoder)
     """
 
     prior: AbstractPrior
@@ -22,9 +27,11 @@ class Model(eqx.Module):
 
 
 class Recipe:
-    """How a model was built: its architecture's name and arguments with every option filled in, as plain values (`values`). Equal recipes compare equal.
+    """How a model was built: the architecture's name and arguments, every option filled in.
 
-    Of the data only the facts are kept that decide the model's structure (`DataSummary.facts`).
+    `values` holds plain values only. Of the data it holds the facts that decide the model's
+    structure (`DataSummary.facts`), so that loading needs no data. Recipes with equal values
+    compare equal.
     """
 
     def __init__(self, values: dict[str, Any]):

@@ -1,7 +1,8 @@
-"""The currency of this library: log w = log p(x|z) + log p(z) - log q(z|x), with its three parts kept apart.
+"""The currency of this library: log w = log p(x|z) + log p(z) - log q(z|x), as its three parts.
 
-Everything either makes log-weights (an encoder's samples, annealing, somebody else's model) or reads them (bounds, gradient estimators, evidence, surgery).
-Random keys are folded from (key, datum index, sample index), so no result depends on how data and samples are grouped into batches and chunks.
+Everything either makes log-weights (an encoder's samples, annealing, a foreign model) or reads them
+(bounds, gradient estimators, evidence, surgery). Random keys are folded from (key, datum index,
+sample index), so no result depends on how data and samples are grouped into batches and chunks.
 """
 
 import math
@@ -18,21 +19,28 @@ from jaxtyping import Shaped
 from jensen._types import Array, Distribution, Float, Int, Key
 from jensen.model import Model
 
-LARGEST, LARGEST_ELSEWHERE = (
-    {"cpu": 2**24},
-    2**28,
-)  # numbers in one array while many samples are decoded: 64 MB, or 1 GB
+# Limit on the size of one array while samples are decoded: 64 MB in float32 on CPU, 1 GB elsewhere.
+LARGEST, LARGEST_ELSEWHERE = {"cpu": 2**24}, 2**28
 
 
 class LogWeights(eqx.Module):
-    """log p(x|z), log p(z) and log q(z|x) in nats, each of shape [samples, batch] ([samples] for one datum, [] for one sample of it)."""
+    """log p(x|z), log p(z) and log q(z|x) in nats.
+
+    Each has shape [samples, batch]; [samples] for one datum, [] for one sample of one datum.
+
+        LogWeights(log_likelihood, log_prior, log_posterior).tempered()  # log w
+    """
 
     log_likelihood: Float[Array, "*shape"]
     log_prior: Float[Array, "*shape"]
     log_posterior: Float[Array, "*shape"]
 
     def tempered(self, beta: float | Array = 1.0) -> Float[Array, "*shape"]:
-        """log p(x|z) + beta (log p(z) - log q(z|x)): the log-weights at beta = 1, beta-VAE and KL warm-up elsewhere (Higgins et al. 2017)."""
+        """Compute log p(x|z) + beta (log p(z) - log q(z|x)), in nats.
+
+        At beta = 1 these are the log-weights; other values are the beta-VAE and KL warm-up (Higgins
+        et al. 2017).
+        """
         return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
 
 
@@ -45,28 +53,32 @@ def datum_log_weights(
     *,
     block: int | None = None,
 ) -> LogWeights:
-    """The log-weights of one datum, leaves of shape [num_samples]. `prior` is model.prior(model.encoder), made once; with `block`, no more than so many
-    samples are decoded at a time, which changes nothing else."""
+    """Compute the log-weights of one datum, leaves of shape [num_samples].
+
+    `prior` is model.prior(model.encoder), made once for all data. With `block`, at most that many
+    samples are decoded at a time, which changes memory use and nothing else.
+    """
     posterior = model.encoder(x)
 
-    def one(sample):
+    def sample_log_weights(sample):
+        # Folded, not split: sample s is the same draw whatever num_samples is.
         z = posterior.sample(jr.fold_in(key, sample))
         return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
 
-    return over_samples(one, num_samples, block)
+    return over_samples(sample_log_weights, num_samples, block)
 
 
 def over_samples(
     function: Callable[[Array], Any], num_samples: int, block: int | None = None
 ) -> Any:
-    """function(0), ..., function(num_samples - 1), stacked; at most `block` of them at a time.
+    """Stack function(0), ..., function(num_samples - 1), computing at most `block` at a time.
 
     over_samples(lambda s: s**2, 3)  # [0, 1, 4]
     """
     samples = jnp.arange(num_samples)
-    if (
-        num_samples == 1
-    ):  # under the batch's vmap, a second one of length 1 makes XLA transpose the operands of every weight gradient
+    # Under the batch's vmap, a second vmap of length 1 would make XLA transpose the operands of
+    # every weight gradient.
+    if num_samples == 1:
         return jax.tree.map(lambda leaf: leaf[None], function(samples[0]))
     return (
         jax.vmap(function)(samples)
@@ -76,9 +88,11 @@ def over_samples(
 
 
 def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
-    """How many (datum, sample) pairs to decode at a time, at most `most`: as many as keep the largest array that decoding makes within LARGEST numbers.
+    """Compute how many (datum, sample) pairs to decode at a time, between 1 and `most`.
 
-    For a dense decoder that is `most`; the feature images of a convolutional one are a hundred times as large.
+    The count keeps the largest array that decoding makes within the backend's limit (`LARGEST`).
+    For a dense decoder it is `most`; the feature maps of a convolutional decoder are about a
+    hundred times as large and lower it.
 
         pairs_at_a_time(model, data[0], 2048)
     """
@@ -97,7 +111,7 @@ def pairs_at_a_time(model: Model, x: Array | np.ndarray, most: int) -> int:
 
 
 def largest_array(function: Callable[..., Any], *arguments: Any) -> int:
-    """The most numbers in any one array that a function makes.
+    """Count the elements of the largest array that a function makes, by tracing it.
 
     largest_array(lambda q, z: q.log_prob(z), model.encoder(x), z)
     """
@@ -108,11 +122,12 @@ def largest_array(function: Callable[..., Any], *arguments: Any) -> int:
 
 
 def _largest_array(jaxpr) -> int:
-    """The most numbers that one operation of a program gives, programs within it included."""
+    """Count the elements of the largest output of any operation in a program, however nested."""
     largest = 1
     for equation in jaxpr.eqns:
-        inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
-        sizes = [_largest_array(p) for p in inner if hasattr(p, "eqns")] + [
+        # Loops, conditionals and jitted calls hold their bodies among their parameters.
+        nested = [getattr(p, "jaxpr", p) for p in equation.params.values()]
+        sizes = [_largest_array(p) for p in nested if hasattr(p, "eqns")] + [
             math.prod(getattr(v.aval, "shape", ())) for v in equation.outvars
         ]
         largest = max(largest, *sizes)
@@ -127,29 +142,30 @@ def log_weights(
     *,
     index: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> LogWeights:
-    """log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum of a batch.
+    """Compute log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum.
 
     Args:
         model: prior, encoder, decoder.
         batch: data [batch, *event].
-        key: folded with the datum's index and the sample's number.
+        key: folded with each datum's index and each sample's number.
         num_samples: samples per datum.
-        index: the data's indices in their data set; 0, 1, 2, ... when absent.
+        index: indices of the data in their data set; 0, 1, 2, ... when absent.
 
     Returns:
-        LogWeights with leaves [samples, batch], nats.
+        LogWeights with leaves of shape [samples, batch], in nats.
 
     Raises:
-        ValueError: num_samples below 1.
+        ValueError: if num_samples is below 1.
 
+    Example:
         log_weights(model, x, jax.random.key(0), 50).tempered().mean(0)  # the ELBO of each datum
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")
     index = jnp.arange(batch.shape[0]) if index is None else index
-    prior = model.prior(model.encoder)
+    prior = model.prior(model.encoder)  # outside the vmap: pseudo-inputs are encoded once
 
-    def one(x, n):
+    def of_datum(x, n):
         return datum_log_weights(model, prior, x, jr.fold_in(key, n), num_samples)
 
-    return jax.vmap(one, out_axes=1)(batch, index)
+    return jax.vmap(of_datum, out_axes=1)(batch, index)
