@@ -1,4 +1,7 @@
-"""Bounds: the log-weights of one datum -> a bound on, or an estimate of, log p(x). Each file is one bound."""
+"""Bounds: the log-weights of one datum -> a bound on, or an estimate of, log p(x).
+
+Each file defines one bound.
+"""
 
 from jensen._rooms import Room
 from jensen.bounds._base import AbstractBound as AbstractBound

@@ -1,4 +1,4 @@
-"""What a bound is."""
+"""The abstract base class of bounds."""
 
 import abc
 from typing import ClassVar, Literal
@@ -11,14 +11,19 @@ from jensen._types import Array, Float
 
 
 class AbstractBound(eqx.Module):
-    """log w [samples] of one datum -> a number in nats, which is what is reported; higher is better where `sign` is 1.
+    """Map the log-weights of one datum, shape [samples], to the reported value in nats.
+
+    Higher is better where `sign` is 1.
 
     Attributes:
-        guarantee: what holds at a finite number of samples: 'lower' (in expectation not above log p(x)), or 'consistent' (only in the limit: the value
-            certifies nothing).
-        sign: 1 if training ascends it; -1 if it approaches log p(x) from above, so that the encoder descends it.
-        linear: the bound is the mean of log w, so that its expectation may be taken term by term.
-        estimators: the only gradient estimators that train it (names of the gradients room); None if it leaves that to them.
+        guarantee: what holds at a finite number of samples: 'lower' (in expectation at most log
+            p(x)) or 'consistent' (only in the limit of many samples: the value certifies nothing).
+        sign: 1 if training ascends the bound; -1 if the bound approaches log p(x) from above, so
+            that the encoder descends it.
+        linear: whether the bound is the mean of log w, so that its expectation may be taken term by
+            term.
+        estimators: names of the only gradient estimators that train it; None where the estimators
+            decide.
     """
 
     guarantee: ClassVar[Literal["lower", "consistent"]]
@@ -28,33 +33,42 @@ class AbstractBound(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
-        """The bound's value for one datum, nats."""
+        """Compute the bound for one datum, in nats."""
 
     @property
     def for_encoder(self) -> "AbstractBound":
-        """What the encoder ascends, or descends where that bound's sign is -1."""
+        """The bound that the encoder ascends, or descends where its `sign` is -1."""
         return self
 
     @property
     def for_model(self) -> "AbstractBound":
-        """What decoder and prior ascend."""
+        """The bound that decoder and prior ascend."""
         return self
 
     def held_weights(self, log_w: Float[Array, " samples"]) -> Float[Array, " samples"] | None:
-        """The weights of d log q(z_k|x), with z_k and w_k held, that descend the limit of a bound from above; None of any other bound."""
+        """Compute the weights of d log q(z_k|x) that descend the limit of an upper bound.
+
+        z_k and w_k are constants to differentiation. None for any other bound.
+        """
         return None
 
     def objection(self, num_samples: int) -> str | None:
-        """Why so many samples per datum do not do, as a sentence with the remedy; None if they do."""
+        """Say why this number of samples per datum is invalid, with the remedy; None if it is
+        valid.
+        """
         return None if num_samples >= 1 else f"num_samples must be at least 1; got {num_samples}."
 
     def derivatives(
         self, log_w: Float[Array, " samples"]
     ) -> tuple[Float[Array, " samples"], Float[Array, " samples"]]:
-        """F_k and F_kk, the first and second derivatives in each log w_k: by these weights an estimator sums the gradients of log w_k.
+        """Compute F_k and F_kk, the first and second derivatives in each log w_k.
 
-        IWAE().derivatives(log_w)[0]  # the normalised weights
+        Gradient estimators weight the gradients of log w_k by them.
+
+            IWAE().derivatives(log_w)[0]  # the normalised weights
         """
+        # The diagonal of the Hessian, one forward-over-reverse product a sample; bounds with a
+        # closed form override this method.
         slope = jax.grad(self.__call__)
 
         def second(direction: Array) -> Array:
@@ -64,7 +78,10 @@ class AbstractBound(eqx.Module):
 
 
 def upper_objection(name: str, num_samples: int) -> str | None:
-    """Why so many samples do not do for a bound from above; None if they do."""
+    """Say why this number of samples is invalid for an upper bound; None if it is valid."""
     if num_samples >= 2:
         return None
-    return f"bound {name} needs at least 2 samples per datum (--num-samples), or its weights say nothing of the posterior; got {num_samples}."
+    return (
+        f"bound {name} needs at least 2 samples per datum (--num-samples), because one sample's "
+        f"normalised weight is always 1; got {num_samples}."
+    )

@@ -1,4 +1,4 @@
-"""The combination of the ELBO and the importance weighted bound."""
+"""The convex combination of the ELBO and the importance weighted bound (Rainforth et al. 2018)."""
 
 from typing import ClassVar, Literal
 
@@ -9,11 +9,14 @@ from jensen.bounds.iwae import IWAE
 
 
 class CIWAE(AbstractBound):
-    """b (1/K) sum_k log w_k + (1 - b) log (1/K) sum_k w_k, b = `elbo_weight` (Rainforth et al. 2018): a lower bound, rising with K.
+    """Combined bound b (1/K) sum_k log w_k + (1 - b) log (1/K) sum_k w_k, with b = `elbo_weight`.
+
+    A lower bound that rises with K (Rainforth et al. 2018).
 
     Raises:
-        ValueError: elbo_weight outside [0, 1].
+        ValueError: if elbo_weight lies outside [0, 1].
 
+    Example:
         CIWAE(elbo_weight=0.5)(log_w)
     """
 
@@ -23,7 +26,8 @@ class CIWAE(AbstractBound):
     def __init__(self, *, elbo_weight: float = 0.5):
         if not 0 <= elbo_weight <= 1:
             raise ValueError(
-                f"bound ciwae: elbo_weight must lie between 0 (iwae) and 1 (elbo); got {elbo_weight}."
+                "bound ciwae: elbo_weight must lie between 0 (iwae) and 1 (elbo); "
+                f"got {elbo_weight}."
             )
         self.elbo_weight = elbo_weight
 

@@ -1,4 +1,4 @@
-"""The chi upper bound."""
+"""The chi upper bound (Dieng et al. 2017)."""
 
 from typing import ClassVar, Literal
 
@@ -11,15 +11,21 @@ from jensen.bounds.iwae import IWAE
 
 
 class CUBO(AbstractPowerMean):
-    """(1/n) log (1/K) sum_k w_k^n: in the limit log p(x) + (1/n) log(1 + chi^n divergence of the posterior from q) (Dieng et al. 2017).
+    """Chi upper bound (1/n) log (1/K) sum_k w_k^n.
 
-    Its limit is an upper bound; this value is biased low (it is the ELBO at K = 1) and certifies nothing. The encoder descends the limit with the weights held
-    (`--gradient wake`), not the K-sample value: where few samples hold all the weight that is their log weight, and q would be driven away from the posterior.
-    Decoder and prior would lower log p(x) if they descended it: they ascend the importance weighted bound of the same weights.
+    In the limit of many samples it is log p(x) + (1/n) log(1 + chi^n divergence of the posterior
+    from q) (Dieng et al. 2017). The limit is an upper bound; the K-sample value is biased low (it
+    is the ELBO at K = 1) and certifies nothing.
+
+    The encoder descends the limit with the weights held constant (`--gradient wake`), not the
+    K-sample value: where few samples hold all the weight, that value is their log weight, and
+    descending it would drive q away from the posterior. Decoder and prior ascend the importance
+    weighted bound of the same weights, since descending CUBO would lower log p(x).
 
     Raises:
-        ValueError: n of at most 1 (n = 1 is the importance weighted bound), or not finite.
+        ValueError: if n is at most 1 (n = 1 is the importance weighted bound) or not finite.
 
+    Example:
         CUBO(n=2.0)(log_w)
     """
 
@@ -31,7 +37,8 @@ class CUBO(AbstractPowerMean):
     def __init__(self, *, n: float = 2.0):
         if not 1 < n < float("inf"):
             raise ValueError(
-                f"bound cubo: n must be more than 1, and finite; got {n}. n = 1 is the importance weighted bound (--bound iwae); 2 is usual."
+                f"bound cubo: n must be more than 1, and finite; got {n}. n = 1 is the importance "
+                "weighted bound (--bound iwae); 2 is usual."
             )
         self.n = n
 

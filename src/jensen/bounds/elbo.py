@@ -1,4 +1,4 @@
-"""The evidence lower bound, E_q log w."""
+"""The evidence lower bound, E_q log w (Kingma & Welling 2013)."""
 
 from typing import ClassVar, Literal
 
@@ -9,9 +9,12 @@ from jensen.bounds._base import AbstractBound
 
 
 class ELBO(AbstractBound):
-    """(1/S) sum_s log w_s: unbiased for E_q[log p(x,z) - log q(z|x)] = log p(x) - KL(q || posterior) (Kingma & Welling 2013, equation 2).
+    """Evidence lower bound (1/S) sum_s log w_s.
 
-    ELBO()(log_w)  # nats
+    Unbiased for E_q[log p(x,z) - log q(z|x)] = log p(x) - KL(q || posterior) (Kingma & Welling
+    2013, equation 2).
+
+        ELBO()(log_w)  # nats
     """
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"

@@ -1,4 +1,4 @@
-"""The importance weighted bound, log (1/K) sum_k w_k."""
+"""The importance weighted bound, log (1/K) sum_k w_k (Burda, Grosse & Salakhutdinov 2016)."""
 
 from typing import ClassVar, Literal
 
@@ -6,9 +6,13 @@ from jensen.bounds._power import AbstractPowerMean
 
 
 class IWAE(AbstractPowerMean):
-    """log (1/K) sum_k w_k: in expectation a lower bound that tightens monotonically with K (Burda, Grosse & Salakhutdinov 2016, equation 8).
+    """Importance weighted bound log (1/K) sum_k w_k.
 
-    IWAE()(log_w)  # nats; the bound itself, never the surrogate sum of normalised weights times log w
+    In expectation a lower bound that tightens monotonically with K (Burda, Grosse & Salakhutdinov
+    2016, equation 8). The value is the bound itself, never the surrogate sum of normalised weights
+    times log w.
+
+        IWAE()(log_w)  # nats
     """
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"

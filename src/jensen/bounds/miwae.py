@@ -1,4 +1,4 @@
-"""The mean of importance weighted bounds over groups of samples."""
+"""The mean of importance weighted bounds over groups of samples (Rainforth et al. 2018)."""
 
 from typing import ClassVar, Literal
 
@@ -11,14 +11,17 @@ from jensen.bounds.iwae import IWAE
 
 
 class MIWAE(AbstractBound):
-    """(1/M) sum_m log (1/K) sum_k w_mk over M = `num_groups` groups of K samples, M K in all (Rainforth et al. 2018).
+    """Grouped bound (1/M) sum_m log (1/K) sum_k w_mk over M = `num_groups` groups of K samples.
 
-    A lower bound: that of K samples, with less noise. M = 1 is the importance weighted bound, K = 1 the ELBO.
+    It needs M K samples per datum (Rainforth et al. 2018). Its expectation is that of the
+    importance weighted bound of K samples, with less noise. M = 1 is the importance weighted bound,
+    K = 1 the ELBO.
 
     Raises:
-        ValueError: num_groups below 1.
+        ValueError: if num_groups is below 1.
 
-        MIWAE(num_groups=8)(log_w)  # of 64 log-weights: 8 groups of 8
+    Example:
+        MIWAE(num_groups=8)(log_w)  # 64 log-weights: 8 groups of 8
     """
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"
@@ -43,6 +46,7 @@ class MIWAE(AbstractBound):
         if num_samples >= groups and num_samples % groups == 0:
             return None
         return (
-            f"{groups} groups want a number of samples per datum that {groups} divides, for instance --num-samples {8 * groups}; got {num_samples}. "
+            f"{groups} groups want a number of samples per datum that {groups} divides, for "
+            f"instance --num-samples {8 * groups}; got {num_samples}. "
             "The number of groups is --set bound.num_groups."
         )

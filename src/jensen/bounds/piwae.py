@@ -1,4 +1,8 @@
-"""The partially importance weighted bound: a tight bound for the model, a noisier but better directed one for the encoder."""
+"""The partially importance weighted bound (Rainforth et al. 2018).
+
+Decoder and prior are trained on a tight bound, the encoder on a looser bound whose gradient has a
+higher signal-to-noise ratio.
+"""
 
 from typing import ClassVar, Literal
 
@@ -9,13 +13,17 @@ from jensen.bounds.miwae import MIWAE
 
 
 class PIWAE(AbstractBound):
-    """Decoder and prior ascend the importance weighted bound of all M K samples, which is what is reported; the encoder ascends the mean of M = `num_groups`
-    such bounds of K samples, whose gradient has the stronger signal (Rainforth et al. 2018).
+    """Importance weighted bound of all M K samples, with a grouped bound for the encoder.
+
+    Decoder and prior ascend the importance weighted bound of all samples, which is reported. The
+    encoder ascends the mean of M = `num_groups` such bounds of K samples each, whose gradient has a
+    higher signal-to-noise ratio (Rainforth et al. 2018).
 
     Raises:
-        ValueError: num_groups below 1.
+        ValueError: if num_groups is below 1.
 
-        PIWAE(num_groups=8)(log_w)  # of 64 log-weights: the importance weighted bound of 64
+    Example:
+        PIWAE(num_groups=8)(log_w)  # 64 log-weights: the importance weighted bound of 64
     """
 
     guarantee: ClassVar[Literal["lower", "consistent"]] = "lower"
@@ -26,6 +34,7 @@ class PIWAE(AbstractBound):
             raise ValueError(f"bound piwae: num_groups must be at least 1; got {num_groups}.")
         self.num_groups = num_groups
 
+    # The reported value; training ascends `for_model` and `for_encoder`.
     def __call__(self, log_w: Float[Array, " samples"]) -> Float[Array, ""]:
         return IWAE()(log_w)
 

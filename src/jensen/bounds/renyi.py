@@ -1,4 +1,4 @@
-"""The variational Renyi bound."""
+"""The variational Renyi bound (Li & Turner 2016)."""
 
 from typing import ClassVar, Literal
 
@@ -6,14 +6,18 @@ from jensen.bounds._power import AbstractPowerMean
 
 
 class Renyi(AbstractPowerMean):
-    """1/(1 - alpha) log (1/K) sum_k w_k^(1 - alpha) (Li & Turner 2016), in the limit log p(x) - D_alpha(q || posterior).
+    """Variational Renyi bound 1/(1 - alpha) log (1/K) sum_k w_k^(1 - alpha) (Li & Turner 2016).
 
-    A lower bound in expectation at every K and alpha >= 0, since power means of an exponent of at most 1 lie below the mean weight; it rises with K for
-    alpha < 1 and falls for alpha > 1, from the ELBO at K = 1. alpha = 0 is the importance weighted bound, alpha -> 1 the ELBO, alpha = 1/2 Bhattacharyya's.
+    In the limit of many samples it is log p(x) - D_alpha(q || posterior). It is a lower bound in
+    expectation at every K and alpha >= 0, since a power mean with an exponent of at most 1 is at
+    most the mean. It rises with K for alpha < 1 and falls for alpha > 1, from the ELBO at K = 1.
+    alpha = 0 is the importance weighted bound, alpha -> 1 the ELBO, alpha = 1/2 gives the
+    Bhattacharyya distance.
 
     Raises:
-        ValueError: alpha below 0, 1 exactly, or not finite.
+        ValueError: if alpha is below 0, exactly 1, or not finite.
 
+    Example:
         Renyi(alpha=0.5)(log_w)
     """
 
@@ -27,7 +31,8 @@ class Renyi(AbstractPowerMean):
             )
         if not 0 <= alpha < float("inf"):
             raise ValueError(
-                f"bound renyi: alpha must be 0 or more, and finite; got {alpha}. A negative one is an upper bound in the limit: use --bound cubo."
+                f"bound renyi: alpha must be 0 or more, and finite; got {alpha}. A negative alpha "
+                "is an upper bound in the limit: use --bound cubo."
             )
         self.alpha = alpha
 
