@@ -59,7 +59,7 @@ def test_an_invalid_pair_is_refused_with_the_reason_and_the_valid_ones():
             ["at least 2 samples per datum (--num-samples); got 1", "--gradient pathwise"],
         ),
         ("iwae", "vimco", 1, ["at least 2 samples per datum", "got 1"]),
-        ("miwae", "score_function", 6, ["not to be had of 5", "--gradient vimco"]),
+        ("miwae", "score_function", 6, ["not defined for 5", "--gradient vimco"]),
         ("miwae", "pathwise", 7, ["3 divides", "--num-samples 24", "got 7"]),
         ("piwae", "pathwise", 1, ["3 divides", "got 1"]),
         (

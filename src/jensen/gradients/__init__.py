@@ -1,4 +1,7 @@
-"""Gradient estimators: a surrogate to differentiate, beside the bound's own value to report. Each file is one estimator."""
+"""Gradient estimators: a surrogate to differentiate, and the bound's own value to report.
+
+Each file defines one estimator.
+"""
 
 from jensen._rooms import Room
 from jensen.gradients._base import AbstractGradientEstimator as AbstractGradientEstimator

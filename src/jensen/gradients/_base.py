@@ -1,4 +1,4 @@
-"""What a gradient estimator is."""
+"""The abstract base class of gradient estimators, and what estimators share."""
 
 import abc
 
@@ -14,7 +14,11 @@ from jensen.weights import LogWeights, over_samples
 
 
 class Estimate(eqx.Module):
-    """What one datum gives to a training step, nats. Only `surrogate` is ever differentiated and it is never reported; `bound` is at beta = 1."""
+    """What one datum contributes to a training step, in nats.
+
+    Only `surrogate` is differentiated, and it is never reported. The other fields are reported;
+    `bound` is taken at beta = 1.
+    """
 
     surrogate: Float[Array, ""]
     bound: Float[Array, ""]
@@ -23,11 +27,14 @@ class Estimate(eqx.Module):
 
 
 class AbstractGradientEstimator(eqx.Module):
-    """(bound, model, prior, x, key) -> a surrogate whose gradient estimates that of the tempered bound, for one datum."""
+    """Map (bound, model, prior, x, key) to a surrogate for one datum.
+
+    The surrogate's gradient estimates the gradient of the tempered bound.
+    """
 
     @abc.abstractmethod
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
-        """Why this combination is not valid, as a sentence; None if it is."""
+        """Say why this combination is invalid, as a sentence; None if it is valid."""
 
     @abc.abstractmethod
     def surrogate(
@@ -41,20 +48,27 @@ class AbstractGradientEstimator(eqx.Module):
         num_samples: int,
         beta: Float[Array, ""] | float,
     ) -> Estimate:
-        """The estimate for one datum; `prior` is model.prior(model.encoder), made once per step."""
+        """Compute the estimate for one datum.
+
+        `prior` is model.prior(model.encoder), made once a step for all data.
+        """
 
     @property
     def name(self) -> str:
-        """In the room: pathwise, score_function ..."""
+        """The estimator's name in the room: 'pathwise', 'score_function' ..."""
         return type(self).__module__.rpartition(".")[2]
 
     @property
     def objective(self) -> str:
-        """What is trained if it is not the bound, in words; empty if it is."""
+        """Description of the objective if it is not the bound; empty if it is."""
         return ""
 
     def check(self, bound: AbstractBound, model: Model, num_samples: int) -> None:
-        """Raises ValueError, with the reason and the estimators that would do, when bound, estimator, model and number of samples do not go together."""
+        """Raise if bound, estimator, model and number of samples do not go together.
+
+        Raises:
+            ValueError: with the reason and the names of the valid estimators.
+        """
         reason = bound.objection(num_samples)
         if reason:
             raise ValueError(reason)
@@ -64,16 +78,21 @@ class AbstractGradientEstimator(eqx.Module):
 
     def _refusal(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         if bound.estimators is not None and self.name not in bound.estimators:
-            return f"the {type(bound).__name__} bound is not trained by it, for the reason that its documentation gives."
+            return (
+                f"the {type(bound).__name__} bound is not trained by it, for the reason that the "
+                "bound's documentation gives."
+            )
         return self.objection(bound, model, num_samples)
 
 
 def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> list[str]:
-    """The names of the room's estimators (with their default options) that go with this bound, model and number of samples.
+    """List the estimators that are valid for this bound, model and number of samples.
 
-    valid_estimators(IWAE(), model, 50)  # ['doubly_reparameterised', 'pathwise', 'score_function', 'vimco']
+    The names are those of the room's members, each taken with its default options.
+
+        valid_estimators(IWAE(), model, 50)  # ['doubly_reparameterised', 'pathwise', ...]
     """
-    from jensen.gradients import gradients
+    from jensen.gradients import gradients  # the room imports this module
 
     if bound.objection(num_samples):
         return []
@@ -85,15 +104,20 @@ def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> li
 
 
 def _remedy(bound: AbstractBound, model: Model, num_samples: int) -> str:
-    for count in (num_samples, 4, 16):  # those of discrete codes need more than one sample
+    # The estimators for discrete codes need more than one sample: try larger counts too.
+    for count in (num_samples, 4, 16):
         valid = [f"--gradient {name}" for name in valid_estimators(bound, model, count)]
         if valid:
-            return f"Valid {'here' if count == num_samples else f'with --num-samples {count}'}: {', '.join(valid)}."
+            where = "here" if count == num_samples else f"with --num-samples {count}"
+            return f"Valid {where}: {', '.join(valid)}."
     return "No estimator trains this bound with this model."
 
 
 def estimate(surrogate: Array, bound: AbstractBound, weights: LogWeights) -> Estimate:
-    """The estimate with what is reported, from the log-weights [samples] at beta = 1."""
+    """Make the estimate of a surrogate, with the reported values from the log-weights at beta = 1.
+
+    `weights` has leaves of shape [samples].
+    """
     average_kl = jnp.mean(weights.log_posterior - weights.log_prior)
     return Estimate(
         surrogate, bound(weights.tempered()), jnp.mean(weights.log_likelihood), average_kl
@@ -103,7 +127,7 @@ def estimate(surrogate: Array, bound: AbstractBound, weights: LogWeights) -> Est
 def sampled_reconstruction(
     model: Model, posterior: Distribution, x: Array, key: Key, num_samples: int
 ) -> Array:
-    """mean_s log p(x|z_s), z_s ~ q(z|x): the term that is left to sample where the KL is known."""
+    """Compute mean_s log p(x|z_s), z_s ~ q(z|x): the only sampled term where the KL is exact."""
 
     def log_likelihood(sample: Array) -> Array:
         return model.decoder(posterior.sample(jr.fold_in(key, sample))).log_prob(x)
@@ -112,17 +136,27 @@ def sampled_reconstruction(
 
 
 def no_reparameterisation(model: Model) -> str | None:
-    """A sentence if codes are drawn in a way that no derivative passes (discrete codes), else None. A model without a recipe is trusted."""
+    """Say why no derivative passes through the draws (discrete codes); None if one does.
+
+    A model without a recipe is trusted to have a reparameterised encoder.
+    """
     if model.recipe is None:
         return None
     posterior = posterior_like(model)
     if getattr(posterior, "has_rsample", True):
         return None
-    return f"it differentiates through the draws, and those of the {model.recipe.values['encoder']['name']} encoder have no derivative."
+    encoder = model.recipe.values["encoder"]["name"]
+    return (
+        "it differentiates through the draws, and the draws of the "
+        f"{encoder} encoder have no derivative."
+    )
 
 
 def posterior_like(model: Model) -> Distribution:
-    """q(z|x) in structure alone: nothing is computed. The model needs a recipe, which knows the shape of a datum."""
+    """Trace the structure of q(z|x) without computing anything.
+
+    The model needs a recipe, which holds the shape of a datum.
+    """
     assert model.recipe is not None
     x = jax.ShapeDtypeStruct(tuple(model.recipe.values["event_shape"]), jnp.result_type(float))
     return eqx.filter_eval_shape(model.encoder, x)

@@ -1,4 +1,7 @@
-"""How noisy gradient estimators are at a model's parameters (Rainforth et al. 2018, "Tighter variational bounds are not necessarily better")."""
+"""Signal-to-noise ratio of gradient estimators at a model's parameters.
+
+Rainforth et al. 2018, "Tighter variational bounds are not necessarily better".
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,14 +25,18 @@ GROUPS = 10
 
 @dataclass(frozen=True)
 class Noise:
-    """Of the gradient of one part of the model (encoder, decoder or prior), averaged over the data given.
+    """Signal and noise of the gradient of one part of the model, averaged over the data given.
+
+    The parts are encoder, decoder and prior.
 
     Attributes:
-        signal: the length of the expected gradient, an unbiased estimate of its square before the root (0 where noise alone is seen).
-        deviation: the root of the trace of its covariance over draws: the length of the noise.
+        signal: length of the expected gradient, from an unbiased estimate of its square (0 where
+            that estimate is negative).
+        deviation: square root of the trace of the gradient's covariance over draws: the length of
+            the noise.
         ratio: signal / deviation, the signal-to-noise ratio of one step.
-        standard_error: of `ratio`, by the jackknife over groups of draws.
-        parameters: how many numbers the part has.
+        standard_error: jackknife standard error of `ratio`, over groups of draws.
+        parameters: number of parameters of the part.
     """
 
     signal: float
@@ -51,35 +58,45 @@ def gradient_noise(
     beta: float = 1.0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Noise]:
-    """Signal and noise of a gradient estimator, for each part of the model that has parameters.
+    """Estimate the signal and noise of a gradient estimator, for each part of the model.
+
+    Parts without parameters are left out.
 
     Args:
-        bound, gradient: what is ascended and how its gradient is estimated.
-        model: at whose parameters.
-        data: [N, *event], the data of the step, held fixed: the noise is that of the posterior draws alone.
-        key: everything random.
+        bound, gradient: the bound that is ascended, and the estimator of its gradient.
+        model: the model at whose parameters the gradient is taken.
+        data: [N, *event], the data of the step, held fixed: the noise is that of the posterior
+            draws alone.
+        key: source of all randomness.
         num_samples: samples per datum, K.
         draws: independent gradients, at least 20; rounded up to a multiple of 10.
-        beta: as in training.
+        beta: KL weight, as in training.
         on_progress: called with the number of groups of draws done and their total.
 
-    Raises:
-        ValueError: a combination that is not valid, no data, or fewer than 20 draws.
+    Returns:
+        {part: Noise}, for 'encoder', 'decoder' and 'prior'.
 
-        gradient_noise(IWAE(), Pathwise(), model, data.test[:20], jax.random.key(0), num_samples=50)["encoder"].ratio
+    Raises:
+        ValueError: if the combination is invalid, there are no data, or there are fewer than 20
+            draws.
+
+    Example:
+        noise = gradient_noise(IWAE(), Pathwise(), model, data.test[:20], key, num_samples=50)
+        noise["encoder"].ratio
     """
     gradient.check(bound, model, num_samples)
     if draws < 2 * GROUPS:
         raise ValueError(
-            f"draws must be at least {2 * GROUPS}: a variance and its error are to be estimated; got {draws}."
+            f"draws must be at least {2 * GROUPS}, to estimate a variance and its error; "
+            f"got {draws}."
         )
     if len(data) == 0:
-        raise ValueError("no data: a gradient of no data is 0.")
-    each = -(-draws // GROUPS)
+        raise ValueError("data is empty: pass at least one datum; the gradient of no data is 0.")
+    draws_per_group = -(-draws // GROUPS)
     parts = partition(model)
     x = jnp.asarray(data)
 
-    def one(parameters: Model, key: Key) -> Array:
+    def mean_surrogate(parameters: Model, key: Key) -> Array:
         complete = eqx.combine(parameters, parts.constants, parts.static)
         prior = complete.prior(complete.encoder)
 
@@ -91,11 +108,11 @@ def gradient_noise(
         return jnp.mean(jax.vmap(datum)(x, jnp.arange(len(data))))
 
     @jax.jit
-    def group(keys: Array, around: Model) -> tuple[Model, Model]:
-        """(sum of the gradients less `around`, sum of their squares)."""
+    def sums_of_group(keys: Array, around: Model) -> tuple[Model, Model]:
+        """Sum the gradients less `around`, and the squares of these differences."""
 
         def body(total, key):
-            g = jax.tree.map(jnp.subtract, jax.grad(one)(parts.parameters, key), around)
+            g = jax.tree.map(jnp.subtract, jax.grad(mean_surrogate)(parts.parameters, key), around)
             return (
                 jax.tree.map(jnp.add, total[0], g),
                 jax.tree.map(lambda t, v: t + v * v, total[1], g),
@@ -105,15 +122,17 @@ def gradient_noise(
         return jax.lax.scan(body, (zero, zero), keys)[0]
 
     pilot_key, *group_keys = jr.split(key, GROUPS + 1)
-    around = jax.jit(jax.grad(one))(
-        parts.parameters, pilot_key
-    )  # sums of differences to it lose nothing to rounding
+    # Sums are taken of differences to one pilot gradient: in float32 the variance of gradients with
+    # a large mean would otherwise be lost to cancellation.
+    around = jax.jit(jax.grad(mean_surrogate))(parts.parameters, pilot_key)
     sums = []
     for i, k in enumerate(group_keys, start=1):
-        sums.append(jax.tree.map(np.asarray, group(jr.split(k, each), around)))
+        sums.append(jax.tree.map(np.asarray, sums_of_group(jr.split(k, draws_per_group), around)))
         on_progress(i, GROUPS)
     return {
-        part: _noise(part, around, sums, each) for part in PARTS if _size(getattr(around, part))
+        part: _noise(part, around, sums, draws_per_group)
+        for part in PARTS
+        if _size(getattr(around, part))
     }
 
 
@@ -126,18 +145,19 @@ def _size(tree: object) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def _noise(part: str, around: Model, sums: Sequence[tuple[Model, Model]], each: int) -> Noise:
+def _noise(
+    part: str, around: Model, sums: Sequence[tuple[Model, Model]], draws_per_group: int
+) -> Noise:
     origin = _vector(getattr(around, part))
     first = np.stack([_vector(getattr(s[0], part)) for s in sums])  # [groups, parameters]
     second = np.array([_vector(getattr(s[1], part)).sum() for s in sums])
 
-    def figures(chosen: np.ndarray) -> tuple[float, float, float]:
-        n = each * len(chosen)
-        mean = first[chosen].sum(axis=0) / n
-        variance = max(0.0, (second[chosen].sum() - n * float(mean @ mean)) / (n - 1))
-        square = (
-            float((origin + mean) @ (origin + mean)) - variance / n
-        )  # the noise of the mean is not signal
+    def figures(groups: np.ndarray) -> tuple[float, float, float]:
+        n = draws_per_group * len(groups)
+        mean = first[groups].sum(axis=0) / n
+        variance = max(0.0, (second[groups].sum() - n * float(mean @ mean)) / (n - 1))
+        # The squared length of the mean gradient holds its noise, variance / n, which is no signal.
+        square = float((origin + mean) @ (origin + mean)) - variance / n
         signal, deviation = math.sqrt(max(0.0, square)), math.sqrt(variance)
         return (
             signal,
@@ -147,8 +167,8 @@ def _noise(part: str, around: Model, sums: Sequence[tuple[Model, Model]], each: 
 
     every = np.arange(len(sums))
     signal, deviation, ratio = figures(every)
-    left_out = np.array([figures(np.delete(every, i))[2] for i in every])
+    jackknife = np.array([figures(np.delete(every, i))[2] for i in every])
     error = (
-        math.sqrt((len(every) - 1) * left_out.var()) if np.isfinite(left_out).all() else math.nan
+        math.sqrt((len(every) - 1) * jackknife.var()) if np.isfinite(jackknife).all() else math.nan
     )
     return Noise(signal, deviation, ratio, error, len(origin))

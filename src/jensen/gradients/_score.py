@@ -1,6 +1,8 @@
-"""The score-function gradient: no derivative passes the draws, so codes may be discrete.
+"""The score-function gradient: no derivative passes through the draws, so codes may be discrete.
 
-d E[F] = E[ sum_k (F - b_k) d log q(z_k) + sum_k F_k d log w_k ]    with any b_k that does not depend on z_k
+    d E[F] = E[ sum_k (F - b_k) d log q(z_k) + sum_k F_k d log w_k ]
+
+for any baseline b_k that does not depend on z_k (Williams 1992; Mnih & Rezende 2016).
 """
 
 from collections.abc import Callable
@@ -20,14 +22,17 @@ from jensen.weights import LogWeights, over_samples
 def held_log_weights(
     model: Model, prior: Distribution, x: Array, key: Key, num_samples: int
 ) -> LogWeights:
-    """The log-weights of one datum, leaves [num_samples], whose draws are constants to differentiation."""
+    """Compute the log-weights of one datum, with draws that are constants to differentiation.
+
+    The leaves have shape [num_samples].
+    """
     posterior = model.encoder(x)
 
-    def one(sample: Array) -> LogWeights:
+    def sample_log_weights(sample: Array) -> LogWeights:
         z = jax.lax.stop_gradient(posterior.sample(jr.fold_in(key, sample)))
         return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
 
-    return over_samples(one, num_samples)
+    return over_samples(sample_log_weights, num_samples)
 
 
 def score_function(
@@ -36,11 +41,15 @@ def score_function(
     beta: Float[Array, ""] | float,
     baselines: Callable[[AbstractBound, Float[Array, " samples"]], Float[Array, " samples"]],
 ) -> Estimate:
-    """The estimate for one datum from log-weights whose draws are held; `baselines` gives b_k, from the bound and all log w."""
+    """Compute the estimate for one datum from log-weights whose draws are held constant.
+
+    `baselines` maps the bound and all log w to the baselines b_k, of shape [samples].
+    """
     log_w = jax.lax.stop_gradient(weights.tempered(beta))
     ascended = bound.for_encoder
     signal = ascended.sign * (ascended(log_w) - baselines(ascended, log_w))
     direct, first, _ = path_weights(bound, log_w)
+    # First the score term; then the direct paths of log w_k, log q's own parameters among them.
     surrogate = jnp.vdot(signal, weights.log_posterior)
     surrogate += jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) - jnp.vdot(
         beta * first, weights.log_posterior
@@ -48,11 +57,12 @@ def score_function(
     return estimate(surrogate, bound, weights)
 
 
-def others(log_w: Float[Array, " samples"]) -> Float[Array, "samples rest"]:
-    """For each sample, the log-weights of all others in their order.
+def leave_one_out(log_w: Float[Array, " samples"]) -> Float[Array, "samples rest"]:
+    """For each sample, return the log-weights of all other samples in their order.
 
-    others(jnp.array([1.0, 2.0, 3.0]))  # [[2, 3], [1, 3], [1, 2]]
+    leave_one_out(jnp.array([1.0, 2.0, 3.0]))  # [[2, 3], [1, 3], [1, 2]]
     """
     n = log_w.shape[0]
-    place = jnp.arange(n - 1)[None]
-    return log_w[place + (place >= jnp.arange(n)[:, None])]
+    position = jnp.arange(n - 1)[None]
+    # Row k skips column k: positions from k on are shifted by one.
+    return log_w[position + (position >= jnp.arange(n)[:, None])]

@@ -1,4 +1,7 @@
-"""The ELBO with KL(q(z|x) || p(z)) in closed form, only the reconstruction sampled (Kingma & Welling 2013, equation 7 and appendix B)."""
+"""The ELBO with KL(q(z|x) || p(z)) in closed form and a sampled reconstruction.
+
+Kingma & Welling 2013, equation 7 and appendix B.
+"""
 
 import equinox as eqx
 from numpyro.distributions.kl import kl_divergence
@@ -16,17 +19,23 @@ from jensen.model import Model
 
 
 class ClosedFormKL(AbstractGradientEstimator):
-    """Surrogate and bound: mean_s log p(x|z_s) - beta KL(q || p). Valid for the ELBO, and for pairs of q and p whose KL is known.
+    """Surrogate and bound: mean_s log p(x|z_s) - beta KL(q || p).
 
-    ClosedFormKL().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
+    Valid for the ELBO, and for pairs of q and p with a KL in closed form.
+
+        ClosedFormKL().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         del num_samples
         if not bound.linear:
-            return f"the {type(bound).__name__} bound is not an average of log w, so no term of it has a closed form; it is for the elbo."
+            return (
+                f"the {type(bound).__name__} bound is not an average of log w, so no term of it "
+                "has a closed form; it is for the elbo."
+            )
         if model.recipe is None:
             return None
+        # Whether a pair has a closed form is only known to numpyro's dispatch: trace it.
         try:
             eqx.filter_eval_shape(
                 lambda m, q: _average_kl(q, m.prior(m.encoder), m), model, posterior_like(model)

@@ -1,4 +1,4 @@
-"""The doubly reparameterised gradient, for every bound (Tucker et al. 2019 for the importance weighted one)."""
+"""The doubly reparameterised gradient (Tucker et al. 2019), extended to every bound."""
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
@@ -8,11 +8,13 @@ from jensen.model import Model
 
 
 class DoublyReparameterised(AbstractGradientEstimator):
-    """The score of log q is reparameterised once more, which turns it into the draw's weight F_k - beta F_kk: unbiased, and no noise drowns it as K grows.
+    """Pathwise gradient whose score term is reparameterised a second time.
 
-    For the importance weighted bound at beta = 1 the weight is w~_k^2 (w~ the normalised weights), for the ELBO it is 1/K: sticking the landing.
+    The weight of draw k becomes F_k - beta F_kk. The estimator is unbiased, and its signal-to-noise
+    ratio does not fall as K grows. For the importance weighted bound at beta = 1 the weight is
+    w~_k^2 (w~ the normalised weights); for the ELBO it is 1/K, which is sticking the landing.
 
-    DoublyReparameterised().surrogate(IWAE(), model, prior, x, key, num_samples=50, beta=1.0)
+        DoublyReparameterised().surrogate(IWAE(), model, prior, x, key, num_samples=50, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:

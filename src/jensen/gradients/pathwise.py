@@ -1,4 +1,7 @@
-"""The reparameterisation gradient: differentiate the bound through the samples (Kingma & Welling 2013, section 2.4)."""
+"""The reparameterisation gradient: differentiate the bound through the samples.
+
+Kingma & Welling 2013, section 2.4.
+"""
 
 from jensen._types import Array, Distribution, Key
 from jensen.bounds import AbstractBound
@@ -14,9 +17,11 @@ from jensen.weights import datum_log_weights
 
 
 class Pathwise(AbstractGradientEstimator):
-    """The tempered bound itself is the surrogate. Valid for every differentiable bound with a posterior that samples by reparameterisation.
+    """Surrogate: the tempered bound itself, differentiated through the draws.
 
-    Pathwise().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
+    Valid for every differentiable bound, with a posterior that samples by reparameterisation.
+
+        Pathwise().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
@@ -34,9 +39,8 @@ class Pathwise(AbstractGradientEstimator):
         num_samples: int,
         beta,
     ) -> Estimate:
-        if (
-            bound.for_encoder is not bound or bound.for_model is not bound or bound.sign < 0
-        ):  # encoder and model ascend different things
+        # Where encoder and model ascend different bounds, their paths need different weights.
+        if bound.for_encoder is not bound or bound.for_model is not bound or bound.sign < 0:
             return reparameterised(
                 bound,
                 model,

@@ -1,28 +1,39 @@
-"""The score-function gradient with a leave-one-out baseline (Williams 1992; Kool, van Hoof & Welling 2019)."""
+"""The score-function gradient with a leave-one-out baseline.
+
+Williams 1992; Kool, van Hoof & Welling 2019.
+"""
 
 import jax
 
 from jensen._types import Array, Distribution, Float, Key
 from jensen.bounds import AbstractBound
 from jensen.gradients._base import AbstractGradientEstimator, Estimate
-from jensen.gradients._score import held_log_weights, others, score_function
+from jensen.gradients._score import held_log_weights, leave_one_out, score_function
 from jensen.model import Model
 
 
 class ScoreFunction(AbstractGradientEstimator):
-    """Sample k is credited with what it adds to the bound of the K - 1 others. Unbiased; for codes of every kind, discrete ones included.
+    """Score-function gradient: sample k is credited with its contribution to the bound.
 
-    Valid for bounds of any number of samples, with at least 2. Its noise is far above that of the reparameterised estimators: where those are valid, use them.
+    The contribution is the bound of all K samples less the bound of the other K - 1. Unbiased, and
+    valid for codes of every kind, discrete ones included; it needs at least 2 samples. Its noise is
+    far above that of the reparameterised estimators: prefer those where they are valid.
 
-    ScoreFunction().surrogate(ELBO(), model, prior, x, key, num_samples=4, beta=1.0)
+        ScoreFunction().surrogate(ELBO(), model, prior, x, key, num_samples=4, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         del model
         if num_samples < 2:
-            return f"its baseline for a sample is made of the others: it needs at least 2 samples per datum (--num-samples); got {num_samples}."
+            return (
+                "its baseline for a sample is computed from the other samples: it needs at least "
+                f"2 samples per datum (--num-samples); got {num_samples}."
+            )
         if bound.for_encoder.objection(num_samples - 1):
-            return f"its baseline is the bound of all samples but one, and the {type(bound).__name__} bound is not to be had of {num_samples - 1}."
+            return (
+                "its baseline is the bound of all samples but one, and the "
+                f"{type(bound).__name__} bound is not defined for {num_samples - 1}."
+            )
         return None
 
     def surrogate(
@@ -44,4 +55,4 @@ class ScoreFunction(AbstractGradientEstimator):
 def _without_each(
     bound: AbstractBound, log_w: Float[Array, " samples"]
 ) -> Float[Array, " samples"]:
-    return jax.vmap(bound)(others(log_w))
+    return jax.vmap(bound)(leave_one_out(log_w))

@@ -8,17 +8,21 @@ from jensen.model import Model
 
 
 class StickingTheLanding(AbstractGradientEstimator):
-    """log q(z|x) is differentiated through z alone: what is left out has expectation 0, and where q is the posterior the gradient has no variance at all.
+    """Pathwise gradient that differentiates log q(z|x) through z alone.
 
-    Valid for the ELBO. For any other bound what is left out has not expectation 0, and the estimator would be biased; there the doubly reparameterised
-    gradient takes its place.
+    The omitted score has expectation 0, and where q equals the posterior the gradient has no
+    variance at all. Valid for the ELBO. For any other bound the omitted term has an expectation
+    other than 0 and the estimator would be biased: use the doubly reparameterised gradient there.
 
-    StickingTheLanding().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
+        StickingTheLanding().surrogate(ELBO(), model, prior, x, key, num_samples=1, beta=1.0)
     """
 
     def objection(self, bound: AbstractBound, model: Model, num_samples: int) -> str | None:
         if not bound.linear:
-            return f"it is biased for the {type(bound).__name__} bound: the score it leaves out has expectation 0 in the elbo only."
+            return (
+                f"it is biased for the {type(bound).__name__} bound: the score it leaves out has "
+                "expectation 0 in the elbo only."
+            )
         return no_reparameterisation(model)
 
     def surrogate(
