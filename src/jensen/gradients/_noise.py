@@ -6,6 +6,7 @@ Rainforth et al. 2018, "Tighter variational bounds are not necessarily better".
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,7 +21,7 @@ from jensen.gradients._base import AbstractGradientEstimator
 from jensen.model import Model
 
 PARTS = ("encoder", "decoder", "prior")
-GROUPS = 10
+GROUPS = 10  # of draws, for the jackknife
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,19 @@ class Noise:
     ratio: float
     standard_error: float
     parameters: int
+
+
+class _Sums(NamedTuple):
+    """Sums over the draws of a group, with the structure of the model's parameters."""
+
+    differences: Model  # gradient less the pilot gradient
+    squares: Model  # of these differences, elementwise
+
+
+class _Figures(NamedTuple):
+    signal: float
+    deviation: float
+    ratio: float
 
 
 def gradient_noise(
@@ -108,18 +122,18 @@ def gradient_noise(
         return jnp.mean(jax.vmap(datum)(x, jnp.arange(len(data))))
 
     @jax.jit
-    def sums_of_group(keys: Array, around: Model) -> tuple[Model, Model]:
+    def sums_of_group(keys: Array, around: Model) -> _Sums:
         """Sum the gradients less `around`, and the squares of these differences."""
 
-        def body(total, key):
+        def body(total: _Sums, key):
             g = jax.tree.map(jnp.subtract, jax.grad(mean_surrogate)(parts.parameters, key), around)
-            return (
-                jax.tree.map(jnp.add, total[0], g),
-                jax.tree.map(lambda t, v: t + v * v, total[1], g),
+            return _Sums(
+                jax.tree.map(jnp.add, total.differences, g),
+                jax.tree.map(lambda t, v: t + v * v, total.squares, g),
             ), None
 
         zero = jax.tree.map(jnp.zeros_like, parts.parameters)
-        return jax.lax.scan(body, (zero, zero), keys)[0]
+        return jax.lax.scan(body, _Sums(zero, zero), keys)[0]
 
     pilot_key, *group_keys = jr.split(key, GROUPS + 1)
     # Sums are taken of differences to one pilot gradient: in float32 the variance of gradients with
@@ -145,29 +159,25 @@ def _size(tree: object) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def _noise(
-    part: str, around: Model, sums: Sequence[tuple[Model, Model]], draws_per_group: int
-) -> Noise:
+def _noise(part: str, around: Model, sums: Sequence[_Sums], draws_per_group: int) -> Noise:
     origin = _vector(getattr(around, part))
-    first = np.stack([_vector(getattr(s[0], part)) for s in sums])  # [groups, parameters]
-    second = np.array([_vector(getattr(s[1], part)).sum() for s in sums])
+    # Only the sum of the squares over parameters is needed: the trace of the covariance.
+    first = np.stack([_vector(getattr(s.differences, part)) for s in sums])  # [groups, parameters]
+    second = np.array([_vector(getattr(s.squares, part)).sum() for s in sums])
 
-    def figures(groups: np.ndarray) -> tuple[float, float, float]:
+    def figures(groups: np.ndarray) -> _Figures:
         n = draws_per_group * len(groups)
         mean = first[groups].sum(axis=0) / n
         variance = max(0.0, (second[groups].sum() - n * float(mean @ mean)) / (n - 1))
         # The squared length of the mean gradient holds its noise, variance / n, which is no signal.
         square = float((origin + mean) @ (origin + mean)) - variance / n
         signal, deviation = math.sqrt(max(0.0, square)), math.sqrt(variance)
-        return (
-            signal,
-            deviation,
-            signal / deviation if deviation > 0 else math.inf if signal > 0 else math.nan,
-        )
+        ratio = signal / deviation if deviation > 0 else math.inf if signal > 0 else math.nan
+        return _Figures(signal, deviation, ratio)
 
     every = np.arange(len(sums))
     signal, deviation, ratio = figures(every)
-    jackknife = np.array([figures(np.delete(every, i))[2] for i in every])
+    jackknife = np.array([figures(np.delete(every, i)).ratio for i in every])
     error = (
         math.sqrt((len(every) - 1) * jackknife.var()) if np.isfinite(jackknife).all() else math.nan
     )

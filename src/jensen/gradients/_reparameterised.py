@@ -8,16 +8,20 @@ z_k). With F_k and F_kk the derivatives of the bound:
     pathwise                 direct F_k,   draw F_k,               score -beta F_k
     doubly reparameterised   direct F_k,   draw F_k - beta F_kk,   score 0
 
-since E[F_k d log q(z_k)] = E[(dF_k / dz_k) (dz_k / d phi)] = E[F_kk (d log w_k / dz_k) (dz_k / d
-phi)] (docs/gradients.md has the proof; Tucker et al. 2019 for the importance weighted bound).
+The second follows from
+
+    E[F_k d log q(z_k)] = E[(dF_k / dz_k) (dz_k / d phi)] = E[F_kk (d log w_k / dz_k) (dz_k / d
+    phi)]
+
+(docs/gradients.md has the proof; Tucker et al. 2019 for the importance weighted bound).
 
 The weights depend on all log-weights, but they are needed behind the decoder, where the cotangents
 of the draws pass. Each draw therefore passes through `_tap`, the identity with a second output that
-is 0: the cotangent that the surrogate gives to that output multiplies the cotangent of the draw.
-This costs one pass forward and one back, as for the pathwise gradient.
+is 0: the cotangent of that output multiplies the cotangent of the draw. This costs one pass forward
+and one back, as for the pathwise gradient.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,6 +35,14 @@ from jensen.model import Model
 from jensen.weights import LogWeights, over_samples
 
 TINY = 1e-30
+
+
+class PathWeights(NamedTuple):
+    """Weights of one datum's samples, each of shape [samples]; constants to differentiation."""
+
+    direct: Array  # F_k of the bound that decoder and prior ascend
+    first: Array  # F_k of the bound that the encoder ascends
+    second: Array  # F_kk of that bound
 
 
 def reparameterised(
@@ -55,8 +67,7 @@ def reparameterised(
     """
     posterior = model.encoder(x)
     # log q enters log w with its parameters constant, so that z_k is its only path; the score,
-    # where
-    # it is needed, is a separate term of the surrogate.
+    # where it is needed, is a separate term of the surrogate.
     constant_posterior = constant(model.encoder)(x)
 
     def draw(sample: Array) -> tuple[LogWeights, Array, Array]:
@@ -75,8 +86,7 @@ def reparameterised(
     direct, first, second = path_weights(bound, log_w)
     draw_weight = first - beta * second if doubly else first
     # The cotangent of a draw already carries the direct weight, so the tap multiplies by a
-    # quotient.
-    # A direct weight of 0 is replaced by 1e-30, which decoder and prior do not notice.
+    # quotient. A direct weight of 0 is replaced by 1e-30, which decoder and prior do not notice.
     direct = jnp.where(jnp.abs(direct) < TINY, TINY, direct)
     surrogate = _gather(log_w, tokens, direct, draw_weight / direct)
     if score:
@@ -90,25 +100,20 @@ def constant(module: eqx.Module) -> Any:
     return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
-def path_weights(
-    bound: AbstractBound, log_w: Float[Array, " samples"]
-) -> tuple[Array, Array, Array]:
-    """Compute the weight of the direct path, and F_k and F_kk of the encoder's bound.
-
-    All three are constants to differentiation.
-    """
+def path_weights(bound: AbstractBound, log_w: Float[Array, " samples"]) -> PathWeights:
+    """Compute the weight of the direct path, and F_k and F_kk of the encoder's bound."""
     log_w = jax.lax.stop_gradient(log_w)
     direct = bound.for_model.derivatives(log_w)[0]
+    # An encoder that descends its bound ascends the negative of it.
     first, second = (bound.for_encoder.sign * d for d in bound.for_encoder.derivatives(log_w))
-    return jax.lax.stop_gradient((direct, first, second))
+    return PathWeights(*jax.lax.stop_gradient((direct, first, second)))
 
 
 @jax.custom_vjp
 def _tap(z: Any) -> tuple[Any, Array]:
     """Return (z, 0); the cotangent of the second output multiplies that of the first."""
     # A literal 0 would be one value for the whole batch under vmap, and sum the cotangents of all
-    # of
-    # it; this 0 is computed from the draw, so each draw has its own.
+    # of it; this 0 is computed from the draw, so each draw has its own.
     first = jax.tree.leaves(z)[0].ravel()[0]
     return z, jnp.where(jnp.isnan(first), jnp.zeros_like(first), jnp.zeros_like(first))
 

@@ -48,12 +48,12 @@ def score_function(
     log_w = jax.lax.stop_gradient(weights.tempered(beta))
     ascended = bound.for_encoder
     signal = ascended.sign * (ascended(log_w) - baselines(ascended, log_w))
-    direct, first, _ = path_weights(bound, log_w)
+    path = path_weights(bound, log_w)
     # First the score term; then the direct paths of log w_k, log q's own parameters among them.
     surrogate = jnp.vdot(signal, weights.log_posterior)
-    surrogate += jnp.vdot(direct, weights.log_likelihood + beta * weights.log_prior) - jnp.vdot(
-        beta * first, weights.log_posterior
-    )
+    surrogate += jnp.vdot(
+        path.direct, weights.log_likelihood + beta * weights.log_prior
+    ) - jnp.vdot(beta * path.first, weights.log_posterior)
     return estimate(surrogate, bound, weights)
 
 

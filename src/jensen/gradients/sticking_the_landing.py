@@ -44,6 +44,6 @@ class StickingTheLanding(AbstractGradientEstimator):
             key,
             num_samples=num_samples,
             beta=beta,
-            doubly=False,
+            doubly=False,  # F_kk of the ELBO is 0: there is nothing to reparameterise again
             score=False,
         )
