@@ -1,4 +1,7 @@
-"""Distributions that numpyro lacks, or has in a slower or less exact form; numpyro.distributions is the vocabulary for all others."""
+"""Distributions that NumPyro lacks, or offers in a slower or less exact form.
+
+All other distributions are those of numpyro.distributions.
+"""
 
 from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.bijections import BIJECTIONS as BIJECTIONS

@@ -1,7 +1,9 @@
-"""Log-gamma without cancellation: what count distributions need beyond `lgamma`, whose differences lose all digits in float32 at large arguments.
+"""Log-gamma differences without cancellation, for count and Student's t distributions.
 
-Loader (2000), "Fast and accurate computation of binomial probabilities": log p is written as Stirling errors and deviances, each small where p is large.
-None of these functions is differentiated: their users give their own derivatives.
+Differences of `lgamma` lose all digits in float32 at large arguments. Loader (2000), "Fast and
+accurate computation of binomial probabilities", writes log p as Stirling errors and deviances, each
+small where p is large. `log_gamma_half_step` may be differentiated; for the other functions, the
+distributions that use them define their own derivatives.
 """
 
 import jax.numpy as jnp
@@ -12,9 +14,11 @@ from jensen._types import Array
 
 
 def stirling_error(x: Array) -> Array:
-    """log Gamma(x + 1) - [(x + 1/2) log x - x + 1/2 log 2 pi] for x > 0: 1 / (12 x) - ... at large x.
+    """Compute log Gamma(x + 1) - [(x + 1/2) log x - x + 1/2 log 2 pi] for x > 0.
 
-    stirling_error(jnp.ones(()))  # 0.0811 = 1 - log(2 pi) / 2
+    It is 1 / (12 x) - ... at large x.
+
+        stirling_error(jnp.ones(()))  # 0.0811 = 1 - log(2 pi) / 2
     """
     small, large = _parts(x)
     direct = gammaln(small + 1) - (small + 0.5) * jnp.log(small) + small - 0.5 * LOG_2PI
@@ -28,7 +32,7 @@ def stirling_error(x: Array) -> Array:
 
 
 def digamma_less_log(x: Array) -> Array:
-    """psi(x) - log x for x > 0: -1 / (2 x) - ... at large x.
+    """Compute psi(x) - log x for x > 0; it is -1 / (2 x) - ... at large x.
 
     digamma_less_log(jnp.ones(()))  # -0.5772
     """
@@ -41,9 +45,11 @@ def digamma_less_log(x: Array) -> Array:
 
 
 def log_gamma_half_step(x: Array) -> Array:
-    """log Gamma(x + 1/2) - log Gamma(x) - 1/2 log x for x > 0: -1 / (8 x) + ... at large x. This one may be differentiated.
+    """Compute log Gamma(x + 1/2) - log Gamma(x) - 1/2 log x for x > 0.
 
-    log_gamma_half_step(jnp.ones(()))  # -0.1208 = log(sqrt(pi) / 2)
+    It is -1 / (8 x) + ... at large x, and may be differentiated.
+
+        log_gamma_half_step(jnp.ones(()))  # -0.1208 = log(sqrt(pi) / 2)
     """
     steps = 10
     shifted = x + steps
@@ -54,13 +60,16 @@ def log_gamma_half_step(x: Array) -> Array:
 
 
 def excess(t: Array, log1p_t: Array) -> Array:
-    """t - log(1 + t) >= 0, relative precision kept at small t; `log1p_t` is log(1 + t), which the caller may know better than t when t is near -1.
+    """Compute t - log(1 + t) >= 0, with full relative precision at small t.
 
-    excess(jnp.asarray(1e-4), jnp.log1p(1e-4))  # 5.0e-9
+    `log1p_t` is log(1 + t), which the caller may compute more exactly than from t when t is near
+    -1.
+
+        excess(jnp.asarray(1e-4), jnp.log1p(1e-4))  # 5.0e-9
     """
     near = jnp.abs(t) < 0.25
     u = jnp.where(near, t, 0.0)
-    # log(1 + t) = 2 artanh(s), t - 2 s = t s.
+    # With s = t / (2 + t): log(1 + t) = 2 artanh(s) and t - 2 s = t s, so t cancels analytically.
     s = u / (2 + u)
     return jnp.where(
         near, u * s - 2 * s**2 * _series(s, tuple(1 / n for n in range(3, 21, 2))), t - log1p_t
@@ -68,16 +77,18 @@ def excess(t: Array, log1p_t: Array) -> Array:
 
 
 def _series(y: Array, coefficients: tuple[float, ...]) -> Array:
-    """y (c_0 + c_1 y^2 + c_2 y^4 + ...)."""
+    """Compute y (c_0 + c_1 y^2 + c_2 y^4 + ...)."""
     total = jnp.zeros_like(y)
     for c in reversed(coefficients):
         total = total * y**2 + c
     return y * total
 
 
+# The asymptotic series is exact to rounding above this argument; `lgamma` does not cancel below it.
 def _switch(x: Array) -> float:
     return 10.0 if x.dtype == jnp.float64 else 4.0
 
 
+# Each branch of a `where` gets arguments from its own range only: the other ones could overflow.
 def _parts(x: Array) -> tuple[Array, Array]:
     return jnp.minimum(x, _switch(x)), jnp.maximum(x, _switch(x))

@@ -1,9 +1,10 @@
-"""Independent Bernoulli variables over a whole event, with a log density that passes over the logits once.
+"""Independent Bernoulli variables over a whole event, with a log mass that reads the logits once.
 
     log p(x) = sum_i x_i l_i - softplus(l_i),        d/dl_i = x_i - sigmoid(l_i)
-    KL(q || p) = sum_i q_i (l_i - m_i) - softplus(l_i) + softplus(m_i)      of logits l and m, q_i = sigmoid(l_i)
+    KL(q || p) = sum_i q_i (l_i - m_i) - softplus(l_i) + softplus(m_i)
 
-The value and the derivative share one exponential per logit; automatic differentiation of the textbook form takes two more passes.
+for logits l of q and m of p, with q_i = sigmoid(l_i). The value and the derivative share one
+exponential per logit; automatic differentiation of the textbook form takes two more passes.
 """
 
 from typing import Any
@@ -18,10 +19,11 @@ from jensen._types import Array, Float, Key
 
 
 class Bernoulli(Distribution):
-    """Bernoulli(sigmoid(logits)), independent over all axes of `logits`; log_prob sums over them, in nats.
+    """Bernoulli(sigmoid(logits)), independent over all axes of `logits`.
 
-    Values are 0 and 1, of any dtype, of the shape of `logits`; leading axes are kept. Draws are of `dtype`: bytes for data, floats for codes,
-    which a network reads.
+    log_prob sums over these axes, in nats. Values are 0 and 1, of any dtype and of the shape of
+    `logits`; leading axes are preserved. Draws have dtype `dtype`: bytes for data, floats for
+    codes, which a network reads.
 
         Bernoulli(jnp.zeros((8, 8))).log_prob(jnp.ones((8, 8)))  # -44.36 = 64 log(1/2)
     """
@@ -49,18 +51,21 @@ class Bernoulli(Distribution):
 
     @property
     def mode(self):
-        """The most probable value; of 0 and 1 equally probable, 0."""
+        """The most probable value; 0 where both values are equally probable."""
         return (self.logits > 0).astype(self.dtype)
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         return jr.bernoulli(key, self.mean, sample_shape + self.event_shape).astype(self.dtype)
 
     def log_prob(self, value: Array) -> Array:
-        # One axis for the whole event: the decoder's reshape to an image then cancels, and the sum is one pass over the matrix product's rows.
+        # One axis for the whole event: the decoder's reshape to an image then cancels, and the sum
+        # is one pass over the rows of the matrix product.
         leading = value.shape[: value.ndim - self.event_dim]
         return _log_prob(self.logits.ravel(), value.reshape(*leading, -1).astype(self.logits.dtype))
 
 
+# The derivative is written out so that it reuses the exponential of the value: one pass over the
+# logits, where automatic differentiation of softplus takes two more.
 @jax.custom_jvp
 def _log_prob(logits: Array, value: Array) -> Array:
     return jnp.sum(

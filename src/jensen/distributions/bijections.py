@@ -1,10 +1,10 @@
-"""Bijections of a vector that start at the identity: the families that a local posterior is sought in.
+"""Bijections of a vector that start at the identity: the families of local posteriors.
 
     diagonal:  f(u) = exp(a) u + b, elementwise
     full:      f(u) = L u + b, L lower triangular with a positive diagonal
-    flow:      coupling layers after a `full` map; their last weights start at 0
+    flow:      a `full` map followed by coupling layers, whose last weights start at 0
 
-Each gives f(u) and log |det df/du|, both ways, without any iteration.
+Each computes f(u), its inverse, and log |det df/du| in closed form.
 """
 
 import equinox as eqx
@@ -15,13 +15,14 @@ from jax.scipy.linalg import solve_triangular
 from jensen._types import Array, Float
 from jensen.distributions.coupling_flow import Coupling
 
-NUM_LAYERS, HIDDEN = 4, 16
+NUM_LAYERS, HIDDEN = 4, 16  # of a flow: coupling layers, and hidden units in each
 
+# f(u) or its inverse, and log |det df/du| at u.
 Mapped = tuple[Float[Array, " dim"], Float[Array, ""]]
 
 
 class DiagonalMap(eqx.Module):
-    """u -> exp(log_scale) u + shift.
+    """The map u -> exp(log_scale) u + shift, elementwise.
 
     DiagonalMap(jnp.zeros(2), jnp.zeros(2)).forward(u)  # (u, 0)
     """
@@ -30,18 +31,20 @@ class DiagonalMap(eqx.Module):
     log_scale: Float[Array, " dim"]
 
     def forward(self, u: Float[Array, " dim"]) -> Mapped:
-        """f(u), and the log of its Jacobian's determinant."""
+        """Compute f(u) and log |det df/du|."""
         return jnp.exp(self.log_scale) * u + self.shift, jnp.sum(self.log_scale)
 
     def inverse(self, y: Float[Array, " dim"]) -> Mapped:
-        """u, and the log of the determinant of f's Jacobian there."""
+        """Compute u = f^-1(y) and log |det df/du| at this u."""
         return (y - self.shift) * jnp.exp(-self.log_scale), jnp.sum(self.log_scale)
 
 
 class TriangularMap(eqx.Module):
-    """u -> L u + shift, L = diag(exp(log_scale)) + the part of `below` under the diagonal.
+    """The map u -> L u + shift.
 
-    TriangularMap(jnp.zeros(2), jnp.zeros(2), jnp.zeros((2, 2))).forward(u)  # (u, 0)
+    L = diag(exp(log_scale)) + the part of `below` under the diagonal.
+
+        TriangularMap(jnp.zeros(2), jnp.zeros(2), jnp.zeros((2, 2))).forward(u)  # (u, 0)
     """
 
     shift: Float[Array, " dim"]
@@ -49,44 +52,47 @@ class TriangularMap(eqx.Module):
     below: Float[Array, "dim dim"]
 
     def forward(self, u: Float[Array, " dim"]) -> Mapped:
-        """f(u), and the log of its Jacobian's determinant."""
+        """Compute f(u) and log |det df/du|."""
         return jnp.exp(self.log_scale) * u + jnp.tril(self.below, -1) @ u + self.shift, jnp.sum(
             self.log_scale
         )
 
     def inverse(self, y: Float[Array, " dim"]) -> Mapped:
-        """u, and the log of the determinant of f's Jacobian there."""
+        """Compute u = f^-1(y) and log |det df/du| at this u."""
         scale_tril = jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_scale))
         return solve_triangular(scale_tril, y - self.shift, lower=True), jnp.sum(self.log_scale)
 
 
 class FlowMap(eqx.Module):
-    """Coupling layers after a triangular map; the turns of the layers are turned back, so that layers that do nothing leave u as it is.
+    """Coupling layers after a triangular map.
 
-    identity("flow", jnp.zeros(2)).forward(u)  # (u, 0)
+    Every coupling layer rotates the dimensions; their total rotation is undone at the end, so that
+    layers with zero weights leave u unchanged.
+
+        identity("flow", jnp.zeros(2)).forward(u)  # (u, 0)
     """
 
     affine: TriangularMap
     layers: tuple[Coupling, ...]
 
     def forward(self, u: Float[Array, " dim"]) -> Mapped:
-        """f(u), and the log of its Jacobian's determinant."""
+        """Compute f(u) and log |det df/du|."""
         u, log_det = self.affine.forward(u)
         for layer in self.layers:
             u, t = layer.forward(u)
             log_det += t
-        return jnp.roll(u, self._turned()), log_det
+        return jnp.roll(u, self._total_rotation()), log_det
 
     def inverse(self, y: Float[Array, " dim"]) -> Mapped:
-        """u, and the log of the determinant of f's Jacobian there."""
-        u, log_det = jnp.roll(y, -self._turned()), jnp.zeros(())
+        """Compute u = f^-1(y) and log |det df/du| at this u."""
+        u, log_det = jnp.roll(y, -self._total_rotation()), jnp.zeros(())
         for layer in reversed(self.layers):
             u, t = layer.inverse(u)
             log_det += t
         u, t = self.affine.inverse(u)
         return u, log_det + t
 
-    def _turned(self) -> int:
+    def _total_rotation(self) -> int:
         return sum(len(layer.into) for layer in self.layers)
 
 
@@ -104,13 +110,13 @@ def _full(like: Array) -> TriangularMap:
 
 
 def _flow(like: Array) -> FlowMap:
-    kept = len(like) // 2
+    half = len(like) // 2
 
     def layer(key):
-        # Weights into the hidden units that differ, or all of them would learn the same thing.
+        # Random weights into the hidden units: with equal weights all units would learn the same.
         key_into, key_context = jr.split(key)
-        into = jr.normal(key_into, (kept, HIDDEN), like.dtype) / max(kept, 1) ** 0.5
-        outputs = 2 * (len(like) - kept)
+        into = jr.normal(key_into, (half, HIDDEN), like.dtype) / max(half, 1) ** 0.5
+        outputs = 2 * (len(like) - half)
         return Coupling(
             into,
             jr.normal(key_context, (HIDDEN,), like.dtype),
@@ -118,6 +124,7 @@ def _flow(like: Array) -> FlowMap:
             jnp.zeros(outputs, like.dtype),
         )
 
+    # A fixed key: the start of a refinement is the same for every datum and every run.
     return FlowMap(_full(like), tuple(layer(key) for key in jr.split(jr.key(0), NUM_LAYERS)))
 
 
@@ -125,7 +132,7 @@ BIJECTIONS = {"diagonal": _diagonal, "full": _full, "flow": _flow}
 
 
 def identity(family: str, like: Float[Array, " dim"]) -> Bijection:
-    """The family's map that leaves every vector as it is, for vectors like this one.
+    """Make the family's identity map, for vectors of the length and dtype of `like`.
 
     identity("diagonal", jnp.zeros(2)).forward(jnp.ones(2))  # ([1, 1], 0)
     """

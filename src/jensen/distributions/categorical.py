@@ -1,8 +1,10 @@
-"""Independent categorical variables over a whole event: whole numbers 0 .. K-1, the classes on the first axis of the logits.
+"""Independent categorical variables over a whole event, with the classes on the first axis.
 
     log p(x) = sum_i l[x_i, i] - log sum_k exp(l[k, i])
 
-numpyro has the classes on the last axis, as separate variables; a decoder's contiguous blocks put them first. The mean is that of the class numbers.
+NumPyro has the classes on the last axis, as separate variables; the contiguous blocks of a
+decoder's output put them first. Values are class numbers 0 .. K-1, and the mean is that of the
+class numbers.
 """
 
 import jax
@@ -14,9 +16,10 @@ from jensen._types import Array, Float, Key
 
 
 class Categorical(Distribution):
-    """Categorical(softmax(logits) over the first axis), independent over the other axes; log_prob sums over them, in nats.
+    """Categorical(softmax(logits) over the first axis), independent over the other axes.
 
-    Values are whole numbers 0 .. K-1 of any dtype, of shape logits.shape[1:]; leading axes are kept. Draws are uint8 up to 256 classes, int32 beyond.
+    log_prob sums over these axes, in nats. Values are whole numbers 0 .. K-1 of any dtype, of shape
+    logits.shape[1:]; leading axes are preserved. Draws are uint8 up to 256 classes, int32 beyond.
 
         Categorical(jnp.zeros((4, 3))).log_prob(jnp.array([0, 3, 1]))  # -4.1589 = 3 log(1/4)
     """
@@ -50,7 +53,7 @@ class Categorical(Distribution):
         log_p = jax.nn.log_softmax(self.logits, axis=0).reshape(len(self.logits), -1)
         leading = value.shape[: value.ndim - self.event_dim]
         classes = value.reshape(*leading, -1).astype(jnp.int32)
-        # NaN for a class that does not exist, where plain indexing would take the last one.
+        # NaN for a class that does not exist; plain indexing would silently take the last class.
         return jnp.sum(
             log_p.at[classes, jnp.arange(log_p.shape[1])].get(mode="fill", fill_value=jnp.nan),
             axis=-1,

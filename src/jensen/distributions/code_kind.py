@@ -1,4 +1,7 @@
-"""What codes a distribution is over: a prior and a posterior must be over the same ones, and discrete codes have no way between them."""
+"""The kind of codes that a distribution is over: continuous, binary, one-hot, or discrete.
+
+A prior and a posterior must be over codes of the same kind.
+"""
 
 from typing import Any
 
@@ -12,9 +15,11 @@ CONTINUOUS, DISCRETE, BINARY = "continuous", "discrete", "binary"
 
 
 def code_kind(distribution: Any) -> str:
-    """'continuous', 'binary', 'one-hot (of K classes)', or what its support is called; that of the root level, of several.
+    """Name the kind of codes of a distribution's root level.
 
-    A distribution without a support (a mixture of one's posteriors) is 'discrete' if it says `is_discrete`, and continuous otherwise.
+    'continuous', 'binary', 'one-hot (of K classes)', or the representation of another discrete
+    support. A distribution without a support (a mixture of an encoder's posteriors) is 'discrete'
+    if its `is_discrete` is true, and 'continuous' otherwise.
 
         code_kind(Bernoulli(jnp.zeros(3)))  # 'binary'
     """
@@ -32,7 +37,7 @@ def code_kind(distribution: Any) -> str:
 
 
 def same_codes(one: str, other: str) -> bool:
-    """Whether two kinds go together: equal ones, and any discrete one with the 'discrete' that says no more.
+    """Whether two kinds match: equal kinds, or the generic 'discrete' with any discrete kind.
 
     same_codes("binary", "discrete")  # True
     """
@@ -40,9 +45,11 @@ def same_codes(one: str, other: str) -> bool:
 
 
 def point_code(distribution: Any) -> Array:
-    """The one code of the root level that stands for the distribution: the mean, or of discrete codes, whose mean is no code, the most probable one.
+    """Return one code of the root level that represents the distribution.
 
-    point_code(Bernoulli(jnp.array([-1.0, 2.0])))  # [0, 1]
+    The mean; for discrete codes, whose mean is not a code, the most probable code.
+
+        point_code(Bernoulli(jnp.array([-1.0, 2.0])))  # [0, 1]
     """
     root = root_of(distribution)
     return (

@@ -1,10 +1,13 @@
-"""A diagonal normal pushed through affine coupling layers (Dinh et al. 2017): z = m + s f(u), u ~ N(0, I), exact both ways and without any inversion.
+"""A diagonal normal pushed through affine coupling layers (Dinh et al. 2017).
 
-    layer:  (a, b) -> (a, b exp(t(a)) + r(a)),  then the dimensions are turned by the length of a
+    z = m + s f(u), u ~ N(0, I)
+    layer:  (a, b) -> (a, b exp(t(a)) + r(a)),  then the dimensions are rotated by the length of a
     log q(z) = log N(u; 0, I) - sum log s - sum over layers of t
 
-f acts in units of the base's scale, so that the layers see numbers of order one. What a layer adds from the datum, `context`, is computed once per datum: at
-many points the layer costs two small matrix products, whatever the size of the encoder's network.
+Both directions are exact and in closed form. f acts in units of the base's scale, so that the
+layers see numbers of order one. `context`, a layer's input from the datum, is computed once per
+datum: at many points a layer costs two small matrix products, whatever the size of the encoder's
+network.
 """
 
 import equinox as eqx
@@ -15,29 +18,30 @@ import jax.random as jr
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
 
-MOST = 2.0  # |t| of one layer: keeps exp finite in any number of layers that one would use
-POINTS = 128
+MOST = 2.0  # limit on |t| of one layer: keeps exp finite in any practical number of layers
+POINTS = 128  # fixed points u behind `mean` and `variance`
 
 
 class Coupling(eqx.Module):
-    """One layer: t and r from tanh(a W + context), for one datum.
+    """One coupling layer for one datum, with t and r computed from tanh(a W + context).
 
-    Coupling(jnp.zeros((1, 4)), jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros(2)).forward(u)  # (u turned by one, 0)
+    layer = Coupling(jnp.zeros((1, 4)), jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros(2))
+    layer.forward(u)  # (u rotated by one, 0)
     """
 
-    into: Float[Array, "kept hidden"]
+    into: Float[Array, "half hidden"]
     context: Float[Array, " hidden"]
     out: Float[Array, "hidden twice"]
     bias: Float[Array, " twice"]
 
     def forward(self, u: Float[Array, " dim"]) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """The layer, and the log of its Jacobian's determinant."""
+        """Compute the layer's output and the log determinant of its Jacobian."""
         a, b = u[: len(self.into)], u[len(self.into) :]
         t, r = self._terms(a)
         return jnp.concatenate([b * jnp.exp(t) + r, a]), jnp.sum(t)
 
     def inverse(self, y: Float[Array, " dim"]) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """Its inverse at y, and the log of the determinant of the layer's Jacobian there."""
+        """Compute the inverse at y, and the log determinant of the layer's Jacobian there."""
         split = len(y) - len(self.into)
         b, a = y[:split], y[split:]
         t, r = self._terms(a)
@@ -45,14 +49,16 @@ class Coupling(eqx.Module):
 
     def _terms(self, a: Array) -> tuple[Array, Array]:
         t, r = (jnp.tanh(a @ self.into + self.context) @ self.out + self.bias).reshape(2, -1)
-        return MOST * jnp.tanh(t / MOST), r
+        return MOST * jnp.tanh(t / MOST), r  # a smooth clip: the identity near t = 0
 
 
 class CouplingFlow(eqx.Module):
-    """The law of loc + scale f(u), f the layers one after the other, u standard normal; log_prob in nats.
+    """The distribution of loc + scale f(u), u standard normal, f the composed layers.
 
-    Mean and variance are not known in closed form: `mean` and `variance` are those over 128 fixed points u, in pairs u and -u (the mean is exact while f is
-    linear). The points are the same for every datum, so that posteriors that do not differ have means that do not differ.
+    log_prob is in nats. Mean and variance have no closed form: `mean` and `variance` are averages
+    over 128 fixed points u, in pairs u and -u (the mean is exact while f is linear). The points are
+    the same for every datum, so that equal posteriors have equal means and a collapsed dimension is
+    not taken for an active one.
 
         CouplingFlow(loc, scale, (layer, layer)).log_prob(z)
     """
@@ -68,25 +74,25 @@ class CouplingFlow(eqx.Module):
 
     @property
     def mean(self) -> Array:
-        """Over fixed points: see the class."""
+        """Mean over fixed points; see the class."""
         return self._points().mean(axis=0)
 
     @property
     def variance(self) -> Array:
-        """Over fixed points: see the class."""
+        """Variance over fixed points; see the class."""
         return self._points().var(axis=0)
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draws, by the layers forwards."""
+        """Draw codes with the layers forwards; leading axes `sample_shape`."""
         u = jr.normal(key, (*sample_shape, *self.loc.shape), self.loc.dtype)
         return jnp.vectorize(lambda u: self.transform(u)[0], signature="(d)->(d)")(u)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        """log q(value), by the layers backwards."""
+        """Compute log q(value) with the layers backwards, in nats."""
         return jnp.vectorize(self._log_prob, signature="(d)->()")(value)
 
     def transform(self, u: Float[Array, " dim"]) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """z = loc + scale f(u) and log |det dz/du|.
+        """Compute z = loc + scale f(u) and log |det dz/du|.
 
         flow.transform(jnp.zeros(2))
         """
@@ -105,6 +111,6 @@ class CouplingFlow(eqx.Module):
 
     def _points(self) -> Array:
         u = jr.normal(jr.key(0), (POINTS // 2, *self.loc.shape), self.loc.dtype)
-        # A second moment of exactly one, in every dimension.
+        # Rescaled to a second moment of exactly one in every dimension: exact for linear f.
         u *= jnp.sqrt(len(u) / jnp.sum(jnp.square(u), axis=0))
         return jax.vmap(lambda u: self.transform(u)[0])(jnp.concatenate([u, -u]))

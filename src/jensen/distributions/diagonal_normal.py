@@ -1,4 +1,7 @@
-"""The diagonal normal: numpyro's `Normal(loc, scale).to_event(1)`, made and recognised in one place."""
+"""The diagonal normal, `numpyro.distributions.Normal(loc, scale).to_event(1)`.
+
+One place constructs it and one place recognises it.
+"""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -9,7 +12,7 @@ from jensen._types import Array, Distribution, Float
 def diagonal_normal(
     loc: Float[Array, "*batch dim"], scale: Float[Array, "*batch dim"]
 ) -> Distribution:
-    """N(loc, diag(scale^2)) over vectors; log_prob in nats.
+    """Make N(loc, diag(scale^2)) over vectors; log_prob in nats.
 
     diagonal_normal(jnp.zeros(2), jnp.ones(2)).log_prob(jnp.zeros(2))  # -1.8379
     """
@@ -17,7 +20,7 @@ def diagonal_normal(
 
 
 def diagonal_normal_parameters(distribution: Distribution) -> tuple[Array, Array] | None:
-    """(loc, scale) if the distribution is a diagonal normal over vectors, else None.
+    """Return (loc, scale) if the distribution is a diagonal normal over vectors, else None.
 
     diagonal_normal_parameters(diagonal_normal(loc, scale))  # (loc, scale)
     """

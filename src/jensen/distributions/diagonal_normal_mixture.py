@@ -1,7 +1,9 @@
-"""A mixture of diagonal normals, sum_k w_k N(z; m_k, diag(s_k^2)): the learned mixture prior, the VampPrior and the aggregated posterior are all of this class.
+"""A mixture of diagonal normals, sum_k w_k N(z; m_k, diag(s_k^2)).
 
-The log-sum-exp runs over components of whole vectors (never per dimension). The exact difference form is used here, in the graph of a training step; beyond
-`component_block` components it streams over blocks of them, and the gradient computes each block again instead of keeping it. For float64 on the host see
+The mixture prior, the VampPrior and the aggregated posterior are of this class. The log-sum-exp
+runs over components of whole vectors, never per dimension. The exact difference form is used, in
+the graph of a training step; beyond `component_block` components it streams over blocks of them,
+and the gradient recomputes each block instead of storing it. For float64 on the host see
 `jensen._numerics.mixture_log_density`.
 """
 
@@ -17,16 +19,20 @@ COMPONENT_BLOCK = 4096
 
 
 class DiagonalNormalMixture(Distribution):
-    """sum_k softmax(log_weights)_k N(loc_k, diag(scale_k^2)) over vectors; log_prob in nats.
+    """Mixture sum_k softmax(log_weights)_k N(loc_k, diag(scale_k^2)) over vectors.
+
+    log_prob is in nats.
 
     Args:
         loc, scale: [components, dim].
-        log_weights: [components], need not be normalised; uniform when absent.
-        component_block: how many components are in memory at a time, for each point; the density depends on it by rounding only.
+        log_weights: [components], not necessarily normalised; uniform when absent.
+        component_block: number of components in memory at a time, for each point. The density does
+            not depend on it beyond rounding.
 
     Raises:
-        ValueError: component_block below 1.
+        ValueError: if component_block is below 1.
 
+    Example:
         DiagonalNormalMixture(jnp.zeros((3, 2)), jnp.ones((3, 2))).log_prob(jnp.zeros(2))  # -1.8379
     """
 
@@ -78,19 +84,21 @@ class DiagonalNormalMixture(Distribution):
             return jnp.vectorize(lambda z: _log_sum(z, *parameters), signature="(d)->()")(value)
         blocks = _blocks(*parameters, self.component_block)
 
-        def one(z: Array) -> Array:
-            # Checkpointed: the gradient keeps one number per block and point, never the densities of all components.
+        def streamed_log_sum(z: Array) -> Array:
+            # Checkpointed: the gradient stores one number per block and point, never the densities
+            # of all components.
             add = jax.checkpoint(
                 lambda total, block: (jnp.logaddexp(total, _log_sum(z, *block)), None)
             )
             return jax.lax.scan(add, jnp.asarray(-jnp.inf, self.log_weights.dtype), blocks)[0]
 
-        return jnp.vectorize(one, signature="(d)->()")(value)
+        return jnp.vectorize(streamed_log_sum, signature="(d)->()")(value)
 
     def _component(self, key: Key, sample_shape: tuple[int, ...]) -> Array:
         if len(self.loc) <= self.component_block:
             return jr.categorical(key, self.log_weights, shape=sample_shape)
-        # categorical would draw a number for each pair of sample and component.
+        # By the cumulative weights: jr.categorical would draw a number for each pair of sample and
+        # component.
         cumulative = jnp.cumsum(jnp.exp(self.log_weights))
         return jnp.searchsorted(
             cumulative,
@@ -104,7 +112,7 @@ def _log_sum(z: Array, loc: Array, scale: Array, log_weights: Array) -> Array:
 
 
 def _blocks(loc: Array, scale: Array, log_weights: Array, size: int) -> tuple[Array, Array, Array]:
-    """The same in blocks [blocks, size, ...], the last filled up with components of weight zero."""
+    """Reshape to blocks [blocks, size, ...], the last padded with components of weight zero."""
     fill = -len(loc) % size
     padded = (
         jnp.pad(loc, ((0, fill), (0, 0))),
@@ -122,8 +130,9 @@ def _component_log_densities(z: Array, loc: Array, scale: Array) -> Array:
 
 @_component_log_densities.defjvp
 def _component_log_densities_jvp(primals, tangents):
-    # Written as products, so that under vmap the gradients of loc and scale are batched matrix products; as sums over the batch of [batch, components, dim]
-    # they take half the time of a VampPrior's step. Differences throughout: nothing cancels at small scales.
+    # Written as products, so that under vmap the gradients of loc and scale are batched matrix
+    # products; as sums over the batch of [batch, components, dim] they take half the time of a
+    # VampPrior's step. Differences throughout: nothing cancels at small scales.
     z, loc, scale = primals
     dz, dloc, dscale = tangents
     inverse = 1 / scale

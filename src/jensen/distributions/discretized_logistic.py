@@ -1,12 +1,16 @@
-"""A logistic variable read in K equal bins of [0, 1], over a whole event (Kingma et al. 2016, Salimans et al. 2017; Tomczak & Welling 2018 for grey images).
+"""A logistic variable observed in K equal bins of [0, 1], over a whole event.
 
-    P(v) = F((v + 1) / K) - F(v / K),      F(x) = sigmoid((x - m) / s),      F(0) = 0 and F(1) = 1: the end bins take the whole tails
+Kingma et al. 2016, Salimans et al. 2017; Tomczak & Welling 2018 for grey images.
+
+    P(v) = F((v + 1) / K) - F(v / K),      F(x) = sigmoid((x - m) / s)
+    F(0) = 0 and F(1) = 1: the end bins take the whole tails
 
 With a, b the standardised lower and upper edge,
 
     log(sigmoid(b) - sigmoid(a)) = log sigmoid(b) + log sigmoid(-a) + log(1 - exp(a - b))
 
-which has full relative precision in the far tails, where the difference of two sigmoids is 0 and where a constant added inside the log would be all there is.
+This form has full relative precision in the far tails, where the difference of two sigmoids is 0
+and a constant added inside the log would dominate.
 """
 
 from typing import Literal
@@ -20,15 +24,20 @@ from jensen._types import Array, Float, Key
 
 
 class DiscretizedLogistic(Distribution):
-    """Logistic(loc, scale) on [0, 1] in `num_bins` bins, independent over all axes; log_prob sums over them: a log probability, in nats.
+    """Logistic(loc, scale) on [0, 1] in `num_bins` bins, independent over all axes.
 
-    Values are levels v = 0 .. num_bins - 1, or bin centres (v + 1/2) / num_bins with `units="centres"`; `mean` and draws come in the same units. `loc` and
-    `scale` are always those of [0, 1]. Leading axes are kept.
+    log_prob sums over these axes: a log probability, in nats. Values are levels v = 0 .. num_bins -
+    1, or bin centres (v + 1/2) / num_bins with `units="centres"`; `mean` and draws are in the same
+    units. `loc` and `scale` are always in units of [0, 1]. Leading axes are preserved.
 
-        DiscretizedLogistic(jnp.full(3, 0.5), jnp.full(3, 0.1), num_bins=256).log_prob(jnp.array([0, 128, 255]))
+        q = DiscretizedLogistic(jnp.full(3, 0.5), jnp.full(3, 0.1), num_bins=256)
+        q.log_prob(jnp.array([0, 128, 255]))
     """
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro's own form)
+    arg_constraints = {  # noqa: RUF012 (numpyro's own form)
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
     pytree_data_fields = ("loc", "scale")
     pytree_aux_fields = ("num_bins", "units")
 
@@ -58,7 +67,8 @@ class DiscretizedLogistic(Distribution):
 
     @property
     def mean(self):
-        # E v = sum of P(v >= k) over k = 1 .. K-1; one bin at a time, or a picture would need K times its memory.
+        # E v = sum of P(v >= k) over k = 1 .. K-1; one bin at a time, because all bins at once
+        # would need K times the memory of an image.
         def add(k, total):
             return total + jax.nn.sigmoid((self.loc - k / self.num_bins) / self.scale)
 
@@ -82,6 +92,7 @@ class DiscretizedLogistic(Distribution):
         lower = (level / self.num_bins - self.loc) / self.scale
         log_below = -jax.nn.softplus(-(lower + width))
         log_above = -jax.nn.softplus(lower)
+        # The end bins take a whole tail each: there a factor of the product is absent.
         first, last = level <= 0, level >= self.num_bins - 1
         each = (
             jnp.where(last, 0.0, log_below)
@@ -95,7 +106,7 @@ class DiscretizedLogistic(Distribution):
 
 
 def _log1mexp(x: Array) -> Array:
-    """log(1 - exp(-x)) for x > 0 (Maechler 2012)."""
+    """Compute log(1 - exp(-x)) for x > 0 (Maechler 2012)."""
     small = x < 0.6931
     return jnp.where(
         small,

@@ -1,4 +1,7 @@
-"""The normal with a full covariance: numpyro's `MultivariateNormal(loc, scale_tril=L)`, made and recognised in one place."""
+"""The normal with a full covariance, `MultivariateNormal(loc, scale_tril=L)` of NumPyro.
+
+One place constructs it and one place recognises it.
+"""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -12,15 +15,17 @@ from jensen.distributions.diagonal_normal import diagonal_normal_parameters
 def full_normal(
     loc: Float[Array, "*batch dim"], scale_tril: Float[Array, "*batch dim dim"]
 ) -> Distribution:
-    """N(loc, L L^T), L = scale_tril lower triangular with a positive diagonal; log_prob in nats.
+    """Make N(loc, L L^T), with L = scale_tril lower triangular with a positive diagonal.
 
-    full_normal(jnp.zeros(2), jnp.eye(2)).log_prob(jnp.zeros(2))  # -1.8379
+    log_prob is in nats.
+
+        full_normal(jnp.zeros(2), jnp.eye(2)).log_prob(jnp.zeros(2))  # -1.8379
     """
     return dist.MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
 
 
 def full_normal_parameters(distribution: Distribution) -> tuple[Array, Array] | None:
-    """(loc, scale_tril) if the distribution is a normal with a full covariance, else None.
+    """Return (loc, scale_tril) if the distribution is a full-covariance normal, else None.
 
     full_normal_parameters(full_normal(loc, scale_tril))  # (loc, scale_tril)
     """
@@ -30,13 +35,14 @@ def full_normal_parameters(distribution: Distribution) -> tuple[Array, Array] | 
 
 
 @kl_divergence.register(dist.MultivariateNormal, dist.Independent)
-def _from_a_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> Array:
-    """KL(q || p), nats: numpyro has that between two full normals only."""
+def _kl_to_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> Array:
+    """Compute KL(q || p) in nats, with p a diagonal normal; NumPyro has two full normals only."""
     parameters = diagonal_normal_parameters(p)
     if parameters is None:
+        # The exception by which numpyro's dispatch signals that a KL is missing.
         raise NotImplementedError(
-            "KL(q || p) of a full normal is known for a diagonal normal p only."
-        )  # how numpyro says that it has none
+            "KL(q || p) of a full normal is implemented for a diagonal normal p only."
+        )
     (loc, scale), scale_tril = parameters, jnp.asarray(q.scale_tril)
     rows = scale_tril / scale[..., None]
     log_ratio = jnp.log(scale) - jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1))
@@ -45,7 +51,7 @@ def _from_a_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> 
 
 
 def whitening(scale_tril: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
-    """L^-1, so that |L^-1 (z - m)|^2 at many points is a matrix product.
+    """Compute L^-1, so that |L^-1 (z - m)|^2 at many points is a matrix product.
 
     whitening(2 * jnp.eye(2))  # I / 2
     """

@@ -1,7 +1,11 @@
-"""The joint distribution of several levels of latent variables, p(z_L) p(z_{L-1} | z_L) ... p(z_1 | z_2): prior and posterior of a hierarchical model alike.
+"""The joint distribution of levels of latent variables, from the top downwards.
 
-A latent code is then the tuple (z_1, ..., z_L), z_1 nearest to the data. The functions below read a distribution or a code level by level; one without levels
-is a hierarchy of one, so what comes after needs no other case.
+    p(z_L) p(z_{L-1} | z_L) ... p(z_1 | z_2)
+
+Prior and posterior of a hierarchical model both have this form. A latent code is then the tuple
+(z_1, ..., z_L), z_1 nearest to the data. The functions below read a distribution or a code level by
+level; a distribution without levels is a hierarchy of one level, so that callers need no other
+case.
 """
 
 from collections.abc import Callable
@@ -24,8 +28,9 @@ class Joint(eqx.Module):
 
     Args:
         top: p(z_L).
-        below: the conditionals, the one under the top first; each maps z_{l+1} to p(z_l | z_{l+1}).
+        below: the conditionals, that of z_{L-1} first; each maps z_{l+1} to p(z_l | z_{l+1}).
 
+    Example:
         Joint(normal, (lambda z2: diagonal_normal(z2, scale),)).sample(key)  # (z1, z2)
     """
 
@@ -33,7 +38,7 @@ class Joint(eqx.Module):
     below: tuple[Callable[[Array], Any], ...]
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Codes:
-        """A draw (z_1, ..., z_L), level after level from the top; leading axes `sample_shape`."""
+        """Draw (z_1, ..., z_L), level after level from the top; leading axes `sample_shape`."""
         if sample_shape:
             keys = jr.split(key, sample_shape)
             draw = self.sample
@@ -47,17 +52,17 @@ class Joint(eqx.Module):
         return tuple(reversed(codes))
 
     def log_prob(self, value: Codes) -> Array:
-        """log p(z_1, ..., z_L), nats."""
+        """Compute log p(z_1, ..., z_L), in nats."""
         return sum(self.log_probs(value), start=jnp.zeros(()))
 
     def log_probs(self, value: Codes) -> tuple[Array, ...]:
-        """Its terms, in the order of the codes: log p(z_1 | z_2), ..., log p(z_L)."""
+        """Compute its terms, in the order of the codes: log p(z_1 | z_2), ..., log p(z_L)."""
         return tuple(
             level.log_prob(code) for level, code in zip(self.levels(value), value, strict=True)
         )
 
     def levels(self, value: Codes) -> tuple[Any, ...]:
-        """p(z_1 | z_2), ..., p(z_L) along a code."""
+        """Return the distributions p(z_1 | z_2), ..., p(z_L) along a code."""
         below = (
             conditional(above)
             for conditional, above in zip(self.below, reversed(value[1:]), strict=True)
@@ -65,7 +70,7 @@ class Joint(eqx.Module):
         return tuple(reversed((self.top, *below)))
 
     def completed(self, top: Array) -> Codes:
-        """(z_1, ..., z_L) under a given z_L, each lower level at its conditional mean."""
+        """Complete z_L to (z_1, ..., z_L), each lower level at its conditional mean."""
         codes = [top]
         for conditional in self.below:
             codes.append(mean_of(conditional(codes[-1])))
@@ -73,9 +78,11 @@ class Joint(eqx.Module):
 
 
 def levels_along(distribution: Distribution, code: Latent) -> tuple[Any, ...]:
-    """The distribution of each level given the others of a code, z_1 first; their log densities sum to log_prob.
+    """Return the distribution of each level given the other levels of a code, z_1 first.
 
-    levels_along(Joint(top, below), (z1, z2))  # (p(z1 | z2), p(z2))
+    Their log densities sum to log_prob.
+
+        levels_along(Joint(top, below), (z1, z2))  # (p(z1 | z2), p(z2))
     """
     return (
         distribution.levels(code) if isinstance(distribution, Joint | BottomUp) else (distribution,)
@@ -83,9 +90,11 @@ def levels_along(distribution: Distribution, code: Latent) -> tuple[Any, ...]:
 
 
 def level_log_probs(distribution: Distribution, code: Latent) -> Float[Array, " levels"]:
-    """The log densities of a code level by level, the top last, nats; they sum to log_prob.
+    """Compute the log densities of a code level by level, the top last, in nats.
 
-    level_log_probs(diagonal_normal(loc, scale), z)  # one level
+    They sum to log_prob.
+
+        level_log_probs(diagonal_normal(loc, scale), z)  # one level
     """
     return jnp.stack(
         distribution.log_probs(code)
@@ -95,7 +104,7 @@ def level_log_probs(distribution: Distribution, code: Latent) -> Float[Array, " 
 
 
 def top_of(distribution: Distribution) -> Any:
-    """The distribution of the top level.
+    """Return the distribution of the top level.
 
     top_of(Joint(top, below))  # top
     """
@@ -103,15 +112,18 @@ def top_of(distribution: Distribution) -> Any:
 
 
 def root_of(distribution: Distribution) -> Any:
-    """The distribution of the level that is drawn first: the top of a Joint, the first level of a BottomUp. Of a posterior it is the one of the datum alone.
+    """Return the distribution of the root, the level that is drawn first.
 
-    root_of(model.encoder(x)).mean
+    The root is the top of a `Joint` and the first level of a `BottomUp`. In a posterior it is the
+    level that depends on the datum alone.
+
+        root_of(model.encoder(x)).mean
     """
     return distribution.first if isinstance(distribution, BottomUp) else top_of(distribution)
 
 
 def root_code(distribution: Distribution, code: Latent) -> Array:
-    """The part of a code that the distribution draws first.
+    """Return the part of a code that the distribution draws first.
 
     root_code(Joint(top, below), (z1, z2))  # z2
     """
@@ -121,8 +133,10 @@ def root_code(distribution: Distribution, code: Latent) -> Array:
 
 
 def complete(distribution: Distribution, root: Array) -> Latent:
-    """The code with a given root level, the others at their conditional means under the distribution, prior or posterior.
+    """Complete a root code to a code of all levels, the other levels at their conditional means.
 
-    complete(prior, z2)  # (E p(z1 | z2), z2)
+    `distribution` is a prior or a posterior.
+
+        complete(prior, z2)  # (E p(z1 | z2), z2)
     """
     return distribution.completed(root) if isinstance(distribution, Joint | BottomUp) else root

@@ -1,7 +1,9 @@
-"""sum_k w_k q_k(z) of K distributions of any one family: what a VampPrior is when the encoder's posteriors are not diagonal normals.
+"""A mixture sum_k w_k q_k(z) of distributions of any one family.
 
-The sum is over whole vectors, never per dimension. Beyond `component_block` components it streams over blocks of them, and the gradient computes each block
-again instead of keeping it. Diagonal normals have a faster class of their own, `DiagonalNormalMixture`.
+A VampPrior is such a mixture if the encoder's posteriors are not diagonal normals; those have a
+faster class, `DiagonalNormalMixture`. The sum is over whole vectors, never per dimension. Beyond
+`component_block` components it streams over blocks of them, and the gradient recomputes each block
+instead of storing it.
 """
 
 import equinox as eqx
@@ -21,7 +23,7 @@ COMPONENT_BLOCK = 4096
 def mixture_of(
     members: Stacked, log_weights: Float[Array, " components"] | None = None
 ) -> "DiagonalNormalMixture | Mixture":
-    """The mixture of distributions of one family: of the faster class where they are diagonal normals.
+    """Make the mixture of distributions of one family, with the faster class for diagonal normals.
 
     mixture_of(stack(encoder, pseudo_inputs)).log_prob(z)
     """
@@ -34,16 +36,18 @@ def mixture_of(
 
 
 class Mixture(eqx.Module):
-    """sum_k softmax(log_weights)_k members_k; log_prob in nats.
+    """Mixture sum_k softmax(log_weights)_k members_k; log_prob in nats.
 
     Args:
         members: the components.
-        log_weights: [components], need not be normalised; uniform when absent.
-        component_block: how many components are in memory at a time, for each point; the density depends on it by rounding only.
+        log_weights: [components], not necessarily normalised; uniform when absent.
+        component_block: number of components in memory at a time, for each point. The density does
+            not depend on it beyond rounding.
 
     Raises:
-        ValueError: component_block below 1.
+        ValueError: if component_block is below 1.
 
+    Example:
         Mixture(stack(encoder, pseudo_inputs)).log_prob(z)
     """
 
@@ -68,7 +72,7 @@ class Mixture(eqx.Module):
 
     @property
     def is_discrete(self) -> bool:
-        """Whether the components are."""
+        """Whether the components are discrete."""
         return is_discrete(self.members.one(0))
 
     @property
@@ -78,15 +82,16 @@ class Mixture(eqx.Module):
 
     @property
     def mean(self) -> Array:
-        """The mean, of the components' means."""
+        """The weighted mean of the components' means."""
         return jnp.tensordot(jnp.exp(self.log_weights), self.members.map(mean_of), 1)
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        """A draw, or an array of draws."""
+        """Draw one code, or codes with leading axes `sample_shape`."""
 
-        def one(key: Key) -> Array:
+        def draw_code(key: Key) -> Array:
             key_component, key_draw = jr.split(key)
-            # By the cumulative weights: jr.categorical would draw a number for each pair of sample and component.
+            # By the cumulative weights: jr.categorical would draw a number for each pair of sample
+            # and component.
             cumulative = jnp.cumsum(jnp.exp(self.log_weights))
             k = jnp.searchsorted(
                 cumulative,
@@ -95,13 +100,13 @@ class Mixture(eqx.Module):
             )
             return self.members.one(k).sample(key_draw)
 
-        draw = one
+        draw = draw_code
         for _ in sample_shape:
             draw = jax.vmap(draw)
         return draw(jr.split(key, sample_shape) if sample_shape else key)
 
     def log_prob(self, value: Array) -> Array:
-        """log sum_k w_k q_k(value), nats; leading axes are kept."""
+        """Compute log sum_k w_k q_k(value), in nats; leading axes are preserved."""
         event_dim = jax.eval_shape(self.members.one(0).sample, jr.key(0)).ndim
         density = self._log_prob
         for _ in range(jnp.ndim(value) - event_dim):
@@ -116,10 +121,11 @@ class Mixture(eqx.Module):
         if components <= size:
             return log_sum(self.members, self.log_weights)
         fill = -components % size
-        # Filled up with components of weight zero.
+        # The last block is padded with copies of component 0 of weight zero.
         rows = jnp.concatenate([jnp.arange(components), jnp.zeros(fill, int)]).reshape(-1, size)
         weights = jnp.pad(self.log_weights, (0, fill), constant_values=-jnp.inf).reshape(-1, size)
-        # Checkpointed: the gradient keeps one number per block and point, never the densities of all components.
+        # Checkpointed: the gradient stores one number per block and point, never the densities of
+        # all components.
         add = jax.checkpoint(
             lambda total, block: (
                 jnp.logaddexp(total, log_sum(self.members[block[0]], block[1])),

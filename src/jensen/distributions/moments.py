@@ -1,4 +1,4 @@
-"""Mean and spread of any distribution, known or by draws, so that what reads codes needs no `loc` and `scale`."""
+"""Mean and standard deviation of any distribution, in closed form or by draws."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ import jax.random as jr
 from jensen._types import Array, Distribution
 from jensen.distributions.diagonal_normal import diagonal_normal_parameters
 
-DRAWS = 256
+DRAWS = 256  # for a moment without a closed form
 
 
 def mean_of(distribution: Distribution) -> Array:
-    """The mean; where the distribution knows none, that of 256 draws, made with the same numbers for every distribution.
+    """Return the mean; without a closed form, the mean of 256 draws.
 
-    With the same numbers, distributions that do not differ have means that do not differ: a latent dimension that carries nothing is not taken for active.
+    The draws use the same random numbers for every distribution, so that equal distributions have
+    equal means: a latent dimension that carries no information is not taken for an active one.
 
         mean_of(encoder(x))
     """
@@ -23,11 +24,11 @@ def mean_of(distribution: Distribution) -> Array:
 
 
 def scale_of(distribution: Distribution) -> Array:
-    """The standard deviation of each dimension; where the distribution knows none, that of 256 draws.
+    """Return the standard deviation of each dimension; without a closed form, that of 256 draws.
 
     scale_of(encoder(x))
     """
-    normal = diagonal_normal_parameters(distribution)  # no rounding by square and root
+    normal = diagonal_normal_parameters(distribution)  # its scale, without squaring and rooting
     return (
         normal[1]
         if normal is not None
@@ -36,7 +37,7 @@ def scale_of(distribution: Distribution) -> Array:
 
 
 def is_discrete(distribution: Distribution) -> bool:
-    """Whether log_prob is that of a probability, not of a density; False where the distribution does not say.
+    """Whether log_prob is a log probability and not a log density; False if undeclared.
 
     is_discrete(encoder(x))
     """
@@ -48,12 +49,12 @@ def is_discrete(distribution: Distribution) -> bool:
 
 def _moment(distribution: Any, name: str, of_draws: Any) -> Array:
     try:
-        known = getattr(distribution, name, None)
+        exact = getattr(distribution, name, None)
     except NotImplementedError:
-        known = None
-    if known is not None and not is_discrete(distribution):
-        return known
+        exact = None
+    if exact is not None and not is_discrete(distribution):
+        return exact
     draws = jax.vmap(distribution.sample)(jr.split(jr.key(0), DRAWS))
-    found = of_draws(draws.astype(jnp.result_type(float)))
+    estimate = of_draws(draws.astype(jnp.result_type(float)))
     # numpyro's categorical has a mean of NaN.
-    return found if known is None else jnp.where(jnp.isnan(known), found, known)
+    return estimate if exact is None else jnp.where(jnp.isnan(exact), estimate, exact)

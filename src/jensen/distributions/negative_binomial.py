@@ -1,12 +1,18 @@
-"""Independent negative binomial counts over a whole event, by mean m and inverse dispersion r, variance m + m^2 / r (as in scVI, Lopez et al. 2018).
+"""Independent negative binomial counts over a whole event, exact to rounding in float32.
+
+Parametrised by mean m and inverse dispersion r, with variance m + m^2 / r (as in scVI, Lopez et al.
+2018):
 
     log p(x) = log Gamma(x + r) - log Gamma(r) - log x! + r log(r / (r + m)) + x log(m / (r + m))
 
-With n = x + r and the saddle-point form of Loader (2000), d the Stirling error and h(t) = t - log(1 + t), for x > 0
+With n = x + r, d the Stirling error and h(t) = t - log(1 + t), the saddle-point form of Loader
+(2000) for x > 0 is
 
-    log p(x) = 1/2 log(r / (2 pi n x)) + d(n) - d(r) - d(x) - r h((x - m) / (r + m)) - x h(r (m - x) / (x (r + m)))
+    log p(x) = 1/2 log(r / (2 pi n x)) + d(n) - d(r) - d(x)
+               - r h((x - m) / (r + m)) - x h(r (m - x) / (x (r + m)))
 
-in which nothing large cancels: the Poisson limit of large r is kept in float32, where numpyro's form is off by .03 nats per element at r = 1e6 and .27 at 1e7.
+Nothing large cancels in it: the Poisson limit of large r is exact in float32, where NumPyro's form
+is off by .03 nats per element at r = 1e6 and .27 at 1e7.
 """
 
 import jax
@@ -20,14 +26,18 @@ from jensen.distributions._stirling import digamma_less_log, excess, stirling_er
 
 
 class NegativeBinomial(Distribution):
-    """Negative binomial with mean exp(log_mean) and variance m + m^2 / exp(log_dispersion), independent over all axes; log_prob sums over them, in nats.
+    """Negative binomial with mean m = exp(log_mean) and variance m + m^2 / exp(log_dispersion).
 
-    Values are whole numbers from 0, of any dtype, of the shape of `log_mean`; leading axes are kept. Draws are int32.
+    Independent over all axes; log_prob sums over them, in nats. Values are whole numbers from 0, of
+    any dtype, of the shape of `log_mean`; leading axes are preserved. Draws are int32.
 
         NegativeBinomial(jnp.zeros(3), jnp.zeros(3)).log_prob(jnp.zeros(3))  # -2.0794 = 3 log(1/2)
     """
 
-    arg_constraints = {"log_mean": constraints.real, "log_dispersion": constraints.real}  # noqa: RUF012 (numpyro's own form)
+    arg_constraints = {  # noqa: RUF012 (numpyro's own form)
+        "log_mean": constraints.real,
+        "log_dispersion": constraints.real,
+    }
     pytree_data_fields = ("log_mean", "log_dispersion")
 
     def __init__(self, log_mean: Float[Array, "*event"], log_dispersion: Float[Array, "*event"]):
@@ -50,7 +60,7 @@ class NegativeBinomial(Distribution):
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         key_rate, key_count = jr.split(key)
         shape = sample_shape + self.event_shape
-        # A Poisson of a gamma rate, in log space: at small r the rates underflow.
+        # A Poisson with a gamma rate, drawn in log space because at small r the rates underflow.
         log_gamma = jr.loggamma(key_rate, jnp.broadcast_to(jnp.exp(self.log_dispersion), shape))
         return jr.poisson(
             key_count, jnp.exp(log_gamma + self.log_mean - self.log_dispersion), shape
@@ -66,6 +76,7 @@ class NegativeBinomial(Distribution):
         return jnp.sum(each, axis=tuple(range(-self.event_dim, 0)))
 
 
+# The derivatives are written out: the functions of `_stirling` are not made to be differentiated.
 @jax.custom_jvp
 def _log_prob(log_mean: Array, log_dispersion: Array, x: Array) -> Array:
     mean, r = jnp.exp(log_mean), jnp.exp(log_dispersion)
@@ -73,9 +84,8 @@ def _log_prob(log_mean: Array, log_dispersion: Array, x: Array) -> Array:
     n, total = positive + r, mean + r
     log_n, log_total, log_x = jnp.log(n), jnp.log(total), jnp.log(positive)
     t = (positive - mean) / total
-    log_ratio = jnp.where(
-        jnp.abs(t) < 0.5, jnp.log1p(jnp.maximum(t, -0.5)), log_n - log_total
-    )  # log(n / total)
+    # log(n / total): by log1p near 1, where the difference of logs loses digits.
+    log_ratio = jnp.where(jnp.abs(t) < 0.5, jnp.log1p(jnp.maximum(t, -0.5)), log_n - log_total)
     first = r * excess(t, log_ratio)
     second = positive * excess(
         (r / total) * ((mean - positive) / positive), log_ratio + log_mean - log_x

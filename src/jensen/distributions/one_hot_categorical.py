@@ -1,7 +1,9 @@
-"""Independent categorical variables as one flat vector of one-hot vectors, [variables * classes]: what a decoder reads as a code.
+"""Independent categorical variables as one flat vector of one-hot vectors.
 
-log p(z) = sum_i sum_k z_ik log softmax(l_i)_k
-KL(q || p) = sum_i sum_k q_ik (log q_ik - log p_ik)
+    log p(z) = sum_i sum_k z_ik log softmax(l_i)_k
+    KL(q || p) = sum_i sum_k q_ik (log q_ik - log p_ik)
+
+The vector has length variables * classes; decoders read it as a code.
 """
 
 import jax
@@ -14,7 +16,7 @@ from jensen._types import Array, Float, Key
 
 
 class _OneHotVectors(constraints.Constraint):
-    """Vectors made of one-hot vectors of `num_classes` numbers each."""
+    """Vectors made of one-hot vectors of length `num_classes`."""
 
     is_discrete = True
     event_dim = 1
@@ -41,14 +43,18 @@ class _OneHotVectors(constraints.Constraint):
 
 
 class OneHotCategorical(Distribution):
-    """Variables i with p(z_i = class k) = softmax(logits[i])_k, independent; log_prob sums over them, in nats.
+    """Independent variables with p(z_i = class k) = softmax(logits[i])_k.
+
+    log_prob sums over the variables, in nats. Values are vectors [variables * classes] of 0 and 1,
+    drawn in the dtype of the logits; leading axes are preserved. The mean is the vector of
+    probabilities.
 
     Args:
         logits: [variables, classes].
 
-    Values are vectors [variables * classes] of 0 and 1, in the dtype of the logits when drawn; leading axes are kept. The mean is the vector of probabilities.
-
-        OneHotCategorical(jnp.zeros((2, 3))).log_prob(jnp.array([1.0, 0, 0, 0, 0, 1]))  # -2.1972 = 2 log(1/3)
+    Example:
+        q = OneHotCategorical(jnp.zeros((2, 3)))
+        q.log_prob(jnp.array([1.0, 0, 0, 0, 0, 1]))  # -2.1972 = 2 log(1/3)
     """
 
     arg_constraints = {"logits": constraints.real_matrix}  # noqa: RUF012 (numpyro's own form)
@@ -74,7 +80,7 @@ class OneHotCategorical(Distribution):
 
     @property
     def mode(self):
-        """The most probable code; of classes that are equally probable, the first."""
+        """The most probable code; the first class where several are equally probable."""
         return jax.nn.one_hot(
             jnp.argmax(self.logits, axis=-1), self.logits.shape[1], dtype=self.logits.dtype
         ).ravel()
@@ -86,7 +92,7 @@ class OneHotCategorical(Distribution):
         )
 
     def log_prob(self, value: Array) -> Array:
-        # No matrix product: on some devices those round float32 to ten bits.
+        # No matrix product: on some devices it rounds float32 inputs to ten bits (TF32).
         return jnp.sum(
             value.astype(self.logits.dtype) * jax.nn.log_softmax(self.logits).ravel(), axis=-1
         )

@@ -3,8 +3,9 @@
     log q'(z') = log q(z) - log |det dT/dz|,      z = T^-1(z')
     T(z) = m + s f((z - m) / s)
 
-f acts in units of q, its mean m and scale s, so that its parameters are numbers of order one whatever the scale of the codes. With f from `bijections`, a
-diagonal normal under a `diagonal` map is again a diagonal normal; any other q gives its own family, closed under those maps.
+f acts in units of q's mean m and scale s, so that its parameters are numbers of order one whatever
+the scale of the codes. With f from `bijections`, a diagonal normal under a `diagonal` map is again
+a diagonal normal; any other q gives a family of its own, closed under these maps.
 """
 
 from typing import Any
@@ -22,14 +23,16 @@ from jensen.distributions.moments import DRAWS, mean_of, scale_of
 
 
 class Pushforward(eqx.Module):
-    """The law of loc + scale f((z - loc) / scale), z ~ base; log_prob in nats.
+    """The distribution of loc + scale f((z - loc) / scale), z ~ base; log_prob in nats.
 
     Args:
-        base: any distribution of continuous codes, tuples of levels too.
-        bijection: f, of vectors as long as the flattened code.
+        base: any distribution of continuous codes, tuples of levels included.
+        bijection: f, over vectors as long as the flattened code.
         loc, scale: the units that f acts in.
 
-        pushforward(model.encoder(x), "diagonal").sample(key)  # the draw of model.encoder(x): f starts at the identity
+    Example:
+        # A draw of model.encoder(x), because f starts at the identity:
+        pushforward(model.encoder(x), "diagonal").sample(key)
     """
 
     base: Distribution
@@ -39,11 +42,11 @@ class Pushforward(eqx.Module):
 
     @property
     def has_rsample(self) -> bool:
-        """Whether derivatives pass through the draws: as through those of the base."""
+        """Whether derivatives pass through the draws: true if they do in the base."""
         return bool(getattr(self.base, "has_rsample", True))
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Latent:
-        """Draws of the base, moved; leading axes `sample_shape`."""
+        """Draw from the base and apply T; leading axes `sample_shape`."""
         if sample_shape:
             draw = self.sample
             for _ in sample_shape:
@@ -52,17 +55,16 @@ class Pushforward(eqx.Module):
         return self.transform(self.base.sample(key))[0]
 
     def log_prob(self, value: Latent) -> Array:
-        """log q'(value), by the bijection backwards; leading axes of codes are kept."""
-        event = jax.eval_shape(
-            lambda key: self.base.sample(key), jr.key(0)
-        )  # a bound method would be compared by its arrays
-        one = self._log_prob
+        """Compute log q'(value) in nats, by the bijection's inverse; leading axes are preserved."""
+        # A lambda, because eval_shape's cache would compare a bound method by its arrays.
+        event = jax.eval_shape(lambda key: self.base.sample(key), jr.key(0))
+        log_density = self._log_prob
         for _ in range(jnp.ndim(jax.tree.leaves(value)[0]) - len(jax.tree.leaves(event)[0].shape)):
-            one = jax.vmap(one)
-        return one(value)
+            log_density = jax.vmap(log_density)
+        return log_density(value)
 
     def transform(self, z: Latent) -> tuple[Any, Float[Array, ""]]:
-        """T(z) and log |det dT/dz|, in nats.
+        """Compute T(z) and log |det dT/dz|, in nats.
 
         moved, log_det = q.transform(z)
         """
@@ -77,9 +79,10 @@ class Pushforward(eqx.Module):
 
 
 def pushforward(base: Distribution, family: str) -> Pushforward:
-    """The base itself, as the member of a family of maps ('diagonal', 'full' or 'flow') that moves nothing.
+    """Wrap a base distribution in the identity map of a family ('diagonal', 'full' or 'flow').
 
-    The units are the base's mean and scale; where it does not know them, or they do not exist, those of 256 draws.
+    The result equals the base until its bijection is changed. The units are the base's mean and
+    scale, or those of 256 draws where these have no closed form or do not exist.
 
         pushforward(model.encoder(x), "full").log_prob(z)
     """
@@ -95,10 +98,11 @@ def _units(base: Distribution) -> tuple[Array, Array]:
     flat = jax.vmap(lambda z: ravel_pytree(z)[0])(draws)
     loc, scale = flat.mean(axis=0), flat.std(axis=0)
     if not isinstance(draws, tuple):
-        known_loc, known_scale = (jnp.ravel(moment(base)) for moment in (mean_of, scale_of))
-        # Student's t of few degrees of freedom has neither.
+        exact_loc, exact_scale = (jnp.ravel(moment(base)) for moment in (mean_of, scale_of))
+        # Student's t with few degrees of freedom has neither mean nor variance.
         loc, scale = (
-            jnp.where(jnp.isfinite(known_loc), known_loc, loc),
-            jnp.where(jnp.isfinite(known_scale), known_scale, scale),
+            jnp.where(jnp.isfinite(exact_loc), exact_loc, loc),
+            jnp.where(jnp.isfinite(exact_scale), exact_scale, scale),
         )
+    # A constant dimension has spread 0; any unit serves, and 1 can be divided by.
     return loc, jnp.where(scale > 0, scale, 1.0)

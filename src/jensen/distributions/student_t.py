@@ -1,8 +1,10 @@
-"""Independent Student's t variables over a whole event, right also when the degrees of freedom are many.
+"""Independent Student's t variables over a whole event, exact at many degrees of freedom.
 
-    log p(x) = log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(pi v) - log s - (v + 1) / 2 log(1 + ((x - m) / s)^2 / v)
+    log p(x) = log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(pi v) - log s
+               - (v + 1) / 2 log(1 + ((x - m) / s)^2 / v)
 
-numpyro's form takes the difference of the two log-gammas: in float32 it is off by .08 nats per element at v = 1e6 and .9 at 1e7, where t is all but normal.
+NumPyro's form takes the difference of the two log-gammas: in float32 it is off by .08 nats per
+element at v = 1e6 and .9 at 1e7, where the t distribution is almost normal.
 """
 
 import jax.numpy as jnp
@@ -15,9 +17,10 @@ from jensen.distributions._stirling import log_gamma_half_step
 
 
 class StudentT(Distribution):
-    """Student's t with `df` degrees of freedom, location `loc` and scale `scale`, independent over all axes; log_prob sums over them, in nats.
+    """Student's t with `df` degrees of freedom, location `loc` and scale `scale`.
 
-    The mean is `loc` for df > 1, and does not exist below.
+    Independent over all axes; log_prob sums over them, in nats. The mean is `loc` for df > 1, and
+    does not exist otherwise.
 
         StudentT(jnp.full(1, 3.0), jnp.zeros(1), jnp.ones(1)).log_prob(jnp.zeros(1))  # -1.0009
     """
@@ -55,10 +58,11 @@ class StudentT(Distribution):
         )
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        # Bailey (1994), the polar form of Box and Muller: differentiable in all parameters, and at many degrees of freedom the normal's.
+        # Bailey (1994), a polar form like Box and Muller's: differentiable in all parameters,
+        # without a rejection loop, and with the normal as its limit at many degrees of freedom.
         key_radius, key_angle = jr.split(key)
         shape = sample_shape + self.event_shape
-        # Never exactly 0, where the root has no derivative.
+        # Never exactly 0, where the square root has no derivative.
         exponential = jr.exponential(key_radius, shape, self.loc.dtype) + 1e-20
         radius = jnp.sqrt(self.df * jnp.expm1(2 * exponential / self.df))
         return self.loc + self.scale * radius * jnp.cos(
@@ -66,7 +70,8 @@ class StudentT(Distribution):
         )
 
     def log_prob(self, value: Array) -> Array:
-        # log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(v / 2) goes to 0 at large v.
+        # The half step, log Gamma((v + 1) / 2) - log Gamma(v / 2) - 1/2 log(v / 2), tends to 0 at
+        # large v.
         constant = log_gamma_half_step(self.df / 2) - 0.5 * LOG_2PI - jnp.log(self.scale)
         y = (value - self.loc) / self.scale
         each = constant - 0.5 * (self.df + 1) * jnp.log1p(jnp.square(y) / self.df)
