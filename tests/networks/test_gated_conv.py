@@ -125,7 +125,7 @@ def test_data_and_samples_merge_into_one_convolution_per_layer_and_one_for_each_
         (
             (64,),
             {},
-            r"network gated_conv wants images.*channels last.*shape \[64\]. Use dense networks",
+            r"network gated_conv needs images.*channels last.*shape \[64\]. Use dense networks",
         ),
         ((2, 2, 2, 2), {}, r"shape \[2, 2, 2, 2\]"),
     ],

@@ -1,4 +1,4 @@
-"""Networks: arrays in, features out. Heads (encoders, likelihoods) add their own last linear map."""
+"""Networks: arrays in, features out. Encoders and likelihoods add their own last linear map."""
 
 from jensen._rooms import Room
 from jensen.networks._base import AbstractNetwork as AbstractNetwork

@@ -1,4 +1,4 @@
-"""What a network is."""
+"""The abstract base class of networks, and the linear layer."""
 
 import abc
 from collections.abc import Mapping
@@ -12,35 +12,41 @@ from jensen._types import Array, Float, Key
 
 
 class AbstractNetwork(eqx.Module):
-    """A vector of `in_size` numbers -> a vector of `out_size` features, for one datum.
+    """Map a vector of `in_size` numbers to a vector of `out_size` features, for one datum.
 
-    Constructed from context by name: in_size, key, event_shape (that of the data, whatever the network is to read).
+    The constructor receives from context, by name: in_size, key, event_shape (the data's shape,
+    whatever the network reads).
     """
 
     out_size: eqx.AbstractVar[int]
 
     @abc.abstractmethod
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:
-        """The features of one datum."""
+        """Compute the features of one datum."""
 
     @classmethod
     def part(cls, options: Mapping[str, Any], which: Literal["stem", "trunk"]) -> dict[str, Any]:
-        """The options of the two parts of a network of several inputs: its last hidden layer is the trunk, those before are each input's stem. A
-        network without `hidden` is the same in either place."""
+        """Return the options of one part of a network of several inputs.
+
+        The last hidden layer is the trunk, and the layers before it are each input's stem. A
+        network without `hidden` has the same options in either part.
+        """
         if "hidden" not in options:
             return dict(options)
         hidden = list(options["hidden"])
+        # A single layer serves as stem and as trunk: a stem without layers would be no network.
         return {**options, "hidden": (hidden[:-1] or hidden) if which == "stem" else hidden[-1:]}
 
 
 class Linear(eqx.Module):
-    """x -> x W + b, with Glorot-uniform weights and zero biases (Glorot & Bengio 2010, as in Burda et al. 2016).
+    """Linear map x -> x W + b, with Glorot-uniform weights and zero biases.
 
-    W is kept as [in, out]: under nested `vmap` the product x W then stays one plain matrix product, where W x can cost a transposition.
+    Glorot & Bengio 2010, as in Burda et al. 2016.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: if a size is below 1.
 
+    Example:
         Linear(784, 300, key=jr.key(0))(x)
     """
 
@@ -52,6 +58,8 @@ class Linear(eqx.Module):
             raise ValueError(
                 f"every layer needs a width of at least 1; got {in_size} -> {out_size}."
             )
+        # Stored as [in, out]: under nested vmap, x W stays one plain matrix product, where W x can
+        # cost a transposition.
         self.weight = jax.nn.initializers.glorot_uniform()(key, (in_size, out_size))
         self.bias = jnp.zeros(out_size)
 

@@ -13,17 +13,21 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def image_shape(event_shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
-    """(H, W, C) of an event [H, W] (C = 1) or [H, W, C].
+    """Return (H, W, C) of an event [H, W] (C = 1) or [H, W, C].
+
+    `who` names the component that needs an image, for the error message.
 
     Raises:
-        ValueError: an event with fewer or more axes; `who` is what wanted an image.
+        ValueError: if the event has fewer or more axes.
 
+    Example:
         image_shape((28, 28), "network gated_conv")  # (28, 28, 1)
     """
     if len(event_shape) not in (2, 3):
         raise ValueError(
-            f"{who} wants images, events of shape [H, W] or [H, W, C] (channels last); got events of shape {list(event_shape)}. "
-            "Use dense networks and the feedforward decoder for these, or give the data as images."
+            f"{who} needs images, events of shape [H, W] or [H, W, C] (channels last); got events "
+            f"of shape {list(event_shape)}. Use dense networks and the feedforward decoder for "
+            "these, or give the data as images."
         )
     height, width, *channels = event_shape
     return height, width, *(channels or [1])  # pyright: ignore[reportReturnType]
@@ -34,18 +38,20 @@ def convolve(
     weight: Float[Array, "rows columns in out"],
     stride: int = 1,
 ) -> Float[Array, "new_height new_width out"]:
-    """The cross-correlation with zeros around the image, (k - 1) / 2 on each side; ceil(H / stride) x ceil(W / stride) positions.
+    """Cross-correlate an image with a kernel, zero-padded by (k - 1) / 2 on each side.
 
-    The batch axis is there from the start: `vmap` of any depth then merges into it, and one convolution of the whole batch results.
+    The output has ceil(H / stride) x ceil(W / stride) positions.
 
         convolve(jnp.ones((28, 28, 1)), jnp.ones((3, 3, 1, 8)), 2)  # [14, 14, 8]
     """
     dtype = jnp.result_type(image, weight)
     image, weight = image.astype(dtype), weight.astype(dtype)
-    if (
-        (*weight.shape[:2], stride) == (1, 1, 1)
-    ):  # XLA's weight gradient of a 1x1 convolution takes many times that of the same product on a CPU
+    # On a CPU, XLA's weight gradient of a 1x1 convolution takes many times as long as that of the
+    # same matrix product.
+    if (*weight.shape[:2], stride) == (1, 1, 1):
         return image @ weight[0, 0]
+    # The batch axis is explicit: `vmap` of any depth then merges into it, and one convolution of
+    # the whole batch results.
     return _convolve_batch(image[None], weight, stride)[0]
 
 
@@ -58,11 +64,14 @@ def _convolve_batch(images: Array, weight: Array, stride: int) -> Array:
 def _convolve_batch_jvp(stride: int, primals, tangents):
     """The usual derivative, in layouts whose transposes are convolutions in LAYOUT.
 
-    In a loop on a CPU, XLA has a fast path for that layout alone (it rewrites others outside of loops only), and the gradients of a convolution in LAYOUT are
-    not in it: they took 10 to 40 times as long in the loop of an epoch.
+    In a loop on a CPU, XLA has a fast path for that layout alone (it rewrites other layouts outside
+    of loops only), and the gradients of a convolution in LAYOUT are in other layouts: they took 10
+    to 40 times as long in the loop of an epoch.
     """
     (images, weight), (images_dot, weight_dot) = primals, tangents
     out = _convolve_batch(images, weight, stride)
+    # Symbolic zeros tell which of image and weight is differentiated: the other term is not
+    # computed.
     out_dot = jnp.zeros_like(out)
     if not isinstance(images_dot, SymbolicZero):
         out_dot += _convolution(
@@ -90,19 +99,22 @@ def _convolution(images: Array, weight: Array, stride: int, layout: tuple[str, s
 def draw_weight(
     key: Key, shape: tuple[int, int, int, int], fan_in: int
 ) -> Float[Array, "rows columns in out"]:
-    """Normal weights of variance 2 / fan_in (He et al. 2015, equation 10; as Tomczak & Welling 2018).
+    """Draw normal weights of variance 2 / fan_in.
 
-    draw_weight(key, (3, 3, 64, 128), fan_in=9 * 64)
+    He et al. 2015, equation 10; as Tomczak & Welling 2018.
+
+        draw_weight(key, (3, 3, 64, 128), fan_in=9 * 64)
     """
     return (2 / fan_in) ** 0.5 * jax.random.normal(key, shape)
 
 
 class Convolution(eqx.Module):
-    """A convolution with a bias per channel; weights N(0, 2 / fan_in), biases zero.
+    """Convolution with a bias per channel; weights N(0, 2 / fan_in), biases zero.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: if a number is below 1.
 
+    Example:
         Convolution(1, 32, kernel=7, stride=1, key=jr.key(0))(image)  # [H, W, 32]
     """
 
@@ -115,7 +127,8 @@ class Convolution(eqx.Module):
     ):
         if min(in_channels, out_channels, kernel, stride) < 1:
             raise ValueError(
-                f"a convolution needs channels, kernel and stride of at least 1; got {in_channels} -> {out_channels}, {kernel}, {stride}."
+                "a convolution needs channels, kernel and stride of at least 1; got "
+                f"{in_channels} -> {out_channels}, {kernel}, {stride}."
             )
         self.weight = draw_weight(
             key, (kernel, kernel, in_channels, out_channels), kernel**2 * in_channels

@@ -1,4 +1,7 @@
-"""A network of several inputs: a stem for each, their features concatenated, a trunk on top (the HVAE of Tomczak & Welling 2018)."""
+"""A network of several inputs: a stem for each, their features concatenated, a trunk on top.
+
+It is the network of the HVAE of Tomczak & Welling 2018.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,9 +16,12 @@ from jensen.networks.gated_dense import GatedDense
 
 
 def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
-    """Gated dense layers of these widths on a code; on the levels of a code, joined.
+    """Make gated dense layers of these widths, for a code or for the levels of a code.
 
-    gated_dense((40, 40), [300, 784], key)((z1, z2))
+    `in_size` is an integer for one code, and a tuple of sizes for a code of several levels, whose
+    layers are then joined.
+
+        gated_dense((40, 40), [300, 784], key)((z1, z2))
     """
     if isinstance(in_size, int):
         return GatedDense(in_size, key=key, hidden=hidden)
@@ -27,7 +33,7 @@ def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDe
 
 
 class Joined(eqx.Module):
-    """(x_1, ..., x_n) -> trunk(concatenate(stem_1(x_1), ..., stem_n(x_n))), for one datum.
+    """Map (x_1, ..., x_n) to trunk(concatenate(stem_1(x_1), ..., stem_n(x_n))), for one datum.
 
     Joined((784, 40), stem=make_stem, trunk=make_trunk, key=jr.key(0))((x, z2))
     """

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron."""
+"""The multi-layer perceptron."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,7 +15,7 @@ Activation = Literal["relu", "tanh", "gelu", "silu", "identity"]
 
 
 class Dense(AbstractNetwork):
-    """Linear maps with an activation after each.
+    """Multi-layer perceptron: linear maps with an activation after each.
 
     `hidden` are the layer widths; the last is the number of features.
 

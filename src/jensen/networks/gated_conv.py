@@ -1,4 +1,7 @@
-"""Gated convolutions: conv(x) * sigmoid(conv(x)) (van den Oord et al. 2016; the encoder of the convHVAE of Tomczak & Welling 2018)."""
+"""Gated convolutions: conv(x) * sigmoid(conv(x)) (van den Oord et al. 2016).
+
+They form the encoder of the convHVAE of Tomczak & Welling 2018.
+"""
 
 from collections.abc import Sequence
 
@@ -13,18 +16,22 @@ from jensen.networks._convolution import Convolution, image_shape
 
 
 class GatedConv(AbstractNetwork):
-    """Layers h = (A * x + a) sigmoid(B * x + b) over an image, the last one flattened; `channels`, `kernels` and `strides` have one entry per layer.
+    """Layers h = (A * x + a) sigmoid(B * x + b) over an image; the last output is flattened.
 
-    It reads one datum, an image [H, W] or [H, W, C] (channels last), flattened in that order: a network for encoders. A stride s leaves ceil(H / s) rows. The
-    defaults are the paper's: 28x28 images become 7 x 7 x 6 = 294 features.
+    `channels`, `kernels` and `strides` have one entry per layer. The network reads one datum, an
+    image [H, W] or [H, W, C] (channels last) flattened in that order, so it serves encoders. A
+    stride s leaves ceil(H / s) rows. The defaults are the paper's: 28x28 images become 7 x 7 x 6 =
+    294 features.
 
     Raises:
-        ValueError: lists of unequal length, an entry below 1, an event that is no image, or anything but one datum to read.
+        ValueError: if the lists have unequal lengths, an entry is below 1, the event is not an
+            image, or the input is not one datum.
 
+    Example:
         GatedConv(784, (28, 28), key=jr.key(0))(x)  # 294 features
     """
 
-    layers: list[Convolution]  # value and gate of a layer are the two halves of its channels
+    layers: list[Convolution]  # value and gate of a layer are the halves of its channels: one pass
     shape: tuple[int, int, int] = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
@@ -40,13 +47,17 @@ class GatedConv(AbstractNetwork):
     ):
         if not len(channels) == len(kernels) == len(strides):
             raise ValueError(
-                f"gated_conv: channels, kernels and strides need one entry per layer each; got {len(channels)}, {len(kernels)}, {len(strides)}."
+                "gated_conv: channels, kernels and strides need one entry per layer each; got "
+                f"{len(channels)}, {len(kernels)}, {len(strides)}."
             )
         height, width, depth = self.shape = image_shape(event_shape, "network gated_conv")
         if in_size != height * width * depth:
             raise ValueError(
-                f"network gated_conv reads data, images of {height * width * depth} numbers, and was asked to read {in_size} (a latent code, perhaps). "
-                "Use it for the encoder alone: --set encoder_network.name=gated_conv; the convolutional decoder is --set decoder.name=gated_conv."
+                "network gated_conv reads data, "
+                f"images of {height * width * depth} numbers, and was asked to read {in_size} "
+                "numbers (a latent code, perhaps). Use it for the encoder alone: --set "
+                "encoder_network.name=gated_conv; the convolutional decoder is --set "
+                "decoder.name=gated_conv."
             )
         self.layers = []
         for out, kernel, stride, k in zip(

@@ -1,4 +1,7 @@
-"""Gated dense layers: Linear(x) * sigmoid(Linear(x)) (Dauphin et al. 2017; as used by Tomczak & Welling 2018)."""
+"""Gated dense layers: Linear(x) * sigmoid(Linear(x)) (Dauphin et al. 2017).
+
+Tomczak & Welling 2018 use them throughout.
+"""
 
 from collections.abc import Sequence
 
