@@ -1,4 +1,4 @@
-"""Encoders: x -> q(z|x) of one datum. Each file is one posterior family."""
+"""Encoders: x -> q(z|x) for one datum. Each file defines one posterior family."""
 
 from jensen._rooms import Room
 from jensen.encoders._base import AbstractEncoder as AbstractEncoder

@@ -1,4 +1,4 @@
-"""What an encoder is."""
+"""The abstract base class of encoders."""
 
 import abc
 from typing import ClassVar
@@ -10,18 +10,25 @@ from jensen._types import Array, Distribution
 
 
 class AbstractEncoder(eqx.Module):
-    """x -> q(z|x) of one datum. Constructed from context by name: event_shape, latent_dim, network, data, key.
+    """Map one datum x to the posterior q(z|x).
 
-    `bottom_up` says of an encoder of several levels that the datum acts on z_1 alone, and through it on the levels above (`distributions.BottomUp`). Otherwise
-    z_L is the level that the datum decides by itself.
+    The constructor receives from context, by name: event_shape, latent_dim, network, data, key.
+
+    Attributes:
+        bottom_up: in an encoder of several levels, whether the datum acts on z_1 alone and through
+            it on the levels above (`distributions.BottomUp`). If False, z_L is the level that
+            depends on the datum alone.
     """
 
     bottom_up: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Array) -> Distribution:
-        """q(z|x) for one datum x of the event's shape."""
+        """Return q(z|x) for one datum x of the event's shape."""
 
     def standardise(self, x: Array) -> Array:
-        """x as a vector, in the units that the encoder's network wants; a hierarchical encoder feeds its lower levels with it."""
+        """Return x as a vector in the units of the encoder's network.
+
+        A hierarchical encoder feeds its lower levels with it.
+        """
         return jnp.asarray(x).ravel().astype(jnp.result_type(float))

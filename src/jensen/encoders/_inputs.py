@@ -1,4 +1,4 @@
-"""What encoders do with a datum before their network sees it: centred and scaled by the training data's moments, as log(1 + x) where asked."""
+"""Input standardisation of encoders: centring, scaling, and optionally log(1 + x)."""
 
 from typing import Literal
 
@@ -16,11 +16,14 @@ InputTransform = Literal["none", "log1p"]
 def input_moments(
     name: str, event_shape: tuple[int, ...], data: DataSummary | None, transform: InputTransform
 ) -> tuple[Array, Array]:
-    """(mean [size], scale []) of the training data as the network is to see them; 0 and 1 without data.
+    """Return (mean [size], scale []) of the training data as the network sees them.
+
+    Without data they are 0 and 1. `name` is the encoder's, for the error message.
 
     Raises:
-        ValueError: log1p for data below 0; `name` is the encoder's.
+        ValueError: if the transform is log1p and data lie below 0.
 
+    Example:
         input_moments("bernoulli", (28, 28), None, "none")
     """
     size = event_size(event_shape)
@@ -37,14 +40,14 @@ def input_moments(
 def standardise(
     x: Array, mean: Float[Array, " size"], scale: Float[Array, ""], transform: InputTransform
 ) -> Float[Array, " size"]:
-    """The datum as a vector in these units, which are held fixed.
+    """Return the datum as a vector (x - mean) / scale; mean and scale get no gradient.
 
     standardise(x, *input_moments("bernoulli", (28, 28), data, "none"), "none")
     """
     mean, scale = jax.lax.stop_gradient((mean, scale))
     x = x.ravel().astype(mean.dtype)
     if transform == "log1p":
-        # The same for x >= 0, and smooth below, where a prior's pseudo-inputs may wander.
+        # Equals log1p(x) for x >= 0, and is smooth below, where pseudo-inputs may move in training.
         x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
     return (x - mean) / scale
 
@@ -52,12 +55,14 @@ def standardise(
 def _log1p_moments(name: str, data: DataSummary) -> tuple[np.ndarray, float]:
     if data.lower < 0:
         raise ValueError(
-            f"encoder {name}: input_transform=log1p is for values from 0 up; the data's smallest is {data.lower:.6g}. Leave it at none (--set "
-            "encoder.input_transform=none)."
+            f"encoder {name}: input_transform=log1p is for values from 0 up; the data's smallest "
+            f"is {data.lower:.6g}. Leave it at none (--set encoder.input_transform=none)."
         )
-    if data.levels:  # drawn as 0 or 1
+    # Grey levels are binarised anew every epoch: the network sees 0 or log(2).
+    if data.levels:
         return data.mean * np.log(2), 1.0
     if not len(data.rows):
         return np.log1p(data.mean), 1.0
     values = np.log1p(data.spread_rows())
+    # One scale for all elements: their relative spread is information. Constant data have spread 0.
     return values.mean(axis=0), float(values.var(axis=0).mean() ** 0.5) or 1.0

@@ -1,4 +1,4 @@
-"""What encoders share that read the datum by a network: how it is standardised, and its features."""
+"""The abstract base class of encoders that read the datum with a network."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,11 +10,18 @@ from jensen.networks import AbstractNetwork
 
 
 class AbstractNetworkEncoder(AbstractEncoder):
-    """An encoder with a network, shown the datum centred and scaled by the training data's moments (`input_moments`) where they are known.
+    """Encoder with a network on the standardised datum.
 
-    `input_transform='log1p'` shows it log(1 + x), centred and scaled as such: for heavy-tailed counts (scVI, Lopez et al. 2018), which are otherwise one large
-    number beside many near 0. It changes the encoder's input alone: the data and their likelihood stay as they are. `max_log_scale` bounds |log s|, which keeps
-    exp finite; at its default of 10 it binds for scales under 5e-5 or over 2e4 only.
+    The datum is centred and scaled by the training data's moments (`input_moments`) where data are
+    given.
+
+    Attributes:
+        input_transform: 'log1p' feeds log(1 + x) to the network, standardised as such. For
+            heavy-tailed counts (scVI, Lopez et al. 2018), which are otherwise a few large numbers
+            beside many near 0. It changes the encoder's input alone: data and likelihood stay as
+            they are.
+        max_log_scale: bound on |log s|, which keeps exp finite. At its default of 10 it is active
+            for scales under 5e-5 or over 2e4 only.
     """
 
     network: AbstractNetwork
@@ -27,25 +34,26 @@ class AbstractNetworkEncoder(AbstractEncoder):
         return standardise(x, self.data_mean, self.data_scale, self.input_transform)
 
     def features(self, x: Array) -> Float[Array, " features"]:
-        """What the network makes of a datum."""
+        """Compute the network's features of a datum."""
         return self.network(self.standardise(x))
 
     def scale(self, log_scale: Array) -> Array:
-        """exp(log_scale), bounded."""
+        """Compute exp(log_scale), with log_scale clipped to +-max_log_scale."""
+        # A clip leaves scales within the bound, and their gradients, exactly as they are.
         return jnp.exp(jnp.clip(log_scale, -self.max_log_scale, self.max_log_scale))
 
 
 def check_max_log_scale(name: str, max_log_scale: float) -> float:
-    """max_log_scale, if it is positive."""
+    """Return max_log_scale if it is positive; raise ValueError otherwise."""
     if not max_log_scale > 0:
         raise ValueError(f"encoder {name}: max_log_scale must be positive; got {max_log_scale}.")
     return max_log_scale
 
 
 def check_correlated(name: str, latent_dim: int) -> None:
-    """Raises ValueError where there is no second dimension to depend on."""
+    """Raise ValueError if there are fewer than two latent dimensions to correlate."""
     if latent_dim < 2:
         raise ValueError(
-            f"encoder {name} needs at least two latent dimensions, one to depend on the other; got {latent_dim}. Use --set encoder.name=diagonal_normal or "
-            "student_t."
+            f"encoder {name} needs at least two latent dimensions, one to depend on the other; "
+            f"got {latent_dim}. Use --set encoder.name=diagonal_normal or student_t."
         )

@@ -1,4 +1,7 @@
-"""q(z|x) = prod_i Bernoulli(z_i; sigmoid(l_i(x))): binary codes (as in neural variational inference and learning, Mnih & Gregor 2014)."""
+"""Binary codes: q(z|x) = prod_i Bernoulli(z_i; sigmoid(l_i(x))).
+
+As in neural variational inference and learning (Mnih & Gregor 2014).
+"""
 
 from collections.abc import Callable
 
@@ -15,12 +18,14 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class Bernoulli(AbstractEncoder):
-    """A network and a linear head for the logits of `latent_dim` independent bits; a code is a vector of floats 0 and 1, as decoders read it.
+    """Network and linear head for the logits of `latent_dim` independent bits.
 
-    Inputs are centred and scaled as those of the diagonal normal encoder, `input_transform` too. Bits have no reparameterised draws: of the gradient estimators
-    only those of the score function (score_function, vimco) train it.
+    A code is a vector of floats 0 and 1, as decoders read it. Inputs are standardised as in the
+    diagonal normal encoder, `input_transform` included. Bits have no reparameterised draws: only
+    the score-function estimators (score_function, vimco) train this encoder.
 
-        Bernoulli((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)  # 40 numbers, each 0. or 1.
+        encoder = Bernoulli((28, 28), 40, network=make, data=None, key=jr.key(0))
+        encoder(x).sample(key)  # 40 numbers, each 0. or 1.
     """
 
     network: AbstractNetwork
@@ -52,4 +57,5 @@ class Bernoulli(AbstractEncoder):
 
     def __call__(self, x: Array) -> Distribution:
         logits = self.head(self.network(self.standardise(x)))
+        # Draws are floats, not bytes: the decoder's network reads them.
         return BernoulliVector(logits, dtype=logits.dtype)

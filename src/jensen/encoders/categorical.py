@@ -1,7 +1,8 @@
-"""q(z|x) = prod_i Categorical(z_i; softmax(l_i(x))): codes of a few classes each (as in Jang, Gu & Poole 2017, without their relaxation).
+"""Categorical codes: q(z|x) = prod_i Categorical(z_i; softmax(l_i(x))).
 
-A code is one flat vector of one-hot vectors: that is what every decoder already reads, its first layer is then a sum of rows of its weights, one for each
-variable, and classes have no order that a class number would suggest.
+As in Jang, Gu & Poole 2017, without their relaxation. A code is one flat vector of one-hot vectors:
+every decoder reads it as it is, its first layer is then a sum of rows of its weights (one for each
+variable), and no order of the classes is implied, as class numbers would.
 """
 
 from collections.abc import Callable
@@ -19,16 +20,19 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class Categorical(AbstractEncoder):
-    """A network and a linear head for the logits of `latent_dim` independent variables of `num_classes` classes; a code is a vector of
-    latent_dim * num_classes floats, one-hot vectors one after the other.
+    """Network and linear head for the logits of `latent_dim` variables of `num_classes` classes.
 
-    Inputs are centred and scaled as those of the diagonal normal encoder, `input_transform` too. There are no reparameterised draws: of the gradient estimators
-    only those of the score function (score_function, vimco) train it.
+    A code is a vector of latent_dim * num_classes floats, one-hot vectors one after the other.
+    Inputs are standardised as in the diagonal normal encoder, `input_transform` included. There are
+    no reparameterised draws: only the score-function estimators (score_function, vimco) train this
+    encoder.
 
     Raises:
-        ValueError: fewer than two classes.
+        ValueError: if there are fewer than two classes.
 
-        Categorical((28, 28), 20, network=make, data=None, key=jr.key(0), num_classes=8)(x).sample(key)  # 160 numbers, 20 of them 1.
+    Example:
+        encoder = Categorical((28, 28), 20, network=make, data=None, key=key, num_classes=8)
+        encoder(x).sample(key)  # 160 numbers, 20 of them 1.
     """
 
     network: AbstractNetwork
@@ -51,7 +55,8 @@ class Categorical(AbstractEncoder):
     ):
         if num_classes < 2:
             raise ValueError(
-                f"encoder categorical: num_classes must be at least 2, or a code says nothing; got {num_classes}."
+                "encoder categorical: num_classes must be at least 2, because a code of one class "
+                f"carries no information; got {num_classes}."
             )
         key_network, key_head = jr.split(key)
         self.network = network(event_size(event_shape), key=key_network)
@@ -66,6 +71,7 @@ class Categorical(AbstractEncoder):
         return standardise(x, self.data_mean, self.data_scale, self.input_transform)
 
     def __call__(self, x: Array) -> Distribution:
+        # The variables' logits follow one another, as their one-hot vectors do in a code.
         return OneHotCategorical(
             self.head(self.network(self.standardise(x))).reshape(-1, self.num_classes)
         )

@@ -1,4 +1,4 @@
-"""q(z|x) = N(z; m(x), diag(s(x)^2)) (Kingma & Welling 2013)."""
+"""The diagonal normal posterior, q(z|x) = N(z; m(x), diag(s(x)^2)) (Kingma & Welling 2013)."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,11 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class DiagonalNormal(AbstractNetworkEncoder):
-    """A network and a linear head for mean and log scale; `input_transform` and `max_log_scale`: see `AbstractNetworkEncoder`.
+    """Network and linear head for mean and log scale.
 
-    DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)
+    For `input_transform` and `max_log_scale` see `AbstractNetworkEncoder`.
+
+        DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)
     """
 
     head: Linear
@@ -42,5 +44,6 @@ class DiagonalNormal(AbstractNetworkEncoder):
         self.input_transform = input_transform
 
     def __call__(self, x: Array) -> Distribution:
+        # One head for both: mean and log scale are the halves of one matrix product.
         loc, log_scale = self.head(self.features(x)).reshape(2, -1)
         return diagonal_normal(loc, self.scale(log_scale))

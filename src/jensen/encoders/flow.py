@@ -1,7 +1,9 @@
-"""q(z|x): a diagonal normal pushed through coupling layers that know the datum (Rezende & Mohamed 2015; layers of Dinh et al. 2017).
+"""The flow posterior: a diagonal normal pushed through coupling layers conditioned on the datum.
 
-Coupling and not inverse autoregressive layers: log q of a given z, which doubly reparameterised gradients and the aggregated posterior need, then takes one
-pass like a sample does, where an inverse autoregressive flow needs one pass per dimension.
+Rezende & Mohamed 2015; layers of Dinh et al. 2017. The layers are coupling and not inverse
+autoregressive: log q of a given z, which doubly reparameterised gradients and the aggregated
+posterior need, then takes one pass like a sample does, where an inverse autoregressive flow needs
+one pass per dimension.
 """
 
 from collections.abc import Callable
@@ -21,14 +23,19 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class Flow(AbstractNetworkEncoder):
-    """z = m + s f(u; x), u ~ N(0, I): mean and log s as for a diagonal normal, f of `num_layers` affine coupling layers, each with one hidden layer of `hidden`
-    units that sees the kept half of u and the network's features. It starts as a diagonal normal. `input_transform` and `max_log_scale` (of log s): see
+    """z = m + s f(u; x), u ~ N(0, I), with f made of `num_layers` affine coupling layers.
+
+    Mean m and log s are as for a diagonal normal. Each coupling layer has one hidden layer of
+    `hidden` units, which reads the unchanged half of u and the network's features. The posterior
+    starts as a diagonal normal. For `input_transform` and `max_log_scale` (of log s) see
     `AbstractNetworkEncoder`.
 
     Raises:
-        ValueError: fewer than two latent dimensions, or an option out of range.
+        ValueError: if there are fewer than two latent dimensions, or an option is out of range.
 
-        Flow((28, 28), 40, network=make, data=None, key=jr.key(0), num_layers=4)(x).log_prob(z)
+    Example:
+        encoder = Flow((28, 28), 40, network=make, data=None, key=jr.key(0), num_layers=4)
+        encoder(x).log_prob(z)
     """
 
     head: Linear
@@ -71,20 +78,21 @@ class Flow(AbstractNetworkEncoder):
 
 
 class _Layer(eqx.Module):
-    """features -> the coupling layer of one datum; its last weights start at 0, the layer as the identity."""
+    """Maps features to the coupling layer of one datum; starts as the identity."""
 
     context: Linear
-    into: Float[Array, "kept hidden"]
+    into: Float[Array, "half hidden"]
     out: Linear
 
     def __init__(self, num_features: int, latent_dim: int, hidden: int, key: Key):
         key_context, key_into, key_out = jr.split(key, 3)
-        kept = latent_dim // 2
+        half = latent_dim // 2
         self.context = Linear(num_features, hidden, key=key_context)
-        self.into = Linear(kept, hidden, key=key_into).weight
+        self.into = Linear(half, hidden, key=key_into).weight
+        # Last weights of zero: t and r are 0, so that training starts from a diagonal normal.
         self.out = eqx.tree_at(
             lambda h: h.weight,
-            Linear(hidden, 2 * (latent_dim - kept), key=key_out),
+            Linear(hidden, 2 * (latent_dim - half), key=key_out),
             replace_fn=jnp.zeros_like,
         )
 

@@ -1,4 +1,7 @@
-"""q(z|x) = N(z; m(x), L(x) L(x)^T), with correlations between latent dimensions (Kingma & Welling 2019, section 2.5.1)."""
+"""The full-covariance normal posterior, q(z|x) = N(z; m(x), L(x) L(x)^T).
+
+It has correlations between latent dimensions (Kingma & Welling 2019, section 2.5.1).
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -18,15 +21,18 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class FullNormal(AbstractNetworkEncoder):
-    """L = diag(s) (I + C): mean, log s and the C below the diagonal are linear in the network's features. It starts as a diagonal normal, C = 0.
+    """Normal with L = diag(s) (I + C), C strictly lower triangular.
 
-    The rows of C are in units of s, so that a scale can change without the correlations. `input_transform` and `max_log_scale` (of log s): see
-    `AbstractNetworkEncoder`.
+    Mean, log s and C are linear in the network's features. The posterior starts as a diagonal
+    normal, C = 0. The rows of C are in units of s, so that a scale can change without the
+    correlations. For `input_transform` and `max_log_scale` (of log s) see `AbstractNetworkEncoder`.
 
     Raises:
-        ValueError: fewer than two latent dimensions, or an option out of range.
+        ValueError: if there are fewer than two latent dimensions, or an option is out of range.
 
-        FullNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).scale_tril
+    Example:
+        encoder = FullNormal((28, 28), 40, network=make, data=None, key=jr.key(0))
+        encoder(x).scale_tril
     """
 
     head: Linear
@@ -48,8 +54,10 @@ class FullNormal(AbstractNetworkEncoder):
         self.max_log_scale = check_max_log_scale("full_normal", max_log_scale)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
+        # The drawn weights are replaced by zeros, so the head's key may serve twice.
         below = Linear(self.network.out_size, latent_dim * (latent_dim - 1) // 2, key=key_head)
-        # Random correlations of many dimensions would make the first variances several times too large.
+        # Starts at 0: random correlations of many dimensions would make the first variances several
+        # times too large.
         self.below = eqx.tree_at(lambda h: h.weight, below, replace_fn=jnp.zeros_like)
         self.data_mean, self.data_scale = input_moments(
             "full_normal", event_shape, data, input_transform
@@ -64,6 +72,7 @@ class FullNormal(AbstractNetworkEncoder):
             .at[np.tril_indices(len(loc), -1)]
             .set(self.below(features))
         )
+        # Row i of L is s_i times row i of I + C.
         return full_normal(
             loc, self.scale(log_scale)[:, None] * (jnp.eye(len(loc), dtype=loc.dtype) + below)
         )

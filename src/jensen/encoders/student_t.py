@@ -1,4 +1,7 @@
-"""q(z|x) = prod_j t(z_j; v_j, m_j(x), s_j(x)), independent Student's t: tails heavier than the normal's, as importance sampling wants them of a proposal."""
+"""The Student's t posterior, q(z|x) = prod_j t(z_j; v_j, m_j(x), s_j(x)).
+
+Its tails are heavier than the normal's, as importance sampling needs in a proposal.
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,15 +20,19 @@ from jensen.networks import AbstractNetwork, Linear
 
 
 class StudentT(AbstractNetworkEncoder):
-    """A network and a linear head for location and log scale, with `df` degrees of freedom; `learn_df` learns them per dimension (the same for all data), from
-    `df` on and always above 2. `input_transform` and `max_log_scale`: see `AbstractNetworkEncoder`.
+    """Network and linear head for location and log scale, with `df` degrees of freedom.
 
-    At 2 degrees of freedom and below there is no variance, and under a normal prior no KL: the bound would be -inf.
+    `learn_df` learns the degrees of freedom per dimension (the same for all data), starting at `df`
+    and always above 2: at 2 and below there is no variance, and the KL from a normal prior is
+    infinite, so that the bound would be -inf. For `input_transform` and `max_log_scale` see
+    `AbstractNetworkEncoder`.
 
     Raises:
-        ValueError: df not above 2, or an option out of range.
+        ValueError: if df is not above 2, or an option is out of range.
 
-        StudentT((28, 28), 40, network=make, data=None, key=jr.key(0), df=5.0)(x).sample(key)
+    Example:
+        encoder = StudentT((28, 28), 40, network=make, data=None, key=jr.key(0), df=5.0)
+        encoder(x).sample(key)
     """
 
     head: Linear
@@ -47,14 +54,16 @@ class StudentT(AbstractNetworkEncoder):
     ):
         if not 2 < df < float("inf"):
             raise ValueError(
-                f"encoder student_t: df must be above 2 and finite; got {df}. At 2 and below the posterior has no variance and its KL from a normal prior is "
-                "infinite; for infinite df use --set encoder.name=diagonal_normal."
+                f"encoder student_t: df must be above 2 and finite; got {df}. At 2 and below the "
+                "posterior has no variance and its KL from a normal prior is infinite; for "
+                "infinite df use --set encoder.name=diagonal_normal."
             )
         key_network, key_head = jr.split(key)
         self.max_log_scale = check_max_log_scale("student_t", max_log_scale)
         self.network = network(event_size(event_shape), key=key_network)
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
         self.df = df
+        # df = 2 + exp(log_df_above_2): positive by construction, without a constraint.
         self.log_df_above_2 = jnp.full(latent_dim, jnp.log(df - 2)) if learn_df else None
         self.data_mean, self.data_scale = input_moments(
             "student_t", event_shape, data, input_transform
