@@ -69,7 +69,7 @@ def test_the_papers_decoder_by_default():
             "channels and kernels need one entry per layer each, at least one; got 2 and 4",
         ),
         ((8, 8), {"channels": (), "kernels": ()}, "at least one; got 0 and 0"),
-        ((64,), {}, r"decoder gated_conv wants images.*shape \[64\].*feedforward"),
+        ((64,), {}, r"decoder gated_conv needs images.*shape \[64\].*feedforward"),
     ],
 )
 def test_refusals_name_the_value_and_the_remedy(event_shape, options, message):
@@ -82,7 +82,7 @@ def test_a_likelihood_without_a_fixed_number_of_outputs_per_element_is_refused()
     object.__setattr__(head, "num_outputs", 20)
     with pytest.raises(
         ValueError,
-        match=r"the same number of outputs; the likelihood Bernoulli wants 20 for events of shape \[4, 4\]",
+        match=r"the same number of outputs; the likelihood Bernoulli needs 20 for events of shape \[4, 4\]",
     ):
         decoders.build(
             "gated_conv", {}, {"latent_dim": 2, "likelihood": head, "data": None, "key": jr.key(0)}

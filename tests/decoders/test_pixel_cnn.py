@@ -188,8 +188,11 @@ def test_the_published_size_by_default_and_weights_drawn_for_the_taps_there_are(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel": 4}, "kernel must be odd and at least 3; got 4. An even one has no middle tap"),
-        ({"kernel": 1}, "at least 3; got 1.*sees no pixel before. Take 3 or 5"),
+        (
+            {"kernel": 4},
+            "kernel must be odd and at least 3; got 4. An even kernel has no middle tap",
+        ),
+        ({"kernel": 1}, "at least 3; got 1.*sees no pixel before its own. Use 3 or 5"),
         ({"num_layers": 0}, "num_layers and channels must be at least 1; got 0 and 5"),
         ({"channels": 0}, "got 3 and 0"),
     ],
@@ -197,5 +200,5 @@ def test_the_published_size_by_default_and_weights_drawn_for_the_taps_there_are(
 def test_refusals_name_the_value_and_the_reason(options, message):
     with pytest.raises(ValueError, match=message):
         build((4, 4), **options)
-    with pytest.raises(ValueError, match=r"decoder pixel_cnn wants images.*shape \[16\]"):
+    with pytest.raises(ValueError, match=r"decoder pixel_cnn needs images.*shape \[16\]"):
         build((16,))

@@ -1,4 +1,7 @@
-"""Decoders: z -> p(x|z) of one datum. Each file is one way to get there; the likelihood head is a member of its own room."""
+"""Decoders: z -> p(x|z) for one datum. Each file defines one decoder.
+
+The likelihood head is a member of the room `likelihoods`.
+"""
 
 from jensen._rooms import Room
 from jensen.decoders._base import AbstractDecoder as AbstractDecoder

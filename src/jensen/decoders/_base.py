@@ -1,4 +1,4 @@
-"""What a decoder is."""
+"""The abstract base class of decoders."""
 
 import abc
 from typing import ClassVar
@@ -9,13 +9,18 @@ from jensen._types import Distribution, Latent
 
 
 class AbstractDecoder(eqx.Module):
-    """z -> p(x|z) of one datum. Constructed from context by name: latent_dim (numbers in a code), likelihood, network, data, key.
+    """Map one latent code z to the likelihood p(x|z).
 
-    `autoregressive` says that p(x|z) couples the elements of x: it has no `mean` then, but `conditional_mean(x)`, the means of p(x_i | x_<i, z) along an x.
+    The constructor receives from context, by name: latent_dim (the length of a code), likelihood,
+    network, data, key.
+
+    Attributes:
+        autoregressive: whether p(x|z) couples the elements of x. It then has no `mean`, but
+            `conditional_mean(x)`: the means of p(x_i | x_<i, z) along an x.
     """
 
     autoregressive: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, z: Latent) -> Distribution:
-        """p(x|z) for one latent code z."""
+        """Return p(x|z) for one latent code z."""

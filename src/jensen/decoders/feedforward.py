@@ -1,4 +1,4 @@
-"""p(x|z) from a network on z, a linear map, and a likelihood head."""
+"""The feedforward decoder: a network on z, a linear map, and a likelihood head."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,10 @@ from jensen.networks import AbstractNetwork, Joined, Linear
 
 
 class Feedforward(AbstractDecoder):
-    """network -> linear -> likelihood; the last biases start at the likelihood's best constant guess.
+    """network -> linear -> likelihood.
 
-    A code of several levels (z1, z2) goes through a network of several inputs.
+    The last biases start at the likelihood's best constant guess. A code of several levels (z1, z2)
+    goes through a network of several inputs.
 
         Feedforward(40, likelihood, network=make, data=None, key=jr.key(0))(z).log_prob(x)
     """
@@ -34,6 +35,7 @@ class Feedforward(AbstractDecoder):
         key_network, key_head = jr.split(key)
         self.network = network(latent_dim, key=key_network)
         head = Linear(self.network.out_size, likelihood.num_outputs, key=key_head)
+        # Starting from the data's marginal distribution saves the first epochs of learning it.
         self.head = eqx.tree_at(
             lambda m: m.bias, head, likelihood.initial_bias(data).astype(head.weight.dtype)
         )

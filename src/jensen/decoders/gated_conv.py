@@ -1,4 +1,7 @@
-"""p(x|z) from dense layers that give an image of one channel, and gated convolutions on it (the convHVAE of Tomczak & Welling 2018)."""
+"""The convolutional decoder: dense layers to an image of one channel, then gated convolutions.
+
+It is the decoder of the convHVAE of Tomczak & Welling 2018.
+"""
 
 from collections.abc import Sequence
 
@@ -15,14 +18,18 @@ from jensen.networks.gated_dense import GatedDense
 
 
 class GatedConv(AbstractDecoder):
-    """Gated dense layers of widths `hidden` and H W -> gated convolutions -> 1x1 convolution -> likelihood; it takes no `network`.
+    """Gated dense layers -> gated convolutions -> 1x1 convolution -> likelihood.
 
-    `channels` and `kernels` have one entry per convolution. The last biases, one for each output, start at the likelihood's best constant guess.
+    The dense layers have widths `hidden` and H W. `channels` and `kernels` have one entry per
+    convolution. The last biases, one for each output, start at the likelihood's best constant
+    guess. The decoder takes no `network`.
 
     Raises:
-        ValueError: an event that is no image, or lists of unequal length.
+        ValueError: if the event is not an image, or the lists have unequal lengths.
 
-        GatedConv(40, likelihood, data=None, key=jr.key(0), channels=(64, 64), kernels=(3, 3))(z).log_prob(x)
+    Example:
+        decoder = GatedConv(40, likelihood, None, jr.key(0), channels=(64, 64), kernels=(3, 3))
+        decoder(z).log_prob(x)
     """
 
     dense: GatedDense | Joined
@@ -43,7 +50,8 @@ class GatedConv(AbstractDecoder):
     ):
         if not channels or len(channels) != len(kernels):
             raise ValueError(
-                f"decoder gated_conv: channels and kernels need one entry per layer each, at least one; got {len(channels)} and {len(kernels)}."
+                "decoder gated_conv: channels and kernels need one entry per layer each, at least "
+                f"one; got {len(channels)} and {len(kernels)}."
             )
         who = "decoder gated_conv"
         height, width, _ = image_shape(likelihood.event_shape, who)

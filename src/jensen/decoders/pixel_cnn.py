@@ -1,9 +1,13 @@
-"""p(x|z) = prod_i p(x_i | x_<i, z) over the pixels in raster order, by masked convolutions (van den Oord, Kalchbrenner & Kavukcuoglu 2016; with a latent
-code: Gulrajani et al. 2017, and the PixelHVAE of Tomczak & Welling 2018).
+"""The autoregressive decoder p(x|z) = prod_i p(x_i | x_<i, z), pixels in raster order.
 
-The first convolution sees the pixels before its own (mask A), the others also the features at their own (mask B). The published network has batch
-normalisation, which would make p(x|z) of one datum depend on the other data of its batch, and so be no density; here is no normalisation, and weights are
-drawn for the taps that a mask leaves, which keeps the features' size through the layers.
+Masked convolutions of van den Oord, Kalchbrenner & Kavukcuoglu 2016; with a latent code as in
+Gulrajani et al. 2017 and the PixelHVAE of Tomczak & Welling 2018. The first convolution sees the
+pixels before its own (mask A), the later ones also the features at their own (mask B).
+
+The published network has batch normalisation, which would make p(x|z) of one datum depend on the
+other data of its batch, so that it would not be a density. There is no normalisation here; weights
+are drawn with the fan-in of the unmasked taps, which preserves the size of the features through the
+layers.
 """
 
 from collections.abc import Sequence
@@ -25,14 +29,18 @@ from jensen.networks.gated_dense import GatedDense
 
 
 class PixelCNN(AbstractDecoder):
-    """`num_layers` masked convolutions with ReLUs, `channels` wide, then a 1x1 convolution -> likelihood. z enters as an image, made by gated dense layers of
-    widths `hidden` and H W, that the first layer sees whole. It takes no `network`.
+    """`num_layers` masked convolutions with ReLUs, then a 1x1 convolution -> likelihood.
 
-    The channels of one pixel are independent given the pixels before and z; the likelihood must be one of independent elements.
+    The convolutions are `channels` wide. z enters as an image, made by gated dense layers of widths
+    `hidden` and H W, which the first layer sees without a mask. The decoder takes no `network`. The
+    channels of one pixel are independent given z and the pixels before it; the likelihood must have
+    independent elements.
 
     Raises:
-        ValueError: an event that is no image, a kernel that is even or below 3, or no layer or channel.
+        ValueError: if the event is not an image, the kernel is even or below 3, or there is no
+            layer or channel.
 
+    Example:
         PixelCNN(40, likelihood, data=None, key=jr.key(0), channels=16)(z).log_prob(x)
     """
 
@@ -60,18 +68,21 @@ class PixelCNN(AbstractDecoder):
     ):
         if kernel < 3 or kernel % 2 == 0:
             raise ValueError(
-                f"decoder pixel_cnn: kernel must be odd and at least 3; got {kernel}. An even one has no middle tap, so that no mask can tell a pixel from "
-                "those before it; one of 1 sees no pixel before. Take 3 or 5."
+                f"decoder pixel_cnn: kernel must be odd and at least 3; got {kernel}. An even "
+                "kernel has no middle tap, so that no mask can tell a pixel from those before it; "
+                "a kernel of 1 sees no pixel before its own. Use 3 or 5."
             )
         if min(num_layers, channels) < 1:
             raise ValueError(
-                f"decoder pixel_cnn: num_layers and channels must be at least 1; got {num_layers} and {channels}."
+                "decoder pixel_cnn: num_layers and channels must be at least 1; got "
+                f"{num_layers} and {channels}."
             )
         who = "decoder pixel_cnn"
         shape = height, width, depth = image_shape(likelihood.event_shape, who)
         key_dense, key_z, key_head, *keys = jr.split(key, 3 + num_layers)
-        before = kernel**2 // 2
-        fan_in = [kernel**2 + before * depth] + [(before + 1) * channels] * (num_layers - 1)
+        num_before = kernel**2 // 2
+        # The unmasked taps alone: of z's image and the pixels before, then of the features.
+        fan_in = [kernel**2 + num_before * depth] + [(num_before + 1) * channels] * (num_layers - 1)
         self.dense = gated_dense(latent_dim, [*hidden, height * width], key_dense)
         self.weight_z = draw_weight(key_z, (kernel, kernel, 1, channels), fan_in[0])
         self.weights = [
@@ -93,18 +104,25 @@ class PixelCNN(AbstractDecoder):
 
     @property
     def masked_weights(self) -> list[Array]:
-        """The layers' weights without the taps that they must not have."""
+        """The layers' weights with the masked taps set to zero."""
+        # Masked on every use, so that no update of the weights can open a masked tap.
         return [_mask(len(w), own=layer > 0) * w for layer, w in enumerate(self.weights)]
 
     def standardise(self, x: Array) -> Array:
-        """An image as the first layer sees it, [H, W, C]: (x - mean) / scale with fixed moments of the training data."""
+        """Return the image that the first layer sees, (x - mean) / scale, of shape [H, W, C].
+
+        Mean and scale are the training data's and get no gradient.
+        """
         mean, scale = jax.lax.stop_gradient((self.data_mean, self.data_scale))
         return (x.reshape(mean.shape) - mean) / scale
 
 
 class _Pixels(eqx.Module):
-    """p(x|z) for one z: `log_prob` in one pass over the given x, `sample` pixel by pixel. There is no mean in closed form; `conditional_mean(x)` has the means
-    of p(x_i | x_<i, z) along a given x."""
+    """p(x|z) for one z: `log_prob` in one pass over a given x, `sample` pixel by pixel.
+
+    There is no mean in closed form; `conditional_mean(x)` has the means of p(x_i | x_<i, z) along a
+    given x.
+    """
 
     decoder: PixelCNN
     from_z: Float[Array, "height width channels"]
@@ -113,7 +131,7 @@ class _Pixels(eqx.Module):
         return self._conditionals(value).log_prob(value)
 
     def conditional_mean(self, value: Array) -> Array:
-        """E[x_i | x_<i, z] for every i, x_<i those of `value`."""
+        """Compute E[x_i | x_<i, z] for every i, with x_<i those of `value`."""
         return self._conditionals(value).mean  # pyright: ignore[reportAttributeAccessIssue]
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
@@ -123,12 +141,12 @@ class _Pixels(eqx.Module):
         return samples.reshape(*sample_shape, *self.decoder.likelihood.event_shape)
 
     def outputs(self, x: Array) -> Float[Array, " outputs"]:
-        """What the likelihood is given for every pixel, when the pixels before it are those of x."""
+        """Compute the likelihood's inputs for every pixel, given the pixels of x before it."""
         decoder = self.decoder
-        first, *others = zip(decoder.masked_weights, decoder.biases, strict=True)
-        # The convolution of x has a place of its own: for many codes of one datum it is done once.
+        first, *later = zip(decoder.masked_weights, decoder.biases, strict=True)
+        # x and z are convolved separately: for many codes of one datum, x is convolved once.
         features = jax.nn.relu(convolve(decoder.standardise(x), first[0]) + first[1] + self.from_z)
-        for weight, bias in others:
+        for weight, bias in later:
             features = jax.nn.relu(convolve(features, weight) + bias)
         return decoder.head(features)
 
@@ -136,9 +154,12 @@ class _Pixels(eqx.Module):
         return self.decoder.likelihood(self.outputs(x))
 
     def _one_sample(self, key: Key) -> Array:
-        """One pass over the pixels. What a layer found at the pixels before is kept, so that a pixel costs one patch per layer: all of them one forward pass.
+        """Sample in one pass over the pixels.
 
-        The likelihood draws with the same key each time, so its noise is made once: x is the fixed point of x -> likelihood(outputs(x)).sample(key).
+        Each layer's features at earlier pixels are stored, so that a pixel costs one patch per
+        layer, and all pixels together cost one forward pass. The likelihood draws with the same key
+        each time, so its noise is made once: x is the fixed point of x ->
+        likelihood(outputs(x)).sample(key).
         """
         decoder = self.decoder
         likelihood, weights = decoder.likelihood, decoder.masked_weights
@@ -148,6 +169,7 @@ class _Pixels(eqx.Module):
         weights = [w[: middle + 1] for w in weights]  # the rows below are masked
 
         def pixel(i, carry):
+            # `inputs[layer]` is the zero-padded input image of a layer, filled pixel by pixel.
             x, outputs, inputs = carry
             row, column = i // width, i % width
             features = self.from_z[row, column]
@@ -163,10 +185,11 @@ class _Pixels(eqx.Module):
             outputs = outputs.at[:, row, column].add(
                 (features @ decoder.head.weight).reshape(outputs.shape[0], -1)
             )
-            drawn = likelihood(outputs.ravel()).sample(key).reshape(x.shape)
-            x = x.at[row, column].set(drawn[row, column])
-            seen = decoder.standardise(x)[row, column]
-            inputs[0] = _put(inputs[0], seen, row + middle, column + middle)
+            # The whole image is drawn and one pixel of it used: likelihoods draw whole events.
+            draw = likelihood(outputs.ravel()).sample(key).reshape(x.shape)
+            x = x.at[row, column].set(draw[row, column])
+            pixel_input = decoder.standardise(x)[row, column]
+            inputs[0] = _put(inputs[0], pixel_input, row + middle, column + middle)
             return x, outputs, inputs
 
         dtype = jax.eval_shape(lambda k: likelihood(decoder.head.bias.ravel()).sample(k), key).dtype
@@ -186,6 +209,9 @@ def _put(image: Array, pixel: Array, row: Array, column: Array) -> Array:
 
 
 def _mask(kernel: int, *, own: bool) -> Array:
-    """1 at the taps before the middle in raster order (and at the middle itself if `own`), 0 elsewhere: [kernel, kernel, 1, 1]."""
+    """Make the mask [kernel, kernel, 1, 1] of the taps before the middle in raster order.
+
+    1 at those taps, and at the middle itself if `own`; 0 elsewhere.
+    """
     taps = np.arange(kernel**2) < kernel**2 // 2 + own
     return jnp.asarray(taps.reshape(kernel, kernel, 1, 1).astype(np.float32))
