@@ -1,4 +1,7 @@
-"""Likelihood heads: the outputs of a decoder network -> p(x|z) of one datum. Each file is one likelihood."""
+"""Likelihood heads: the outputs of a decoder network -> p(x|z) for one datum.
+
+Each file defines one likelihood.
+"""
 
 from jensen._rooms import Room
 from jensen.likelihoods._base import AbstractLikelihood as AbstractLikelihood

@@ -1,4 +1,4 @@
-"""Binary data: p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i))."""
+"""The Bernoulli likelihood for binary data: p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i))."""
 
 from typing import ClassVar
 
@@ -14,7 +14,8 @@ from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size
 class Bernoulli(AbstractLikelihood):
     """Independent Bernoulli elements; the decoder gives their logits.
 
-    The last biases start at the logits of the data's element means, clipped to [.001, .999] (Burda et al. 2016).
+    The last biases start at the logits of the data's element means, clipped to [.001, .999] (Burda
+    et al. 2016).
 
         Bernoulli((8, 8), data=None)(logits).log_prob(x)
     """

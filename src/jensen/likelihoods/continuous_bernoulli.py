@@ -1,4 +1,9 @@
-"""Grey values in [0, 1]: p(x|z) = prod_i C(lambda_i) lambda_i^x_i (1 - lambda_i)^(1 - x_i), a density (Loaiza-Ganem & Cunningham 2019)."""
+"""The continuous Bernoulli likelihood for grey values in [0, 1].
+
+    p(x|z) = prod_i C(lambda_i) lambda_i^x_i (1 - lambda_i)^(1 - x_i)
+
+It is a density (Loaiza-Ganem & Cunningham 2019).
+"""
 
 from typing import ClassVar
 
@@ -14,7 +19,8 @@ from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size
 class ContinuousBernoulli(AbstractLikelihood):
     """Independent continuous Bernoulli elements; the decoder gives their logits.
 
-    A Bernoulli on grey values is no density: this one has the normaliser. The last biases start where the mean is that of the data, clipped to [.01, .99].
+    A Bernoulli on grey values is not a density; this likelihood has the normaliser. The last biases
+    start where the mean is that of the data, clipped to [.01, .99].
 
         ContinuousBernoulli((8, 8), data=None)(logits).log_prob(x)
     """
@@ -47,12 +53,14 @@ class ContinuousBernoulli(AbstractLikelihood):
 
 
 def _logits_of(mean: np.ndarray) -> np.ndarray:
-    """The logits l whose mean, 1/2 + coth(l/2)/2 - 1/l, is the one given: by bisection, which needs no care near 1/2."""
+    """Compute the logits l whose mean, 1/2 + coth(l/2)/2 - 1/l, is given."""
+    # By bisection: the mean rises with l, and Newton's method would need care near 1/2.
     low, high = np.full(mean.shape, -200.0), np.full(mean.shape, 200.0)
     for _ in range(60):
         middle = (low + high) / 2
         far = np.abs(middle) > 1e-4
         safe = np.where(far, middle, 1.0)
-        found = np.where(far, 0.5 + 0.5 / np.tanh(safe / 2) - 1 / safe, 0.5 + middle / 12)
-        low, high = np.where(found < mean, middle, low), np.where(found < mean, high, middle)
+        middle_mean = np.where(far, 0.5 + 0.5 / np.tanh(safe / 2) - 1 / safe, 0.5 + middle / 12)
+        too_low = middle_mean < mean
+        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
     return (low + high) / 2

@@ -1,7 +1,9 @@
-"""Grey levels: p(x|z) = prod_i P(v_i), a logistic variable on [0, 1] read in 256 bins, as Tomczak & Welling (2018) use it for grey images.
+"""The discretised logistic likelihood for grey levels: a logistic variable on [0, 1] in 256 bins.
 
-P(v) = sigmoid(((v + 1) / 256 - m) / s) - sigmoid((v / 256 - m) / s),      the end bins with the whole tails
-m = sigmoid(f) clamped to [1/512, 1 - 1/512],      log s clipped to [-4.5, 0]
+As Tomczak & Welling (2018) use it for grey images, with the end bins taking the whole tails:
+
+    P(v) = sigmoid(((v + 1) / 256 - m) / s) - sigmoid((v / 256 - m) / s)
+    m = sigmoid(f) clamped to [1/512, 1 - 1/512],      log s clipped to [-4.5, 0]
 """
 
 from typing import ClassVar, Literal
@@ -17,19 +19,34 @@ from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size
 
 
 class DiscretizedLogistic(AbstractLikelihood):
-    """Independent discretised logistic elements; the decoder gives the logits of their locations, and log scales too when these are per datum.
+    """Independent discretised logistic elements; the decoder gives the logits of their locations.
 
-    Data come as levels 0 .. num_bins - 1 (bytes), or as bin centres (v + 1/2) / num_bins; `units` says which, and by default the data do. The probabilities are
-    the same either way. `scale`: 'shared' is one for all elements, 'element' one for each, 'datum' is given by the decoder for each element of each datum (the
-    paper's). `mean_margin` (default: half a bin) keeps locations off 0 and 1; `min_log_scale` and `max_log_scale` clip the log scale. Locations and scales
-    start at the training data's moments, just inside those bounds: at one, no gradient would move them.
+    With scale='datum' the decoder gives their log scales too.
 
+    Args:
+        event_shape, data: see `AbstractLikelihood`.
+        num_bins: number of grey levels.
+        units: 'levels' for data 0 .. num_bins - 1 (bytes), 'centres' for bin centres (v + 1/2) /
+            num_bins; by default decided by the data. The probabilities are the same either way.
+        scale: 'shared' for one scale of all elements, 'element' for one of each, 'datum' for one of
+            each element of each datum, from the decoder (as in the paper).
+        mean_margin: distance of the locations from 0 and 1; half a bin by default.
+        min_log_scale, max_log_scale: clips of the log scale.
+
+    Locations and scales start at the training data's moments, slightly inside these bounds: on a
+    bound, no gradient would move them.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
         DiscretizedLogistic((28, 28), data=None)(outputs).log_prob(x)
     """
 
     support: ClassVar[str] = "levels v = 0 to num_bins - 1, or (v + .5) / num_bins"
     remedy: ClassVar[str] = (
-        "Give grey levels as bytes 0..255, or as (v + .5) / 256; for another number of levels: --set likelihood.num_bins=16."
+        "Give grey levels as bytes 0..255, or as (v + .5) / 256; for another number of levels: "
+        "--set likelihood.num_bins=16."
     )
     bits_per_dimension: ClassVar[bool] = True
     event_shape: tuple[int, ...] = eqx.field(static=True)
@@ -61,12 +78,14 @@ class DiscretizedLogistic(AbstractLikelihood):
         mean_margin = 0.5 / num_bins if mean_margin is None else mean_margin
         if not 0 <= mean_margin < 0.5:
             raise ValueError(
-                f"likelihood discretized_logistic: mean_margin must lie in [0, 0.5); got {mean_margin}."
+                "likelihood discretized_logistic: mean_margin must lie in [0, 0.5); "
+                f"got {mean_margin}."
             )
         if not -20 <= min_log_scale < max_log_scale <= 20:
             raise ValueError(
-                "likelihood discretized_logistic: the clips of the log scale must be in order and within -20 to 20; got "
-                f"min_log_scale={min_log_scale}, max_log_scale={max_log_scale}."
+                "likelihood discretized_logistic: the clips of the log scale must be in order and "
+                f"within -20 to 20; got min_log_scale={min_log_scale}, "
+                f"max_log_scale={max_log_scale}."
             )
         size = event_size(event_shape)
         self.event_shape = event_shape
@@ -126,11 +145,14 @@ class DiscretizedLogistic(AbstractLikelihood):
         inside = (values > 0) & (values < 1)
         level = np.where(inside, values, 0) * np.float64(num_bins) - 0.5
         not_centre = ~(inside & (np.abs(level - np.round(level)) <= 1e-3))
-        # A mixture of the two is neither: the fewer are outside.
+        # Data that mix both units fit neither: the reading with fewer values outside is taken.
         return not_centre if units == "centres" or not_centre.sum() < not_level.sum() else not_level
 
     def _moments(self, data: DataSummary | None) -> tuple[np.ndarray, np.ndarray]:
-        """(logits of the locations, log scales) of the data in units of [0, 1], a little inside the clips; a logistic's deviation is pi s / sqrt 3."""
+        """Compute the logits of the locations and the log scales of the data, in units of [0, 1].
+
+        Both lie slightly inside the clips; a logistic's standard deviation is pi s / sqrt 3.
+        """
         size = event_size(self.event_shape)
         mean, deviation = np.full(size, 0.5), np.full(size, 0.25)
         if data is not None:
@@ -153,5 +175,6 @@ class DiscretizedLogistic(AbstractLikelihood):
 
 
 def _units_of(data: DataSummary | None) -> Literal["levels", "centres"]:
+    # All bin centres lie strictly between 0 and 1, where there is no whole number.
     inside = data is not None and not data.levels and data.lower > 0 and data.upper < 1
     return "centres" if inside else "levels"

@@ -1,6 +1,7 @@
-"""Overdispersed counts: p(x|z) = prod_i NB(x_i; m_i, r_i), mean m and variance m + m^2 / r (the convention of scVI, Lopez et al. 2018).
+"""The negative binomial likelihood for overdispersed counts: p(x|z) = prod_i NB(x_i; m_i, r_i).
 
-m_i = exp(f_i) up to the largest training count, linear in f_i beyond.
+The mean is m and the variance m + m^2 / r (the convention of scVI, Lopez et al. 2018). m_i =
+exp(f_i) up to the largest training count, linear in f_i beyond.
 """
 
 import math
@@ -15,16 +16,22 @@ from jensen.distributions import NegativeBinomial as NegativeBinomialDistributio
 from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size, whole
 from jensen.likelihoods._counts import log_largest, log_mean, tamed
 
-# Beyond these the distribution is a Poisson, or all but a point at 0, whatever r is.
+# Beyond +-20 the distribution is in float32 a Poisson, or almost a point mass at 0.
 MAX_LOG_DISPERSION = 20.0
 
 
 class NegativeBinomial(AbstractLikelihood):
-    """Independent negative binomial counts; the decoder gives the log means, and log r too when it is per datum.
+    """Independent negative binomial counts; the decoder gives the log means.
 
-    `dispersion` says what r depends on: 'shared' is one for all elements, 'element' one for each, 'datum' is given by the decoder for each element of each
-    datum. r is the inverse dispersion: large means Poisson. Means and r start at the training data's moments; |log r| is kept below 20.
+    With dispersion='datum' the decoder gives log r too. r is the inverse dispersion: a large r
+    means Poisson. Means and r start at the training data's moments; |log r| stays below 20.
 
+    Args:
+        event_shape, data: see `AbstractLikelihood`.
+        dispersion: 'shared' for one r of all elements, 'element' for one of each, 'datum' for one
+            of each element of each datum, from the decoder.
+
+    Example:
         NegativeBinomial((3,), data=None, dispersion="shared")(outputs).log_prob(x)
     """
 
@@ -84,9 +91,10 @@ class NegativeBinomial(AbstractLikelihood):
 
 
 def _log_dispersion(data: DataSummary | None, size: int) -> np.ndarray:
-    """log r by moments, variance = m + m^2 / r, within [.01, 100]: the training's own variance holds what z will explain, so it errs on the small side."""
+    """Estimate log r from moments, variance = m + m^2 / r, clipped to r in [.01, 100]."""
     if data is None:
         return np.zeros(size)
     mean, variance = (a.astype(np.float64).ravel() for a in (data.mean, data.scale**2))
+    # The data's variance holds what z will explain, so this r errs on the small side.
     r = mean**2 / np.maximum(variance - mean, 1e-4 * np.maximum(mean, 1e-4) ** 2)
     return np.log(np.clip(r, 0.01, 100))

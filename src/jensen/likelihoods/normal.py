@@ -1,6 +1,9 @@
-"""Real-valued data with a learned noise scale: p(x|z) = prod_i N(x_i; a_i + b_i f_i(z), (b_i s_i)^2), a density in the data's own units.
+"""The normal likelihood for real-valued data, with a learned noise scale.
 
-a and b are the training data's mean and standard deviation per element, fixed, so that a network near its initialisation already fits the data's range.
+    p(x|z) = prod_i N(x_i; a_i + b_i f_i(z), (b_i s_i)^2)
+
+It is a density in the data's own units. a and b are the training data's mean and standard deviation
+per element, fixed, so that a network near its initialisation already fits the data's range.
 """
 
 import math
@@ -19,10 +22,17 @@ from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size
 class Normal(AbstractLikelihood):
     """Independent normal elements with a learned scale.
 
-    `scale` says what it depends on: 'shared' is one scale for all elements, 'element' one for each, 'datum' is given by the decoder for each element of each
-    datum. Scales are relative to the data's standard deviation and never fall below `min_scale` of it: without a floor the density of data that repeat has
-    no maximum.
+    Args:
+        event_shape, data: see `AbstractLikelihood`.
+        scale: 'shared' for one scale of all elements, 'element' for one of each, 'datum' for one of
+            each element of each datum, from the decoder.
+        min_scale: lower limit of the scales, which are relative to the data's standard deviation.
+            Without it, the density of data that repeat has no maximum.
 
+    Raises:
+        ValueError: if min_scale is not between 0 and 1.
+
+    Example:
         Normal((5,), data=None, scale="shared")(outputs).log_prob(x)
     """
 
@@ -45,7 +55,8 @@ class Normal(AbstractLikelihood):
     ):
         if not 0 < min_scale < 1:
             raise ValueError(
-                f"likelihood normal: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}."
+                "likelihood normal: min_scale must lie between 0 and 1 (a share of the data's "
+                f"standard deviation); got {min_scale}."
             )
         size = event_size(event_shape)
         self.event_shape = event_shape
@@ -59,7 +70,7 @@ class Normal(AbstractLikelihood):
     def __call__(self, outputs: Float[Array, " outputs"]) -> Distribution:
         size = event_size(self.event_shape)
         log_scale = outputs[size:] if self.log_scale is None else self.log_scale
-        # The units are data, not parameters: no gradient moves them.
+        # The moments are facts about the data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
         loc = mean + unit * outputs[:size]
         scale = jnp.broadcast_to(unit * (self.min_scale + jnp.exp(log_scale)), (size,))
@@ -69,7 +80,7 @@ class Normal(AbstractLikelihood):
         ).to_event(event)
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
-        del data  # the units already hold it
+        del data  # outputs of 0 are the data's mean already
         return jnp.zeros(self.num_outputs)
 
     @property

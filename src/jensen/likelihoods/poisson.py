@@ -1,4 +1,7 @@
-"""Counts: p(x|z) = prod_i Poisson(x_i; r_i), r_i = exp(f_i) up to the largest training count, linear in f_i beyond."""
+"""The Poisson likelihood for counts: p(x|z) = prod_i Poisson(x_i; r_i).
+
+r_i = exp(f_i) up to the largest training count, linear in f_i beyond.
+"""
 
 import math
 from typing import ClassVar
@@ -16,8 +19,9 @@ from jensen.likelihoods._counts import log_largest, log_mean, tamed
 class Poisson(AbstractLikelihood):
     """Independent Poisson counts; the decoder gives their log rates.
 
-    The last biases start at the logarithm of the data's element means. Counts with more spread than a Poisson allows are for `negative_binomial`; heavy-tailed
-    ones train better with --set encoder.input_transform=log1p.
+    The last biases start at the logarithm of the data's element means. Use `negative_binomial` for
+    counts with more spread than a Poisson allows; heavy-tailed counts train better with --set
+    encoder.input_transform=log1p.
 
         Poisson((3,), data=None)(log_rates).log_prob(x)
     """

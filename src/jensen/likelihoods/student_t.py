@@ -1,4 +1,9 @@
-"""Real-valued data with outliers: p(x|z) = prod_i t_v(x_i; a_i + b_i f_i(z), b_i s_i), a density in the data's own units; a, b as in `normal`."""
+"""The Student's t likelihood for real-valued data with outliers.
+
+    p(x|z) = prod_i t_v(x_i; a_i + b_i f_i(z), b_i s_i)
+
+It is a density in the data's own units; a and b are as in `normal`.
+"""
 
 import math
 from typing import ClassVar, Literal
@@ -12,15 +17,23 @@ from jensen._types import Array, Float
 from jensen.distributions import StudentT as StudentTDistribution
 from jensen.likelihoods._base import AbstractLikelihood, DataSummary, event_size
 
-MAX_LOG_DF = 20.0
+MAX_LOG_DF = 20.0  # limit on log(df - 1); at 5e8 degrees of freedom t is a normal in float32
 
 
 class StudentT(AbstractLikelihood):
-    """Independent Student's t elements with a learned scale, and degrees of freedom learned or fixed.
+    """Independent Student's t elements with a learned scale.
 
-    `scale` and `min_scale` are those of the normal likelihood. `df` fixes the degrees of freedom for all elements; without it they are learned, from 5 on and
-    always above 1, one for each element (with scale='shared': one for all). At 1 and below, p(x|z) has no mean to show.
+    Args:
+        event_shape, data: see `AbstractLikelihood`.
+        scale, min_scale: as in the normal likelihood.
+        df: degrees of freedom of all elements. By default they are learned, starting at 5 and
+            always above 1, one for each element (with scale='shared', one for all): at 1 and below,
+            p(x|z) has no mean.
 
+    Raises:
+        ValueError: if min_scale is not between 0 and 1, or df is not finite and above 1.
+
+    Example:
         StudentT((5,), data=None, df=4.0)(outputs).log_prob(x)
     """
 
@@ -31,7 +44,7 @@ class StudentT(AbstractLikelihood):
     min_scale: float = eqx.field(static=True)
     df: float | None = eqx.field(static=True)
     log_scale: Float[Array, " scales"] | None
-    log_df: Float[Array, " dfs"] | None  # of df - 1; None when df is fixed
+    log_df: Float[Array, " dfs"] | None  # log(df - 1); None when df is fixed
     data_mean: Float[Array, " size"]
     data_scale: Float[Array, " size"]
 
@@ -46,11 +59,13 @@ class StudentT(AbstractLikelihood):
     ):
         if not 0 < min_scale < 1:
             raise ValueError(
-                f"likelihood student_t: min_scale must lie between 0 and 1 (a share of the data's standard deviation); got {min_scale}."
+                "likelihood student_t: min_scale must lie between 0 and 1 (a share of the data's "
+                f"standard deviation); got {min_scale}."
             )
         if df is not None and not 1 < df < math.inf:
             raise ValueError(
-                f"likelihood student_t: df must be finite and above 1, or p(x|z) has no mean; got {df}. Leave it out to learn it."
+                "likelihood student_t: df must be finite and above 1, or p(x|z) has no mean; "
+                f"got {df}. Leave it out to learn it."
             )
         size = event_size(event_shape)
         self.event_shape = event_shape
@@ -68,7 +83,7 @@ class StudentT(AbstractLikelihood):
     def __call__(self, outputs: Float[Array, " outputs"]) -> StudentTDistribution:
         size = event_size(self.event_shape)
         log_scale = outputs[size : 2 * size] if self.log_scale is None else self.log_scale
-        # The units are data, not parameters: no gradient moves them.
+        # The moments are facts about the data, not parameters: no gradient moves them.
         mean, unit = jax.lax.stop_gradient((self.data_mean, self.data_scale))
         df = (
             jnp.asarray(self.df, outputs.dtype)
@@ -82,7 +97,7 @@ class StudentT(AbstractLikelihood):
         )
 
     def initial_bias(self, data: DataSummary | None) -> Float[Array, " outputs"]:
-        del data  # the units already hold it
+        del data  # outputs of 0 are the data's mean already
         return jnp.zeros(self.num_outputs)
 
     @property
