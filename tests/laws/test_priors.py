@@ -169,12 +169,12 @@ def test_only_the_standard_normal_has_a_closed_form_of_the_average_kl(name):
         (
             "vamp",
             {"num_components": 41, "initialise": "data"},
-            "at least num_components=41 training rows; 40 are at hand.*fewer components",
+            "at least num_components=41 training rows; 40 are available.*fewer components",
         ),
         (
             "vamp_data",
             {"num_components": 41},
-            "at least num_components=41 training rows; 40 are at hand.*fewer components",
+            "at least num_components=41 training rows; 40 are available.*fewer components",
         ),
         (
             "vamp",
@@ -184,9 +184,9 @@ def test_only_the_standard_normal_has_a_closed_form_of_the_average_kl(name):
         (
             "vamp",
             {"initialise": "data", "initial_mean": 0.5},
-            "initial_mean=0.5 wants initialise='random'.*is 'data'",
+            "initial_mean=0.5 needs initialise='random'.*is 'data'",
         ),
-        ("vamp", {"initial_mean": np.nan}, "initial_mean=nan wants .* a finite number"),
+        ("vamp", {"initial_mean": np.nan}, "initial_mean=nan needs .* a finite number"),
         (
             "vamp",
             {"initial_spread": -0.1},

@@ -170,11 +170,12 @@ def test_a_run_trains_the_model_around_its_rows_and_gives_them_back(tmp_path, pr
 def test_no_rows_no_prior():
     for data, at_hand in ((None, 0), (replace(summarise(GREY), rows=GREY[:0]), 0)):
         with pytest.raises(
-            ValueError, match=f"num_components=500 training rows; {at_hand} are at hand. Pass data="
+            ValueError,
+            match=f"num_components=500 training rows; {at_hand} are available. Pass data=",
         ):
             build("vamp_data", data)
         with pytest.raises(
             ValueError,
-            match=r"prior aggregated needs the training rows; none are at hand. Pass data=",
+            match=r"prior aggregated needs the training rows; none are available. Pass data=",
         ):
             build("aggregated", data)

@@ -1,4 +1,4 @@
-"""Priors: encoder -> p(z). Each file is one prior."""
+"""Priors: encoder -> p(z). Each file defines one prior."""
 
 from jensen._rooms import Room
 from jensen.priors._base import AbstractPrior as AbstractPrior

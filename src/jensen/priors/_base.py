@@ -1,4 +1,4 @@
-"""What a prior is."""
+"""The abstract base class of priors."""
 
 import abc
 from collections.abc import Callable
@@ -9,13 +9,16 @@ from jensen._types import Array, Distribution
 
 
 class AbstractPrior(eqx.Module):
-    """encoder -> p(z). Constructed from context by name: latent_dim, code_size (numbers in a code: more than latent_dim for one-hot vectors),
-    event_shape, data, key.
+    """Map the encoder to the prior p(z).
 
-    A prior never holds the encoder: that would be a second copy, and would drift. It is called once per step, so what it derives from the encoder (the
-    encoded pseudo-inputs of a VampPrior) is computed once per step.
+    The constructor receives from context, by name: latent_dim, code_size (the length of a code,
+    which for one-hot vectors is more than latent_dim), event_shape, data, key.
+
+    A prior never holds the encoder as a field: a second copy would drift from the model's. It is
+    called once per step, so that what it derives from the encoder (the encoded pseudo-inputs of a
+    VampPrior) is computed once per step.
     """
 
     @abc.abstractmethod
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
-        """p(z), as seen with this encoder."""
+        """Return p(z), given this encoder."""

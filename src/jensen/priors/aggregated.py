@@ -1,7 +1,9 @@
-"""The aggregated posterior of the training set as the prior, p(z) = (1/N) sum_n q(z | x_n): it makes the marginal KL of these data zero.
+"""The aggregated posterior of the training set as the prior, p(z) = (1/N) sum_n q(z | x_n).
 
-Of all priors it gives the highest ELBO on the training set (Tomczak & Welling 2018, equation 7, and Hoffman & Johnson 2016), and it overfits: its components
-know every training datum. It is the far end to compare others with.
+It makes the marginal KL of these data zero, and of all priors it gives the highest ELBO on the
+training set (Tomczak & Welling 2018, equation 7; Hoffman & Johnson 2016). It overfits, since its
+components are the training data's own posteriors: use it as the extreme case to compare other
+priors with.
 """
 
 from collections.abc import Callable
@@ -17,13 +19,16 @@ from jensen.priors._pseudo_inputs import mixture_of_posteriors
 
 
 class Aggregated(AbstractPrior):
-    """The equal mixture of the encoder's posteriors at all N training rows, which are stored with the model as they are.
+    """Equal mixture of the encoder's posteriors at all N training rows.
 
-    Each call encodes all N: for training on thousands of rows, for evaluation on many more. Beyond a few thousand rows it works in blocks.
+    The rows are stored with the model as they are. Each call encodes all N of them: the prior
+    serves training on thousands of rows, and evaluation on many more. Beyond `ENCODE_BLOCK` rows it
+    works in blocks.
 
     Raises:
-        ValueError: no training rows at hand.
+        ValueError: if there are no training rows.
 
+    Example:
         Aggregated(summary)(encoder).log_prob(z)
     """
 
@@ -33,7 +38,8 @@ class Aggregated(AbstractPrior):
     def __init__(self, data: DataSummary | None):
         if data is None or len(data.rows) == 0:
             raise ValueError(
-                "prior aggregated needs the training rows; none are at hand. Pass data=... to jensen.vae."
+                "prior aggregated needs the training rows; none are available. Pass data=... to "
+                "jensen.vae."
             )
         self.rows = jnp.asarray(data.rows)
         self.levels = data.levels

@@ -1,4 +1,4 @@
-"""p(z) = prod_i Bernoulli(z_i; sigmoid(l_i)) over binary codes."""
+"""The Bernoulli prior over binary codes, p(z) = prod_i Bernoulli(z_i; sigmoid(l_i))."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,12 @@ from jensen.priors._base import AbstractPrior
 
 
 class Bernoulli(AbstractPrior):
-    """Independent bits with learned logits, which start at 0: every code is as probable as any other. With `learn_logits=False` they stay there.
+    """Independent bits with learned logits.
 
-    Bernoulli(3)(encoder).log_prob(jnp.ones(3))  # -2.0794 = 3 log(1/2)
+    The logits start at 0, where all codes are equally probable; with `learn_logits=False` they stay
+    there.
+
+        Bernoulli(3)(encoder).log_prob(jnp.ones(3))  # -2.0794 = 3 log(1/2)
     """
 
     logits: Float[Array, " latent"] | None
@@ -26,4 +29,5 @@ class Bernoulli(AbstractPrior):
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
         del encoder
         logits = jnp.zeros(self.latent_dim) if self.logits is None else self.logits
+        # Draws are floats, not bytes: the decoder's network reads them.
         return BernoulliVector(logits, dtype=logits.dtype)

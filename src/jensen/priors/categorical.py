@@ -1,4 +1,6 @@
-"""p(z) = prod_i Categorical(z_i; softmax(l_i)) over codes of one-hot vectors."""
+"""The categorical prior over codes of one-hot vectors, p(z) = prod_i Categorical(z_i;
+softmax(l_i)).
+"""
 
 from collections.abc import Callable
 
@@ -11,9 +13,10 @@ from jensen.priors._base import AbstractPrior
 
 
 class Categorical(AbstractPrior):
-    """`latent_dim` independent variables, of as many classes as the encoder's codes have (code_size / latent_dim), with learned logits.
+    """`latent_dim` independent variables with learned logits.
 
-    The logits start at 0: every code is as probable as any other. With `learn_logits=False` they stay there.
+    They have as many classes as the encoder's codes (code_size / latent_dim). The logits start at
+    0, where all codes are equally probable; with `learn_logits=False` they stay there.
 
         Categorical(3, 12)(encoder).log_prob(z)  # -4.1589 = 3 log(1/4)
     """

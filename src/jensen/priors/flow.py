@@ -1,7 +1,9 @@
-"""p(z) = N(f^-1(z); 0, I) |det df^-1/dz|: a normal pushed forward by coupling layers (Dinh et al. 2017, Durkan et al. 2019; flows by the FlowJAX library).
+"""The flow prior, p(z) = N(f^-1(z); 0, I) |det df^-1/dz|: a normal pushed through coupling layers.
 
-Each layer keeps one half of the dimensions and maps the other half element by element, with parameters that a network computes from the kept half; then the
-order is turned by one half. Densities are exact, and evaluating them takes one pass in the direction that needs no inversion.
+Dinh et al. 2017, Durkan et al. 2019; the flows are FlowJAX's. Each layer leaves one half of the
+dimensions unchanged and maps the other half elementwise, with parameters that a network computes
+from the unchanged half; then the dimensions are rotated by one half. Densities are exact, and
+evaluating them takes one pass in the direction that needs no inversion.
 """
 
 from collections.abc import Callable
@@ -17,14 +19,21 @@ from jensen.priors._base import AbstractPrior
 
 
 class Flow(AbstractPrior):
-    """A coupling flow of `num_layers` layers; it starts as exactly N(0, I).
+    """Coupling flow of `num_layers` layers; it starts as exactly N(0, I).
 
-    `transform`: 'affine' (RealNVP), or 'spline', a monotone rational quadratic spline with `knots` inner knots on [-interval, interval] and the identity
-    outside. `hidden` is the width of each layer's network, of one hidden layer.
+    Args:
+        latent_dim, key: see `AbstractPrior`.
+        transform: 'affine' (RealNVP), or 'spline', a monotone rational quadratic spline with
+            `knots` inner knots on [-interval, interval] and the identity outside.
+        num_layers: number of coupling layers.
+        hidden: width of each layer's network, which has one hidden layer.
+        knots, interval: see `transform`.
 
     Raises:
-        ValueError: fewer than two latent dimensions, an option out of range, or FlowJAX is not installed.
+        ValueError: if there are fewer than two latent dimensions, an option is out of range, or
+            FlowJAX is not installed.
 
+    Example:
         Flow(16, key=jr.key(0), num_layers=8)(encoder).log_prob(z)
     """
 
@@ -55,9 +64,11 @@ class Flow(AbstractPrior):
             raise ValueError(f"prior flow: interval must be positive and finite; got {interval}.")
         if latent_dim < 2:
             raise ValueError(
-                f"prior flow needs at least two latent dimensions, one to condition on; got latent_dim={latent_dim}. Use --prior mixture."
+                "prior flow needs at least two latent dimensions, one to condition on; got "
+                f"latent_dim={latent_dim}. Use --prior mixture."
             )
-        # Bins and slopes ten times FlowJAX's least: with those, the float32 inverse, by which samples are drawn, gives NaN now and then.
+        # Minimal bins and slopes ten times FlowJAX's defaults, with which the float32 inverse, by
+        # which samples are drawn, occasionally gives NaN.
         spline = partial(
             bijections.RationalQuadraticSpline,
             knots=knots,
@@ -67,8 +78,9 @@ class Flow(AbstractPrior):
         )
         element = bijections.Affine() if transform == "affine" else spline()
 
-        # Turned, not reversed: of an odd number of dimensions, reversal would never keep the middle one, and nothing could depend on it.
-        turned = jnp.roll(jnp.arange(latent_dim), -(latent_dim // 2))
+        # Rotated, not reversed: with an odd number of dimensions, reversal would leave the middle
+        # one among the transformed dimensions in every layer, and nothing could depend on it.
+        rotation = jnp.roll(jnp.arange(latent_dim), -(latent_dim // 2))
 
         def layer(key: Key):
             coupling = bijections.Coupling(
@@ -79,13 +91,14 @@ class Flow(AbstractPrior):
                 nn_width=hidden,
                 nn_depth=1,
             )
-            # Without this the first density is off by tens of nats, and the encoder is pulled after it.
+            # Start at the identity: with random last layers the first density is off by tens of
+            # nats, and training pulls the encoder after it.
             coupling = eqx.tree_at(
                 lambda c: (c.conditioner.layers[-1].weight, c.conditioner.layers[-1].bias),
                 coupling,
                 replace_fn=jnp.zeros_like,
             )
-            return bijections.Chain([coupling, bijections.Permute(turned)])
+            return bijections.Chain([coupling, bijections.Permute(rotation)])
 
         layers = bijections.Scan(eqx.filter_vmap(layer)(jr.split(key, num_layers)))
         self.flow = Transformed(StandardNormal((latent_dim,)), bijections.Invert(layers))

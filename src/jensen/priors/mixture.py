@@ -1,4 +1,7 @@
-"""p(z) = sum_k w_k N(z; m_k, diag(s_k^2)), learned freely (the mixture-of-Gaussians baseline of Tomczak & Welling 2018, section 4)."""
+"""The mixture-of-Gaussians prior, p(z) = sum_k w_k N(z; m_k, diag(s_k^2)), with free parameters.
+
+It is the baseline of Tomczak & Welling 2018, section 4.
+"""
 
 from collections.abc import Callable
 
@@ -11,10 +14,14 @@ from jensen.priors._base import AbstractPrior
 
 
 class Mixture(AbstractPrior):
-    """A mixture of `num_components` diagonal normals with learned means, scales and weights.
+    """Mixture of `num_components` diagonal normals with learned means, scales and weights.
 
-    Means start as draws from N(0, initial_spread^2 I), scales at 1 and weights equal.
+    Means start as draws from N(0, initial_spread^2 I), scales at 1, and weights equal.
 
+    Raises:
+        ValueError: if num_components is below 1, or initial_spread is negative.
+
+    Example:
         Mixture(2, key=jr.key(0), num_components=10)(encoder).log_prob(z)
     """
 
@@ -33,6 +40,7 @@ class Mixture(AbstractPrior):
             raise ValueError(
                 f"prior mixture: initial_spread must not be negative; got {initial_spread}."
             )
+        # Different means break the symmetry of the components; equal ones would stay equal.
         self.loc = initial_spread * jr.normal(key, (num_components, latent_dim))
         self.log_scale = jnp.zeros((num_components, latent_dim))
         self.logits = jnp.zeros(num_components)

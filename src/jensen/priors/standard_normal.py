@@ -1,4 +1,4 @@
-"""p(z) = N(0, I), or N(0, scale^2 I) with a fixed scale."""
+"""The standard normal prior, p(z) = N(0, I), or N(0, scale^2 I) with a fixed scale."""
 
 import math
 from collections.abc import Callable
@@ -12,11 +12,16 @@ from jensen.priors._base import AbstractPrior
 
 
 class StandardNormal(AbstractPrior):
-    """The standard normal over `latent_dim` dimensions; it knows nothing of the data.
+    """Standard normal over `latent_dim` dimensions.
 
-    `scale` is its standard deviation in every dimension, not trained. Encoder and decoder absorb it by a change of z's unit (docs/temperature.md), so it is
-    there to show just that, and for models whose decoder is fixed.
+    `scale` is its standard deviation in every dimension, and is not trained. A trained encoder and
+    decoder absorb it by a change of z's unit (docs/temperature.md): the option serves to show this,
+    and models whose decoder is fixed.
 
+    Raises:
+        ValueError: if scale is not positive and finite.
+
+    Example:
         StandardNormal(2)(encoder).log_prob(jnp.zeros(2))  # -1.8379
     """
 
@@ -26,7 +31,8 @@ class StandardNormal(AbstractPrior):
     def __init__(self, latent_dim: int, *, scale: float = 1.0):
         if not (math.isfinite(scale) and scale > 0):
             raise ValueError(
-                f"prior standard_normal: scale must be positive and finite; got {scale}. 1 is the standard normal."
+                f"prior standard_normal: scale must be positive and finite; got {scale}. 1 is the "
+                "standard normal."
             )
         self.latent_dim = latent_dim
         self.scale = scale

@@ -1,7 +1,9 @@
-"""The variational mixture of posteriors, p(z) = sum_k w_k q(z | u_k) (Tomczak & Welling 2018, equation 9).
+"""The variational mixture of posteriors, p(z) = sum_k w_k q(z | u_k).
 
-The pseudo-inputs u_k are parameters. They live in the data's range: for data that the likelihood bounds on both sides an unconstrained parameter is mapped
-onto the likelihood's interval; other data use it directly, in units of the data's standard deviation.
+Tomczak & Welling 2018, equation 9. The pseudo-inputs u_k are parameters, and stay in the data's
+range: for data that the likelihood bounds on both sides, an unconstrained parameter is mapped onto
+the likelihood's interval; other data use the parameter directly, in units of the data's standard
+deviation.
 """
 
 from collections.abc import Callable
@@ -21,21 +23,31 @@ from jensen.priors._pseudo_inputs import check_components, chosen_rows, mixture_
 
 
 class Vamp(AbstractPrior):
-    """A mixture of the encoder's posteriors at `num_components` learned pseudo-inputs, each encoded once per call.
+    """Mixture of the encoder's posteriors at `num_components` learned pseudo-inputs.
 
-    `initialise`: 'random' starts near the data's mean (or near `initial_mean`, one number in the data's units), 'data' at different training rows, a path that
-    ends in .npy at your own pseudo-inputs, an array [num_components, *event] in the data's units. `initial_spread` is the standard deviation of the normal
-    noise added to the parameter: by default 0.1 with 'random' (0.01 if clipped), 0.01 with 'data', none with a file.
+    Each pseudo-input is encoded once per call.
 
-    `onto_range` keeps bounded data in range: by a 'sigmoid', or by a 'clip', where the parameter is the pseudo-input itself and has no gradient beyond the
-    range. The published form for static MNIST is onto_range='clip', initial_mean=0.05, initial_spread=0.01.
-
-    `learn_weights` also learns the mixture weights (equal otherwise).
+    Args:
+        event_shape, likelihood, data, key: see `AbstractPrior`.
+        num_components: number of pseudo-inputs.
+        initialise: 'random' starts near the data's mean (or `initial_mean`), 'data' at different
+            training rows, a path that ends in .npy at your own pseudo-inputs: an array
+            [num_components, *event] in the data's units.
+        initial_mean: one number in the data's units, for initialise='random'.
+        initial_spread: standard deviation of the normal noise added to the parameter. By default
+            0.1 with 'random' (0.01 with onto_range='clip'), 0.01 with 'data', none with a file.
+        onto_range: how bounded data stay in range: by a 'sigmoid', or by a 'clip', where the
+            parameter is the pseudo-input itself and has no gradient beyond the range. The published
+            form for static MNIST is onto_range='clip', initial_mean=0.05, initial_spread=0.01.
+        learn_weights: whether the mixture weights are learned; they are equal otherwise.
 
     Raises:
-        ValueError: too few training rows, a value out of range, or a file that is unreadable, of the wrong shape or out of the data's range.
+        ValueError: if there are too few training rows, a value is out of range, or a file is
+            unreadable, of the wrong shape or out of the data's range.
 
-        Vamp((8, 8), likelihood, data=summary, key=jr.key(0), num_components=500)(encoder).log_prob(z)
+    Example:
+        prior = Vamp((8, 8), likelihood, data=summary, key=jr.key(0), num_components=500)
+        prior(encoder).log_prob(z)
     """
 
     raw: Float[Array, "components *event"]
@@ -63,12 +75,14 @@ class Vamp(AbstractPrior):
         _check_start(initialise, initial_mean, initial_spread)
         zeros = np.zeros(event_shape, np.float32)
         mean, scale = (zeros, zeros + 1) if data is None else (data.mean, data.scale)
-        # Half-bounded or unbounded data: a map onto the observed range would forbid what the likelihood allows.
+        # Half-bounded or unbounded data have no interval: a map onto the observed range would
+        # exclude values that the likelihood allows.
         self.interval = likelihood.interval if np.isfinite(likelihood.interval).all() else None
         self.onto_range = onto_range
         if onto_range == "clip" and self.interval is None:
             raise ValueError(
-                "prior vamp: onto_range='clip' is for data that the likelihood bounds on both sides; leave it out, these data need no range."
+                "prior vamp: onto_range='clip' is for data that the likelihood bounds on both "
+                "sides; leave it out, these data need no range."
             )
         if self.interval is not None:
             self.centre, self.spread = jnp.asarray(zeros), jnp.asarray(zeros + 1)
@@ -88,12 +102,13 @@ class Vamp(AbstractPrior):
             )
             start, noise = data.take(index), 0.01
         else:
-            # A placeholder stands for a model whose arrays are restored: its own file need not exist any more.
-            known = data is not None and data.placeholder
+            # A placeholder stands for a model whose arrays are restored: the file of pseudo-inputs
+            # need not exist any more.
+            restored = data is not None and data.placeholder
             start, noise = (
                 np.broadcast_to(mean, shape)
-                if known
-                else _read(initialise, shape, self.interval or (-np.inf, np.inf)),
+                if restored
+                else _read_pseudo_inputs(initialise, shape, self.interval or (-np.inf, np.inf)),
                 0.0,
             )
         self.raw = self._to_raw(jnp.asarray(start)) + (
@@ -106,8 +121,9 @@ class Vamp(AbstractPrior):
 
     @property
     def pseudo_inputs(self) -> Float[Array, "components *event"]:
-        """u_1 ... u_K in the data's own units."""
+        """The pseudo-inputs u_1 ... u_K in the data's own units."""
         if self.interval is None:
+            # The data's moments are units, not parameters: no gradient moves them.
             centre, spread = jax.lax.stop_gradient((self.centre, self.spread))
             return centre + spread * self.raw
         lower, upper = self.interval
@@ -122,19 +138,22 @@ class Vamp(AbstractPrior):
         relative = (pseudo_inputs - lower) / (upper - lower)
         if self.onto_range == "clip":
             return relative
+        # Off the ends of the sigmoid, where its gradient vanishes.
         clipped = jnp.clip(relative, 0.01, 0.99)
         return jnp.log(clipped) - jnp.log1p(-clipped)
 
 
 def _check_start(initialise: str, initial_mean: float | None, initial_spread: float | None) -> None:
-    known = ("random", "data")
-    if initialise not in known and not initialise.endswith(".npy"):
+    names = ("random", "data")
+    if initialise not in names and not initialise.endswith(".npy"):
         raise ValueError(
-            f"prior vamp: initialise must be one of random, data, or a path to a .npy file; got {initialise!r}{nearest(initialise, known)}."
+            "prior vamp: initialise must be one of random, data, or a path to a .npy file; got "
+            f"{initialise!r}{nearest(initialise, names)}."
         )
     if initial_mean is not None and not (initialise == "random" and np.isfinite(initial_mean)):
         raise ValueError(
-            f"prior vamp: initial_mean={initial_mean} wants initialise='random' and a finite number; initialise is {initialise!r}."
+            f"prior vamp: initial_mean={initial_mean} needs initialise='random' and a finite "
+            f"number; initialise is {initialise!r}."
         )
     if initial_spread is not None and not 0 <= initial_spread < np.inf:
         raise ValueError(
@@ -142,27 +161,34 @@ def _check_start(initialise: str, initial_mean: float | None, initial_spread: fl
         )
 
 
-def _read(path: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> np.ndarray:
+def _read_pseudo_inputs(
+    path: str, shape: tuple[int, ...], bounds: tuple[float, float]
+) -> np.ndarray:
     try:
-        found = np.load(path, allow_pickle=False)
+        pseudo_inputs = np.load(path, allow_pickle=False)  # a pickle could run foreign code
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
-            f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with numpy.save, as numbers {list(shape)}."
+            f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with "
+            f"numpy.save, as numbers {list(shape)}."
         ) from error
-    if found.shape != shape:
+    if pseudo_inputs.shape != shape:
         raise ValueError(
-            f"prior vamp: the pseudo-inputs {path} have shape {found.shape}, but num_components={shape[0]} of data of shape {shape[1:]} need {shape}. "
-            "Reshape the array, or set num_components to its length."
+            f"prior vamp: the pseudo-inputs {path} have shape {pseudo_inputs.shape}, but "
+            f"num_components={shape[0]} of data of shape {shape[1:]} need {shape}. Reshape the "
+            "array, or set num_components to its length."
         )
-    if found.dtype.kind not in "buif" or not np.isfinite(found).all():
-        what = f"{found.dtype} with NaN or inf" if found.dtype.kind == "f" else found.dtype
+    dtype = pseudo_inputs.dtype
+    if dtype.kind not in "buif" or not np.isfinite(pseudo_inputs).all():
+        contents = f"{dtype} with NaN or inf" if dtype.kind == "f" else dtype
         raise ValueError(
-            f"prior vamp: the pseudo-inputs {path} must be finite real numbers; got {what}. Write them as float32."
+            f"prior vamp: the pseudo-inputs {path} must be finite real numbers; got {contents}. "
+            "Write them as float32."
         )
-    bad = (found < bounds[0]) | (found > bounds[1])
-    if bad.any():
+    outside = (pseudo_inputs < bounds[0]) | (pseudo_inputs > bounds[1])
+    if outside.any():
         raise ValueError(
-            f"prior vamp: {int(bad.sum())} of the pseudo-inputs {path} lie outside the data's range {bounds[0]:g} to {bounds[1]:g}; "
-            f"the first is {found[bad][0]:g}. Give them in the data's own units."
+            f"prior vamp: {int(outside.sum())} of the pseudo-inputs {path} lie outside the data's "
+            f"range {bounds[0]:g} to {bounds[1]:g}; the first is "
+            f"{pseudo_inputs[outside][0]:g}. Give them in the data's own units."
         )
-    return found.astype(np.float32)
+    return pseudo_inputs.astype(np.float32)

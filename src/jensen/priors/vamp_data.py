@@ -1,4 +1,7 @@
-"""A VampPrior whose pseudo-inputs are training rows and stay so, p(z) = sum_k w_k q(z | x_n(k)) ("VampPrior data", Tomczak & Welling 2018, section 4.3)."""
+"""A VampPrior whose pseudo-inputs are training rows and are not trained.
+
+p(z) = sum_k w_k q(z | x_n(k)), the "VampPrior data" of Tomczak & Welling 2018, section 4.3.
+"""
 
 from collections.abc import Callable
 
@@ -13,14 +16,16 @@ from jensen.priors._pseudo_inputs import chosen_rows, mixture_of_posteriors
 
 
 class VampData(AbstractPrior):
-    """A mixture of the encoder's posteriors at `num_components` training rows, chosen by the key without replacement.
+    """Mixture of the encoder's posteriors at `num_components` training rows.
 
-    The rows are stored with the model as they are (bytes stay bytes; grey levels stand for their Bernoulli means) and are not trained. `learn_weights` learns
-    the mixture weights, which are equal otherwise.
+    The rows are chosen by the key without replacement. They are stored with the model as they are
+    (bytes stay bytes; grey levels stand for their Bernoulli means) and are not trained.
+    `learn_weights` learns the mixture weights, which are equal otherwise.
 
     Raises:
-        ValueError: fewer training rows than components.
+        ValueError: if there are fewer training rows than components.
 
+    Example:
         VampData(summary, key=jr.key(0), num_components=500)(encoder).log_prob(z)
     """
 
