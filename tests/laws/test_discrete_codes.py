@@ -230,7 +230,8 @@ def test_one_hot_codes_of_other_numbers_of_classes_are_told_apart(tmp_path):
 
 def test_a_class_says_something():
     with pytest.raises(
-        ValueError, match="num_classes must be at least 2, or a code says nothing; got 1"
+        ValueError,
+        match="num_classes must be at least 2, because a code of one class carries no information; got 1",
     ):
         vae(
             (3,),

@@ -320,7 +320,7 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
         ),
         (
             {"prior": {"name": "vamp", "num_components": 2}},
-            r"prior 'vamp' looks at the encoder: .* no q\(z_L\|x\) in closed form.*standard_normal, mixture, flow",
+            r"prior 'vamp' depends on the encoder: .* no q\(z_L\|x\) in closed form.*standard_normal, mixture, flow",
         ),
     ],
 )

@@ -1,4 +1,7 @@
-"""Architectures: names of parts -> a `Model`. Each file is one architecture, a function of the file's name."""
+"""Architectures: functions that turn names of parts into a `Model`.
+
+Each file defines one, a function of the file's name.
+"""
 
 import importlib
 from collections.abc import Mapping
@@ -15,20 +18,26 @@ models = Room(__name__, "model")
 
 
 def build_model(recipe: Mapping[str, Any], *, data: Data = None, key: Key) -> Model:
-    """The model that a recipe describes: {"model": name, "event_shape": ..., and the arguments of that architecture}.
+    """Build the model that a recipe describes.
 
-    Without `data`, the facts of them in the recipe give the same structure, its values meaningless.
+    Args:
+        recipe: {"model": name, "event_shape": ..., and the arguments of that architecture}.
+        data: the training data. Without them, the facts in the recipe give a model of the same
+            structure with meaningless values.
+        key: a JAX random key.
 
     Raises:
-        ValueError: an unknown architecture, and whatever the architecture refuses.
+        ValueError: if the architecture is unknown, and whatever the architecture refuses.
 
-        build_model({"model": "hvae", "event_shape": (8, 8), "latent_dim": 16}, key=jax.random.key(0))
+    Example:
+        build_model({"model": "hvae", "event_shape": (8, 8), "latent_dim": 16}, key=jr.key(0))
     """
     arguments = dict(recipe)
     name = arguments.pop("model", "vae")
     if name not in models.names():
         raise ValueError(
-            f"unknown model {name!r}{nearest(name, models.names())}; known: {', '.join(models.names())}."
+            f"unknown model {name!r}{nearest(name, models.names())}; known: "
+            f"{', '.join(models.names())}."
         )
     architecture = getattr(importlib.import_module(f"{__name__}.{name}"), name)
     facts = arguments.pop("data", None)

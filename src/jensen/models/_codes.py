@@ -1,4 +1,7 @@
-"""An encoder and the prior over its codes, which are to be of one kind: traced on no data, they say of which."""
+"""Builds an encoder with a prior over the same kind of codes.
+
+Both are traced without data to find out what kind of codes they are over.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +21,18 @@ ENCODERS = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "
 def build_prior_and_encoder(
     parts: Parts, latent_dim: int, key_prior: Key, key_encoder: Key
 ) -> tuple[AbstractPrior, AbstractEncoder, int]:
-    """(prior, encoder, the numbers in a code): latent_dim of them, but for one-hot codes as many times that as there are classes.
+    """Build the prior and the encoder, and determine the length of a code.
+
+    The length is latent_dim, or latent_dim times the number of classes for one-hot codes.
+
+    Returns:
+        (prior, encoder, length of a code).
 
     Raises:
-        ValueError: a prior over other codes than the encoder makes, with both kinds and what would do.
+        ValueError: if the prior is over another kind of codes than the encoder, with both kinds and
+            the remedy.
 
+    Example:
         prior, encoder, size = build_prior_and_encoder(parts, 16, key_prior, key_encoder)
     """
     datum = jnp.zeros(parts.event_shape)
@@ -34,14 +44,16 @@ def build_prior_and_encoder(
         kinds.append(code_kind(posterior))
         return posterior.sample(jr.key(0))
 
+    # Tracing runs the Python code of both parts and computes nothing: the kinds are its side
+    # effect.
     (size,) = jax.eval_shape(draw, datum).shape
     prior = parts.build("prior", latent_dim=latent_dim, code_size=size, key=key_prior)
 
-    def look(x):
+    def record_prior(x):
         kinds.append(code_kind(prior(encoder)))
         return x
 
-    jax.eval_shape(look, datum)
+    jax.eval_shape(record_prior, datum)
     of_encoder, of_prior = kinds
     if not same_codes(of_prior, of_encoder):
         raise ValueError(_refusal(parts, of_prior, of_encoder))
@@ -50,13 +62,15 @@ def build_prior_and_encoder(
 
 def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
     kinds = of_prior.split()[0], of_encoder.split()[0]
-    prior, encoder = (parts.resolved[noun][0] for noun in ("prior", "encoder"))
+    prior, encoder = (parts.resolved[section][0] for section in ("prior", "encoder"))
     remedies = [
         f"--prior {PRIORS[kinds[1]]}" if kinds[1] in PRIORS else "a prior over the same codes"
     ]
     remedies += [f"--set encoder.name={ENCODERS[kinds[0]]}"] if kinds[0] in ENCODERS else []
-    said = kinds if kinds[0] != kinds[1] else (of_prior, of_encoder)
+    # Two one-hot codes can differ in their number of classes alone: then the full names are shown.
+    shown = kinds if kinds[0] != kinds[1] else (of_prior, of_encoder)
     return (
-        f"prior {prior} is for {said[0]} codes, but those of encoder {encoder} are {said[1]}: log p(z) - log q(z|x) of the two means nothing. "
+        f"prior {prior} is for {shown[0]} codes, but those of encoder {encoder} are {shown[1]}: "
+        "log p(z) - log q(z|x) is defined for codes of one kind only. "
         f"Use {' or '.join(remedies)}."
     )

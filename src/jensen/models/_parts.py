@@ -1,4 +1,7 @@
-"""What every architecture needs to turn names into parts: the rooms, the data's summary, the context that constructors ask for."""
+"""Turns names and options into the parts of a model, for every architecture.
+
+It holds the rooms, the data's summary, and the context that constructors ask for.
+"""
 
 import inspect
 import math
@@ -35,13 +38,17 @@ class Parts:
 
     Args:
         event_shape: the shape of one datum.
-        choices: {noun: Choice} for the nouns of ROOMS; those of encoder_network and decoder_network may be None.
-        data: the training data, if at hand, or the facts of them that a recipe holds.
+        choices: {section: Choice} for the sections of ROOMS; encoder_network and decoder_network
+            may be None.
+        data: the training data, or the facts about them that a recipe holds; may be None.
 
     Raises:
-        ValueError: an unknown name or option, or an event shape that is empty or that the data contradict.
+        ValueError: if a name or option is unknown, or the event shape is empty or contradicts the
+            data.
 
-        Parts((8, 8), {"prior": "vamp", ...}, data).build("prior", latent_dim=16, key=key)
+    Example:
+        parts = Parts((8, 8), {"prior": "vamp", ...}, data)
+        parts.build("prior", latent_dim=16, key=key)
     """
 
     def __init__(
@@ -50,7 +57,8 @@ class Parts:
         self.event_shape = tuple(int(n) for n in event_shape)
         if not self.event_shape or min(self.event_shape) < 1:
             raise ValueError(
-                f"event_shape must name at least one axis, each of length 1 or more; got {self.event_shape}. For single numbers use (1,)."
+                "event_shape must name at least one axis, each of length 1 or more; got "
+                f"{self.event_shape}. For single numbers use (1,)."
             )
         if isinstance(data, Dataset):
             data = summarise(data.train, levels=data.levels)
@@ -64,37 +72,45 @@ class Parts:
             )
         self.data = data
         self.resolved = {
-            noun: resolve_choice(room, choice)
-            for noun, room in ROOMS.items()
-            if (choice := choices.get(noun)) is not None
+            section: resolve_choice(room, choice)
+            for section, room in ROOMS.items()
+            if (choice := choices.get(section)) is not None
         }
         self.likelihood: AbstractLikelihood = self.build("likelihood")
 
-    def build(self, noun: str, **context: Any) -> Any:
-        """The part called `noun`; `context` is what its constructor may ask for beside event_shape, data, network and likelihood."""
-        name, options = self.resolved[noun]
+    def build(self, section: str, **context: Any) -> Any:
+        """Build the part of a section.
+
+        `context` is what its constructor may ask for besides event_shape, data, network and
+        likelihood.
+        """
+        name, options = self.resolved[section]
+        # An option that would have no effect is refused, so that nobody compares two equal models.
         if (
-            f"{noun}_network" in self.resolved
-            and "network" not in inspect.signature(ROOMS[noun].find(name)).parameters
+            f"{section}_network" in self.resolved
+            and "network" not in inspect.signature(ROOMS[section].find(name)).parameters
         ):
             raise ValueError(
-                f"{noun}_network has nothing to do: the {noun} {name!r} takes no network, it builds its own. Leave {noun}_network out."
+                f"{section}_network has nothing to do: the {section} {name!r} takes no network, "
+                f"it builds its own. Leave {section}_network out."
             )
         shared = {
             "event_shape": self.event_shape,
             "data": self.data,
-            "network": partial(self.network, of=noun),
+            "network": partial(self.network, of=section),
         }
-        head = {} if noun == "likelihood" else {"likelihood": self.likelihood}
-        return ROOMS[noun].build(name, options, {**shared, **head, **context})
+        head = {} if section == "likelihood" else {"likelihood": self.likelihood}
+        return ROOMS[section].build(name, options, {**shared, **head, **context})
 
     def network(self, in_size: LatentDim, *, key: Key, of: str = "") -> AbstractNetwork | Joined:
-        """The network of a part for `in_size` inputs; for several inputs (a tuple of sizes) a network that joins them.
+        """Build the network of a part for `in_size` inputs.
 
-        A part's own network (encoder_network) reads data; what else there is to read, codes and features, `network` reads.
+        For several inputs (a tuple of sizes) it is a network that joins them. A part's own network
+        (encoder_network) reads data; codes and features are read by `network`.
         """
         if isinstance(in_size, int):
             return self._network(f"{of}_network", None)(in_size, key=key)
+        # An input of the event's size is the datum, which the part's own network reads.
         size = math.prod(self.event_shape)
 
         def stem(inputs: int, *, key: Key) -> AbstractNetwork:
@@ -105,19 +121,22 @@ class Parts:
         return Joined(in_size, stem, self._network("network", "trunk"), key)
 
     def _network(
-        self, noun: str, part: Literal["stem", "trunk"] | None
+        self, section: str, part: Literal["stem", "trunk"] | None
     ) -> Callable[..., AbstractNetwork]:
-        name, options = self.resolved.get(noun, self.resolved["network"])
+        name, options = self.resolved.get(section, self.resolved["network"])
         chosen = options if part is None else networks.find(name).part(options, part)
         return lambda size, *, key: networks.build(
             name, chosen, {"in_size": size, "event_shape": self.event_shape, "key": key}
         )
 
     def recipe(self, model: str, latent_dim: int | Sequence[int]) -> dict[str, Any]:
-        """What `Recipe` records: with it and the rows of the training data, a model of the same structure can be built."""
+        """Return what `Recipe` records, from which a model of the same structure can be built."""
         size = latent_dim if isinstance(latent_dim, int) else list(latent_dim)
-        parts = {noun: {"name": name, **options} for noun, (name, options) in self.resolved.items()}
-        # What the data decided is part of the recipe: a run is loaded again without them.
+        parts = {
+            section: {"name": name, **options} for section, (name, options) in self.resolved.items()
+        }
+        # Options that the data decided are recorded with their values: a run is loaded without
+        # data.
         parts["likelihood"] |= {
             k: getattr(self.likelihood, k, None)
             for k, v in parts["likelihood"].items()
@@ -134,25 +153,33 @@ class Parts:
 
 
 def check_latent_dim(latent_dim: int) -> int:
-    """latent_dim, if it is at least 1."""
+    """Return latent_dim if it is at least 1; raise ValueError otherwise."""
     if latent_dim < 1:
         raise ValueError(
-            f"latent_dim must be at least 1; got {latent_dim}. A model with no latent has no evidence lower bound to account for."
+            f"latent_dim must be at least 1; got {latent_dim}. A model without latent variables "
+            "has no evidence lower bound to account for."
         )
     return latent_dim
 
 
 def resolve_choice(room: Room, choice: Choice) -> tuple[str, dict[str, Any]]:
-    """(name, every option of that member with its value), defaults filled in.
+    """Return the name of the chosen member and all of its options, defaults filled in.
 
-    resolve_choice(priors, "vamp")  # ('vamp', {'num_components': 500, ...})
+    Raises:
+        ValueError: if a mapping has no name, or the name is unknown.
+
+    Example:
+        resolve_choice(priors, "vamp")  # ('vamp', {'num_components': 500, ...})
     """
     given = {"name": choice} if isinstance(choice, str) else dict(choice)
     if "name" not in given:
         raise ValueError(
-            f"a {room.noun} given as a mapping needs a 'name'; got {given}. Known: {', '.join(room.names())}."
+            f"a {room.noun} given as a mapping needs a 'name'; got {given}. Known: "
+            f"{', '.join(room.names())}."
         )
     name = given.pop("name")
     defaults = {k: p.default for k, p in room.options(name).items()}
     resolved = {**defaults, **given}
+    # Lists, as in TOML and JSON, so that a recipe read from a file equals the recipe that was
+    # written.
     return name, {k: list(v) if isinstance(v, tuple) else v for k, v in resolved.items()}

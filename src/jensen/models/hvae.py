@@ -1,6 +1,9 @@
-"""Hierarchical variational auto-encoders: two levels of latent variables (the HVAE of Tomczak & Welling 2018, section 3), or more by the same construction.
+"""Hierarchical variational auto-encoders, with two levels of latent variables or more.
 
-q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1}),    p(x, z_1 .. z_L) = p(x | z_1 .. z_L) p(z_L) prod_l p(z_l | z_{l+1})
+    q(z_1 .. z_L | x) = q(z_L | x) prod_l q(z_l | x, z_{l+1})
+    p(x, z_1 .. z_L) = p(x | z_1 .. z_L) p(z_L) prod_l p(z_l | z_{l+1})
+
+With two levels it is the HVAE of Tomczak & Welling 2018, section 3.
 """
 
 import math
@@ -21,11 +24,11 @@ from jensen.models._parts import Choice, Data, Parts, check_latent_dim
 from jensen.networks import AbstractNetwork, Joined, Linear
 from jensen.priors import AbstractPrior
 
-MAX_LOG_SCALE = 10.0
+MAX_LOG_SCALE = 10.0  # limit on |log s|: keeps exp finite
 
 
 class ConditionalNormal(eqx.Module):
-    """inputs -> N(m(inputs), diag(s(inputs)^2)), from a network and a linear head."""
+    """Map inputs to N(m(inputs), diag(s(inputs)^2)), by a network and a linear head."""
 
     network: AbstractNetwork | Joined
     head: Linear
@@ -42,12 +45,13 @@ class ConditionalNormal(eqx.Module):
         self.head = Linear(self.network.out_size, 2 * latent_dim, key=key_head)
 
     def __call__(self, inputs: Array | tuple[Array, ...]) -> Distribution:
-        loc, log_scale = self.head(self.network(inputs)).reshape(2, -1)  # pyright: ignore[reportArgumentType]
+        features = self.network(inputs)  # pyright: ignore[reportArgumentType]
+        loc, log_scale = self.head(features).reshape(2, -1)
         return diagonal_normal(loc, jnp.exp(jnp.clip(log_scale, -MAX_LOG_SCALE, MAX_LOG_SCALE)))
 
 
 class GivenDatum(eqx.Module):
-    """z_{l+1} -> q(z_l | x, z_{l+1}) for one datum."""
+    """Map z_{l+1} to q(z_l | x, z_{l+1}) for one datum."""
 
     conditional: ConditionalNormal
     x: Array
@@ -57,7 +61,10 @@ class GivenDatum(eqx.Module):
 
 
 class HierarchicalEncoder(AbstractEncoder):
-    """x -> the joint posterior of all levels; `below` are q(z_l | x, z_{l+1}), the one under the top first."""
+    """Map x to the joint posterior of all levels.
+
+    `below` are the conditionals q(z_l | x, z_{l+1}), the one under the top first.
+    """
 
     top: AbstractEncoder
     below: tuple[ConditionalNormal, ...]
@@ -70,26 +77,31 @@ class HierarchicalEncoder(AbstractEncoder):
 
 
 class HierarchicalPrior(AbstractPrior):
-    """Any prior on the top level, learned conditionals p(z_l | z_{l+1}) below it."""
+    """Any prior on the top level, with learned conditionals p(z_l | z_{l+1}) below it."""
 
     top: AbstractPrior
     below: tuple[ConditionalNormal, ...]
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Joint:
         # A prior on the top sees q(z_L | x) only: its pseudo-inputs are those of the top level.
-        top = encoder.top if isinstance(encoder, HierarchicalEncoder) else lambda x: encoder(x).top  # pyright: ignore[reportAttributeAccessIssue]
-        return Joint(self.top(top), self.below)
+        def encode_top(x: Array) -> Distribution:
+            posterior: Any = encoder(x)  # a Joint, from an encoder of another class
+            return posterior.top
+
+        top_encoder = encoder.top if isinstance(encoder, HierarchicalEncoder) else encode_top
+        return Joint(self.top(top_encoder), self.below)
 
 
 def top_level(part: Any) -> Any:
-    """The top level of an encoder or a prior; a part that is not hierarchical is its own.
+    """Return the top level of an encoder or a prior, or the part itself if it has one level.
 
     Raises:
-        ValueError: an encoder whose top level has no closed form.
+        ValueError: if the encoder's top level has no closed form.
 
+    Example:
         top_level(model.prior)
     """
-    if getattr(part, "bottom_up", False):
+    if getattr(part, "bottom_up", False):  # its `top` raises, with the alternatives
         return part.top
     return part.top if isinstance(part, HierarchicalEncoder | HierarchicalPrior) else part
 
@@ -108,30 +120,34 @@ def hvae(
     data: Data = None,
     key: Key,
 ) -> Model:
-    """A hierarchical variational auto-encoder from names (Tomczak & Welling 2018, section 3).
+    """Build a hierarchical variational auto-encoder from names (Tomczak & Welling 2018, section 3).
 
-    Its latent code is the tuple (z1, z2, ...), z1 nearest to the data. A network of several inputs has a stem for each input, made of its hidden layers but
-    the last, and the last as the trunk; p(z1|z2) and q(z2|x) have the whole network.
+    Its latent code is the tuple (z1, z2, ...), z1 nearest to the data. In a network of several
+    inputs, all hidden layers but the last form a stem for each input, and the last is the trunk;
+    p(z1|z2) and q(z2|x) have the whole network.
 
     Args:
         event_shape: the shape of one datum.
         latent_dim: the latent dimensions of z1, z2, ...; one number means two levels of that size.
-        prior: of the top level.
-        likelihood, encoder, decoder, network, encoder_network, decoder_network, data, key: see `vae`; the encoder is q(z_L|x), the decoder's input is the
-            whole code.
+        prior: the prior of the top level.
+        encoder: the encoder q(z_L|x) of the top level.
+        decoder: the decoder; its input is the whole code.
+        likelihood, network, encoder_network, decoder_network, data, key: see `vae`.
 
     Returns:
         A `Model`.
 
     Raises:
-        ValueError: fewer than two levels, and what `vae` raises.
+        ValueError: if there are fewer than two levels, and what `vae` raises.
 
+    Example:
         model = jensen.hvae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
     """
     sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
     if len(sizes) < 2:
         raise ValueError(
-            f"an hvae has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae."
+            f"an hvae has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one "
+            "level use the model vae."
         )
     for size in sizes:
         check_latent_dim(size)
@@ -150,9 +166,8 @@ def hvae(
         parts, sizes[-1], key_prior, key_encoder
     )
     lengths = (*sizes[:-1], top_size)
-    pairs = list(
-        zip(lengths[-2::-1], lengths[:0:-1], strict=True)
-    )  # (this level, the one above), from under the top down
+    # Pairs (size of a level, size of the level above), from under the top downwards.
+    pairs = list(zip(lengths[-2::-1], lengths[:0:-1], strict=True))
 
     def conditionals(
         of: str, key: Key, inputs: Callable[[int], LatentDim]

@@ -1,9 +1,13 @@
-"""Markov chains of latent variables (Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", section 2 and their two-layer models).
+"""Markov chains of latent variables (Burda, Grosse & Salakhutdinov 2016).
 
-q(z_1 .. z_L | x) = q(z_1 | x) prod_l q(z_{l+1} | z_l),    p(x, z_1 .. z_L) = p(z_L) prod_l p(z_l | z_{l+1}) p(x | z_1)
+"Importance weighted autoencoders", section 2 and the two-layer models.
 
-The datum acts on z_1 alone, and z_1 alone on the datum. So I(n; z_1 .. z_L) = I(n; z_1), and q(z_1 .. z_L) = q(z_1) prod_l q(z_{l+1} | z_l) with q(z_1) an
-exact mixture: both parts of the average KL are exact, over all levels together.
+    q(z_1 .. z_L | x) = q(z_1 | x) prod_l q(z_{l+1} | z_l)
+    p(x, z_1 .. z_L) = p(z_L) prod_l p(z_l | z_{l+1}) p(x | z_1)
+
+The datum acts on z_1 alone, and z_1 alone on the datum. Therefore I(n; z_1 .. z_L) = I(n; z_1), and
+q(z_1 .. z_L) = q(z_1) prod_l q(z_{l+1} | z_l) with q(z_1) an exact mixture: both parts of the
+average KL are exact, over all levels together.
 """
 
 from collections.abc import Sequence
@@ -24,7 +28,10 @@ from jensen.models.hvae import ConditionalNormal, HierarchicalPrior
 
 
 class MarkovEncoder(AbstractEncoder):
-    """x -> the posterior of all levels; `above` are q(z_{l+1} | z_l), that of z_2 first."""
+    """Map x to the posterior of all levels.
+
+    `above` are the conditionals q(z_{l+1} | z_l), that of z_2 first.
+    """
 
     bottom_up: ClassVar[bool] = True
     first: AbstractEncoder
@@ -38,7 +45,7 @@ class MarkovEncoder(AbstractEncoder):
 
     @property
     def top(self) -> Any:
-        """There is none (see `BottomUp.top`).
+        """Not available (see `BottomUp.top`).
 
         Raises:
             ValueError: always.
@@ -47,7 +54,7 @@ class MarkovEncoder(AbstractEncoder):
 
 
 class FirstLevelDecoder(AbstractDecoder):
-    """(z_1, ..., z_L), or z_1 by itself -> p(x | z_1)."""
+    """Map a code (z_1, ..., z_L), or z_1 alone, to p(x | z_1)."""
 
     decoder: AbstractDecoder
 
@@ -56,12 +63,12 @@ class FirstLevelDecoder(AbstractDecoder):
 
     @property
     def autoregressive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the decoder of z_1 is."""
+        """Whether the decoder of z_1 is autoregressive."""
         return self.decoder.autoregressive
 
     @property
     def likelihood(self) -> Any:
-        """That of the decoder of z_1."""
+        """The likelihood of the decoder of z_1."""
         return self.decoder.likelihood  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -79,29 +86,36 @@ def markov(
     data: Data = None,
     key: Key,
 ) -> Model:
-    """A Markov chain of latent variables from names (Burda, Grosse & Salakhutdinov 2016): two levels or more, inferred from the data upwards.
+    """Build a Markov chain of latent variables from names (Burda, Grosse & Salakhutdinov 2016).
 
-    Its latent code is the tuple (z1, z2, ...), z1 nearest to the data. `network` is that of the conditionals q(z2|z1) and p(z1|z2), and of q(z1|x) and p(x|z1)
-    where `encoder_network` and `decoder_network` do not say otherwise.
+    It has two levels or more, inferred from the data upwards. Its latent code is the tuple (z1, z2,
+    ...), z1 nearest to the data. `network` serves the conditionals q(z2|z1) and p(z1|z2), and
+    q(z1|x) and p(x|z1) too unless `encoder_network` and `decoder_network` are given.
 
     Args:
         event_shape: the shape of one datum.
         latent_dim: the latent dimensions of z1, z2, ...; one number means two levels of that size.
-        prior: of the top level. It cannot be one that looks at the encoder, since q(z_L|x) has no closed form.
-        likelihood, encoder, decoder, network, encoder_network, decoder_network, data, key: see `vae`; the encoder is q(z1|x), the decoder p(x|z1).
+        prior: the prior of the top level. It cannot depend on the encoder, since q(z_L|x) has no
+            closed form.
+        encoder: the encoder q(z1|x).
+        decoder: the decoder p(x|z1).
+        likelihood, network, encoder_network, decoder_network, data, key: see `vae`.
 
     Returns:
         A `Model`.
 
     Raises:
-        ValueError: fewer than two levels, a prior that looks at the encoder, and what `vae` raises.
+        ValueError: if there are fewer than two levels or the prior depends on the encoder, and what
+            `vae` raises.
 
+    Example:
         model = jensen.markov((28, 28), latent_dim=(100, 50), key=jax.random.key(0))
     """
     sizes = (latent_dim, latent_dim) if isinstance(latent_dim, int) else tuple(latent_dim)
     if len(sizes) < 2:
         raise ValueError(
-            f"a markov model has at least two levels, z1 and z2; got latent_dim={list(sizes)}. For one level use the model vae."
+            f"a markov model has at least two levels, z1 and z2; got latent_dim={list(sizes)}. "
+            "For one level use the model vae."
         )
     for size in sizes:
         check_latent_dim(size)
@@ -141,30 +155,32 @@ def markov(
 
 
 def _check_prior(model: Model, name: str) -> None:
-    """Raises ValueError when the top level's prior asks for q(z_L|x)."""
+    """Raise ValueError if the top level's prior needs q(z_L|x)."""
+    # Traced and drawn from: a prior that needs the encoder asks it for its top level, which raises.
     try:
         eqx.filter_eval_shape(
             lambda prior, encoder: prior(encoder).sample(jr.key(0)), model.prior, model.encoder
         )
     except ValueError as error:
-        raise ValueError(f"prior {name!r} looks at the encoder: {error}") from None
+        raise ValueError(f"prior {name!r} depends on the encoder: {error}") from None
 
 
 def _check_continuous(model: Model, parts: Parts) -> None:
-    """Raises ValueError when a level has discrete codes: the conditionals that lead to it are normal."""
+    """Raise ValueError if a level has discrete codes: the conditionals of the levels are normal."""
     kinds = {}
 
-    def look(model: Model, x: Array) -> Array:
+    def record_kinds(model: Model, x: Array) -> Array:
         kinds["encoder"], kinds["prior"] = (
             code_kind(model.encoder(x)),
             code_kind(model.prior(model.encoder)),
         )
         return x
 
-    eqx.filter_eval_shape(look, model, jnp.zeros(parts.event_shape))
+    eqx.filter_eval_shape(record_kinds, model, jnp.zeros(parts.event_shape))
     for part, kind in kinds.items():
         if kind != CONTINUOUS:
             raise ValueError(
-                f"{part} {parts.resolved[part][0]!r} is for {kind} codes, but the levels of a markov model are continuous: what leads from one to the next is "
-                "normal. Use the diagonal_normal encoder and the standard_normal prior, or --model vae."
+                f"{part} {parts.resolved[part][0]!r} is for {kind} codes, but the levels of a "
+                "markov model are continuous: the conditionals between levels are normal. Use the "
+                "diagonal_normal encoder and the standard_normal prior, or --model vae."
             )

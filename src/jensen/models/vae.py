@@ -24,24 +24,29 @@ def vae(
     data: Data = None,
     key: Key,
 ) -> Model:
-    """A variational auto-encoder from names (Kingma & Welling 2013).
+    """Build a variational auto-encoder from names (Kingma & Welling 2013).
 
     Args:
         event_shape: the shape of one datum.
-        latent_dim: the number of latent dimensions; of discrete codes, that of the variables.
-        likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a .py file, or {"name": ..., option: value}.
-        encoder_network, decoder_network: the encoder's or the decoder's own network, where `network` is not to serve both.
-        data: the training data, if at hand: they set initial biases, units and pseudo-inputs. Only the priors vamp_data and aggregated keep rows of them. From
-            the facts in a recipe the same structure is built again, its values meaningless.
+        latent_dim: the number of latent dimensions; for discrete codes, the number of variables.
+        likelihood, prior, encoder, decoder, network: a member of that room, as a name, a path to a
+            .py file, or {"name": ..., option: value}.
+        encoder_network, decoder_network: the encoder's or the decoder's own network, in place of
+            `network`.
+        data: the training data. They set initial biases, units and pseudo-inputs; only the priors
+            vamp_data and aggregated store rows of them. The facts in a recipe give the same
+            structure with meaningless values.
         key: a JAX random key.
 
     Returns:
         A `Model`.
 
     Raises:
-        ValueError: an unknown name or option, latent_dim below 1, an event shape that the data contradict, a network for a part that has none, or a prior
-            over other codes than the encoder makes.
+        ValueError: if a name or option is unknown, latent_dim is below 1, the event shape
+            contradicts the data, a part with a network of its own takes none, or the prior is over
+            another kind of codes than the encoder.
 
+    Example:
         model = jensen.vae((8, 8), latent_dim=16, prior="vamp", key=jax.random.key(0))
     """
     check_latent_dim(latent_dim)
