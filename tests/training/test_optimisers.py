@@ -128,10 +128,10 @@ def test_the_rate_falls_in_the_stages_of_burda_and_others():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"rate_stages": 1}, "rate_stages must be 0 or from 2 up.*got rate_stages=1, cool_down=0"),
+        ({"rate_stages": 1}, "rate_stages must be 0 or at least 2.*got rate_stages=1, cool_down=0"),
         (
             {"rate_stages": 8, "cool_down": 3},
-            "not beside a cool_down.*got rate_stages=8, cool_down=3",
+            "cannot be combined with a cool_down.*got rate_stages=8, cool_down=3",
         ),
         ({"rate_stages": -1}, "rate_stages must be at least 0; got -1"),
         ({"adam_epsilon": 0.0}, "adam_epsilon must be positive and finite; got 0.0"),

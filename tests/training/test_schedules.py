@@ -123,7 +123,7 @@ def test_the_step_is_taken_with_the_weight_of_its_phase():
         ),
         (
             {"epochs": 14, "warm_up": 32, "beta_schedule": "cyclical"},
-            ["what was to come was not run", "cycle 2 of 4, held"],
+            ["the remaining cycles were not run", "cycle 2 of 4, held"],
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_patience_and_the_best_epoch_count_from_where_the_weight_is_full_for_goo
         ({"beta": float("inf")}, "beta must be finite; got inf"),
         (
             {"beta_schedule": "cyclical", "epochs": 10},
-            "rises of at least 2 epochs; beta_ramp 0.5 of 4 cycles in a warm-up of 10 epochs are 1.25. Take fewer",
+            "rises of at least 2 epochs; beta_ramp 0.5 of 4 cycles in a warm-up of 10 epochs are 1.25. Use fewer",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Training: the only loop, and the only place where anything is minimised."""
+"""Training: the only loop of the library, and the only place where anything is minimised."""
 
 from jensen.training.checkpoints import CheckpointError as CheckpointError
 from jensen.training.checkpoints import Checkpoints as Checkpoints

@@ -1,4 +1,7 @@
-"""The training loop on the host: call the compiled epoch, look at what it measured, keep what must not be lost."""
+"""The training loop on the host.
+
+It calls the compiled epoch, reads what the epoch measured, and writes checkpoints.
+"""
 
 import time
 from collections.abc import Callable
@@ -27,7 +30,14 @@ TERMS = ("bound", "reconstruction", "average_kl")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: a value, never only a message."""
+    """How a training ended.
+
+    Attributes:
+        status: 'completed', 'stopped_early', 'diverged' or 'interrupted'.
+        message: the reason, as a sentence.
+        epoch: number of epochs done.
+        warnings: sentences about the trained model; may be empty.
+    """
 
     status: Literal["completed", "stopped_early", "diverged", "interrupted"]
     message: str
@@ -37,7 +47,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` returns: the best model by validation bound, the last one, one record per epoch, and the outcome."""
+    """The result of `train`.
+
+    Attributes:
+        model: the best model by validation bound.
+        last: the model after the last epoch.
+        history: one record per epoch, nats per datum.
+        outcome: how the training ended.
+        seconds: duration, compilation included.
+        state: the last good state, from which training can go on.
+    """
 
     model: Model
     last: Model
@@ -64,28 +83,35 @@ def train(
     stop_requested: Callable[[], bool] = lambda: False,
     measure: Callable[[dict[str, Any], Model], dict[str, Any]] | None = None,
 ) -> Trained:
-    """Trains a model by stochastic gradient ascent on a bound.
+    """Train a model by stochastic gradient ascent on a bound.
 
     Args:
-        model: where to start.
+        model: the initial model.
         data: training data [N, *event]; stays on the device.
-        validation: [M, *event], evaluated after every epoch at beta = 1; with M = 0 the training bound stands in.
-        bound, gradient, options: what to ascend, and how.
-        key: with it and the epoch number everything random is determined.
-        levels: a training value v is a Bernoulli mean v / levels, drawn afresh at every use.
-        checkpoints: where states are kept; None keeps none.
-        start: a state to go on from.
-        on_epoch: called with each epoch's record (nats per datum); on_compile: with the seconds that compiling took.
-        stop_requested: asked after every epoch; true ends the training as 'interrupted', unless that epoch was its last anyway.
-        measure: called after every epoch with its record and the current model; what it gives is added to the record.
+        validation: [M, *event], evaluated after every epoch at beta = 1. With M = 0 the training
+            bound takes its place.
+        bound, gradient, options: the bound to ascend, its gradient estimator, and the settings.
+        key: together with the epoch number it determines all randomness.
+        levels: if given, a training value v is a Bernoulli mean v / levels, drawn afresh at every
+            use.
+        checkpoints: where states are saved; None saves none.
+        start: a state to continue from.
+        on_epoch: called with each epoch's record (nats per datum).
+        on_compile: called with the seconds that compilation took.
+        stop_requested: called after every epoch; if it returns True the training ends as
+            'interrupted', unless that epoch was the last anyway.
+        measure: called after every epoch with its record and the current model; the items that it
+            returns are added to the record.
 
     Returns:
-        A `Trained` record; a training that diverges returns too, with the last good state.
+        A `Trained` record. A training that diverges returns too, with the last good state.
 
     Raises:
-        ValueError: a combination of bound and gradient estimator that is not valid.
+        ValueError: if the combination of bound and gradient estimator is invalid.
 
-        train(model, x, x_validation, bound=ELBO(), gradient=Pathwise(), options=TrainingOptions(), key=key).outcome
+    Example:
+        options = TrainingOptions(epochs=10)
+        train(model, x, x_val, bound=ELBO(), gradient=Pathwise(), options=options, key=key).outcome
     """
     gradient.check(bound, model, options.num_samples)
     optimiser = make_optimiser(options.optimiser, options.learning_rate, options.adam_epsilon)
@@ -93,9 +119,9 @@ def train(
     objective = Objective(static, bound, gradient, optimiser, options, levels)
     state = initial_state(model, optimiser) if start is None else start
     arrays = jnp.asarray(data), jnp.asarray(validation)
-    began = time.monotonic()
+    started = time.monotonic()
     program = compile_epoch(objective, state, *arrays, key)
-    on_compile(time.monotonic() - began)
+    on_compile(time.monotonic() - started)
     history: list[dict[str, Any]] = []
     saved_at = time.monotonic()
     stopping = False
@@ -105,30 +131,35 @@ def train(
             checkpoints.save(state)
         warnings = tuple(filter(None, [options.unsettled(int(state.epoch))]))
         outcome = Outcome(status, message, int(state.epoch), warnings)
+        # Without a finished epoch there is no best state: the initial parameters take its place.
         best = state.best if int(state.best_epoch) else state.parameters
         model, last = (
             eqx.combine(parameters, state.constants, static)
             for parameters in (best, state.parameters)
         )
-        return Trained(model, last, history, outcome, time.monotonic() - began, state)
+        return Trained(model, last, history, outcome, time.monotonic() - started, state)
 
     while int(state.epoch) < options.epochs:
         if options.patience and int(state.stale) >= options.patience:
             return finish(
                 "stopped_early",
-                f"no better validation bound for {options.patience} epochs; the best was epoch {int(state.best_epoch)}.",
+                f"no better validation bound for {options.patience} epochs; the best was epoch "
+                f"{int(state.best_epoch)}.",
             )
         if stopping:
             return finish("interrupted", f"stopped on request after epoch {int(state.epoch)}.")
-        epoch_began = time.monotonic()
+        epoch_started = time.monotonic()
         # The state before the epoch is not donated: it is the last good one if the epoch diverges.
         after, measured = program(state, *arrays, key)
         measured = jax.tree.map(np.asarray, measured)
         if not (measured["finite"] and all(np.isfinite(v).all() for v in measured.values())):
+            # Replayed step by step: the compiled epoch reports means only, and the cause is one
+            # datum.
             where = locate_divergence(objective, state, *arrays, key, measured)
             return finish(
                 "diverged",
-                f"{where} The last good state is that of epoch {int(state.epoch)}; try a smaller --learning-rate or a longer --warm-up.",
+                f"{where} The last good state is that of epoch {int(state.epoch)}; try a smaller "
+                "--learning-rate or a longer --warm-up.",
             )
         state = after
         record = {
@@ -139,13 +170,14 @@ def train(
             if len(validation)
             else None,
             "best_epoch": int(state.best_epoch),
-            "seconds": round(time.monotonic() - epoch_began, 4),
+            "seconds": round(time.monotonic() - epoch_started, 4),
         }
         if measure is not None:
             record |= measure(record, eqx.combine(state.parameters, state.constants, static))
         history.append(record)
         on_epoch(record)
         stopping = stop_requested()
+        # When stopping, `finish` saves: the loop's head decides whether this was the last epoch.
         if (
             checkpoints is not None
             and not stopping

@@ -1,7 +1,10 @@
-"""The optimisers: Adam, and the Adam on normalised gradients of the VampPrior authors' code. Built here alone, for training and for resuming.
+"""The optimisers: Adam, and Adam on normalised gradients.
 
-adam                 Adam(.9, .999, epsilon = 1e-8) (Kingma & Ba 2015, algorithm 1)
-adam_norm_grad       g <- g / (|g|_2 + 1e-7) for each parameter tensor by itself, then Adam ("AdamNormGrad", the code of Tomczak & Welling 2018)
+    adam              Adam(.9, .999, epsilon = 1e-8) (Kingma & Ba 2015, algorithm 1)
+    adam_norm_grad    g <- g / (|g|_2 + 1e-7) for each parameter tensor, then Adam
+
+The second is the "AdamNormGrad" of the code of Tomczak & Welling 2018. Training and resuming both
+build optimisers here, so that their states agree.
 """
 
 import jax
@@ -15,7 +18,7 @@ NORM_FLOOR = 1e-7
 def make_optimiser(
     name: str, learning_rate: float, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:
-    """The optimiser called `name`; `TrainingOptions` refuses other names.
+    """Make the optimiser called `name`; `TrainingOptions` refuses unknown names.
 
     make_optimiser("adam_norm_grad", 5e-4).init(parameters)
     """
@@ -24,9 +27,12 @@ def make_optimiser(
 
 
 def normalise_each() -> optax.GradientTransformation:
-    """Divides the gradient of each parameter tensor by its own Euclidean norm plus 1e-7, so that no tensor's steps depend on the scale of its gradient.
+    """Divide the gradient of each parameter tensor by its Euclidean norm plus 1e-7.
 
-    normalise_each().update({"w": jnp.array([3.0, 4.0])}, optax.EmptyState())[0]  # {'w': [.6, .8]}
+    A tensor's steps then do not depend on the scale of its gradient.
+
+        transform = normalise_each()
+        transform.update({"w": jnp.array([3.0, 4.0])}, optax.EmptyState())[0]  # {'w': [.6, .8]}
     """
 
     def normalise(gradient: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The settings of a training, and the schedule of the KL weight that they describe."""
+"""The settings of a training, and the KL weight and learning rate that they give each epoch."""
 
 from dataclasses import dataclass
 
@@ -16,38 +16,55 @@ class TrainingOptions:
     """Settings of `train`.
 
     Attributes:
-        epochs: at most this many passes over the training data.
+        epochs: maximum number of passes over the training data.
         batch_size: data per step; the last batch of an epoch may be smaller.
         num_samples: posterior samples per datum and step.
-        optimiser: 'adam', or 'adam_norm_grad', which divides each parameter tensor's gradient by its norm first (see `optimisers`).
-        learning_rate: of Adam (Kingma & Ba 2015).
-        beta: the weight of the KL term that training uses, any number from 0 up. Evaluation is always at beta = 1.
-        warm_up: over this many epochs the weight rises to beta; without it, codes are easily switched off before the decoder has learned to use them. By
-            default a fifth of `epochs`, at most 20; of a cyclical schedule all `epochs`, as in its paper.
-        beta_schedule: how it rises: 'linear', 'cosine' or 'cyclical' (see `schedules`).
-        beta_cycles: of a cyclical schedule, how often the weight starts at 0 within the warm-up.
-        beta_ramp: of a cyclical schedule, the share of a cycle in which the weight rises; it is held at beta for the rest.
-        cool_down: over this many epochs at the end the learning rate falls linearly to 0; 0 keeps it. It counts from the last of `epochs`, so that a run that
-            stops early never reaches it.
-        rate_stages: the learning rate falls tenfold in so many stages, each three times as long as the one before (see `rates`); 0 keeps it.
-        adam_epsilon: what Adam adds to the root of its second moment. Large ones slow down parameters of small gradients.
-        select_by: what the best epoch and early stopping go by: 'bound', the validation value of the bound itself, or 'elbo'. A bound that approaches log p(x)
-            from above ranks no models, and the ELBO stands in for it.
-        patience: stop after this many epochs without a better validation bound; 0 never stops early. Counted from where the weight has risen to beta for good
-            (`settled`; of a cyclical schedule the end of its last rise). With a beta other than 1 the best epoch is chosen from there on, too: the validation
-            bound is at beta = 1 and would choose a model of another weight. It may then fall while the objective still rises: use 0 there.
-        checkpoint_seconds: a checkpoint is written at the end of the first epoch after this long; 0 writes one each epoch.
-        account_every: after every so many epochs `fit` takes the cheap lines of the account, I(n; z) and the marginal KL among them, of the current model on a
-            fixed random subset of the training data; 0 never does. Rarer where it would take more than 5% of the training's time. Changes no weight.
-        account_rows: M, how many data that subset has, at most. I(n; z) of M data is at most log M.
+        optimiser: 'adam', or 'adam_norm_grad', which first divides each parameter tensor's gradient
+            by its norm (see `optimisers`).
+        learning_rate: learning rate of Adam (Kingma & Ba 2015).
+        beta: KL weight in training, 0 or more. Evaluation is always at beta = 1.
+        warm_up: number of epochs over which the KL weight rises to beta. Without warm-up, latent
+            dimensions are easily switched off before the decoder has learned to use them. By
+            default a fifth of `epochs`, at most 20; for a cyclical schedule all `epochs`, as in its
+            paper.
+        beta_schedule: shape of the rise: 'linear', 'cosine' or 'cyclical' (see `schedules`).
+        beta_cycles: number of cycles of a cyclical schedule within the warm-up.
+        beta_ramp: share of a cycle in which the weight rises, for a cyclical schedule; the weight
+            is beta for the rest of the cycle.
+        cool_down: number of epochs at the end over which the learning rate falls linearly to 0; 0
+            keeps it constant. It counts from the last of `epochs`, so that a run that stops early
+            never reaches it.
+        rate_stages: number of stages in which the learning rate falls tenfold, each three times as
+            long as the one before (see `rates`); 0 keeps it constant.
+        adam_epsilon: constant that Adam adds to the root of its second moment. Large values slow
+            down parameters with small gradients.
+        select_by: criterion of the best epoch and of early stopping: 'bound', the validation value
+            of the bound itself, or 'elbo'. A bound that approaches log p(x) from above does not
+            rank models; the ELBO is used in its place.
+        patience: stop after this many epochs without a better validation bound; 0 never stops
+            early. Counted from the epoch at which the KL weight reaches beta for good (`settled`;
+            for a cyclical schedule the end of its last rise). With a beta other than 1 the best
+            epoch, too, is chosen from there on: the validation bound is at beta = 1 and would
+            choose a model of another weight. It may then fall while the objective still rises: use
+            0 in that case.
+        checkpoint_seconds: a checkpoint is written at the end of the first epoch after this many
+            seconds; 0 writes one each epoch.
+        account_every: `fit` computes the cheap lines of the account (I(n; z) and the marginal KL
+            among them) of the current model every so many epochs, on a fixed random subset of the
+            training data; 0 never does. They are computed less often where they would take more
+            than 5% of the training's time. No weight changes.
+        account_rows: M, the maximum number of data in that subset. I(n; z) of M data is at most log
+            M.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: if a value is out of range.
 
+    Example:
         TrainingOptions(epochs=100, warm_up=20)
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by the configuration, which refuses unknown keys)
+    # Read by pydantic in the configuration, which then refuses unknown keys.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     epochs: int = 300
     batch_size: int = 100
@@ -69,6 +86,7 @@ class TrainingOptions:
     account_rows: int = 1000
 
     def __post_init__(self):
+        # The default depends on two other fields; the dataclass is frozen.
         if self.warm_up is None:
             object.__setattr__(
                 self,
@@ -89,72 +107,88 @@ class TrainingOptions:
             ("account_every", 0),
             ("account_rows", 2),
         ]:
-            if not getattr(self, name) >= least:
+            if not getattr(self, name) >= least:  # refuses NaN, too
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
         if not self.beta < float("inf"):
             raise ValueError(f"beta must be finite; got {self.beta}.")
         if self.beta_schedule not in SCHEDULES:
             raise ValueError(
-                f"unknown beta_schedule {self.beta_schedule!r}{nearest(self.beta_schedule, SCHEDULES)}; known: {', '.join(SCHEDULES)}."
+                f"unknown beta_schedule {self.beta_schedule!r}"
+                f"{nearest(self.beta_schedule, SCHEDULES)}; known: {', '.join(SCHEDULES)}."
             )
         if not 0 < self.beta_ramp <= 1:
             raise ValueError(
-                f"beta_ramp must be above 0 and at most 1, a share of a cycle; got {self.beta_ramp}."
+                "beta_ramp must be above 0 and at most 1, a share of a cycle; "
+                f"got {self.beta_ramp}."
             )
         rise = self.beta_ramp * (self.warm_up or 0) / self.beta_cycles
         if self.beta_schedule == "cyclical" and rise < 2:
             raise ValueError(
-                f"a cyclical beta_schedule needs rises of at least 2 epochs; beta_ramp {self.beta_ramp} of {self.beta_cycles} cycles in a warm-up of "
-                f"{self.warm_up} epochs are {rise:.3g}. Take fewer beta_cycles, a longer --warm-up, or --beta-schedule linear."
+                "a cyclical beta_schedule needs rises of at least 2 epochs; beta_ramp "
+                f"{self.beta_ramp} of {self.beta_cycles} cycles in a warm-up of {self.warm_up} "
+                f"epochs are {rise:.3g}. Use fewer beta_cycles, a longer --warm-up, or "
+                "--beta-schedule linear."
             )
         if self.optimiser not in OPTIMISERS:
             raise ValueError(
-                f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; known: {', '.join(OPTIMISERS)}."
+                f"unknown optimiser {self.optimiser!r}{nearest(self.optimiser, OPTIMISERS)}; "
+                f"known: {', '.join(OPTIMISERS)}."
             )
         if self.rate_stages == 1 or (self.rate_stages and self.cool_down):
             raise ValueError(
-                f"rate_stages must be 0 or from 2 up, and not beside a cool_down, which is another way to lower the rate; got rate_stages={self.rate_stages}, "
+                "rate_stages must be 0 or at least 2, and cannot be combined with a cool_down, "
+                f"which is another way to lower the rate; got rate_stages={self.rate_stages}, "
                 f"cool_down={self.cool_down}."
             )
         if not 0 < self.adam_epsilon < float("inf"):
             raise ValueError(
-                f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is Adam's own."
+                f"adam_epsilon must be positive and finite; got {self.adam_epsilon}. 1e-8 is "
+                "Adam's default."
             )
         if self.select_by not in ("bound", "elbo"):
             raise ValueError(f"select_by must be 'bound' or 'elbo'; got {self.select_by!r}.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(
-                f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a good start."
+                f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a "
+                "good start."
             )
 
     def beta_at(self, epoch: int | Array) -> Array:
-        """The KL weight in epoch 1, 2, ...; `epoch` may be traced."""
+        """Compute the KL weight in epoch 1, 2, ...; `epoch` may be traced."""
         return self.beta * share_at(self.beta_schedule, epoch, *self._schedule)
 
     @property
     def settled(self) -> int:
-        """The first epoch from which on the KL weight is beta and stays so."""
+        """The first epoch from which on the KL weight stays at beta."""
         return settled_from(self.beta_schedule, *self._schedule)
 
     def unsettled(self, epoch: int) -> str:
-        """What a training that ends with this epoch has to say of its KL weight: it was not yet beta for good, and the model is one of another weight. Empty
-        when there is nothing to say."""
+        """Describe the KL weight of a training that ends with this epoch before the warm-up is
+        finished.
+
+        The model is then one of another KL weight. Empty if the warm-up is finished.
+        """
         phase = phase_at(self.beta_schedule, epoch, *self._schedule)
         if not phase or epoch < 1:
             return ""
         reached = float(self.beta_at(epoch))
-        ended = (
+        # Between two cycles the weight is beta, but not for good.
+        reason = (
             f"the last epoch trained at beta = {reached:.3g}, not {self.beta:.3g}"
             if reached < self.beta
-            else "what was to come was not run"
+            else "the remaining cycles were not run"
         )
         return (
-            f"the KL warm-up had not finished when training ended: {ended} ({self.beta_schedule} schedule, {phase}; it is {self.beta:.3g} for good from epoch "
+            f"the KL warm-up had not finished when training ended: {reason} "
+            f"({self.beta_schedule} schedule, {phase}; it is {self.beta:.3g} for good from epoch "
             f"{self.settled} on)."
         )
 
     def rate_at(self, epoch: int | Array) -> Array:
-        """What the learning rate is multiplied with in epoch 1, 2, ...: min(1, (epochs - epoch + 1) / (cool_down + 1)), or that of its stage."""
+        """Compute the factor of the learning rate in epoch 1, 2, ...; `epoch` may be traced.
+
+        It is min(1, (epochs - epoch + 1) / (cool_down + 1)), or that of the epoch's stage.
+        """
         if self.rate_stages:
             return staged_rate(epoch, self.epochs, self.rate_stages)
         return jnp.minimum(1.0, (self.epochs - epoch + 1) / (self.cool_down + 1))

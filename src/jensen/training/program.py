@@ -1,6 +1,7 @@
-"""One epoch as one compiled program: shuffle, steps, validation and the choice of the best state all stay on the device.
+"""One epoch as one compiled program.
 
-Keys are folded from (epoch, datum index), so what is drawn for a datum does not depend on the batch it falls into.
+The shuffle, the steps, validation and the choice of the best state all stay on the device. Keys are
+folded from (epoch, datum index), so that the draws for a datum do not depend on its batch.
 """
 
 from collections.abc import Callable
@@ -21,14 +22,27 @@ from jensen.training.options import TrainingOptions
 from jensen.training.state import TrainingState
 from jensen.weights import datum_log_weights
 
-VALIDATION_BLOCK = 500
-# Fewer copies of the weights inside the epoch's loop on CPUs: 15% of an epoch on an MNIST-sized MLP. Passed per program, so the user's XLA_FLAGS stay theirs.
+VALIDATION_BLOCK = 500  # validation data that are evaluated at a time
+# Fewer copies of the weights inside the epoch's loop on CPUs: 15% of an epoch on an MNIST-sized
+# MLP. Passed per program, so that the user's XLA_FLAGS stay untouched.
 COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
+
+
+# Positions of the terms in the means [3] of a step or an epoch. One array and not three: the mean
+# over an epoch's steps is then one matrix product.
+BOUND, RECONSTRUCTION, AVERAGE_KL = range(3)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is trained: the part of the model that is not, the bound, the gradient estimator, the optimiser and the settings."""
+    """What a training ascends, and how.
+
+    Attributes:
+        static: the parts of the model that are not trained.
+        bound, gradient, optimiser, options: the bound, its gradient estimator, the optimiser, and
+            the settings.
+        levels: if given, a value v of the data is a Bernoulli mean v / levels.
+    """
 
     static: Model
     bound: AbstractBound
@@ -38,38 +52,46 @@ class Objective:
     levels: int | None
 
     def criterion(self, means: Array) -> Array:
-        """What the best epoch is chosen by, from the means of bound, reconstruction and average KL; higher is better."""
+        """Compute the criterion of the best epoch from the means of the terms; higher is better."""
         return (
-            means[1] - means[2]
+            means[RECONSTRUCTION] - means[AVERAGE_KL]
             if self.options.select_by == "elbo" or self.bound.sign < 0
-            else means[0]
+            else means[BOUND]
         )
 
     def with_constants(self, constants: Model) -> "Objective":
-        """The same with the model's arrays that are not trained in their places."""
+        """Put the model's untrained arrays back in their places."""
         return replace(self, static=eqx.combine(constants, self.static))
 
 
 def draw_binary(key: Key, grey: Array, levels: int) -> Array:
-    """Bernoulli(grey / levels) draws as uint8, from 16 random bits each: the probabilities are exact to 2^-17.
+    """Draw Bernoulli(grey / levels) as uint8.
 
     draw_binary(key, jnp.array([0, 8, 16], jnp.uint8), 16)
     """
+    # 16 random bits per draw, half of what a float32 uniform takes; the probabilities are exact to
+    # 2^-17.
     threshold = jnp.round(grey.astype(jnp.float32) * (65536 / levels)).astype(jnp.uint32)
     return (jr.bits(key, grey.shape, jnp.uint16).astype(jnp.uint32) < threshold).astype(jnp.uint8)
 
 
 class Batch(NamedTuple):
-    """The rows of one step and what is drawn for them; for a whole epoch, the same with a leading axis of steps."""
+    """The rows of one step and the keys of their draws.
+
+    For a whole epoch, the same with a leading axis of steps.
+    """
 
     index: Array  # [batch]
-    weight: Array | None  # [batch], 0 where a short batch was filled up; None when none was
-    key_data: Array  # [batch], folded from the datum index as the next
-    key_samples: Array  # [batch]
+    weight: Array | None  # [batch], 0 at the padding of a short batch; None without padding
+    key_data: Array  # [batch], folded from the datum index
+    key_samples: Array  # [batch], folded from the datum index
 
 
 def batch_of(index: Array, weight: Array | None, key: Key) -> Batch:
-    """The batch of these rows. Keys are folded here, for an epoch at once: inside the loop of steps it costs 2% of a step."""
+    """Make the batch of these rows.
+
+    Keys are folded here, for an epoch at once: inside the loop of steps it costs 2% of a step.
+    """
 
     def fold(key: Key) -> Array:
         return jax.vmap(lambda n: jr.fold_in(key, n))(index.ravel()).reshape(index.shape)
@@ -81,13 +103,13 @@ def batch_of(index: Array, weight: Array | None, key: Key) -> Batch:
 def batch_loss(
     objective: Objective, parameters: Model, data: Array, batch: Batch, beta: Array
 ) -> tuple[Array, Array]:
-    """(the loss to minimise, the batch means of bound, reconstruction and average KL)."""
+    """Compute the loss to minimise, and the batch means of bound, reconstruction and average KL."""
     model = eqx.combine(parameters, objective.static)
     prior = model.prior(model.encoder)
     # Rows are gathered flat: XLA copies a row of bytes faster than an image of them.
     rows = data.reshape(data.shape[0], -1)[batch.index].reshape(batch.index.shape + data.shape[1:])
 
-    def one(x, key_data, key_samples):
+    def estimate_of_datum(x, key_data, key_samples):
         if objective.levels is not None:
             x = draw_binary(key_data, x, objective.levels)
         return objective.gradient.surrogate(
@@ -100,28 +122,35 @@ def batch_loss(
             beta=beta,
         )
 
-    estimates = jax.vmap(one)(rows, batch.key_data, batch.key_samples)
+    estimates = jax.vmap(estimate_of_datum)(rows, batch.key_data, batch.key_samples)
     weight = batch.weight
     means = jax.tree.map(
         jnp.mean if weight is None else lambda v: jnp.sum(v * weight) / jnp.sum(weight), estimates
     )
+    # The library's only minus sign: everywhere else, higher is better.
     return -means.surrogate, jnp.stack([means.bound, means.reconstruction, means.average_kl])
 
 
 def epoch_keys(key: Key, epoch: Array) -> tuple[Key, Key]:
-    """(key of the data order, key of the draws) in epoch 1, 2, ..."""
+    """Return the keys of the data order and of the draws in epoch 1, 2, ..."""
     shuffle, draws = jr.split(jr.fold_in(key, epoch))
     return shuffle, draws
 
 
 def batches(options: TrainingOptions, n: int, key: Key) -> tuple[Array, Array | None]:
-    """(datum indices [steps, batch_size] in random order, weights of the same shape or None when no batch is short)."""
+    """Assign the data to batches in random order.
+
+    Returns:
+        Datum indices [steps, batch_size], and weights of the same shape (None if no batch is
+        short).
+    """
     size = min(options.batch_size, n)
     steps = -(-n // size)
     order = jr.permutation(key, n)
     if steps * size == n:
         return order.reshape(steps, size), None
     weight = (jnp.arange(steps * size) < n).astype(jnp.float32).reshape(steps, size)
+    # A short last batch is padded with copies of datum 0 of weight 0: one shape for all steps.
     return jnp.pad(order, (0, steps * size - n)).reshape(steps, size), weight
 
 
@@ -133,12 +162,17 @@ def step(
     batch: Batch,
     epoch: Array,
 ):
-    """(parameters, optimiser state, means) after one step of Adam on the rows of data that `batch` names, in epoch 1, 2, ..."""
+    """Take one optimiser step on the rows of data that `batch` names, in epoch 1, 2, ...
+
+    Returns:
+        (parameters, optimiser state, means of the terms).
+    """
     beta = objective.options.beta_at(epoch)
     gradient, means = jax.grad(lambda p: batch_loss(objective, p, data, batch, beta), has_aux=True)(
         parameters
     )
     updates, optimiser_state = objective.optimiser.update(gradient, optimiser_state)
+    # Adam's updates are proportional to the learning rate, so the rate's factor may follow it.
     if objective.options.cool_down or objective.options.rate_stages:
         updates = jax.tree.map(
             lambda u: objective.options.rate_at(epoch).astype(u.dtype) * u, updates
@@ -147,7 +181,10 @@ def step(
 
 
 def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, dict[str, Array]]]:
-    """(state, train, validation, key) -> (state after one more epoch, its measurements); to be compiled once."""
+    """Make the function (state, train, validation, key) -> (next state, measurements) of one epoch.
+
+    It is to be compiled once.
+    """
     options = objective.options
 
     def run(state: TrainingState, train: Array, validation: Array, key: Key):
@@ -169,17 +206,20 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
         )
         rows = jnp.full(index.shape[0], 1.0) if weight is None else weight.sum(1)
         measured = {"steps": steps, "train": rows @ steps / rows.sum(), "beta": beta}
-        # The last step's gradient shows in no step's terms, and without validation data in no number at all.
-        # A second moment that overflowed freezes its parameter, and every number stays finite.
-        kept = jax.tree.leaves((parameters, optimiser_state))
-        measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in kept]).all()
+        # Parameters and moments are checked themselves: the last step's gradient shows in no step's
+        # terms (without validation data in no number at all), and a second moment that overflowed
+        # freezes its parameter while every number stays finite.
+        leaves = jax.tree.leaves((parameters, optimiser_state))
+        measured["finite"] = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
         measured["validation"] = (
             _validate(complete, parameters, validation, key_validation)
             if validation.shape[0]
             else measured["train"]
         )
         bound = objective.criterion(measured["validation"])
-        # Until the KL weight has risen for good the newest stands for the best, if that weight is not 1: what is nearest to 1 has the best bound at beta = 1.
+        # With a beta other than 1, the newest state counts as the best until the KL weight has
+        # reached beta for good: among the states before, the one trained at the weight nearest to 1
+        # would have the best bound, which is taken at beta = 1.
         better = (bound > state.best_bound) | ((epoch <= options.settled) & (options.beta != 1))
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, state.best)
         stale = jnp.where(better | (epoch <= options.settled), 0, state.stale + 1)
@@ -195,16 +235,20 @@ def epoch_program(objective: Objective) -> Callable[..., tuple[TrainingState, di
 
 
 def _validate(objective: Objective, parameters: Model, validation: Array, key: Key) -> Array:
-    """Means over the validation data of bound (at beta = 1), reconstruction and average KL; the same draws in every epoch."""
+    """Compute the validation means of bound (at beta = 1), reconstruction and average KL.
+
+    The draws are the same in every epoch.
+    """
     model = eqx.combine(parameters, objective.static)
     prior = model.prior(model.encoder)
     n = validation.shape[0]
     size = min(VALIDATION_BLOCK, n)
     blocks = -(-n // size)
+    # The last block repeats the last datum, with weight 0.
     index = jnp.minimum(jnp.arange(blocks * size), n - 1).reshape(blocks, size)
     weight = (jnp.arange(blocks * size) < n).reshape(blocks, size)
 
-    def one(i):
+    def terms_of_datum(i):
         weights = datum_log_weights(
             model, prior, validation[i], jr.fold_in(key, i), objective.options.num_samples
         )
@@ -217,7 +261,7 @@ def _validate(objective: Objective, parameters: Model, validation: Array, key: K
 
     def block(total, part):
         return total + jnp.sum(
-            jnp.where(part[1][:, None], jax.vmap(one)(part[0]), 0.0), axis=0
+            jnp.where(part[1][:, None], jax.vmap(terms_of_datum)(part[0]), 0.0), axis=0
         ), None
 
     total, _ = jax.lax.scan(block, jnp.zeros(3), (index, weight))
@@ -225,9 +269,9 @@ def _validate(objective: Objective, parameters: Model, validation: Array, key: K
 
 
 def compile_epoch(objective: Objective, *arguments):
-    """The epoch program, compiled for these arguments; calling it can never compile again."""
+    """Compile the epoch program for these arguments; calling the result never compiles again."""
     lowered = jax.jit(epoch_program(objective)).lower(*arguments)
     try:
         return lowered.compile(compiler_options=COMPILER_OPTIONS)
-    except Exception:  # an XLA that does not know the option
+    except Exception:  # an XLA version without the option
         return lowered.compile()

@@ -1,6 +1,7 @@
-"""Everything that training carries from one epoch to the next, as arrays, so that a checkpoint of it resumes bit for bit.
+"""The state that training carries from one epoch to the next, as arrays.
 
-Keys, data order, KL weight and patience are functions of the seed and the epoch number, so nothing else has to be kept.
+A checkpoint of it resumes bit for bit: keys, data order, KL weight and patience are functions of
+the seed and the epoch number.
 """
 
 import equinox as eqx
@@ -15,38 +16,42 @@ from jensen.model import Model
 
 
 class TrainingState(eqx.Module):
-    """Current parameters and optimiser; best parameters so far (by validation bound); counters; the arrays that are not trained."""
+    """Current parameters and optimiser, best parameters so far, counters, and constants."""
 
-    parameters: Model  # what is trained of the model, None elsewhere
+    parameters: Model  # the trained arrays of the model, None elsewhere
     optimiser: optax.OptState
-    best: Model
+    best: Model  # the best parameters so far, by validation bound
     best_bound: Array
     best_epoch: Array
     epoch: Array  # epochs done
-    stale: Array  # epochs since the best, counted from where the KL weight has settled
-    constants: Model  # the model's other arrays
+    stale: Array  # epochs since the best, counted from where the KL weight stays at beta
+    constants: Model  # the untrained arrays of the model, None elsewhere
 
     @property
     def named(self) -> dict[str, dict[str, Array]]:
-        """Flat {path: array} trees 'current' and 'best', and 'constants' if there are any, as checkpoints store them."""
+        """Flat {path: array} trees 'current' and 'best', and 'constants' if there are any.
+
+        Checkpoints store them.
+        """
         return {
             "current": name_leaves(self._current),
             "best": name_leaves(self.best),
         } | named_constants(self.constants)
 
     def with_named(self, named: dict[str, dict[str, Array | np.ndarray]]) -> "TrainingState":
-        """This state's structure with the arrays of `named`."""
-        kept = (
+        """Return this state's structure with the arrays of `named`."""
+        best_and_constants = (
             set_leaves(self.best, named["best"]),
             set_leaves(self.constants, named.get("constants", {})),
         )
         return eqx.tree_at(
             lambda s: (s.best, s.constants),
             set_leaves(self._current, named["current"]),
-            kept,
+            best_and_constants,
             is_leaf=lambda x: x is None,
         )
 
+    # 'current' holds neither the best parameters nor the constants: checkpoints store these once.
     @property
     def _current(self) -> "TrainingState":
         return eqx.tree_at(
@@ -55,7 +60,7 @@ class TrainingState(eqx.Module):
 
 
 def initial_state(model: Model, optimiser: optax.GradientTransformation) -> TrainingState:
-    """The state before the first epoch."""
+    """Return the state before the first epoch."""
     parameters, constants, _ = partition(model)
     zero = jnp.zeros((), jnp.int32)
     return TrainingState(
@@ -71,26 +76,26 @@ def initial_state(model: Model, optimiser: optax.GradientTransformation) -> Trai
 
 
 def named_constants(constants: Model) -> dict[str, dict[str, Array]]:
-    """{'constants': {path: array}}, or nothing when there are none."""
+    """Return {'constants': {path: array}}, or an empty dictionary if there are no constants."""
     named = name_leaves(constants)
     return {"constants": named} if named else {}
 
 
 def name_leaves(tree) -> dict[str, Array]:
-    """{path: array} of a pytree, e.g. {'.encoder.head.bias': ...}."""
+    """Return {path: array} of a pytree, e.g. {'.encoder.head.bias': ...}."""
     return {
         jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 
 def set_leaves(tree, named: dict[str, Array | np.ndarray]):
-    """The pytree with its leaves replaced by those of the same path, as JAX arrays.
+    """Replace the leaves of a pytree by the arrays of the same path, as JAX arrays.
 
     Raises:
-        ValueError: paths, shapes or dtypes that differ; the first few are named.
+        ValueError: if paths, shapes or dtypes differ, with the first few of them.
     """
     paths = name_leaves(tree)
-    wrong = [
+    mismatched = [
         p
         for p in paths.keys() | named.keys()
         if p not in named
@@ -98,9 +103,10 @@ def set_leaves(tree, named: dict[str, Array | np.ndarray]):
         or named[p].shape != paths[p].shape
         or named[p].dtype != paths[p].dtype
     ]
-    if wrong:
+    if mismatched:
         raise ValueError(
-            f"stored arrays do not fit this model: {len(wrong)} of {len(paths)} differ, among them {', '.join(sorted(wrong)[:3])}."
+            f"stored arrays do not fit this model: {len(mismatched)} of {len(paths)} differ, among "
+            f"them {', '.join(sorted(mismatched)[:3])}."
         )
     return jax.tree_util.tree_map_with_path(
         lambda path, _: jnp.asarray(named[jax.tree_util.keystr(path)]), tree
