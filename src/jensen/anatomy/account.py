@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -28,6 +29,7 @@ from jensen.anatomy.marginals import marginals
 from jensen.anatomy.surgery import Surgery, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
+from jensen.distributions import CONTINUOUS, code_kind
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
 from jensen.interop import guarded, left_out
@@ -147,6 +149,11 @@ def account(
         left_out=lacking | left_out(model),
         prior=prior,
         encoder=encoder,
+        row_counts=cut.row_counts,
+        # What `jensen.trial` refuses: models without a recipe, chains, discrete codes.
+        can_try_prior=model.recipe is not None
+        and not model.encoder.bottom_up
+        and code_kind(model.encoder(jnp.asarray(data[0]))) == CONTINUOUS,
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 
