@@ -32,7 +32,7 @@ from jensen.anatomy.verdicts import verdicts
 from jensen.distributions import CONTINUOUS, code_kind
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
-from jensen.interop import guarded, left_out
+from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.model import Model
 
 
@@ -80,6 +80,8 @@ def account(
     """
     data = np.asarray(data)
     _check_data(model, data)
+    # Before anything long: a mistake in somebody's model is worth no waiting.
+    remarks = (*remarks, *foreign_remarks(model, data))
     key_surgery, key_evidence = jr.split(key)
     key_joint, key_gaps = jr.fold_in(key, 2), jr.fold_in(key, 3)
     if gaps is not None:  # refused before anything takes long
