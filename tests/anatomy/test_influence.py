@@ -20,7 +20,7 @@ def of(x, **options):
     return account(WORLD.model, x, key=KEY, num_samples=100, num_draws=2, **options)
 
 
-def with_outliers(rows, places, size=60.0):
+def with_outliers(rows, places, size=400.0):
     """Rows of the world, some of which lie far out along its first latent direction."""
     x = WORLD.data(rows, seed=0)
     x[list(places)] += size * WORLD.w[:, 0]
@@ -31,7 +31,7 @@ def with_outliers(rows, places, size=60.0):
 def test_one_outlier_of_400_is_named_and_is_no_fault_of_the_prior():
     clean, spoilt = of(WORLD.data(400, seed=0)), of(with_outliers(400, [17]))
     assert names(clean) == ["Nothing stands out"] and clean.influential == ()
-    assert spoilt.marginal_kl.value > clean.marginal_kl.value + 2  # the figures themselves stay
+    assert spoilt.marginal_kl.value > 50  # the figures themselves stay
     assert names(spoilt) == ["Influential data", "Nothing stands out"]
     told, nothing = spoilt.verdicts
     assert "datum 17 carries" in told and "without datum 17; with it there would be: Prior" in told
@@ -60,7 +60,7 @@ def test_an_outlier_that_occurs_five_times_is_named_five_times():
 @pytest.mark.usefixtures("x64")
 def test_a_group_of_its_own_is_not_left_out():
     """A fifth of the data elsewhere: these are data, and the prior misses them."""
-    found = of(with_outliers(400, range(0, 400, 5)))
+    found = of(with_outliers(400, range(0, 400, 5), size=6.0))
     assert "Influential data" not in names(found) and "Prior" in names(found)
 
 

@@ -155,7 +155,7 @@ def joint_information(
     # Summed from the top down: log q(z_>=l) of each draw under each component.
     at_and_above = np.cumsum(pairs[..., ::-1], axis=-1)[..., ::-1]  # [component, draw, level]
     own = np.diagonal(at_and_above).T  # [draw, level]
-    information = own - (logsumexp(at_and_above, axis=0) - math.log(m))  # I(n; z_>=l)
+    information = own - (np.asarray(logsumexp(at_and_above, axis=0)) - math.log(m))  # I(n; z_>=l)
     joint = _mean(information[:, 0])
     levels = {}
     for level in range(pairs.shape[-1]):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from jensen.anatomy._record import Account
     from jensen.anatomy.gaps import Gaps
 
+NOTHING, UNDECIDED = "Nothing stands out", "Undecided"
 BARELY_USED, UNTRUSTED, PART = 0.05, 0.05, 0.25
 TO_TELL_APART = 0.1  # nats: the least ceiling of I(n; z) under which a code can be called unused
 PRIOR_NATS, PRIOR_SHARE = 0.5, 0.05
@@ -65,7 +66,8 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
     data = _all_data(influential)
     others = account_without(account, np.array(data))
     without = _verdicts(others, prior, encoder)
-    with_them = {_name(v) for v in _verdicts(account, prior, encoder)}
+    # By size alone: what a reader would conclude from the lines with these data.
+    with_them = {_name(v) for v in _verdicts(account, prior, encoder)} | set(_by_size(account))
     only_with = sorted(with_them - {_name(v) for v in without} - {NOTHING, UNDECIDED})
     return (_influential(influential, data, only_with), *without)
 
@@ -82,9 +84,6 @@ def _verdicts(account: "Account", prior: str, encoder: str) -> tuple[str, ...]:
         _undecided(account),
     )
     return tuple(v for v in candidates if v) or (_nothing(account),)
-
-
-NOTHING, UNDECIDED = "Nothing stands out", "Undecided"
 
 
 def _name(verdict: str) -> str:
@@ -351,27 +350,35 @@ def _parts(gaps: "Gaps", richer: str) -> str:
     return "; ".join(said) + where if said else f"{richer} or a better encoder can win at most that"
 
 
-def _undecided(account: "Account") -> str:
-    """What is sizeable and sure to be so on these data, but not on others."""
+def _by_size(account: "Account") -> dict[str, tuple[str, "Line"]]:
+    """The verdicts that sizes and Monte Carlo errors alone would give: {verdict: (name, line)}."""
     candidates = {
-        "marginal KL": (account.marginal_kl, _prior_matters(account)),
-        "Jensen gap": (
+        "Prior": ("marginal KL", account.marginal_kl, _prior_matters(account)),
+        "Posterior": (
+            "Jensen gap",
             account.jensen_gap,
             sizeable(account.jensen_gap.value, account.average_kl.value),
         ),
     }
-    open_lines = {
-        name: line
-        for name, (line, matters) in candidates.items()
-        if matters and line.value > 3 * line.standard_error and not beyond_chance(line)
+    return {
+        verdict: (name, line)
+        for verdict, (name, line, matters) in candidates.items()
+        if matters and line.value > 3 * line.standard_error
     }
+
+
+def _undecided(account: "Account") -> str:
+    """What is sizeable and sure to be so on these data, but not on others."""
+    open_lines = [
+        (name, line) for name, line in _by_size(account).values() if not beyond_chance(line)
+    ]
     if not open_lines:
         return ""
-    n = len(next(iter(open_lines.values())).per_datum)
+    n = len(open_lines[0][1].per_datum)
     named = " and ".join(
         f"the {name} of {line.value:.2f}"
         + (f" (data error {line.data_error:.2f})" if n > 1 else "")
-        for name, line in open_lines.items()
+        for name, line in open_lines
     )
     why = (
         "one datum says nothing of others"
