@@ -154,7 +154,9 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
 
 
 def _beside(main: Account, other: Account, name: str) -> Beside | None:
-    if name not in other.lines and (other.gaps is None or name not in other.gaps.lines):
+    # The gap that is split, where the other account splits that of all its data, is its Jensen gap.
+    of_gaps = () if other.gaps is None else (*other.gaps.lines, SUBSET_GAP)
+    if name not in other.lines and name not in of_gaps:
         return None
     line, o = main.line(name), other.line(name)
     comparable = name not in OF_Q_Z or (main.aggregated_over or main.n) == (
