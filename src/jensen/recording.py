@@ -71,7 +71,12 @@ def tensorboard(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
                     if isinstance(entry, dict)
                 }
                 for name, value in (
-                    values | {"log_n": account["log_n"], "active_units": account["active_units"]}
+                    values
+                    | {
+                        name: account[name]
+                        for name in ("log_n", "index_ceiling", "active_units")
+                        if name in account  # records of earlier versions have no index_ceiling
+                    }
                 ).items():
                     writer.add_scalar(
                         f"{name}/{account['n']}_training_data", value, record["epoch"]

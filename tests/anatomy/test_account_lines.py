@@ -155,3 +155,18 @@ def test_no_account_without_data_or_with_a_density_that_is_not_finite():
     x[3, 1] = np.inf
     with pytest.raises(ValueError, match="not finite for datum 3"):
         account(model.model, x, key=KEY)
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_share_of_untrusted_data_is_called_that():
+    model = linear_gaussian.make(stretch=0.2)  # too narrow: heavy tails of the weights
+    found = account(model.model, model.data(30, seed=7), key=KEY, num_samples=50)
+    k_hat, threshold = found.evidence_estimate.pareto_k, found.to_json()["pareto_k_threshold"]
+    assert found.untrusted_share == np.mean(~(k_hat <= threshold)) > 0
+    assert found.k_hat_max == k_hat.max() > threshold
+    values = found.to_json()
+    assert values["untrusted_share"] == values["pareto_k"] == found.untrusted_share
+    assert values["k_hat_max"] == found.k_hat_max
+    np.testing.assert_array_equal(found.arrays()["pareto_k"], k_hat)  # per datum it is k-hat
+    with pytest.warns(DeprecationWarning, match="now called untrusted_share"):
+        assert found.pareto_k == found.untrusted_share

@@ -222,3 +222,59 @@ def test_a_warm_up_that_never_ended_is_a_verdict():
         world.model, world.data(500, seed=8), key=KEY, num_samples=100, remarks=(remark,)
     )
     assert found.verdicts[0].startswith("Training: the KL warm-up had not finished")
+
+
+def in_units(world, factor):
+    """The same model of the same data, written in other units."""
+    return linear_gaussian.LinearGaussian(
+        factor * world.w, factor * world.b, factor**2 * world.s2, world.shift, world.stretch
+    )
+
+
+@pytest.mark.parametrize("stretch", [1.0, 1.5, 2.5])
+def test_verdicts_do_not_depend_on_the_units_of_the_data(stretch):
+    world = linear_gaussian.make(dimension=6, latent=3, orthogonal=True, stretch=stretch)
+    x = world.data(400, seed=9)
+    one, other = (
+        account(in_units(world, f).model, f * x, key=KEY, num_samples=300, num_draws=4)
+        for f in (1.0, 1000.0)
+    )
+    # The evidence moves by -6 log 1000: 5% of |ELBO| would be another size.
+    assert one.elbo.value - other.elbo.value == pytest.approx(6 * np.log(1000), abs=1e-6)
+    assert one.verdicts == other.verdicts
+    for ours, theirs in zip(one.ceilings, other.ceilings, strict=True):
+        assert theirs.value == pytest.approx(ours.value, abs=1e-6)
+    assert ("Posterior" in faults(one)) == (stretch > 1)
+
+
+def test_overfitting_does_not_depend_on_the_units_of_the_data():
+    world = right_model(stretch=1.2)
+    train, test = world.data(300, seed=10), 1.4 * world.data(300, seed=11)
+    told = []
+    for factor in (1.0, 1000.0):
+        model = in_units(world, factor).model
+        accounts = [
+            account(model, factor * x, key=KEY, split=split, num_samples=100, num_draws=2)
+            for split, x in (("train", train), ("test", test))
+        ]
+        both = generalisation(model, *accounts, factor * train, factor * test, key=KEY)
+        told.append([v for v in both.test.verdicts if v.startswith("Overfitting")])
+    assert told[0] == told[1] and len(told[0]) == 1
+
+
+def test_the_ceiling_of_a_prior_is_of_this_encoder_and_decoder():
+    """Retraining moves these too, and can win more: the prior is tried alone first."""
+    data = np.random.default_rng(0).normal(size=(60, 5))
+    made = jensen.vae((5,), latent_dim=2, likelihood="normal", data=data, key=jr.key(0))
+    found = account(made, data, key=KEY, num_samples=20)
+    prior, gap = (
+        next(c for c in found.ceilings if c.line == line) for line in ("marginal_kl", "jensen_gap")
+    )
+    assert prior.given == "with this encoder and decoder" and gap.given == "with this decoder"
+    assert prior.remedy == "before retraining, --try vamp, --try mixture (jensen.try_prior)"
+    text = " ".join(str(found).split())
+    assert "with this encoder and decoder; before retraining, --try vamp" in text
+    # A model put together by hand cannot be tried: no remedy that is refused.
+    world = right_model()
+    by_hand = account(world.model, world.data(60, seed=1), key=KEY, num_samples=20)
+    assert "--try" not in by_hand.ceilings[0].remedy

@@ -36,7 +36,9 @@ def test_a_torch_copy_of_a_trained_model_has_its_account_line_by_line(prior):
     copy = from_torch(encoder, decoder, prior=given, **SHAPES)
     theirs, ours = (jensen.account(m, data, key=KEY, num_samples=300) for m in (copy, model))
     assert values(theirs) == pytest.approx(values(ours), abs=1e-4)
-    assert theirs.pareto_k == ours.pareto_k and theirs.active_units == ours.active_units
+    assert (
+        theirs.untrusted_share == ours.untrusted_share and theirs.active_units == ours.active_units
+    )
     assert left_out(copy) == {}
 
 

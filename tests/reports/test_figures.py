@@ -138,7 +138,7 @@ def test_the_k_hat_bars_count_the_data_on_each_side_of_the_threshold():
         bars = draw_pareto_k(tail.finite, tail.threshold, WIDE).axes[0].patches
     above = sum(bar.get_height() for bar in bars if bar.get_x() > tail.threshold - 1e-6)
     assert sum(bar.get_height() for bar in bars) == 300
-    assert above == tail.untrusted == round(300 * account.pareto_k)
+    assert above == tail.untrusted == round(300 * account.untrusted_share)
 
 
 def test_bars_of_variance_leave_the_line_of_activity():

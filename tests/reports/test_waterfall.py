@@ -155,10 +155,14 @@ def test_the_rows_of_the_table_hold_the_parts_and_say_where(account):
     assert list(rows)[:5] == [
         "evidence",
         "jensen_gap",
+        "subset_jensen_gap",  # of the 7 data, to which the two parts sum
         "approximation_gap",
         "amortisation_gap",
-        "elbo",
     ]
+    whole = rows["subset_jensen_gap"]
+    assert whole.label == "the Jensen gap of 7 data" and rows["approximation_gap"].depth == 3
+    assert whole.value == main.gaps.jensen_gap.value
+    assert whole.beside[0].value == split(account).gaps.jensen_gap.value
     assert "amortisation_gap" not in {
         row.name for row in account_rows({"test": account, "other": main})
     }

@@ -102,7 +102,7 @@ def test_the_lines_are_those_of_the_account_of_a_model_with_that_prior(run, ladd
             line.standard_error, rel=1e-3, abs=1e-6
         )
         assert found[name]["data_error"] == pytest.approx(line.data_error, rel=1e-3, abs=1e-6)
-    assert found["k_hat_too_high"] == pytest.approx(account.pareto_k, abs=0.1)
+    assert found["k_hat_too_high"] == pytest.approx(account.untrusted_share, abs=0.1)
 
 
 def test_at_k_equal_n_the_marginal_kl_of_the_training_data_is_zero(run, ladder):

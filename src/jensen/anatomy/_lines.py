@@ -28,7 +28,7 @@ MEANING = {
     "elbo": "reconstruction - average KL",
     "reconstruction": "E_q log p(x|z)",
     "average_kl": "KL(q(z|x) || p(z))",
-    "index_information": "I(n; z), at most log N",
+    "index_information": "I(n; z), at most log N, or the entropy of the distinct rows",
     "marginal_kl": "KL(q(z) || p(z))",
     "total_correlation": "KL(q(z) || product of its marginals q(z_j))",
     "dimension_wise_kl": "sum of KL(q(z_j) || p(z_j))",

@@ -1,5 +1,7 @@
 """The record of an account."""
 
+import math
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +11,11 @@ import numpy as np
 from jensen.anatomy._lines import LINES, Line
 from jensen.anatomy.bits import bits_record
 from jensen.anatomy.ceilings import Ceiling, ceilings
-from jensen.anatomy.gaps import Gaps
+from jensen.anatomy.distinct_rows import RowCounts
+from jensen.anatomy.gaps import SUBSET_GAP, Gaps
+from jensen.anatomy.influence import Influence, influences
 from jensen.anatomy.joint_information import JointInformation
 from jensen.anatomy.marginals import Marginals
-from jensen.anatomy.surgery import log_n
 from jensen.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ class Account:
         prior, encoder: the names of the model's, where it has them: remedies speak of them.
         gaps: the Jensen gap split into approximation and amortisation, where that was asked for.
         left_out: lines that this account cannot have, and why.
+        row_counts: how often each distinct row of the data occurs; the ceiling of I(n; z) follows.
+            None (accounts of earlier versions): all rows are taken to differ.
+        can_try_prior: whether `jensen.try_prior` and `--try` can re-fit the prior alone.
         dimensions: the numbers in one datum if its likelihood is customarily reported in bits per dimension, otherwise None.
     """
 
@@ -69,6 +75,8 @@ class Account:
     left_out: dict[str, str] = field(default_factory=dict)
     prior: str = ""
     encoder: str = ""
+    row_counts: RowCounts | None = None
+    can_try_prior: bool = True
 
     @property
     def bits_per_dimension(self) -> dict[str, Any] | None:
@@ -85,23 +93,50 @@ class Account:
 
     @property
     def log_n(self) -> float:
-        """log N: the most that I(n; z) can be; with q(z) over random subsets of M data, log M."""
-        return log_n(self.aggregated_over or self.n)
+        """log N; with q(z) over random subsets of M data, log M."""
+        return math.log(self.aggregated_over or self.n)
+
+    @property
+    def rows(self) -> RowCounts:
+        """How often each distinct row occurs; where that is not recorded, once each."""
+        return self.row_counts or RowCounts({1: self.n})
+
+    @property
+    def index_ceiling(self) -> float:
+        """The most that I(n; z) can be, nats: log N, or the entropy of the distinct rows."""
+        return self.rows.ceiling(self.aggregated_over)
 
     @property
     def ceiling(self) -> str:
         """The most that I(n; z) can be, in words: `log N = 6.91`."""
-        over = self.aggregated_over or self.n
-        return (
-            f"log N = {self.log_n:.2f}"
-            if over == self.n
-            else f"log {over} = {self.log_n:.2f}, q(z) being over random subsets of {over} of the data"
-        )
+        return self.rows.ceiling_words(self.aggregated_over)
+
+    @property
+    def untrusted_share(self) -> float:
+        """The share of data whose evidence estimate is not trusted (k-hat above its threshold)."""
+        return self.evidence_estimate.untrusted
+
+    @property
+    def k_hat_max(self) -> float | None:
+        """The largest k-hat of a datum; None where no datum has one."""
+        k_hat = self.evidence_estimate.pareto_k
+        return None if np.isnan(k_hat).all() else float(np.nanmax(k_hat))
 
     @property
     def pareto_k(self) -> float:
-        """The share of data whose evidence estimate is not to be trusted (k-hat above the threshold)."""
-        return self.evidence_estimate.untrusted
+        """Deprecated, removed in the next version: `untrusted_share`, which it always was."""
+        warnings.warn(
+            "Account.pareto_k is the share of untrusted data and is now called untrusted_share; "
+            "k-hat of each datum is evidence_estimate.pareto_k. The old name goes next version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.untrusted_share
+
+    @property
+    def influential(self) -> tuple[Influence, ...]:
+        """The lines that a few data carry, and these data; empty as a rule."""
+        return influences(self)
 
     @property
     def ceilings(self) -> tuple[Ceiling, ...]:
@@ -123,6 +158,8 @@ class Account:
 
     def line(self, name: str) -> Line:
         """The line called `name`, those of the gaps included."""
+        if name == SUBSET_GAP and self.gaps is not None:
+            return self.gaps.jensen_gap
         return (self.lines | ({} if self.gaps is None else self.gaps.lines))[name]
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from jensen._files import write_atomically
 from jensen.anatomy._lines import LINES, MEANING, PARTS, Line
 from jensen.anatomy._record import Account
+from jensen.anatomy.distinct_rows import RowCounts
 from jensen.anatomy.gaps import Gaps
 from jensen.anatomy.joint_information import JointInformation
 from jensen.anatomy.marginals import COLUMNS, Marginals
@@ -38,34 +39,31 @@ def to_json(account: Account) -> dict[str, Any]:
         "split": account.split,
         "n": account.n,
         "log_n": account.log_n,
+        "index_ceiling": account.index_ceiling,
+        "distinct_rows": account.rows.distinct,
+        "row_multiplicities": account.rows.to_json(),
         **{
             name: {k: getattr(line, k) for k in KEPT} | {"unit": "nats per datum"}
             for name, line in account.lines.items()
         },
-        **(
-            {}
-            if joint is None
-            else {
-                "joint_information": {
-                    "value": joint.value,
-                    "standard_error": joint.standard_error,
-                    "n": joint.n,
-                    "log_n": joint.log_n,
-                }
-            }
-        ),
+        **({} if joint is None else {"joint_information": joint.to_json()}),
         **(
             {} if account.dimensions is None else {"bits_per_dimension": account.bits_per_dimension}
         ),
         **({} if account.gaps is None else {"gaps": account.gaps.to_json()}),
         "by_dimension": {name: values.tolist() for name, values in columns.items()},
         "left_out": dict(account.left_out),
+        "influential": [influence.to_json() for influence in account.influential],
         "prior": account.prior,
         "encoder": account.encoder,
+        "can_try_prior": account.can_try_prior,
         "ceilings": [ceiling.to_json() for ceiling in account.ceilings],
         "active_units": account.active_units,
         "latent_dim": account.latent_dim,
-        "pareto_k": account.pareto_k,
+        "untrusted_share": account.untrusted_share,
+        # The old name of untrusted_share, which is no k-hat: goes next version.
+        "pareto_k": account.untrusted_share,
+        "k_hat_max": account.k_hat_max,
         "pareto_k_threshold": pareto_k_threshold(account.evidence_estimate.num_samples),
         "num_samples": account.evidence_estimate.num_samples,
         "num_draws": account.num_draws,
@@ -117,9 +115,11 @@ def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
         left_out=values.get("left_out", {}),
         prior=values.get("prior", ""),
         encoder=values.get("encoder", ""),
-        joint_information=None
-        if joint is None
-        else JointInformation(joint["value"], joint["standard_error"], joint["n"]),
+        can_try_prior=values.get("can_try_prior", True),
+        row_counts=RowCounts.from_json(values["row_multiplicities"])
+        if "row_multiplicities" in values
+        else None,
+        joint_information=None if joint is None else JointInformation.from_json(joint),
         active_units=values["active_units"],
         latent_dim=values["latent_dim"],
         evidence_estimate=estimate,
@@ -191,6 +191,9 @@ def to_dataset(account: Account) -> "xarray.Dataset":
         "split": account.split,
         "n": account.n,
         "log_n": account.log_n,
+        "index_ceiling": account.index_ceiling,
+        "distinct_rows": account.rows.distinct,
+        "untrusted_share": account.untrusted_share,
         "fingerprint": account.fingerprint,
     }
     attributes |= {

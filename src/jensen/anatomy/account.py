@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -28,9 +29,10 @@ from jensen.anatomy.marginals import marginals
 from jensen.anatomy.surgery import Surgery, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
+from jensen.distributions import CONTINUOUS, code_kind
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
-from jensen.interop import guarded, left_out
+from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.model import Model
 
 
@@ -78,6 +80,8 @@ def account(
     """
     data = np.asarray(data)
     _check_data(model, data)
+    # Before anything long: a mistake in somebody's model is worth no waiting.
+    remarks = (*remarks, *foreign_remarks(model, data))
     key_surgery, key_evidence = jr.split(key)
     key_joint, key_gaps = jr.fold_in(key, 2), jr.fold_in(key, 3)
     if gaps is not None:  # refused before anything takes long
@@ -147,6 +151,11 @@ def account(
         left_out=lacking | left_out(model),
         prior=prior,
         encoder=encoder,
+        row_counts=cut.row_counts,
+        # What `jensen.trial` refuses: models without a recipe, chains, discrete codes.
+        can_try_prior=model.recipe is not None
+        and not model.encoder.bottom_up
+        and code_kind(model.encoder(jnp.asarray(data[0]))) == CONTINUOUS,
     )
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 

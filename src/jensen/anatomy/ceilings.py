@@ -5,6 +5,12 @@
     Jensen gap            a better q(z|x) can win at most that with this decoder: the ELBO of the true posterior is log p(x)
       approximation gap   of it, a richer family; the rest, the amortisation gap, a better encoder
 
+    KL of the aggregate   of a level given those above it: what a better p(z1|z2) can win at most with this
+                          encoder and decoder, on the stated subset
+
+A better prior's ceiling is that of re-fitting the prior alone (`jensen.try_prior`): a training that moves
+encoder and decoder too can win more, or less.
+
 They are ceilings for one remedy at a time, on these data. q(z) is the mixture over these very data, so that on few of them the first is out of reach of any
 prior that does not know them. What a better decoder could win, no term of the bound says.
 """
@@ -12,10 +18,23 @@ prior that does not know them. What a better decoder could win, no term of the b
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from jensen.anatomy.gaps import SUBSET_GAP
+
 if TYPE_CHECKING:
     from jensen.anatomy._record import Account
+    from jensen.anatomy.joint_information import LevelSplit
 
-# What to try for the prior line, by the prior that is there already.
+# What to re-fit alone before any retraining, by the prior that is there already.
+TRY_PRIOR = {
+    "vamp": "more components: --try vamp --set prior.num_components=1000",
+    "vamp_data": "pseudo-inputs that learn: --try vamp",
+    "aggregated": "one that knows less of the training data: --try vamp",
+    "mixture": "more components: --try mixture --set prior.num_components=500; or --try vamp",
+    "flow": "more layers: --try flow --set prior.num_layers=16; or --try vamp",
+}
+TRY_ANY = "--try vamp, --try mixture"
+
+# What to retrain with where the prior cannot be re-fitted alone.
 BETTER_PRIOR = {
     "vamp": "more components: --set prior.num_components=1000; or learned weights: --set prior.learn_weights=true",
     "vamp_data": "pseudo-inputs that learn: --prior vamp; or more components: --set prior.num_components=1000",
@@ -33,7 +52,9 @@ RICHER_POSTERIOR = {
     "full_normal": "a richer posterior (--set encoder.name=flow)",
     "flow": "more layers (--set encoder.num_layers=8)",
 }
-SATURATED = 0.95  # of log N
+SATURATED = 0.95  # of the ceiling of I(n; z)
+BOTH, DECODER = "with this encoder and decoder", "with this decoder"
+BETTER_CONDITIONAL = "longer training, a larger network (--set network.hidden='[500, 500]')"
 ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = (
     "--prior vamp, --prior mixture",
     "a richer posterior",
@@ -43,7 +64,9 @@ ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = (
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that a remedy can win, nats per datum, with its Monte Carlo standard error; `part_of` names the ceiling that it is a part of."""
+    """The most that a remedy can win, nats per datum, with its Monte Carlo standard error.
+
+    `part_of` names the ceiling that it is a part of, `given` what stays as it is."""
 
     line: str
     what: str
@@ -51,6 +74,7 @@ class Ceiling:
     standard_error: float
     remedy: str
     part_of: str = ""
+    given: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -63,13 +87,15 @@ def ceilings(account: "Account", prior: str = "", encoder: str = "") -> tuple[Ce
     ceilings(acc, "standard_normal", "diagonal_normal")[0].value  # the marginal KL
     """
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
-    full = account.n > 1 and account.index_information.value > SATURATED * account.log_n
+    full = account.n > 1 and account.index_information.value > SATURATED * account.index_ceiling
+    code = code_name(account)
     better = (
-        "I(n; z) is at its ceiling: out of reach of a prior that does not know these data"
+        f"I(n; {code}) is at its ceiling: out of reach of a prior that does not know these data"
         if full
-        else BETTER_PRIOR.get(prior, ANY_PRIOR)
+        else better_prior(account, prior)
     )
-    out = [_ceiling(account, "marginal_kl", "a better prior", better)]
+    of_level = f" of {code}" if account.levels else ""
+    out = [_ceiling(account, "marginal_kl", f"a better prior{of_level}", better, given=BOTH)]
     if account.marginals is not None and account.marginals.dimension_wise_kl is not None:
         out.append(
             _ceiling(
@@ -78,25 +104,107 @@ def ceilings(account: "Account", prior: str = "", encoder: str = "") -> tuple[Ce
                 "dimension by dimension",
                 "other means, scales or shapes",
                 "marginal_kl",
+                BOTH,
             )
         )
         out.append(
-            _ceiling(account, "total_correlation", "by their dependence", better, "marginal_kl")
+            _ceiling(
+                account, "total_correlation", "by their dependence", better, "marginal_kl", BOTH
+            )
         )
+    out += _of_lower_levels(account)
     splits = account.gaps is None and "amortisation_gap" not in account.left_out
     out.append(
         _ceiling(
-            account, "jensen_gap", "a better q(z|x)", "--gaps 500 says which" if splits else ""
+            account,
+            "jensen_gap",
+            "a better q(z|x)",
+            "--gaps 500 says which" if splits else "",
+            given=DECODER,
         )
     )
     if account.gaps is not None:
-        out.append(_ceiling(account, "approximation_gap", "a richer family", richer, "jensen_gap"))
-        out.append(
-            _ceiling(account, "amortisation_gap", "a better encoder", BETTER_ENCODER, "jensen_gap")
+        whole = "jensen_gap" if account.gaps.complete else SUBSET_GAP
+        if whole == SUBSET_GAP:
+            # Parts and whole over the same data: a part could exceed the gap of all data.
+            what = f"a better q(z|x), on {account.gaps.n} data"
+            out.append(_ceiling(account, SUBSET_GAP, what, "", given=DECODER))
+        parts = (
+            ("approximation_gap", "a richer family", richer),
+            ("amortisation_gap", "a better encoder", BETTER_ENCODER),
         )
+        out += [_ceiling(account, *part, whole, DECODER) for part in parts]
     return tuple(out)
 
 
-def _ceiling(account: "Account", name: str, what: str, remedy: str, part_of: str = "") -> Ceiling:
+def better_prior(account: "Account", prior: str) -> str:
+    """What to try instead of this prior: re-fit one alone where that can be, before retraining.
+
+    better_prior(acc, "standard_normal")
+    """
+    if not account.can_try_prior:
+        return BETTER_PRIOR.get(prior, ANY_PRIOR)
+    return f"before retraining, {TRY_PRIOR.get(prior, TRY_ANY)} (jensen.try_prior)"
+
+
+def code_name(account: "Account") -> str:
+    """What I(n; z) and the marginal KL speak of: 'z', or the top of several levels, 'z2'.
+
+    code_name(acc)  # 'z'
+    """
+    return f"z{len(account.levels)}" if account.levels else "z"
+
+
+def conditional(name: str) -> str:
+    """The generative conditional of a level below the top.
+
+    conditional("z1")  # 'p(z1|z2)'
+    """
+    return f"p({name}|z{int(name[1:]) + 1})"
+
+
+def lower_levels(account: "Account") -> "dict[str, LevelSplit]":
+    """The split KL of every level below the top, z1 first; empty for a model of one level.
+
+    lower_levels(acc)["z1"].aggregate_kl.value
+    """
+    joint = account.joint_information
+    return {} if joint is None else dict(list(joint.levels.items())[:-1])
+
+
+def saturated_down_to(account: "Account", name: str) -> bool:
+    """Whether a level and those above it tell nearly all data of the subset apart.
+
+    saturated_down_to(acc, "z1")
+    """
+    joint = account.joint_information
+    return joint is not None and joint.above(int(name[1:]) - 1) > SATURATED * joint.ceiling
+
+
+def _of_lower_levels(account: "Account") -> list[Ceiling]:
+    """What a better p(z_l|z_l+1) could win, on the subset that the levels are split on."""
+    joint = account.joint_information
+    out = []
+    for name, split in lower_levels(account).items():
+        assert joint is not None
+        what = f"a better {conditional(name)}, on {joint.n} data"
+        remedy = (
+            f"the levels down to {name} tell these {joint.n} data apart: out of reach, in part, of "
+            f"a {conditional(name)} that does not know them"
+            if saturated_down_to(account, name)
+            else BETTER_CONDITIONAL
+        )
+        value = split.aggregate_kl
+        out.append(
+            Ceiling(
+                f"aggregate_kl_{name}", what, value.value, value.standard_error, remedy, given=BOTH
+            )
+        )
+    return out
+
+
+def _ceiling(
+    account: "Account", name: str, what: str, remedy: str, part_of: str = "", given: str = ""
+) -> Ceiling:
     line = account.line(name)
-    return Ceiling(name, what, line.value, line.standard_error, remedy, part_of)
+    return Ceiling(name, what, line.value, line.standard_error, remedy, part_of, given)

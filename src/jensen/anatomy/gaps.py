@@ -34,6 +34,7 @@ from jensen.weights import over_samples, pairs_at_a_time
 
 PAIRS = {"cpu": 1024}
 PAIRS_ELSEWHERE = 65536
+SUBSET_GAP = "subset_jensen_gap"  # the Jensen gap of the data on which it is split
 LINES = ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap")
 MEANING = {
     "refined_elbo": "ELBO of the best posterior of the family for each datum",
@@ -77,8 +78,8 @@ class Gaps:
 
     @property
     def lines(self) -> dict[str, Line]:
-        """The two parts, by name."""
-        return {
+        """The two parts, by name, and the whole that they sum to where that is of a subset."""
+        return ({} if self.complete else {SUBSET_GAP: self.jensen_gap}) | {
             "approximation_gap": self.approximation_gap,
             "amortisation_gap": self.amortisation_gap,
         }

@@ -1,7 +1,11 @@
 """The generalisation gap, line by line: test minus train.
 
-I(n; z) grows with the number of data that q(z) is the mixture of, up to log N, and the marginal KL falls. So both are compared over equally many: on the larger
-split they are taken again on a random subset of the size of the smaller one.
+I(n; z) grows with the number of data that q(z) is the mixture of, up to log N, and the marginal KL
+falls. So both are compared over equally many: on the larger split q(z) is taken again over random
+subsets of the size of the smaller one, each with the datum itself. I(n; z) is then still a mean over
+all data of the split, the marginal KL is the rest of the KL that the two split, and their differences
+sum to that of the KL. Total correlation and dimension-wise KL need one q(z) for all draws and have no
+difference where the splits differ in size.
 """
 
 import math
@@ -13,12 +17,13 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import OF_Q_Z, Line
+from jensen.anatomy._lines import OF_Q_Z, Line, line_from_data
 from jensen.anatomy._record import Account
 from jensen.anatomy.account import cut_lines
-from jensen.anatomy.marginals import marginals
+from jensen.anatomy.ceilings import code_name
+from jensen.anatomy.gaps import SUBSET_GAP
 from jensen.anatomy.surgery import surgery
-from jensen.anatomy.verdicts import PART, notable
+from jensen.anatomy.verdicts import PART, certain_errors, sizeable
 from jensen.model import Model
 
 # What made the ELBO fall if a line of test is worse than that of train: sign with which it enters, and the remedy.
@@ -61,7 +66,7 @@ class Generalisation:
     Attributes:
         train, test: the accounts; verdicts on test, with overfitting if it is there, are those of `test`.
         lines: every line that both have.
-        over: how many data q(z) is the mixture of in the differences.
+        over: how many data q(z) is the mixture of in the differences of I(n; z) and the marginal KL.
     """
 
     train: Account
@@ -102,7 +107,7 @@ def generalisation(
         model: of both accounts.
         train, test: its accounts.
         train_data, test_data: the data that they are of.
-        key: chooses the subset on which the larger split's I(n; z) and marginal KL are taken again.
+        key: chooses the subsets over which the larger split's q(z) is taken again, and draws.
         on_progress: called with what is being done, how much is done, and the total.
 
     Raises:
@@ -129,54 +134,55 @@ def generalisation(
             for found, account in zip(of_q_z, (train, test), strict=True)
         )
         if before is not None and after is not None:
-            lines[name] = Change(
-                before.value,
-                after.value,
-                after.value - before.value,
-                math.hypot(before.data_error, after.data_error),
-            )
-    verdict = overfitting(lines)
+            lines[name] = _change(before, after)
+    gaps = [a.gaps for a in (train, test) if a.gaps is not None]
+    if len(gaps) == 2 and not all(g.complete for g in gaps):
+        # The whole of the parts, on the data that they are of.
+        lines[SUBSET_GAP] = _change(*(g.jensen_gap for g in gaps))
+    verdict = overfitting(lines, min(train.n, test.n))
     if verdict:
-        kept = tuple(v for v in test.verdicts if not v.startswith("Nothing stands out"))
-        test = replace(test, verdicts=(*kept, verdict))
+        others = tuple(v for v in test.verdicts if not v.startswith("Nothing stands out"))
+        test = replace(test, verdicts=(*others, verdict))
     return Generalisation(train, test, lines, over)
 
 
-def overfitting(lines: dict[str, Change]) -> str:
-    """The verdict, or nothing.
+def _change(before: Line, after: Line) -> Change:
+    return Change(
+        before.value,
+        after.value,
+        after.value - before.value,
+        math.hypot(before.data_error, after.data_error),
+    )
 
-    overfitting(found.lines)
+
+def overfitting(lines: dict[str, Change], fewest: int) -> str:
+    """The verdict, or nothing; `fewest`: how many data the smaller split has.
+
+    overfitting(both.lines, 360)
     """
-    elbo = lines["elbo"]
-    if not notable(_loss(-elbo.difference, elbo.standard_error), elbo.test):
+    elbo, errors = lines["elbo"], certain_errors(fewest)
+    lost = -elbo.difference
+    if not (sizeable(lost, lines["average_kl"].test) and lost > errors * elbo.standard_error):
         return ""
     named = []
     for name, (sign, remedy) in CAUSES.items():
-        loss = (
-            _loss(-sign * lines[name].difference, lines[name].standard_error)
-            if name in lines
-            else None
-        )
-        if loss is not None and loss.value > max(-PART * elbo.difference, 3 * loss.standard_error):
-            named.append(
-                (
-                    loss,
-                    f"{loss.value:.2f} +- {loss.standard_error:.2f} of it in the {name.replace('index_information', 'I(n; z)').replace('_', ' ')}: {remedy}",
-                )
-            )
-    named.sort(key=lambda pair: -pair[0].value)
+        if name not in lines:
+            continue
+        loss, error = -sign * lines[name].difference, lines[name].standard_error
+        if loss > max(PART * lost, errors * error):
+            named.append((loss, f"{loss:.2f} +- {error:.2f} of it in the {CALLED[name]}: {remedy}"))
+    named.sort(key=lambda pair: -pair[0])
     encoder, gap = "", lines["jensen_gap"]
-    if gap.difference > max(-PART * elbo.difference, 3 * gap.standard_error):
+    if gap.difference > max(PART * lost, errors * gap.standard_error):
         encoder = (
             f" The Jensen gap is {gap.difference:.2f} +- {gap.standard_error:.2f} wider on test: that much is the encoder's, which more data or a smaller one "
             "would mend."
         )
-    lost = "; ".join(text for _, text in named)
-    return f"Overfitting: the ELBO is {-elbo.difference:.2f} +- {elbo.standard_error:.2f} nats lower on test than on train{', ' + lost if lost else ''}.{encoder}"
-
-
-def _loss(value: float, standard_error: float) -> Line:
-    return Line(value, standard_error, math.nan, np.empty(0), np.empty(0))
+    causes = "; ".join(text for _, text in named)
+    return (
+        f"Overfitting: the ELBO is {lost:.2f} +- {elbo.standard_error:.2f} nats lower on test than on "
+        f"train{', ' + causes if causes else ''}.{encoder}"
+    )
 
 
 def _over(
@@ -190,14 +196,20 @@ def _over(
     """The lines of q(z) over `over` data."""
     if (account.aggregated_over or account.n) == over:
         return {name: line for name, line in account.lines.items() if name in OF_Q_Z}
-    key_choice, key_draws = jr.split(jr.fold_in(key, 5))
-    chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:over])
     cut = surgery(
         model,
-        data[chosen],
-        key_draws,
+        data,
+        jr.fold_in(key, 5),
+        num_draws=account.num_draws,
+        aggregated_over=over,
         on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),
     )
-    parts, _ = marginals(cut)
-    found = cut_lines(cut)[0] | ({} if parts is None else parts.lines)
-    return {name: found[name] for name in OF_Q_Z if name in found}
+    information = cut_lines(cut)[0]["index_information"]
+    # The KL that I(n; z) and the marginal KL split, on the account's own draws: the differences of
+    # the two sum to its difference exactly.
+    whole = account.levels[f"kl_{code_name(account)}"] if account.levels else account.average_kl
+    marginal = line_from_data(
+        whole.per_datum - information.per_datum,
+        np.hypot(whole.per_datum_error, information.per_datum_error),
+    )
+    return {"index_information": information, "marginal_kl": marginal}

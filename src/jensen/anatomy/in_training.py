@@ -2,8 +2,9 @@
 
     ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     q(z) = (1/M) sum_m q(z|x_m) over the M data of the subset
 
-Subset and draws are the same at every epoch, so that a curve moves because the model does. q(z) is that of the subset alone, so I(n; z) is at most log M: these
-are figures of M training data, not of all N.
+Subset and draws are the same at every epoch, so that a curve moves because the model does. q(z) is
+that of the subset alone, so I(n; z) is at most log M, or the entropy of its distinct rows where some
+repeat: these are figures of M training data, not of all N.
 
 Taking accounts may cost SHARE of the training's time. What has been spent is read from the records, so that a resumed training decides by the same rule as
 one that was never interrupted; the first account of a process compiles its programs and is not counted.
@@ -116,9 +117,12 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
     means = cut.posterior_means.reshape(n, -1)
     code = f"z{len(kl)}" if by_level and len(kl) > 1 else "z"
     return {
-        "label": f"I(n; {code}) of {'all ' if complete else ''}{n} training data, at most log {n} = {math.log(n):.2f}",
+        "label": f"I(n; {code}) of {'all ' if complete else ''}{n} training data, at most "
+        f"{cut.row_counts.ceiling_words(of_all=str(n))}",
         "n": n,
         "log_n": math.log(n),
+        "index_ceiling": cut.row_counts.ceiling(),
+        "distinct_rows": cut.row_counts.distinct,
         "num_draws": cut.z.shape[1],
         **{
             name: {"value": line.value, "standard_error": line.standard_error}

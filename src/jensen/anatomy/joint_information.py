@@ -1,11 +1,22 @@
-"""I(n; z1, z2, ...) of a model of several levels, over a stated subset of the data.
+"""I(n; z1, z2, ...) of a model of several levels, and the split of every level's KL, over a stated subset of the data.
 
 The exact aggregated posterior of all levels, (1/M) sum_m q(z1, z2 | x_m), needs q(z1 | x_m, z2) for every pair of a datum and a draw: M^2 evaluations of a
 network, where the top level alone needs matrix products only. So it is taken over M data, and says so: its ceiling is log M, not log N.
+
+The aggregate of a level given those above it follows from the same densities, since
+q(z_l | z_>l) = q(z_>=l) / q(z_>l), each a mixture over the M data. On the same draws,
+
+    KL of z_l       = I(n; z_l | z_>l)                       + KL of the aggregate
+    E log q / p     = E log q(z_l|x, z_>l) / q(z_l|z_>l)     + E log q(z_l|z_>l) / p(z_l|z_l+1)
+
+The last term is what a better p(z_l | z_l+1) could win at most with this encoder and decoder, as
+the marginal KL is for the prior of the top. The terms I(n; z_l | z_>l) sum to I(n; z1, z2, ...).
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,30 +26,112 @@ import numpy as np
 from scipy.special import logsumexp
 
 from jensen._types import Array, Key
+from jensen.anatomy.distinct_rows import RowCounts, count_rows
+from jensen.distributions import level_log_probs
 from jensen.model import Model
 
 SUBSET = 500
 BLOCK = 16
+PARTS = ("kl", "information", "aggregate_kl")
+
+
+@dataclass(frozen=True)
+class SubsetMean:
+    """A mean over the data of the subset, nats per datum; its standard error covers draws and data.
+
+    SubsetMean(1.0, 0.1).value
+    """
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class LevelSplit:
+    """The KL of one level given those above it: `kl` = `information` + `aggregate_kl`.
+
+    Attributes:
+        kl: E log q(z_l|x, z_>l) - log p(z_l|z_l+1).
+        information: I(n; z_l | z_>l), what the level tells of the datum beyond those above it.
+        aggregate_kl: KL(q(z_l|z_>l) || p(z_l|z_l+1)): what a better p(z_l|z_l+1) could win at most.
+    """
+
+    kl: SubsetMean
+    information: SubsetMean
+    aggregate_kl: SubsetMean
 
 
 @dataclass(frozen=True)
 class JointInformation:
-    """I(n; z) over all levels, nats per datum, with its Monte Carlo standard error, on `n` data: at most log n."""
+    """I(n; z) over all levels, nats per datum, with its standard error, on `n` data.
+
+    Attributes:
+        value, standard_error, n: of I(n; z1, z2, ...).
+        row_counts: how often each distinct row of the subset occurs; None: all rows differ.
+        levels: the split of the KL of each level, by its name, z1 first; empty where it was not
+            recorded (accounts of earlier versions).
+    """
 
     value: float
     standard_error: float
     n: int
+    row_counts: RowCounts | None = None
+    levels: Mapping[str, LevelSplit] = field(default_factory=dict)
 
     @property
     def log_n(self) -> float:
-        """The ceiling, log n."""
+        """log n."""
         return math.log(self.n)
+
+    @property
+    def rows(self) -> RowCounts:
+        """How often each distinct row of the subset occurs."""
+        return self.row_counts or RowCounts({1: self.n})
+
+    @property
+    def ceiling(self) -> float:
+        """The most that it can be: log n, or the entropy of the distinct rows."""
+        return self.rows.ceiling()
+
+    def above(self, level: int) -> float:
+        """I(n; z_>l): what the levels above z_l tell of the datum, on this subset; 0 for the top."""
+        return sum(split.information.value for split in list(self.levels.values())[level:])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "value": self.value,
+            "standard_error": self.standard_error,
+            "n": self.n,
+            "log_n": self.log_n,
+            "ceiling": self.ceiling,
+            "row_multiplicities": self.rows.to_json(),
+            "levels": {
+                name: {part: vars(getattr(split, part)) for part in PARTS}
+                for name, split in self.levels.items()
+            },
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "JointInformation":
+        """The record that `to_json` describes."""
+        rows = values.get("row_multiplicities")
+        return JointInformation(
+            values["value"],
+            values["standard_error"],
+            values["n"],
+            None if rows is None else RowCounts.from_json(rows),
+            {
+                name: LevelSplit(*(SubsetMean(**parts[part]) for part in PARTS))
+                for name, parts in values.get("levels", {}).items()
+            },
+        )
 
 
 def joint_information(
     model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
 ) -> JointInformation:
-    """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each.
+    """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each; and the split of each level's KL.
 
     Args:
         model: any whose encoder gives a distribution with sample and log_prob.
@@ -56,22 +149,42 @@ def joint_information(
         raise ValueError(f"I(n; z) needs at least two data; got {m}.")
     key_choice, key_draws = jr.split(key)
     chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:m])
-    densities = np.asarray(
-        _densities(model, jnp.asarray(data[chosen]), key_draws), np.float64
-    )  # [component, draw]
-    per_datum = np.diagonal(densities) - (np.asarray(logsumexp(densities, axis=0)) - math.log(m))
-    return JointInformation(float(per_datum.mean()), float(per_datum.std(ddof=1) / math.sqrt(m)), m)
+    pairs, priors = (
+        np.asarray(a, np.float64) for a in _densities(model, jnp.asarray(data[chosen]), key_draws)
+    )
+    # Summed from the top down: log q(z_>=l) of each draw under each component.
+    at_and_above = np.cumsum(pairs[..., ::-1], axis=-1)[..., ::-1]  # [component, draw, level]
+    own = np.diagonal(at_and_above).T  # [draw, level]
+    information = own - (np.asarray(logsumexp(at_and_above, axis=0)) - math.log(m))  # I(n; z_>=l)
+    joint = _mean(information[:, 0])
+    levels = {}
+    for level in range(pairs.shape[-1]):
+        below_top = level + 1 < pairs.shape[-1]
+        of_level = information[:, level] - (information[:, level + 1] if below_top else 0.0)
+        kl = np.diagonal(pairs[..., level]) - priors[:, level]
+        levels[f"z{level + 1}"] = LevelSplit(_mean(kl), _mean(of_level), _mean(kl - of_level))
+    # A chain inferred from the data upwards has no KL of a single level (see `surgery`).
+    splits = {} if model.encoder.bottom_up else levels
+    return JointInformation(joint.value, joint.standard_error, m, count_rows(data[chosen]), splits)
+
+
+def _mean(values: np.ndarray) -> SubsetMean:
+    return SubsetMean(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
 
 
 @eqx.filter_jit
-def _densities(model: Model, x: Array, key: Key) -> Array:
-    """log q(z_n | x_m) at [m, n]."""
+def _densities(model: Model, x: Array, key: Key) -> tuple[Array, Array]:
+    """log q(z_n | x_m) level by level at [m, n, level], and log p(z_n) at [n, level]."""
     draws = jax.vmap(lambda x, n: model.encoder(x).sample(jr.fold_in(key, n)))(
         x, jnp.arange(x.shape[0])
     )
+    prior = model.prior(model.encoder)
 
     def component(x: Array) -> Array:
         posterior = model.encoder(x)
-        return jax.vmap(posterior.log_prob)(draws)
+        return jax.vmap(lambda z: level_log_probs(posterior, z))(draws)
 
-    return jax.lax.map(component, x, batch_size=BLOCK)
+    return (
+        jax.lax.map(component, x, batch_size=BLOCK),
+        jax.vmap(lambda z: level_log_probs(prior, z))(draws),
+    )

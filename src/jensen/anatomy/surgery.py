@@ -5,7 +5,7 @@
 with q(z) evaluated as the full N-component mixture, in float64, whatever the family of q(z|x) (`anatomy.aggregated`); where all N would take too long, as the
 mixture over random subsets, and then it says so. For z_n ~ q(z|x_n), on the same draws,
 
-    I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N)
+    I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N, see `distinct_rows`)
     marginal KL = E log q(z_n)     - log p(z_n)
 
 In a model of several levels the datum decides one of them by itself, the root; its q(z) is the mixture. Inferred from the top downwards, z is the top level
@@ -13,7 +13,6 @@ here, and each level below adds its own KL, E log q(z_l|x, z_{l+1}) - log p(z_l|
 datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1 .. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +25,7 @@ import numpy as np
 from jensen._numerics import diagonal_normal_log_density
 from jensen._types import Array, Distribution, Key
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities
+from jensen.anatomy.distinct_rows import RowCounts, count_rows
 from jensen.distributions import (
     Stacked,
     concatenate,
@@ -60,6 +60,7 @@ class Surgery:
         indexed: the levels that I(n; z) and the marginal KL speak of, the root first: those that know the datum through the root alone.
         factors: (loc, scale), each [D], of p(z) at the one indexed level, if its dimensions are independent normals.
         rows: which of the data these are.
+        row_counts: how often each distinct row of all the data occurs.
         again: with one draw per datum, two draws (the first the same) of some of the data, chosen at random: the spread within a datum; else None.
     """
 
@@ -74,6 +75,7 @@ class Surgery:
     indexed: tuple[int, ...] = (-1,)
     factors: tuple[np.ndarray, np.ndarray] | None = None
     rows: np.ndarray = field(default_factory=lambda: np.arange(0))
+    row_counts: RowCounts = field(default_factory=lambda: RowCounts({}))
     again: "Surgery | None" = None
 
     @property
@@ -160,6 +162,7 @@ def surgery(
     )
     key_subset, key_rows = jr.split(jr.fold_in(key, n))
     means = np.asarray(posteriors.map(mean_of), np.float64)
+    row_counts = count_rows(data)
 
     def cut(rows: np.ndarray, draws: int, report: Callable[[int, int], None]) -> Surgery:
         z, log_likelihood, log_priors, log_posteriors = posterior_draws(
@@ -193,6 +196,7 @@ def surgery(
             indexed,
             factors,
             rows,
+            row_counts,
         )
 
     found = cut(np.arange(n), draws, on_progress)
@@ -304,11 +308,3 @@ def _densities(
 
 def _float64(a: Array) -> np.ndarray:
     return np.asarray(a, np.float64 if jnp.issubdtype(a.dtype, jnp.inexact) else None)
-
-
-def log_n(n: int) -> float:
-    """The ceiling of I(n; z): log N nats.
-
-    log_n(1000)  # 6.9078
-    """
-    return math.log(n)

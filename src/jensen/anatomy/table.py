@@ -3,6 +3,10 @@
 import textwrap
 from typing import TYPE_CHECKING
 
+from jensen.anatomy.ceilings import conditional, lower_levels
+from jensen.anatomy.gaps import SUBSET_GAP
+from jensen.anatomy.influence import influence_words
+
 if TYPE_CHECKING:
     from jensen.anatomy._record import Account
     from jensen.anatomy.ceilings import Ceiling
@@ -21,6 +25,7 @@ ROWS = (
     ("entropy", "  + entropy", "of q(z|x)"),
 )
 GAP_ROWS = (
+    (SUBSET_GAP, "    the Jensen gap of {n} data", "split below, over these data alone"),
     ("approximation_gap", "    - approximation", "what a richer family of q could win"),
     ("amortisation_gap", "    - amortisation", "what a better encoder could win"),
 )
@@ -56,8 +61,7 @@ def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
             }.get(name, meaning)
         out.append((name, label, meaning))
         if name == "jensen_gap" and account.gaps is not None:
-            subset = "" if account.gaps.complete else f", on {account.gaps.n} of the data"
-            out += [(part, label, meaning + subset) for part, label, meaning in GAP_ROWS]
+            out += _gap_rows(account.gaps)
         if name == "marginal_kl":
             indent = " " * (12 if top else 8)
             out += [
@@ -68,23 +72,37 @@ def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
     return tuple(out)
 
 
+def _gap_rows(gaps: "Gaps") -> list[tuple[str, str, str]]:
+    """The parts of the Jensen gap; on a subset below the gap of that subset, whose parts they are."""
+    if gaps.complete:
+        return list(GAP_ROWS[1:])
+    (whole, label, meaning), *parts = GAP_ROWS
+    return [
+        (whole, label.format(n=gaps.n), meaning),
+        *((part, "  " + label, f"{what}, on {gaps.n} data") for part, label, what in parts),
+    ]
+
+
 def table(account: "Account") -> str:
     """The account as a table of text; what could be won, and the verdicts, below.
 
     print(table(acc))
     """
     out = [
-        f"Account of the {account.split} split: {account.n} data, nats per datum, +- Monte Carlo standard error",
+        f"Account of the {account.split} split: {account.n} data, nats per datum; +- Monte Carlo "
+        "standard error (other draws,",
+        "the same data); data +-: that of a mean over the data (another split of the same size)",
         "",
-        f"  {'line':<28}{'nats':>10}    {'+-':>6}   what it is",
-        "  " + "-" * 82,
+        f"  {'line':<28}{'nats':>10}    {'+-':>6}  {'data +-':>7}   what it is",
+        "  " + "-" * 92,
     ]
     for name, label, meaning in table_rows(account):
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
         out.append(
-            f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}"
+            f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}  {line.data_error:>7.3f}   "
+            f"{meaning}"
         )
     return "\n".join([*out, *_notes(account), "", *_won(account.ceilings), "", *_verdicts(account)])
 
@@ -102,10 +120,7 @@ def table_of_both(both: "Generalisation") -> str:
         f"  {'line':<28}{train.split:>10}  {'+-':>6}  {test.split:>10}  {'+-':>6}  {test.split + ' - ' + train.split:>14}  {'+-':>6}",
         "  " + "-" * 92,
     ]
-    shared = {name for name, _, _ in table_rows(train)}
-    for name, label, _ in table_rows(test):
-        if name not in shared:
-            continue
+    for name, label in _rows_of_both(train, test):
         a, b, change = train.line(name), test.line(name), both.lines.get(name)
         difference = (
             f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}"
@@ -124,12 +139,29 @@ def table_of_both(both: "Generalisation") -> str:
     out += ["", "  * differs by more than two standard errors"]
     if train.n != test.n:
         out += _wrapped(
-            f"I(n; z), at most log N = {train.log_n:.2f} and {test.log_n:.2f}, grows with the data that q(z) is over, and the marginal KL falls: their "
-            f"differences are of q(z) over {both.over} data on both splits."
+            f"I(n; z) (at most {train.ceiling} on {train.split}, {test.ceiling} on {test.split}) "
+            "grows with the data that q(z) is over, and the marginal KL falls: their differences "
+            f"are of q(z) over {both.over} data, random subsets on the larger split, and sum to that "
+            "of the KL that they split. Their own columns are of each split by itself."
         )
     for account in (train, test):
         out += _notes(account, f"{account.split}: ")
     return "\n".join([*out, "", *_won(test.ceilings), "", *_verdicts(test)])
+
+
+def _rows_of_both(train: "Account", test: "Account") -> list[tuple[str, str]]:
+    """(name, label) of the lines that both have. Where one of the two splits the Jensen gap on a
+    subset, the gap that is split has a row; where that is all data, it is the Jensen gap again."""
+    rows = [{name: label for name, label, _ in table_rows(a)} for a in (train, test)]
+    of_subset = next((r for r in rows if SUBSET_GAP in r), rows[1])
+    both = set(rows[0]) & set(rows[1])
+    if train.gaps is not None and test.gaps is not None:
+        both.add(SUBSET_GAP)
+    return [
+        (name, "    the Jensen gap split below" if name == SUBSET_GAP else label)
+        for name, label in of_subset.items()
+        if name in both
+    ]
 
 
 def _notes(account: "Account", where: str = "") -> list[str]:
@@ -152,14 +184,18 @@ def _notes(account: "Account", where: str = "") -> list[str]:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
         out += [
             "",
-            f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} (at most log {joint.n} = {joint.log_n:.2f}).",
+            f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} "
+            f"(at most {joint.rows.ceiling_words(of_all=str(joint.n))}).",
+            *(line for note in level_notes(account) for line in _wrapped(where + note)),
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""
-    trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
+    trusted = f"k-hat too high for {account.untrusted_share:.1%} of the data"
     out += [
         "",
         f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}.",
     ]
+    for note in data_notes(account):
+        out += _wrapped(where + note)
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
@@ -175,6 +211,37 @@ def _notes(account: "Account", where: str = "") -> list[str]:
     return out
 
 
+def data_notes(account: "Account") -> list[str]:
+    """Rows that repeat, and data that carry a line; empty as a rule.
+
+    data_notes(acc)  # ['Rows repeat: ...']
+    """
+    rows, out = account.rows, []
+    if rows.distinct < account.n:
+        out.append(
+            f"Rows repeat: {rows.distinct} of the {account.n} rows are distinct, and the most "
+            f"frequent one occurs {rows.most} times. I(n; z) is at most {account.ceiling}."
+        )
+    words = (influence_words(influence) for influence in account.influential)
+    return out + [f"{text[0].upper()}{text[1:]}." for text in words]
+
+
+def level_notes(account: "Account") -> list[str]:
+    """The KL of every level below the top, split on the subset of I(n; z1, z2, ...).
+
+    level_notes(acc)  # ['On these data the KL of z1 is ...']
+    """
+    out = []
+    for name, split in lower_levels(account).items():
+        above = ", ".join(f"z{n}" for n in range(int(name[1:]) + 1, len(account.levels) + 1))
+        out.append(
+            f"On these data the KL of {name} is {split.kl.value:.3f} = I(n; {name} | {above}) "
+            f"{split.information.value:.3f} + KL(q({name}|{above}) || {conditional(name)}) "
+            f"{split.aggregate_kl.value:.3f} +- {split.aggregate_kl.standard_error:.3f}."
+        )
+    return out
+
+
 def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
@@ -185,9 +252,14 @@ def _estimate(account: "Account") -> str:
 
 def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
     out = [f"  {'could be won here, at most, by':<34}{'nats':>8}    {'+-':>6}"]
+    given = ""
     for ceiling in ceilings:
         label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
-        first, *rest = textwrap.wrap(ceiling.remedy, 50, break_on_hyphens=False) or [""]
+        # What stays as it is, once for each run of ceilings that share it.
+        same = "" if ceiling.given == given else ceiling.given
+        given = ceiling.given
+        words = "; ".join(filter(None, (same, ceiling.remedy)))
+        first, *rest = textwrap.wrap(words, 50, break_on_hyphens=False) or [""]
         out.append(
             f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip()
         )

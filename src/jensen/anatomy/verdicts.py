@@ -1,35 +1,58 @@
 """What the numbers say, in plain words: each verdict names its fault, the line, its size, and the remedy that addresses it.
 
+All thresholds are in nats, or relative to a KL or to the ceiling of I(n; z): none moves with the
+data's units. A size is worth a verdict only beyond 3 standard errors: of the Monte Carlo one, and of
+the one over the data, there in Student's quantile, which is larger where the data are few.
+
 | begins with | when |
 |---|---|
-| Collapsed | I(n; z) is below 5% of log N |
-| Saturated | I(n; z) is above 95% of log N; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
+| Influential data | a few data carry a line (`influence`): the verdicts that follow are without them, and what would be said with them is named |
+| Identical rows | the ceiling of I(n; z), the entropy of the distinct rows, is below .1 nats: there is nothing to tell apart |
+| Collapsed | I(n; z) is below 5% of its ceiling; of a level below the top, I(n; z1 given z2) is, and its KL too where the levels above tell all data apart |
+| Saturated | I(n; z) is above 95% of its ceiling; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
 | Untrusted evidence | k-hat is too high for more than 5% of the data |
-| Prior | the marginal KL is above .5 nats, 5% of the average KL and 3 standard errors, and not below a measured amortisation gap |
+| Prior | the marginal KL is above .5 nats and 5% of the average KL, and not below a measured amortisation gap |
+| Prior of z1 | likewise KL(q(z1 given z2), p(z1 given z2)) of a level below the top, on the subset that the account states |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
-| Posterior | the Jensen gap is above 1 nat or 5% of |ELBO|, and 3 standard errors; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
-| Overfitting | the ELBO on test is lower than on train by 1 nat or 5% of |ELBO|, and by 3 standard errors (of two samples of data); the lines that fell by a quarter of that and 3 of their standard errors are named (`generalisation`) |
+| Posterior | the Jensen gap is above a tenth of the average KL, that held between .2 and 1 nat; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
+| Overfitting | the ELBO on test is lower than on train by more than that size; the lines that fell by a quarter of that and 3 of their standard errors are named (`generalisation`) |
+| Undecided | a size would be worth a verdict, but not beyond its error over the data: these are too few |
 | Training | the training says so: the KL weight was not full at the end, or no epoch was better for too long |
 | Nothing stands out | none of these |
 """  # noqa: E501
 
+import math
 from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtrit
 
 from jensen.anatomy.ceilings import (
     ANY_POSTERIOR,
-    ANY_PRIOR,
+    BETTER_CONDITIONAL,
     BETTER_ENCODER,
-    BETTER_PRIOR,
+    BOTH,
     RICHER_POSTERIOR,
     SATURATED,
+    better_prior,
+    code_name,
+    conditional,
+    lower_levels,
+    saturated_down_to,
 )
+from jensen.anatomy.influence import Influence, account_without, data_words, influence_words
 
 if TYPE_CHECKING:
     from jensen.anatomy._lines import Line
     from jensen.anatomy._record import Account
     from jensen.anatomy.gaps import Gaps
 
+NOTHING, UNDECIDED = "Nothing stands out", "Undecided"
 BARELY_USED, UNTRUSTED, PART = 0.05, 0.05, 0.25
+TO_TELL_APART = 0.1  # nats: the least ceiling of I(n; z) under which a code can be called unused
+PRIOR_NATS, PRIOR_SHARE = 0.5, 0.05
+GAP_SHARE, GAP_LEAST, GAP_MOST = 0.1, 0.2, 1.0  # of the average KL; nats
+BEYOND_CHANCE = 0.99865  # one-sided: 3 standard errors of a normal
 
 
 def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[str, ...]:
@@ -37,23 +60,91 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
 
     verdicts(acc)[0]
     """
+    influential = account.influential
+    if not influential:
+        return _verdicts(account, prior, encoder)
+    data = _all_data(influential)
+    others = account_without(account, np.array(data))
+    without = _verdicts(others, prior, encoder)
+    # By size alone: what a reader would conclude from the lines with these data.
+    with_them = {_name(v) for v in _verdicts(account, prior, encoder)} | set(_by_size(account))
+    only_with = sorted(with_them - {_name(v) for v in without} - {NOTHING, UNDECIDED})
+    return (_influential(influential, data, only_with), *without)
+
+
+def _verdicts(account: "Account", prior: str, encoder: str) -> tuple[str, ...]:
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
-    found = (
-        _code(account),
+    candidates = (
+        *_code(account),
         _evidence(account),
         _prior(account, prior),
+        *_priors_below(account),
         _bounded(account),
         _posterior(account, richer),
+        _undecided(account),
     )
-    return tuple(v for v in found if v) or (_nothing(account),)
+    return tuple(v for v in candidates if v) or (_nothing(account),)
 
 
-def notable(line: "Line", elbo: float) -> bool:
-    """Whether a loss of nats is worth a verdict: above 1 nat or 5% of |ELBO|, and 3 standard errors.
+def _name(verdict: str) -> str:
+    return verdict.partition(":")[0]
 
-    notable(acc.jensen_gap, acc.elbo.value)
+
+def _all_data(influential: "tuple[Influence, ...]") -> tuple[int, ...]:
+    """The influential data of all lines, each once, those of the first line first."""
+    return tuple(dict.fromkeys(n for influence in influential for n in influence.data))
+
+
+def _influential(
+    influential: "tuple[Influence, ...]", data: tuple[int, ...], only_with: list[str]
+) -> str:
+    # The lines of which the most is carried, in the order of the account.
+    largest = sorted(influential, key=lambda i: -abs(i.value - i.without))[:3]
+    named = "; ".join(influence_words(i) for i in influential if i in largest)
+    also = (
+        f"; with {'it' if len(data) == 1 else 'them'} there would be: {', '.join(only_with)}"
+        if only_with
+        else ""
+    )
+    return (
+        f"Influential data: {named}. The verdicts below are without {data_words(data)}{also}. "
+        "Look at these rows first: mistakes, duplicates, or a kind of their own?"
+    )
+
+
+def notable(line: "Line", average_kl: float) -> bool:
+    """Whether a loss of nats is worth a verdict: its size, and both its errors (see above).
+
+    notable(acc.jensen_gap, acc.average_kl.value)
     """
-    return line.value > max(min(1.0, 0.05 * abs(elbo)), 3 * line.standard_error)
+    return sizeable(line.value, average_kl) and beyond_chance(line)
+
+
+def sizeable(nats: float, average_kl: float) -> bool:
+    """Whether nats that are lost are many, beside the average KL.
+
+    sizeable(0.5, 30.0)  # False: a tenth of the KL, but never more than 1 nat
+    """
+    # Relative to a KL and not to |ELBO|, which moves with the data's units.
+    return nats > min(max(GAP_SHARE * average_kl, GAP_LEAST), GAP_MOST)
+
+
+def beyond_chance(line: "Line") -> bool:
+    """Whether a line is above 3 Monte Carlo standard errors and as surely above its data error.
+
+    beyond_chance(acc.marginal_kl)
+    """
+    return line.value > 3 * line.standard_error and line.value > certain_errors(
+        len(line.per_datum)
+    ) * abs(line.data_error)
+
+
+def certain_errors(n: int) -> float:
+    """How many standard errors over n data are as sure as 3 of very many; infinite for one datum.
+
+    certain_errors(5)  # 6.6
+    """
+    return float(stdtrit(n - 1, BEYOND_CHANCE)) if n > 1 else math.inf
 
 
 def _said(line: "Line") -> str:
@@ -61,51 +152,136 @@ def _said(line: "Line") -> str:
 
 
 def _share(account: "Account") -> float:
-    return account.index_information.value / account.log_n if account.n > 1 else 0.5
+    """I(n; z) as a share of its ceiling; neither little nor much where nothing can be told apart."""
+    ceiling = account.index_ceiling
+    return account.index_information.value / ceiling if ceiling > TO_TELL_APART else 0.5
 
 
-def _code(account: "Account") -> str:
-    share, information = _share(account), account.index_information.value
+def _code(account: "Account") -> tuple[str, ...]:
+    if account.n > 1 and account.index_ceiling <= TO_TELL_APART:
+        return (_identical(account),)
+    return tuple(filter(None, (_top_code(account), *_codes_below(account))))
+
+
+def _identical(account: "Account") -> str:
+    rows = account.rows
+    what = (
+        f"all {account.n} rows are the same"
+        if rows.distinct == 1
+        else f"{rows.distinct} of {account.n} rows are distinct, and one occurs {rows.most} times"
+    )
+    return (
+        f"Identical rows: {what}, so there is next to nothing for a code to tell apart: I(n; z) is "
+        f"at most {account.index_ceiling:.2f} nats whatever the model. Check the data."
+    )
+
+
+def _top_code(account: "Account") -> str:
+    share, information, code = _share(account), account.index_information.value, code_name(account)
+    level = f"{code}, the top level: " if account.levels else ""
     if share < BARELY_USED:
+        carried = "".join(
+            f" {name} carries {split.information.value:.2f} nats beyond it (on "
+            f"{account.joint_information.n} data)."  # pyright: ignore[reportOptionalMemberAccess]
+            for name, split in lower_levels(account).items()
+        )
         return (
-            f"Collapsed: I(n; z) is {abs(information):.2f} nats, {abs(share):.2f} of {account.ceiling}: the code is barely used "
-            f"({account.active_units} of {account.latent_dim} units active). Try a KL warm-up (--warm-up 50), a smaller --beta, or a weaker decoder."
+            f"Collapsed: {level}I(n; {code}) is {abs(information):.2f} nats, {abs(share):.2f} of "
+            f"{account.ceiling}: the code is barely used ({account.active_units} of "
+            f"{account.latent_dim} units active).{carried} Try a KL warm-up (--warm-up 50), a smaller "
+            "--beta, or a weaker decoder."
         )
     if share > SATURATED:
         return (
-            f"Saturated: I(n; z) is {information:.2f} nats, {share:.2f} of {account.ceiling}: the code tells nearly every datum apart, so this line cannot "
-            f"grow with these N data, and a longer code shows up in the marginal KL ({account.marginal_kl.value:.2f} nats), which only a prior that knows "
-            "these very data could win. By itself no fault; if codes were to be shared between data, a larger --beta or fewer latent dimensions."
+            f"Saturated: {level}I(n; {code}) is {information:.2f} nats, {share:.2f} of "
+            f"{account.ceiling}: the code tells nearly every datum apart, so this line cannot grow "
+            "with these N data, and a longer code shows up in the marginal KL "
+            f"({account.marginal_kl.value:.2f} nats), which only a prior that knows these very data "
+            "could win. By itself no fault; if codes were to be shared between data, a larger --beta "
+            "or fewer latent dimensions."
         )
     return ""
 
 
+def _codes_below(account: "Account") -> list[str]:
+    """The levels below the top that tell nothing of the datum beyond those above them."""
+    joint, out = account.joint_information, []
+    if joint is None or joint.ceiling <= TO_TELL_APART:
+        return out
+    for name, split in lower_levels(account).items():
+        least = BARELY_USED * joint.ceiling
+        level = int(name[1:])
+        # Where the levels above tell all data apart, nothing is left to tell: only a level whose
+        # posterior is p(z_l|z_l+1) as well is unused.
+        used = split.information.value > least or (
+            joint.above(level) > SATURATED * joint.ceiling and split.kl.value > least
+        )
+        if not used:
+            out.append(
+                f"Collapsed: {name}: I(n; {name}) given the levels above is "
+                f"{abs(split.information.value):.2f} nats of at most "
+                f"{joint.rows.ceiling_words(of_all=str(joint.n))}, on {joint.n} data: {name} is "
+                "barely used. Try a KL warm-up (--warm-up 50), a smaller --beta, or fewer levels."
+            )
+    return out
+
+
 def _evidence(account: "Account") -> str:
-    if account.pareto_k <= UNTRUSTED:
+    if account.untrusted_share <= UNTRUSTED:
         return ""
     return (
-        f"Untrusted evidence: k-hat is too high for {account.pareto_k:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
+        f"Untrusted evidence: k-hat is too high for {account.untrusted_share:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
         "and the Jensen gap are likely too low there. Anneal what k-hat does not trust (jensen evidence RUN --estimator auto)."
     )
 
 
 def _prior(account: "Account", prior: str) -> str:
-    marginal, average = account.marginal_kl, account.average_kl.value
-    if (
-        _share(account) > SATURATED
-        or _misplaced(account)
-        or not marginal.value > max(0.5, 0.05 * average, 3 * marginal.standard_error)
-    ):
+    if not (_prior_matters(account) and beyond_chance(account.marginal_kl)):
         return ""
+    code = code_name(account)
+    of_level = f" of {code}" if account.levels else ""
+    whole = account.levels[f"kl_{code}"] if account.levels else account.average_kl
     return (
-        f"Prior: the marginal KL is {_said(marginal)} of {average:.2f} nats of KL: with this encoder, a better prior can win at most that "
-        f"({BETTER_PRIOR.get(prior, ANY_PRIOR)}){_coupling(account)}."
+        f"Prior: the marginal KL{of_level} is {_said(account.marginal_kl)} of {whole.value:.2f} nats "
+        f"of KL: {BOTH}, a better prior{of_level} can win at most that "
+        f"({better_prior(account, prior)}){_coupling(account)}."
     )
+
+
+def _prior_matters(account: "Account") -> bool:
+    """Whether the marginal KL would be worth a verdict if its errors were small."""
+    least = max(PRIOR_NATS, PRIOR_SHARE * account.average_kl.value)
+    return (
+        account.marginal_kl.value > least
+        and not _share(account) > SATURATED
+        and not _misplaced(account)
+    )
+
+
+def _priors_below(account: "Account") -> list[str]:
+    """The conditionals p(z_l|z_l+1) that are far from the aggregate of their level."""
+    joint, out = account.joint_information, []
+    for name, split in lower_levels(account).items():
+        assert joint is not None
+        won = split.aggregate_kl
+        least = max(
+            PRIOR_NATS,
+            PRIOR_SHARE * split.kl.value,
+            certain_errors(joint.n) * won.standard_error,
+        )
+        if won.value > least and not saturated_down_to(account, name):
+            out.append(
+                f"Prior of {name}: on {joint.n} of the data, {conditional(name)} is {won.value:.2f} "
+                f"+- {won.standard_error:.2f} nats from the codes {name} given the levels above, of "
+                f"{split.kl.value:.2f} nats of KL: {BOTH}, a better {conditional(name)} can win at "
+                f"most that ({BETTER_CONDITIONAL})."
+            )
+    return out
 
 
 def _misplaced(account: "Account") -> bool:
     """Whether the codes lie where they should not, by more than the prior could make up for: q(z) is then a fault of the encoder, not of the prior."""
-    if account.gaps is None or not notable(account.jensen_gap, account.elbo.value):
+    if account.gaps is None or not notable(account.jensen_gap, account.average_kl.value):
         return False
     missed = account.gaps.amortisation_gap
     return missed.value - 3 * missed.standard_error > max(account.marginal_kl.value, 0.0)
@@ -139,7 +315,7 @@ def _bounded(account: "Account") -> str:
 
 
 def _posterior(account: "Account", richer: str) -> str:
-    if not notable(account.jensen_gap, account.elbo.value):
+    if not notable(account.jensen_gap, account.average_kl.value):
         return ""
     mend = (
         f" Mend the encoder first: the marginal KL of {account.marginal_kl.value:.2f} is that of codes it misplaced."
@@ -174,8 +350,55 @@ def _parts(gaps: "Gaps", richer: str) -> str:
     return "; ".join(said) + where if said else f"{richer} or a better encoder can win at most that"
 
 
+def _by_size(account: "Account") -> dict[str, tuple[str, "Line"]]:
+    """The verdicts that sizes and Monte Carlo errors alone would give: {verdict: (name, line)}."""
+    candidates = {
+        "Prior": ("marginal KL", account.marginal_kl, _prior_matters(account)),
+        "Posterior": (
+            "Jensen gap",
+            account.jensen_gap,
+            sizeable(account.jensen_gap.value, account.average_kl.value),
+        ),
+    }
+    return {
+        verdict: (name, line)
+        for verdict, (name, line, matters) in candidates.items()
+        if matters and line.value > 3 * line.standard_error
+    }
+
+
+def _undecided(account: "Account") -> str:
+    """What is sizeable and sure to be so on these data, but not on others."""
+    open_lines = [
+        (name, line) for name, line in _by_size(account).values() if not beyond_chance(line)
+    ]
+    if not open_lines:
+        return ""
+    n = len(open_lines[0][1].per_datum)
+    named = " and ".join(
+        f"the {name} of {line.value:.2f}"
+        + (f" (data error {line.data_error:.2f})" if n > 1 else "")
+        for name, line in open_lines
+    )
+    why = (
+        "one datum says nothing of others"
+        if n == 1
+        else f"{n} other data could give another size, or none (a verdict asks for "
+        f"{certain_errors(n):.1f} data errors)"
+    )
+    return f"Undecided: {named}: {why}. Account for more data."
+
+
 def _nothing(account: "Account") -> str:
+    code = code_name(account)
+    of_level = f" of {code}" if account.levels else ""
+    below = "".join(
+        f"a better {conditional(name)} at most {max(split.aggregate_kl.value, 0):.2f}, "
+        for name, split in lower_levels(account).items()
+    )
     return (
-        f"Nothing stands out: a better prior can win at most {max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), a better posterior at most "
-        f"{max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. What is left lies in the decoder and in the data."
+        f"Nothing stands out: {BOTH}, a better prior{of_level} can win at most "
+        f"{max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), {below}a better posterior "
+        f"at most {max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. "
+        "What is left lies in the decoder and in the data."
     )

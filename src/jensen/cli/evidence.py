@@ -204,7 +204,8 @@ def _show(
             "standard_error": found.standard_error,
             "num_samples": found.num_samples,
             "n": n,
-            "pareto_k": found.untrusted,
+            "untrusted_share": found.untrusted,
+            "pareto_k": found.untrusted,  # the old name of the share: goes next version
         }
         values |= {} if bits is None else {"bits_per_dimension": bits}
         values |= {

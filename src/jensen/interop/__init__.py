@@ -8,3 +8,4 @@ from jensen.interop._guard import left_out as left_out
 from jensen.interop._guard import require_gradient as require_gradient
 from jensen.interop._host import ForeignError as ForeignError
 from jensen.interop._priors import PseudoInputs as PseudoInputs
+from jensen.interop._suspicions import foreign_remarks as foreign_remarks

@@ -95,12 +95,17 @@ def _nats(axes: Axes, accounts: list[dict[str, Any]]) -> None:
             markersize=3,
             label=label,
         )
-    ceiling, n = accounts[-1]["log_n"], accounts[-1]["n"]
+    last = accounts[-1]
+    # Records of earlier versions have no ceiling of their own: all rows were taken to differ.
+    ceiling, n = last.get("index_ceiling", last["log_n"]), last["n"]
+    repeated = last.get("distinct_rows", n) < n
     axes.axhline(ceiling, color=INK, linewidth=1.0, linestyle="--")
     axes.text(
         0.01,
         ceiling,
-        f"log {n} = {ceiling:.2f}",
+        f"entropy of {last['distinct_rows']} distinct rows = {ceiling:.2f}"
+        if repeated
+        else f"log {n} = {ceiling:.2f}",
         transform=axes.get_yaxis_transform(),
         ha="left",
         va="bottom",

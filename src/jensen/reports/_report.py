@@ -13,6 +13,7 @@ import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
 from jensen.anatomy import Account
 from jensen.anatomy.in_training import remarks_of
+from jensen.anatomy.table import data_notes, level_notes
 from jensen.anatomy.units import ACTIVE_VARIANCE
 from jensen.distributions import CONTINUOUS, code_kind
 from jensen.generation import prior_samples
@@ -92,6 +93,8 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "same_size": all(a.n == account.n for a in inputs.accounts.values()),
         "trials": [(label(trial.prior), trial) for trial in inputs.trials],
         "rows": account_rows(inputs.accounts),
+        "data_notes": data_notes(account),
+        "level_notes": level_notes(account),
         "figures": figures,
         "history_epochs": len(inputs.history),
         "carried": carried.label_of(inputs.history),

@@ -8,6 +8,7 @@ import numpy as np
 
 from jensen.anatomy import Account
 from jensen.anatomy._lines import OF_Q_Z, PARTS
+from jensen.anatomy.gaps import SUBSET_GAP
 
 # name, label, depth, what it is, what addresses it
 LINES = (
@@ -24,6 +25,13 @@ LINES = (
         1,
         "What the bound loses because q(z|x) is not the true posterior: KL(q || posterior).",
         "A richer posterior, a larger encoder, or a tighter bound (--bound iwae --num-samples 10).",
+    ),
+    (
+        SUBSET_GAP,
+        "the Jensen gap of a subset",
+        2,
+        "The Jensen gap of the data on which it is split: its two parts sum to this one.",
+        "",
     ),
     (
         "approximation_gap",
@@ -146,7 +154,9 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
 
 
 def _beside(main: Account, other: Account, name: str) -> Beside | None:
-    if name not in other.lines and (other.gaps is None or name not in other.gaps.lines):
+    # The gap that is split, where the other account splits that of all its data, is its Jensen gap.
+    of_gaps = () if other.gaps is None else (*other.gaps.lines, SUBSET_GAP)
+    if name not in other.lines and name not in of_gaps:
         return None
     line, o = main.line(name), other.line(name)
     comparable = name not in OF_Q_Z or (main.aggregated_over or main.n) == (
@@ -165,6 +175,8 @@ def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
     split."""
     here = account.lines.keys() | (set() if account.gaps is None else account.gaps.lines.keys())
     lines = [line for line in LINES if line[0] in here]
+    if account.gaps is not None and not account.gaps.complete:
+        lines = [_over_subset(line, account.gaps.n) for line in lines]
     if not account.levels:
         return lines
     top, out = len(account.levels), []
@@ -185,6 +197,14 @@ def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
             meaning = "What the code costs: the sum of the KLs of its levels."
         out.append((name, label, depth, meaning, remedy))
     return out
+
+
+def _over_subset(line: tuple[str, str, int, str, str], n: int) -> tuple[str, str, int, str, str]:
+    """The parts of the Jensen gap below the gap of the n data on which it is split."""
+    name, label, depth, meaning, remedy = line
+    if name == SUBSET_GAP:
+        return name, f"the Jensen gap of {n} data", depth, meaning, remedy
+    return name, label, depth + (name in ("approximation_gap", "amortisation_gap")), meaning, remedy
 
 
 @dataclass(frozen=True)
@@ -244,6 +264,6 @@ def tail_shape(account: Account) -> TailShape:
         int(np.sum(np.isnan(k))),
         int(np.sum(k == np.inf)),
         untrusted,
-        account.pareto_k,
+        account.untrusted_share,
         threshold,
     )

@@ -165,10 +165,11 @@ def _labels(
 
 def _split(axes: Axes, along: list, priors: list) -> None:
     _lines(axes, along, priors, SPLIT)
-    ceiling = along[0][1]["log_n"]
+    log_n = along[0][1]["log_n"]
+    ceiling = along[0][1].get("index_ceiling", log_n)  # lower where rows repeat
     axes.axhline(ceiling, color=MUTED, linewidth=0.9, linestyle=":")
     axes.annotate(
-        "log N",
+        "log N" if ceiling == log_n else "entropy of the distinct rows",
         (along[-1][0], ceiling),
         (0, 2),
         textcoords="offset points",

@@ -50,6 +50,7 @@ def measure(
     row: dict[str, Any] = {
         "n": found.n,
         "log_n": found.log_n,
+        "index_ceiling": found.index_ceiling,
         "test": lines,
         "train": {
             "reconstruction": float(log_likelihood.mean()),
@@ -60,7 +61,7 @@ def measure(
             posterior_codes(model, test)["mean"] / run.config["prior"].get("scale", 1.0)
         ),
         "latent_dim": found.latent_dim,
-        "k_hat_too_high": found.pareto_k,
+        "k_hat_too_high": found.untrusted_share,
         "fitted_variance": None,
     }
     if run.config["prior"].get("scale", 1.0) == 1.0:

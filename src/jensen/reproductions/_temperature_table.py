@@ -20,12 +20,15 @@ def notes(rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, ...
     """What the rows say, in sentences: first what of the claim holds, then what does not."""
     along = sorted((r for r in rows if r["kind"] == "beta"), key=lambda r: r["beta"])
     priors = [r for r in rows if r["kind"] == "variance"]
+    # Rows of earlier versions have log N alone.
+    ceiling = rows[0].get("index_ceiling", rows[0]["log_n"])
     return (
         _as_temperature(along, details),
         _as_prior_variance(along, priors, details),
         _frozen(along),
         _best(along),
-        f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; {rows[0]['n']} test data, I(n; z) at most {number(rows[0]['log_n'])}. "
+        f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; "
+        f"{rows[0]['n']} test data, I(n; z) at most {number(ceiling)}. "
         "+- is the Monte Carlo standard error. Fitted variance: of N(0, c I), best for the training data with encoder and decoder frozen; beside it the test "
         "ELBO that it gives.",
     )

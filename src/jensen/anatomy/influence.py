@@ -1,0 +1,142 @@
+"""Which data carry a line of the account, and the account without them.
+
+A line is a mean over the data, so one row that is nothing like the others can make it. What a datum
+carries of a line is its share of the deviations from the median,
+
+    |v_n - median v| / sum_m |v_m - median v|,
+
+which does not depend on the data's units: these shift log-densities by a constant. Influential are
+the data farther from the median than FAR median absolute deviations, where they are few, carry more
+than SHARE together, and move the mean by more than MOVED nats. For normal values FAR is 6.7 standard
+deviations.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jensen.anatomy._lines import Line, line_from_data
+
+if TYPE_CHECKING:
+    from jensen.anatomy._record import Account
+    from jensen.anatomy.gaps import Gaps
+
+FAR = 10.0
+SHARE = 0.2
+MOVED = 0.1  # nats
+FEW = 0.05  # of the data; more are a group of their own, not outliers
+FEWEST = 8  # data of which a median absolute deviation says anything
+
+
+@dataclass(frozen=True)
+class Influence:
+    """The few data that carry a line.
+
+    Attributes:
+        line: its name.
+        data: their indices, the most influential first.
+        share: of the deviations from the median, all of them together.
+        value, without: the line with and without them, nats per datum.
+    """
+
+    line: str
+    data: tuple[int, ...]
+    share: float
+    value: float
+    without: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return vars(self) | {"data": list(self.data)}
+
+
+def influences(account: "Account") -> tuple[Influence, ...]:
+    """The lines that a few data carry, in the order of the account; empty as a rule.
+
+    influences(acc)[0].data  # (17,)
+    """
+    return tuple(
+        Influence(name, tuple(map(int, data)), share, line.value, _without(line, data).value)
+        for name, line in account.lines.items()
+        for data, share in [influential_data(line.per_datum)]
+        if len(data)
+    )
+
+
+def influential_data(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """(the indices of the few data that carry the mean of values [N], their share); none as a rule.
+
+    influential_data(np.array([*np.linspace(0, 1, 99), 1000.0]))  # (array([99]), 0.976)
+    """
+    nobody = np.empty(0, int), 0.0
+    if len(values) < FEWEST:
+        return nobody
+    deviations = np.abs(values - np.median(values))
+    total = deviations.sum()
+    order = np.argsort(-deviations, kind="stable")
+    far = order[deviations[order] > FAR * np.median(deviations)]
+    if not 0 < len(far) <= max(1, FEW * len(values)) or not deviations[far].sum() > SHARE * total:
+        return nobody
+    if not abs(values.mean() - np.delete(values, far).mean()) > MOVED:
+        return nobody
+    return far, float(deviations[far].sum() / total)
+
+
+def account_without(account: "Account", data: np.ndarray) -> "Account":
+    """The account with the lines over all other data; q(z) stays the mixture over all.
+
+    account_without(acc, np.array([17])).elbo.value
+    """
+    lines: dict[str, Any] = {name: _without(line, data) for name, line in account.lines.items()}
+    levels = {name: lines.pop(name) for name in account.levels}
+    parts = account.marginals
+    if parts is not None:
+        names = tuple(parts.lines)
+        parts = replace(parts, **{name: lines.pop(name) for name in names})
+    gaps = account.gaps and _gaps_without(account.gaps, data)
+    return replace(account, **lines, levels=levels, marginals=parts, gaps=gaps)
+
+
+def _gaps_without(gaps: "Gaps", data: np.ndarray) -> "Gaps | None":
+    from jensen.anatomy.gaps import LINES
+
+    places = np.flatnonzero(np.isin(gaps.index, data))
+    if len(places) == gaps.n:
+        return None
+    return replace(
+        gaps,
+        index=np.delete(gaps.index, places),
+        **{name: _without(getattr(gaps, name), places) for name in LINES},
+    )
+
+
+def _without(line: Line, data: np.ndarray) -> Line:
+    return line_from_data(np.delete(line.per_datum, data), np.delete(line.per_datum_error, data))
+
+
+def influence_words(influence: Influence) -> str:
+    """One line and the data that carry it, in words.
+
+    influence_words(influences(acc)[0])  # 'datum 17 carries 99% of the marginal KL ...'
+    """
+    name = influence.line.replace("_", " ").replace(" kl", " KL")
+    name = {"evidence": "log p(x)", "elbo": "the ELBO", "index information": "I(n; z)"}.get(
+        name, f"the {name}"
+    )
+    verb = "carries" if len(influence.data) == 1 else "carry"
+    return (
+        f"{data_words(influence.data)} {verb} {influence.share:.0%} of how {name} varies over the "
+        f"data: {influence.value:.2f} with, {influence.without:.2f} without"
+    )
+
+
+def data_words(data: tuple[int, ...], most: int = 5) -> str:
+    """Data by their indices: `datum 17`, `data 3, 17 and 9 more`.
+
+    data_words((3, 17))  # 'data 3, 17'
+    """
+    if len(data) == 1:
+        return f"datum {data[0]}"
+    more = f" and {len(data) - most} more" if len(data) > most else ""
+    return f"data {', '.join(map(str, data[:most]))}{more}"
