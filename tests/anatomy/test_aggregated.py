@@ -165,7 +165,7 @@ def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum
     posteriors, z, exact = world(name, draws=1)
     own = log_densities(posteriors, z)
     for over in (2, 9, N - 1):
-        found = aggregated_density(posteriors, z, own, over=over, key=jr.key(5))
+        found = aggregated_density(posteriors, z, own, over=over, key=jr.key(5)).log_density
         chosen = np.asarray(jr.permutation(jr.key(5), N))[:over]
         for n in (chosen[0], chosen[-1], *np.setdiff1d(np.arange(N), chosen)[:2]):
             members = {*chosen} if n in chosen else {*chosen[:-1], n}
@@ -175,8 +175,8 @@ def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum
             )
         assert (own - found).max() <= np.log(over) + 1e-9
     np.testing.assert_array_equal(
-        aggregated_density(posteriors, z, own, over=N, key=jr.key(5)),
-        aggregated_density(posteriors, z, own, over=N, key=jr.key(6)),
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(5)).log_density,
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(6)).log_density,
     )
 
 
@@ -184,7 +184,7 @@ def test_information_of_m_random_data_is_what_subsets_estimate(x64):
     posteriors, z, _ = world("full", draws=40)
     own = log_densities(posteriors, z)
     estimates = [
-        (own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i))).mean()
+        (own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i)).log_density).mean()
         for i in range(60)
     ]
     rng, direct = np.random.default_rng(6), []
@@ -194,7 +194,9 @@ def test_information_of_m_random_data_is_what_subsets_estimate(x64):
         direct.append((own[rows] - mixture_density(posteriors[rows], flat).reshape(5, -1)).mean())
     error = np.hypot(np.std(estimates) / np.sqrt(60), np.std(direct) / np.sqrt(200))
     assert abs(np.mean(estimates) - np.mean(direct)) < 5 * error
-    everything = (own - aggregated_density(posteriors, z, own, over=N, key=jr.key(0))).mean()
+    everything = (
+        own - aggregated_density(posteriors, z, own, over=N, key=jr.key(0)).log_density
+    ).mean()
     assert np.mean(estimates) < everything - 5 * np.std(estimates) / np.sqrt(60)
 
 

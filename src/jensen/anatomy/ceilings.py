@@ -5,6 +5,9 @@
     Jensen gap            a better q(z|x) can win at most that with this decoder: the ELBO of the true posterior is log p(x)
       approximation gap   of it, a richer family; the rest, the amortisation gap, a better encoder
 
+Where k-hat distrusts log p(x), the Jensen gap and its approximation part are lower bounds, and so are the ceilings made of them:
+"at least", and not "at most".
+
 They are ceilings for one remedy at a time, on these data. q(z) is the mixture over these very data, so that on few of them the first is out of reach of any
 prior that does not know them. What a better decoder could win, no term of the bound says.
 """
@@ -43,14 +46,19 @@ ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = (
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that a remedy can win, nats per datum, with its Monte Carlo standard error; `part_of` names the ceiling that it is a part of."""
+    """The most that a remedy can win, nats per datum, with its Monte Carlo standard error; `part_of` names the ceiling that it is a part of.
+
+    `bound` is "upper": the remedy wins at most `value`. It is "lower" where evidence that k-hat does not trust stands behind it: the
+    ceiling itself is then known from below alone, at least `value`, with no standard error (None).
+    """
 
     line: str
     what: str
     value: float
-    standard_error: float
+    standard_error: float | None
     remedy: str
     part_of: str = ""
+    bound: str = "upper"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -99,4 +107,6 @@ def ceilings(account: "Account", prior: str = "", encoder: str = "") -> tuple[Ce
 
 def _ceiling(account: "Account", name: str, what: str, remedy: str, part_of: str = "") -> Ceiling:
     line = account.line(name)
+    if line.bound:
+        return Ceiling(name, what, line.value, None, remedy, part_of, "lower")
     return Ceiling(name, what, line.value, line.standard_error, remedy, part_of)

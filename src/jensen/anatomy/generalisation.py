@@ -13,10 +13,11 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import OF_Q_Z, Line
+from jensen.anatomy._lines import OF_Q_Z, Line, bound_of_difference, clear_difference
 from jensen.anatomy._record import Account
 from jensen.anatomy.account import cut_lines
 from jensen.anatomy.marginals import marginals
+from jensen.anatomy.standings import plain_bounds
 from jensen.anatomy.surgery import surgery
 from jensen.anatomy.verdicts import PART, notable
 from jensen.model import Model
@@ -46,12 +47,22 @@ CALLED = {
 
 @dataclass(frozen=True)
 class Change:
-    """One line on both splits, test minus train, and the standard error of that difference for two samples of data (nats per datum)."""
+    """One line on both splits, test minus train, and the standard error of that difference for two samples of data (nats per datum).
+
+    `bound` is "lower" or "upper" where the line of one split is a bound, "unknown" where both are: of two lower bounds the difference
+    may be anything.
+    """
 
     train: float
     test: float
     difference: float
     standard_error: float
+    bound: str = ""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the splits differ by more than two standard errors."""
+        return clear_difference(self.difference, self.standard_error, self.bound)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Generalisation:
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `jensen account RUN --split both --json` prints."""
         difference = {
-            name: asdict(change) | {"unit": "nats per datum"} for name, change in self.lines.items()
+            name: plain_bounds(asdict(change)) | {"unit": "nats per datum"}
+            for name, change in self.lines.items()
         }
         return {
             "train": self.train.to_json(),
@@ -134,6 +146,7 @@ def generalisation(
                 after.value,
                 after.value - before.value,
                 math.hypot(before.data_error, after.data_error),
+                bound_of_difference(after.bound, before.bound),
             )
     verdict = overfitting(lines)
     if verdict:
@@ -166,9 +179,17 @@ def overfitting(lines: dict[str, Change]) -> str:
             )
     named.sort(key=lambda pair: -pair[0].value)
     encoder, gap = "", lines["jensen_gap"]
-    if gap.difference > max(-PART * elbo.difference, 3 * gap.standard_error):
+    # A difference of two lower bounds, or from one, says nothing of what is the encoder's.
+    if gap.bound in ("", "lower") and gap.difference > max(
+        -PART * elbo.difference, 3 * gap.standard_error
+    ):
+        width = (
+            f"at least {gap.difference:.2f} nats"
+            if gap.bound
+            else f"{gap.difference:.2f} +- {gap.standard_error:.2f}"
+        )
         encoder = (
-            f" The Jensen gap is {gap.difference:.2f} +- {gap.standard_error:.2f} wider on test: that much is the encoder's, which more data or a smaller one "
+            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more data or a smaller one "
             "would mend."
         )
     lost = "; ".join(text for _, text in named)

@@ -59,8 +59,23 @@ def joint_information(
     densities = np.asarray(
         _densities(model, jnp.asarray(data[chosen]), key_draws), np.float64
     )  # [component, draw]
-    per_datum = np.diagonal(densities) - (np.asarray(logsumexp(densities, axis=0)) - math.log(m))
-    return JointInformation(float(per_datum.mean()), float(per_datum.std(ddof=1) / math.sqrt(m)), m)
+    own, total = np.diagonal(densities), np.asarray(logsumexp(densities, axis=0))
+    per_datum = own - (total - math.log(m))
+    return JointInformation(float(per_datum.mean()), _jackknife(densities, own, total), m)
+
+
+def _jackknife(densities: np.ndarray, own: np.ndarray, total: np.ndarray) -> float:
+    """The standard error over random subsets: a datum that is left out takes its draw with it and its density at all other draws."""
+    m = len(own)
+    if m < 3:
+        return math.nan
+    with np.errstate(divide="ignore"):
+        others = total + np.log1p(-np.exp(np.minimum(densities - total, 0.0)))  # [left out, draw]
+    # A draw's own density is always in the sum: where rounding leaves less, that is all there is.
+    values = own - (np.maximum(others, own) - math.log(m - 1))
+    np.fill_diagonal(values, 0.0)
+    means = values.sum(axis=1) / (m - 1)
+    return math.sqrt((m - 1) * float(np.var(means)))
 
 
 @eqx.filter_jit

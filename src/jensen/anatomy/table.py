@@ -3,7 +3,10 @@
 import textwrap
 from typing import TYPE_CHECKING
 
+from jensen.anatomy._lines import SIGN
+
 if TYPE_CHECKING:
+    from jensen.anatomy._lines import Line
     from jensen.anatomy._record import Account
     from jensen.anatomy.ceilings import Ceiling
     from jensen.anatomy.gaps import Gaps
@@ -29,6 +32,10 @@ PART_ROWS = (
     ("dimension_wise_kl", "- dimension-wise KL", "sum of KL(q(z_j) || p(z_j))"),
 )
 WIDTH = 100
+BOUND_NOTE = (
+    "Data that k-hat distrusts may move the mean of log p(x) by more than its standard error: log p(x) and what rests on it "
+    "(>=) are lower bounds in expectation, and have no +-."
+)
 
 
 def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
@@ -83,9 +90,7 @@ def table(account: "Account") -> str:
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
-        out.append(
-            f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}   {meaning}"
-        )
+        out.append(f"  {label:<28}{_figures(line, 10, 4)}   {meaning}")
     return "\n".join([*out, *_notes(account), "", *_won(account.ceilings), "", *_verdicts(account)])
 
 
@@ -107,19 +112,13 @@ def table_of_both(both: "Generalisation") -> str:
         if name not in shared:
             continue
         a, b, change = train.line(name), test.line(name), both.lines.get(name)
-        difference = (
-            f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}"
-            if change is not None
-            else f"{'':>14}  {'':>6}"
-        )
-        clear = (
-            "  *"
-            if change is not None and abs(change.difference) > 2 * change.standard_error
-            else ""
-        )
-        values = "  ".join(
-            f"{round(line.value, 3) + 0.0:>10.3f}  {line.standard_error:>6.3f}" for line in (a, b)
-        )
+        difference, clear = f"{'':>14}  {'':>6}", ""
+        if change is not None:
+            text = f"{SIGN[change.bound]}{change.difference:+.3f}"
+            error = "" if change.bound else f"{change.standard_error:.3f}"
+            difference = f"{text:>14}  {error:>6}"
+            clear = "  *" if change.clear else ""
+        values = "  ".join(_figures(line, 10, 2) for line in (a, b))
         out.append(f"  {label:<28}{values}  {difference}{clear}".rstrip())
     out += ["", "  * differs by more than two standard errors"]
     if train.n != test.n:
@@ -143,10 +142,12 @@ def _notes(account: "Account", where: str = "") -> list[str]:
             "",
             f"  {where}in bits per dimension ({bits['dimensions']} dimensions; lower is better):",
         ]
-        out += [
-            f"  {label:<28}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}"
-            for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))
-        ]
+        for name, label in (("evidence", "log p(x)"), ("elbo", "ELBO")):
+            value = f"{SIGN[bits[name]['bound'] or '']}{bits[name]['value']:.4f}"
+            error = bits[name]["standard_error"]
+            out.append(
+                f"  {label:<28}{value:>10}    {'' if error is None else f'{error:.4f}'}".rstrip()
+            )
     joint = account.joint_information
     if joint is not None:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
@@ -155,11 +156,14 @@ def _notes(account: "Account", where: str = "") -> list[str]:
             f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- {joint.standard_error:.3f} (at most log {joint.n} = {joint.log_n:.2f}).",
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""
-    trusted = f"k-hat too high for {account.pareto_k:.1%} of the data"
     out += [
         "",
-        f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}.",
+        *_wrapped(
+            f"{where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}."
+        ),
     ]
+    if account.evidence.bound:
+        out += _wrapped(where + BOUND_NOTE)
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
@@ -180,17 +184,38 @@ def _listed(names: list[str]) -> str:
 
 
 def _estimate(account: "Account") -> str:
-    return f"{account.evidence_estimate.num_samples} importance samples per datum"
+    """How log p(x) was estimated, and for how many data it is not to be trusted."""
+    estimate = account.evidence_estimate
+    annealed = int((estimate.methods == "annealed").sum())
+    if not annealed:
+        return (
+            f"{estimate.num_samples} importance samples per datum, "
+            f"k-hat too high for {estimate.untrusted:.1%} of the data"
+        )
+    return (
+        f"{estimate.num_samples} importance samples per datum; {annealed} of the data, whose k-hat was too high, were annealed "
+        f"instead; not to be trusted: {estimate.untrusted:.1%} of the data"
+    )
+
+
+def _figures(line: "Line", width: int, gap: int) -> str:
+    """Value and standard error in columns; a bound has its sign and no error."""
+    value = f"{SIGN[line.bound]}{round(line.value, 3) + 0.0:.3f}"
+    error = "" if line.bound else f"{line.standard_error:.3f}"
+    return f"{value:>{width}}{' ' * gap}{error:>6}"
 
 
 def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
-    out = [f"  {'could be won here, at most, by':<34}{'nats':>8}    {'+-':>6}"]
+    at_most = all(ceiling.bound == "upper" for ceiling in ceilings)
+    title = "could be won here, at most, by" if at_most else "could be won here by"
+    out = [f"  {title:<34}{'nats':>8}    {'+-':>6}"]
     for ceiling in ceilings:
         label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
+        if not at_most:
+            label += {"upper": ", at most", "lower": ", at least"}[ceiling.bound]
+        error = "" if ceiling.standard_error is None else f"{ceiling.standard_error:.3f}"
         first, *rest = textwrap.wrap(ceiling.remedy, 50, break_on_hyphens=False) or [""]
-        out.append(
-            f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip()
-        )
+        out.append(f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {error:>6}   {first}".rstrip())
         out += [" " * 57 + line for line in rest]
     return out
 

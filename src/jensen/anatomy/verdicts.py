@@ -4,7 +4,8 @@
 |---|---|
 | Collapsed | I(n; z) is below 5% of log N |
 | Saturated | I(n; z) is above 95% of log N; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
-| Untrusted evidence | k-hat is too high for more than 5% of the data |
+| Missed modes | draws from the prior find more of p(x) than q(z|x) does, by 3 standard errors in the mean or 4 at a datum, and .05 nats |
+| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than its standard error (`Evidence.bound`) |
 | Prior | the marginal KL is above .5 nats, 5% of the average KL and 3 standard errors, and not below a measured amortisation gap |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
 | Posterior | the Jensen gap is above 1 nat or 5% of |ELBO|, and 3 standard errors; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
@@ -13,8 +14,10 @@
 | Nothing stands out | none of these |
 """  # noqa: E501
 
+import math
 from typing import TYPE_CHECKING
 
+from jensen.anatomy._lines import AT_LEAST
 from jensen.anatomy.ceilings import (
     ANY_POSTERIOR,
     ANY_PRIOR,
@@ -29,7 +32,11 @@ if TYPE_CHECKING:
     from jensen.anatomy._record import Account
     from jensen.anatomy.gaps import Gaps
 
-BARELY_USED, UNTRUSTED, PART = 0.05, 0.05, 0.25
+BARELY_USED, PART = 0.05, 0.25
+ANNEAL_FROM_PRIOR = (
+    "Run chains from the prior (jensen evidence RUN --estimator annealed --set start=prior), and train a posterior that can "
+    "hold several modes."
+)
 
 
 def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[str, ...]:
@@ -40,6 +47,7 @@ def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[st
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
     found = (
         _code(account),
+        _missed_modes(account),
         _evidence(account),
         _prior(account, prior),
         _bounded(account),
@@ -57,6 +65,8 @@ def notable(line: "Line", elbo: float) -> bool:
 
 
 def _said(line: "Line") -> str:
+    if line.bound:
+        return f"{AT_LEAST[line.bound]}{line.value:.2f}"
     return f"{line.value:.2f} +- {line.standard_error:.2f}"
 
 
@@ -80,12 +90,34 @@ def _code(account: "Account") -> str:
     return ""
 
 
-def _evidence(account: "Account") -> str:
-    if account.pareto_k <= UNTRUSTED:
+def _missed_modes(account: "Account") -> str:
+    compared = account.evidence_estimate.other_start
+    if compared is None or not compared.disagrees:
         return ""
     return (
-        f"Untrusted evidence: k-hat is too high for {account.pareto_k:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
-        "and the Jensen gap are likely too low there. Anneal what k-hat does not trust (jensen evidence RUN --estimator auto)."
+        f"Missed modes: on {len(compared.index)} of the data, chosen at random, draws from the prior give log p(x) "
+        f"{compared.difference:.2f} +- {compared.standard_error:.2f} nats higher than draws from q(z|x) do, beyond errors at "
+        f"{int(compared.higher.sum())} of them: q(z|x) leaves out modes of the posterior, which no k-hat shows. log p(x) and the "
+        f"Jensen gap are at least that much higher there. {ANNEAL_FROM_PRIOR}"
+    )
+
+
+def _evidence(account: "Account") -> str:
+    estimate = account.evidence_estimate
+    compared = estimate.other_start
+    if not account.evidence.bound or (compared is not None and compared.disagrees):
+        return ""
+    rise = estimate.shortfall
+    weight = (
+        f"ten times as many samples would raise the mean by about {rise:.2g} nats"
+        if math.isfinite(rise)
+        else "nothing tells how far they may move the mean"
+    )
+    untrusted = int((~estimate.trusted).sum())
+    return (
+        f"Untrusted evidence: k-hat is too high for {untrusted} of {account.n} data at {estimate.num_samples} samples, and {weight}: "
+        "log p(x) and the Jensen gap are lower bounds. Run annealing for the data with high k-hat (jensen evidence RUN "
+        "--estimator auto)."
     )
 
 
@@ -147,7 +179,7 @@ def _posterior(account: "Account", richer: str) -> str:
         else ""
     )
     parts = (
-        f"{richer} or a better encoder can win at most that"
+        f"{richer} or a better encoder can win {_that(account.jensen_gap)}"
         if account.gaps is None
         else _parts(account.gaps, richer)
     )
@@ -162,7 +194,7 @@ def _parts(gaps: "Gaps", richer: str) -> str:
     own = "its family" if gaps.own else f"the {gaps.family} family"
     of_family = "" if gaps.own else f" or one of {own}"
     remedies = {
-        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win at most that",
+        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win {_that(gaps.approximation_gap)}",
         "amortisation_gap": f"of {{}} by which the encoder misses that best member, a better encoder{of_family}: {BETTER_ENCODER}",
     }
     said = []
@@ -171,7 +203,14 @@ def _parts(gaps: "Gaps", richer: str) -> str:
         if line.value > max(PART * gaps.jensen_gap.value, 3 * line.standard_error):
             said.append(remedy.format(_said(line)))
     where = "" if gaps.complete else f" (on {gaps.n} of the data)"
-    return "; ".join(said) + where if said else f"{richer} or a better encoder can win at most that"
+    if said:
+        return "; ".join(said) + where
+    return f"{richer} or a better encoder can win {_that(gaps.jensen_gap)}"
+
+
+def _that(line: "Line") -> str:
+    """How much of a line can be won: at most the line, unless the line itself is known from below alone."""
+    return "that or more" if line.bound else "at most that"
 
 
 def _nothing(account: "Account") -> str:

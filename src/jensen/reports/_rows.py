@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.anatomy import Account
-from jensen.anatomy._lines import OF_Q_Z, PARTS
+from jensen.anatomy._lines import OF_Q_Z, PARTS, bound_of_difference
 
 # name, label, depth, what it is, what addresses it
 LINES = (
@@ -101,6 +101,8 @@ class Beside:
     standard_error: float
     difference: float | None
     difference_error: float
+    bound: str = ""
+    difference_bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Row:
     beside: tuple[Beside | None, ...]
     meaning: str
     remedy: str
+    bound: str = ""
 
 
 def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
@@ -140,6 +143,7 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
                 beside,
                 meaning,
                 remedy,
+                line.bound,
             )
         )
     return rows
@@ -157,6 +161,8 @@ def _beside(main: Account, other: Account, name: str) -> Beside | None:
         o.standard_error,
         line.value - o.value if comparable else None,
         math.hypot(line.data_error, o.data_error),
+        o.bound,
+        bound_of_difference(line.bound, o.bound),
     )
 
 
@@ -237,7 +243,7 @@ def tail_shape(account: Account) -> TailShape:
         account.evidence_estimate.pareto_k,
         pareto_k_threshold(account.evidence_estimate.num_samples),
     )
-    untrusted = int(np.sum(~(k <= threshold)))
+    untrusted = int(np.sum(~account.evidence_estimate.trusted))
     return TailShape(
         k[np.isfinite(k)],
         int(np.sum(k == -np.inf)),
