@@ -8,11 +8,16 @@ as far as S draws see it, is in proportion to
     int_1^(M^k) u^(-1/k) du  ~  (M^(k-1) - 1) / (k - 1)
 
 so that ten times as many draws, which see it to (10 M)^k, raise the tail's share of the mean weight by the ratio
-((10 M)^(k-1) - 1) / (M^(k-1) - 1). For k >= 1 it rises without end. The share that can rise is that of the tail's excess
-over the mean weight, at most (v M / S)^(1/2) by Cauchy and Schwarz, with v the relative variance of the weights.
+((10 M)^(k-1) - 1) / (M^(k-1) - 1). For k >= 1 it rises without end. The tail's share of the mean weight follows from the
+effective sample size: the i-th largest weight is near i^(-k) of the largest, and sum w^2 / (sum w)^2 - 1 / S, which is what the
+weights vary, is near the sum of the tail's squares, so that
+
+    share  =  (1 / ESS - 1 / S)^(1/2)  (sum_i i^(-k))  /  (sum_i i^(-2 k))^(1/2),    i = 1 ... M
 """
 
 import numpy as np
+
+ROWS = 4096  # data at a time, so that memory is bounded
 
 
 def tenfold_rises(
@@ -33,13 +38,24 @@ def tenfold_rises(
         ratio = np.where(
             np.abs(pareto_k - 1) < 1e-6, np.log(far / near), _log_ratio(pareto_k - 1, near, far)
         )
-        spread = np.sqrt(np.maximum(samples / effective_samples - 1, 0) * tails / samples)
-        share = np.minimum(1.0, spread)
+        spread = np.sqrt(np.maximum(1 / effective_samples - 1 / samples, 0))
+        share = np.minimum(1.0, spread * _sum_over_norm(pareto_k, tails))
         rises = np.where(
             ratio < 50, np.log1p(share * np.expm1(np.minimum(ratio, 50))), ratio + np.log(share)
         )
     rises = np.where(pareto_k == -np.inf, 0.0, rises)
     return np.where(np.isnan(pareto_k) | (pareto_k == np.inf), np.inf, rises)
+
+
+def _sum_over_norm(power: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    """Of i^(-power), i = 1 ... M: its sum over the square root of the sum of its squares, for each power and M."""
+    place = np.arange(1, int(tails.max(initial=1)) + 1)
+    out = np.empty(len(tails))
+    for start in range(0, len(tails), ROWS):
+        some = slice(start, start + ROWS)
+        weights = place ** -np.maximum(power[some, None], 0.0) * (place <= tails[some, None])
+        out[some] = weights.sum(axis=1) / np.sqrt(np.square(weights).sum(axis=1))
+    return out
 
 
 def _log_ratio(power: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:

@@ -247,7 +247,7 @@ def tail_shape(account: Account) -> TailShape:
     return TailShape(
         k[np.isfinite(k)],
         int(np.sum(k == -np.inf)),
-        int(np.sum(np.isnan(k))),
+        int(np.sum(np.isnan(k) & (account.evidence_estimate.methods != "annealed"))),
         int(np.sum(k == np.inf)),
         untrusted,
         account.pareto_k,
