@@ -69,9 +69,9 @@ def test_chains_that_begin_at_the_prior_say_what_those_from_q_lack():
 def test_no_comparison_is_made_where_none_is_asked_for():
     found = estimate_evidence(Annealed(num_temperatures=60, check_data=0), ONE.model, X[:4], KEY)
     assert found.other_start is None and not found.notes
-    with pytest.raises(ValueError, match="check_data is a number of data.*got -1"):
+    with pytest.raises(ValueError, match=r"check_data is a number of data.*got -1"):
         Annealed(check_data=-1)
-    with pytest.raises(ValueError, match="check_data is a number of data.*got -1"):
+    with pytest.raises(ValueError, match=r"check_data is a number of data.*got -1"):
         Auto(check_data=-1)
 
 

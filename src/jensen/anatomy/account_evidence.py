@@ -177,4 +177,5 @@ def _with_prior_draws(estimate: Evidence, model: Model, data: np.ndarray, key: K
         return estimate
     chains = _PriorDraws(min(draws, MOST_PRIOR_DRAWS))
     compared = compare_with_other_start(estimate, chains, model, data, key, num_data=checked)
-    return compared if len(compared.other_start.index) else estimate
+    reached = compared.other_start is not None and len(compared.other_start.index) > 0
+    return compared if reached else estimate

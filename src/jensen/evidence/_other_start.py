@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import jax
 import jax.random as jr
 import numpy as np
 
@@ -71,6 +72,9 @@ def compare_with_other_start(
 
         compare_with_other_start(found, Annealed(start="prior"), model, x, key, num_data=16).other_start.difference
     """
+    if chains.start == "prior" and not _can_be_sampled(model):
+        note = "p(z) cannot be sampled here, so nothing was compared with chains from the prior."
+        return replace(evidence, notes=(*evidence.notes, note))
     key_choice, key_chains = jr.split(key)
     chosen = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:num_data])
     numbers = chosen if index is None else index[chosen]
@@ -92,18 +96,30 @@ def compare_with_other_start(
         other.values[both] - evidence.values[chosen[both]],
         np.hypot(other.standard_errors[both], evidence.standard_errors[chosen[both]]),
     )
-    trusted = evidence.trusted.copy()
+    trusted, shortfalls = evidence.trusted.copy(), evidence.shortfalls.copy()
     if compared.disagrees:
-        refuted = compared.index[compared.higher]
-        if compared.difference > 3 * compared.standard_error:
-            refuted = np.arange(len(data))
-        trusted[refuted] = False
+        single = compared.index[compared.higher]
+        trusted[single] = False
+        shortfalls[single] = np.maximum(shortfalls[single], compared.differences[compared.higher])
+    if compared.disagrees_in_the_mean:
+        # What holds for a random part of the data is to be expected of the rest.
+        trusted[:] = False
+        shortfalls = np.maximum(shortfalls, compared.difference)
     return replace(
         evidence,
         trusted=trusted,
+        shortfalls=shortfalls,
         other_start=compared,
         notes=(*evidence.notes, note_of(compared, evidence)),
     )
+
+
+def _can_be_sampled(model: Model) -> bool:
+    try:
+        jax.eval_shape(lambda key: model.prior(model.encoder).sample(key), jr.key(0))
+    except (ValueError, NotImplementedError):  # of a foreign model only the density may be known
+        return False
+    return True
 
 
 def note_of(compared: OtherStart, evidence: Evidence) -> str:
