@@ -67,7 +67,7 @@ def to_json(account: Account) -> dict[str, Any]:
         "pareto_k": account.pareto_k,
         "pareto_k_threshold": pareto_k_threshold(account.evidence_estimate.num_samples),
         "num_samples": account.evidence_estimate.num_samples,
-        "evidence_notes": list(account.evidence_estimate.notes),
+        **_prior_draws(account.evidence_estimate),
         "num_draws": account.num_draws,
         "aggregated_over": account.aggregated_over or account.n,
         "verdicts": list(account.verdicts),
@@ -91,6 +91,20 @@ def arrays(account: Account) -> dict[str, np.ndarray]:
         "methods": account.evidence_estimate.methods.astype(str),
         **_other_start_arrays(account.evidence_estimate),
     }
+
+
+def _prior_draws(estimate: Evidence) -> dict[str, Any]:
+    """What draws from the prior found beyond those from q(z|x), on how many data."""
+    compared = estimate.other_start
+    if compared is None:
+        return {}
+    found = {
+        "n": len(compared.index),
+        "difference": compared.difference,
+        "standard_error": compared.standard_error,
+        "missed_modes": compared.disagrees,
+    }
+    return {"prior_draws": found | {"unit": "nats per datum"}}
 
 
 def _other_start_arrays(estimate: Evidence) -> dict[str, np.ndarray]:
@@ -131,7 +145,6 @@ def _estimate(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evidence
         "Importance",
         **optional,
         other_start=compared,
-        notes=tuple(values.get("evidence_notes", ())),
     )
 
 

@@ -33,9 +33,10 @@ PART_ROWS = (
 )
 WIDTH = 100
 BOUND_NOTE = (
-    "Data that k-hat distrusts may move the mean of log p(x) by more than its standard error: log p(x) and what rests on it "
-    "(>=) are lower bounds in expectation, and have no +-."
+    "Data that k-hat distrusts may move the mean of log p(x) by more than its standard error"
 )
+MISSED_NOTE = "Draws from the prior find more of log p(x) than those from q(z|x)"
+NO_ERROR = "are lower bounds in expectation, and have no +-"
 
 
 def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
@@ -163,7 +164,8 @@ def _notes(account: "Account", where: str = "") -> list[str]:
         ),
     ]
     if account.evidence.bound:
-        out += _wrapped(where + BOUND_NOTE)
+        why = MISSED_NOTE if account.evidence_estimate.misses_modes else BOUND_NOTE
+        out += _wrapped(f"{where}{why}: log p(x) and what rests on it (>=) {NO_ERROR}.")
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
@@ -187,6 +189,11 @@ def _estimate(account: "Account") -> str:
     """How log p(x) was estimated, and for how many data it is not to be trusted."""
     estimate = account.evidence_estimate
     annealed = int((estimate.methods == "annealed").sum())
+    if not annealed and estimate.misses_modes:
+        return (
+            f"{estimate.num_samples} importance samples per datum, "
+            f"not to be trusted for {estimate.untrusted:.1%} of the data"
+        )
     if not annealed:
         return (
             f"{estimate.num_samples} importance samples per datum, "

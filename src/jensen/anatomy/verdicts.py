@@ -92,7 +92,7 @@ def _code(account: "Account") -> str:
 
 def _missed_modes(account: "Account") -> str:
     compared = account.evidence_estimate.other_start
-    if compared is None or not compared.disagrees:
+    if compared is None or not account.evidence_estimate.misses_modes:
         return ""
     return (
         f"Missed modes: on {len(compared.index)} of the data, chosen at random, draws from the prior give log p(x) "
@@ -104,8 +104,7 @@ def _missed_modes(account: "Account") -> str:
 
 def _evidence(account: "Account") -> str:
     estimate = account.evidence_estimate
-    compared = estimate.other_start
-    if not account.evidence.bound or (compared is not None and compared.disagrees):
+    if not account.evidence.bound or estimate.misses_modes:
         return ""
     rise = estimate.shortfall
     weight = (

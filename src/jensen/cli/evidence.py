@@ -341,7 +341,8 @@ def _print_trust(found: "Evidence") -> None:
             "methods: "
             + ", ".join(f"{method} for {share:.1%} of the data" for method, share in shares.items())
         )
-    if {"annealed", "quadrature"}.isdisjoint(shares):  # those are not judged by k-hat
+    # Annealing, grids and what other chains contradict are not judged by k-hat.
+    if {"annealed", "quadrature"}.isdisjoint(shares) and not found.misses_modes:
         threshold = (
             f"{pareto_k_threshold(found.num_samples):.2f}"
             if (found.samples == found.num_samples).all()
@@ -359,7 +360,7 @@ def _print_trust(found: "Evidence") -> None:
 def _bound_in_words(found: "Evidence") -> str:
     import math
 
-    if found.other_start is not None and found.other_start.disagrees:
+    if found.misses_modes:
         return "log p(x) is a lower bound: chains from another start find more (below)."
     rise = (
         f"ten times as many samples would raise the mean by about {found.shortfall:.2g} nats"

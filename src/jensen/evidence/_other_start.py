@@ -128,18 +128,17 @@ def note_of(compared: OtherStart, evidence: Evidence) -> str:
     note_of(found.other_start, found)
     """
     n, by = len(compared.index), compared.difference
+    own = {"prior": "q(z|x)", "encoder": "the prior"}[compared.start]
     if n == 0:
-        own = {"prior": "q(z|x)", "encoder": "the prior"}[compared.start]
         return (
-            f"Draws and chains from {compared.where} do not reach the posterior of any of the data they were tried on, so that "
+            f"Chains from {compared.where} do not reach the posterior of any of the data they were tried on, so that "
             f"they cannot tell whether {own} misses modes."
         )
     figure = f"{by:+.3f} +- {compared.standard_error:.3f} nats"
     where = f"On {n} of the data, chosen at random, chains from {compared.where}"
-    own = {"prior": "q(z|x)", "encoder": "the prior"}[compared.start]
     if compared.disagrees:
         here = float(evidence.values[compared.index].mean())
-        # The mean of the higher of the two would be raised by noise; that of the other chains is a bound by itself.
+        # The higher of the two datum by datum would be raised by noise; each mean is a bound by itself.
         least = max(here, here + by)
         single = int(compared.higher.sum())
         return (

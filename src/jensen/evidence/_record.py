@@ -157,13 +157,18 @@ class Evidence:
         It covers where the untrusted data move the mean by no more than the Monte Carlo error of the trusted ones, and chains from
         another start, if there were any, do not find more. Not their number decides but their weight in the mean.
         """
-        if self.other_start is not None and self.other_start.disagrees:
+        if self.misses_modes:
             return LOWER
         errors = self.standard_errors[self.estimated & self.trusted]
         covered = np.sqrt(np.sum(errors**2)) / max(1, int(self.estimated.sum()))
         if not self.shortfall > covered:
             return ""
         return LOWER if self.unbiased_weights else UNKNOWN
+
+    @property
+    def misses_modes(self) -> bool:
+        """Whether chains or draws from another start found more than this estimate, beyond errors."""
+        return self.other_start is not None and self.other_start.disagrees
 
     @property
     def error(self) -> float:

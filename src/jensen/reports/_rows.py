@@ -243,13 +243,14 @@ def tail_shape(account: Account) -> TailShape:
         account.evidence_estimate.pareto_k,
         pareto_k_threshold(account.evidence_estimate.num_samples),
     )
-    untrusted = int(np.sum(~account.evidence_estimate.trusted))
+    of_k_hat = account.evidence_estimate.methods != "annealed"
+    untrusted = int(np.sum(~(k <= threshold) & of_k_hat))
     return TailShape(
         k[np.isfinite(k)],
         int(np.sum(k == -np.inf)),
-        int(np.sum(np.isnan(k) & (account.evidence_estimate.methods != "annealed"))),
+        int(np.sum(np.isnan(k) & of_k_hat)),
         int(np.sum(k == np.inf)),
         untrusted,
-        account.pareto_k,
+        untrusted / account.n,
         threshold,
     )
