@@ -11,7 +11,9 @@ from scipy.special import logsumexp
 import jensen
 import linear_gaussian
 from jensen.anatomy import aggregated, surgery
+from jensen.anatomy.account import cut_lines
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities, mixture_density
+from jensen.anatomy.joint_information import joint_information
 from jensen.anatomy.surgery import encode
 from jensen.distributions import (
     Coupling,
@@ -165,7 +167,7 @@ def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum
     posteriors, z, exact = world(name, draws=1)
     own = log_densities(posteriors, z)
     for over in (2, 9, N - 1):
-        found = aggregated_density(posteriors, z, own, over=over, key=jr.key(5))
+        found = aggregated_density(posteriors, z, own, over=over, key=jr.key(5)).log_density
         chosen = np.asarray(jr.permutation(jr.key(5), N))[:over]
         for n in (chosen[0], chosen[-1], *np.setdiff1d(np.arange(N), chosen)[:2]):
             members = {*chosen} if n in chosen else {*chosen[:-1], n}
@@ -175,8 +177,8 @@ def test_over_random_subsets_it_is_the_mixture_of_those_with_the_draws_own_datum
             )
         assert (own - found).max() <= np.log(over) + 1e-9
     np.testing.assert_array_equal(
-        aggregated_density(posteriors, z, own, over=N, key=jr.key(5)),
-        aggregated_density(posteriors, z, own, over=N, key=jr.key(6)),
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(5)).log_density,
+        aggregated_density(posteriors, z, own, over=N, key=jr.key(6)).log_density,
     )
 
 
@@ -184,7 +186,7 @@ def test_information_of_m_random_data_is_what_subsets_estimate(x64):
     posteriors, z, _ = world("full", draws=40)
     own = log_densities(posteriors, z)
     estimates = [
-        (own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i))).mean()
+        (own - aggregated_density(posteriors, z, own, over=5, key=jr.key(i)).log_density).mean()
         for i in range(60)
     ]
     rng, direct = np.random.default_rng(6), []
@@ -194,7 +196,9 @@ def test_information_of_m_random_data_is_what_subsets_estimate(x64):
         direct.append((own[rows] - mixture_density(posteriors[rows], flat).reshape(5, -1)).mean())
     error = np.hypot(np.std(estimates) / np.sqrt(60), np.std(direct) / np.sqrt(200))
     assert abs(np.mean(estimates) - np.mean(direct)) < 5 * error
-    everything = (own - aggregated_density(posteriors, z, own, over=N, key=jr.key(0))).mean()
+    everything = (
+        own - aggregated_density(posteriors, z, own, over=N, key=jr.key(0)).log_density
+    ).mean()
     assert np.mean(estimates) < everything - 5 * np.std(estimates) / np.sqrt(60)
 
 
@@ -271,3 +275,37 @@ def test_beyond_the_largest_number_q_is_over_random_subsets_and_says_so(x64, mon
         str(found).split()
     )
     assert found.left_out["total_correlation"] == "q(z) is over random subsets of 40 data"
+
+
+def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
+    """Other subsets and other draws, the same data: without the subset's part the error would be a third of the spread."""
+    world = linear_gaussian.make(latent=2, s2=0.05, stretch=1.2)
+    x, lines, alone = world.data(300, seed=0), [], []
+    for i in range(60):
+        cut = surgery(world.model, x, jr.key(i), num_draws=2, aggregated_over=40)
+        lines.append(cut_lines(cut)[0])
+        alone.append(cut.subset_error)
+    for name in ("index_information", "marginal_kl"):
+        values, errors = (
+            np.array([getattr(line[name], k) for line in lines])
+            for k in ("value", "standard_error")
+        )
+        told, spread = np.sqrt(np.mean(errors**2)), values.std(ddof=1)
+        # The standard deviation of 60 repeats has a relative standard error of 1 / sqrt(2 * 59) = 9%, the jackknife's own is small.
+        assert abs(spread / told - 1) < 4 * 0.092, (name, spread, told)
+        without = np.sqrt(np.mean(errors**2 - np.square(alone)))
+        assert without < 0.6 * spread, (name, without, spread)
+        assert np.mean(np.abs(values - values.mean()) < 1.96 * errors) > 0.88
+        assert lines[0][name].data_error > lines[0][name].subset_error == alone[0]
+    whole = surgery(world.model, x, jr.key(0), num_draws=2)
+    assert whole.subset_error == 0
+    assert cut_lines(whole)[0]["index_information"].subset_error == 0
+
+
+def test_the_error_of_information_over_all_levels_is_the_spread_over_subsets(x64):
+    world = linear_gaussian.make(latent=2, s2=0.3, stretch=1.2)
+    x = world.data(2000, seed=0)
+    found = [joint_information(world.model, x, jr.key(i), subset=40) for i in range(80)]
+    spread = np.std([f.value for f in found], ddof=1)
+    told = np.sqrt(np.mean([f.standard_error**2 for f in found]))
+    assert abs(spread / told - 1) < 4 / np.sqrt(2 * 79), (spread, told)

@@ -41,17 +41,42 @@ def call(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_plain_case_has_its_two_lines(run, capsys):
-    code, out, _ = call(capsys, "evidence", run, "--no-sandwich", "--num-samples", "60")
+    code, out, _ = call(capsys, "evidence", run, "--no-sandwich", "--num-samples", "600")
     assert code == 0
     first, second = out.splitlines()
     assert re.fullmatch(
-        r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 60 samples, 20 test data\)",
+        r"log p\(x\) = -\d+\.\d{3} \+- \d+\.\d{3} nats per datum \(importance, 600 samples, 20 test data\)",
         first,
     )
-    assert re.match(r"k-hat is above 0\.44 for \d+\.\d% of the data", second)
+    assert re.match(r"k-hat is above 0\.64 for \d+\.\d% of the data", second)
     assert (
         "(importance, 5000 samples," in call(capsys, "evidence", run, "--no-sandwich")[1]
     )  # the estimator's own default
+
+
+def test_what_k_hat_distrusts_is_printed_as_a_bound_without_an_error(
+    run, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("jensen.evidence._record.pareto_k", lambda log_w: np.full(len(log_w), 1.7))
+    monkeypatch.setattr(
+        "jensen.evidence._corrections.pareto_k", lambda log_w: np.full(len(log_w), 1.7)
+    )
+    plain = ["evidence", run, "--no-sandwich", "--num-samples", "600"]
+    first, second, third = call(capsys, *plain)[1].splitlines()
+    assert re.fullmatch(
+        r"log p\(x\) >= -\d+\.\d{3} nats per datum \(importance, 600 samples, 20 test data\)", first
+    )
+    assert "100.0% of the data" in second
+    assert "log p(x) is a lower bound in expectation. Run annealing" in third
+    out = tmp_path / "values.csv"
+    found = json.loads(call(capsys, *plain, "--json", "--out", str(out))[1])
+    assert (found["bound"], found["standard_error"]) == ("lower", None)
+    assert found["shortfall"] > 0
+    rows = list(csv.DictReader(out.open()))
+    assert {row["standard_error"] for row in rows} == {"nan"}
+    assert f"log p(x) >= {found['value']:.3f} nats" in first
+    smoothed = call(capsys, *plain, "--set", "smooth=true")[1]
+    assert "log p(x) ~ -" in smoothed and "neither bound nor error" in smoothed
 
 
 def test_options_of_the_estimator_reach_it_and_are_told(run, capsys, tmp_path):

@@ -17,7 +17,7 @@ from jensen.evidence.importance import Importance
 
 KEY = jr.key(4)
 MODEL = linear_gaussian.make(stretch=0.6)
-OPTIONS = {"num_samples": 100, "max_samples": 800}
+OPTIONS = {"num_samples": 100, "max_samples": 800, "check_data": 0}
 
 
 @pytest.fixture
@@ -26,7 +26,10 @@ def annealed(monkeypatch):
     calls = []
 
     class Annealed:
-        def __init__(self, *, num_temperatures: int, num_samples: int):
+        start = "encoder"
+
+        def __init__(self, *, num_temperatures: int, num_samples: int, check_data: int):
+            assert check_data == 0  # auto compares all its data by itself
             self.options = (num_temperatures, num_samples)
 
         def estimate(self, model, data, key, *, chunk, on_progress, store, index=None):
@@ -63,6 +66,7 @@ def annealed(monkeypatch):
 
     module = types.ModuleType("jensen.evidence.annealed")
     module.Annealed = Annealed
+    module.CHECK = 0
     monkeypatch.setitem(sys.modules, "jensen.evidence.annealed", module)
     return calls
 
@@ -82,7 +86,10 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
         on_progress=lambda *a: seen.append(a),
     )
     first = estimate_evidence(
-        Importance(**OPTIONS, until_trusted=True), MODEL.model, x, jr.split(KEY)[0]
+        Importance(num_samples=100, max_samples=800, until_trusted=True),
+        MODEL.model,
+        x,
+        jr.split(KEY)[0],
     )
     sent = np.flatnonzero(~first.trusted)
     assert 0 < len(sent) < 14
@@ -123,7 +130,7 @@ def test_an_annealed_estimate_does_not_depend_on_which_others_are(annealed):
     x = MODEL.data(14, seed=9)
     whole = estimate_evidence(Auto(**OPTIONS), MODEL.model, x, KEY)
     lenient = estimate_evidence(
-        Auto(num_samples=100, max_samples=100), MODEL.model, x, KEY
+        Auto(num_samples=100, max_samples=100, check_data=0), MODEL.model, x, KEY
     )  # fewer samples: other data are sent
     assert set(annealed[0]["index"]) != set(annealed[1]["index"])
     both = (whole.methods == "annealed") & (lenient.methods == "annealed")
@@ -135,7 +142,7 @@ def test_an_annealed_estimate_does_not_depend_on_which_others_are(annealed):
 def test_nothing_is_annealed_where_all_are_trusted(annealed):
     exact = linear_gaussian.make(orthogonal=True)
     x = exact.data(5, seed=0)
-    found = estimate_evidence(Auto(), exact.model, x, KEY)
+    found = estimate_evidence(Auto(check_data=0), exact.model, x, KEY)
     assert not annealed
     assert np.abs(found.values - exact.log_evidence(x)).max() < 1e-10
     assert set(found.methods) == {"importance"}

@@ -1,7 +1,8 @@
 """The lines of an account: what each is, how it is made from draws, and the identities that hold between them."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +38,72 @@ MEANING = {
 }
 
 
+# Before a value, in a sentence and in a table, by what it is where no standard error covers it.
+AT_LEAST = {"": "", "lower": "at least ", "upper": "at most ", "unknown": "about "}
+SIGN = {"": "", "lower": ">= ", "upper": "<= ", "unknown": "~ "}
+
+
 @dataclass(frozen=True)
 class Line:
-    """One line of the account: value, Monte Carlo standard error and data error (nats per datum), and the values per datum [N]."""
+    """One line of the account: value, Monte Carlo standard error and data error (nats per datum), and the values per datum [N].
+
+    Attributes:
+        bound: "lower" where the line rests on evidence that k-hat does not trust: the value is then a lower bound in expectation, and
+            `standard_error`, that of the draws that came, covers nothing; otherwise "".
+        subset_error: the part of both errors that all data have in common: that of the random data that q(z) is taken over.
+    """
 
     value: float
     standard_error: float
     data_error: float
     per_datum: np.ndarray = field(repr=False)
     per_datum_error: np.ndarray = field(repr=False)
+    bound: str = ""
+    subset_error: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """`standard_error` where it covers; NaN where the value is a bound."""
+        return math.nan if self.bound else self.standard_error
+
+    def figures(self) -> dict[str, float | str | None]:
+        """value, standard_error (None where the value is a bound, which has none), data_error, and bound, as plain values."""
+        out: dict[str, float | str | None] = {
+            "value": self.value,
+            "standard_error": None if self.bound else self.standard_error,
+            "data_error": self.data_error,
+            "bound": self.bound or None,
+        }
+        return out | ({"subset_error": self.subset_error} if self.subset_error else {})
+
+
+def line_of_figures(figures: dict[str, Any], per_datum: np.ndarray, errors: np.ndarray) -> Line:
+    """The line that `Line.figures` and its values per datum describe; the standard error of a bound, which is not told, from the latter."""
+    bound = figures.get("bound") or ""  # accounts of earlier versions do not say
+    error = figures["standard_error"]
+    if error is None:
+        error = line_from_data(per_datum, errors).standard_error
+    subset_error = figures.get("subset_error", 0.0)
+    return Line(
+        figures["value"], error, figures["data_error"], per_datum, errors, bound, subset_error
+    )
+
+
+def bound_of_difference(of: str, subtracted: str) -> str:
+    """What a difference is, by the bounds that the two values are: of two lower bounds nothing is known.
+
+    bound_of_difference("lower", "")  # 'lower'
+    bound_of_difference("", "lower")  # 'upper'
+    """
+    if of and subtracted:
+        return "unknown"
+    return {"": of, "lower": "upper", "upper": "lower"}[subtracted]
+
+
+def clear_difference(difference: float, standard_error: float, bound: str) -> bool:
+    """Whether a difference is beyond two standard errors; a bound only where it lies beyond them on its own side."""
+    above, below = difference > 2 * standard_error, difference < -2 * standard_error
+    return {"": above or below, "lower": above, "upper": below, "unknown": False}[bound]
 
 
 def level_names(levels: int) -> tuple[str, ...]:
@@ -73,8 +131,8 @@ def line_from_draws(draws: np.ndarray, again: np.ndarray | None = None) -> Line:
     return line_from_data(per_datum, np.full(len(per_datum), within))
 
 
-def line_from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
-    """From values [N] and their Monte Carlo standard errors [N]."""
+def line_from_data(per_datum: np.ndarray, errors: np.ndarray, *, bound: str = "") -> Line:
+    """From values [N] and their Monte Carlo standard errors [N]; `bound` says what the value is where those cover nothing."""
     n = len(per_datum)
     data_error = float(per_datum.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return Line(
@@ -83,6 +141,17 @@ def line_from_data(per_datum: np.ndarray, errors: np.ndarray) -> Line:
         data_error,
         per_datum,
         errors,
+        bound,
+    )
+
+
+def with_subset_error(line: Line, error: float) -> Line:
+    """The line, its errors enlarged by one that all data share."""
+    return replace(
+        line,
+        standard_error=math.hypot(line.standard_error, error),
+        data_error=math.hypot(line.data_error, error),
+        subset_error=error,
     )
 
 

@@ -28,7 +28,8 @@ class Account:
 
     Attributes:
         split, n: which data, and how many.
-        evidence ... entropy: the lines (see MEANING), nats per datum.
+        evidence ... entropy: the lines (see MEANING), nats per datum. Where k-hat distrusts data that matter to the mean, evidence and
+            Jensen gap are lower bounds: `bound` of those lines says so, and no standard error is told.
         active_units, latent_dim: how many latent dimensions carry anything, of how many; in a model of several levels of that which the
             datum decides by itself: the top, or z1 of a Markov chain.
         levels: the KL of each level, kl_z1 first; empty where I(n; z) and the marginal KL are those of all levels together.
@@ -80,15 +81,13 @@ class Account:
 
     @property
     def bits_per_dimension(self) -> dict[str, Any] | None:
-        """Evidence and ELBO with their errors in bits per dimension (lower is better), or None where that is not the custom."""
+        """Evidence and ELBO with their errors in bits per dimension (lower is better), or None where that is not the custom.
+
+        Where log p(x) is a lower bound ("at least" so many nats), its bits per dimension are an upper one, "at most" so many.
+        """
         if self.dimensions is None:
             return None
-        lines = {
-            name: {
-                k: getattr(self.line(name), k) for k in ("value", "standard_error", "data_error")
-            }
-            for name in ("evidence", "elbo")
-        }
+        lines = {name: self.line(name).figures() for name in ("evidence", "elbo")}
         return bits_record(lines, self.dimensions)
 
     @property
@@ -140,7 +139,7 @@ class Account:
 
     @property
     def ceilings(self) -> tuple[Ceiling, ...]:
-        """What each remedy could win, at most."""
+        """What each remedy could win: at most so much, or at least where the line that it rests on is a lower bound."""
         return ceilings(self, self.prior, self.encoder)
 
     @property

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jensen._files import write_atomically
-from jensen.anatomy._lines import LINES, MEANING, PARTS, Line
+from jensen.anatomy._lines import LINES, MEANING, PARTS, Line, line_of_figures
 from jensen.anatomy._record import Account
 from jensen.anatomy.distinct_rows import RowCounts
 from jensen.anatomy.gaps import Gaps
 from jensen.anatomy.joint_information import JointInformation
 from jensen.anatomy.marginals import COLUMNS, Marginals
-from jensen.evidence import Evidence, pareto_k_threshold
+from jensen.evidence import Evidence, OtherStart, pareto_k_threshold
 
 if TYPE_CHECKING:
     import xarray
 
-KEPT = ("value", "standard_error", "data_error")
 BY_DIMENSION = {
     "average_kl": "KL(q(z_j|x) || p(z_j))",
     "index_information": "I(n; z_j)",
@@ -43,7 +42,7 @@ def to_json(account: Account) -> dict[str, Any]:
         "distinct_rows": account.rows.distinct,
         "row_multiplicities": account.rows.to_json(),
         **{
-            name: {k: getattr(line, k) for k in KEPT} | {"unit": "nats per datum"}
+            name: line.figures() | {"unit": "nats per datum"}
             for name, line in account.lines.items()
         },
         **({} if joint is None else {"joint_information": joint.to_json()}),
@@ -66,6 +65,7 @@ def to_json(account: Account) -> dict[str, Any]:
         "k_hat_max": account.k_hat_max,
         "pareto_k_threshold": pareto_k_threshold(account.evidence_estimate.num_samples),
         "num_samples": account.evidence_estimate.num_samples,
+        **_prior_draws(account.evidence_estimate),
         "num_draws": account.num_draws,
         "aggregated_over": account.aggregated_over or account.n,
         "verdicts": list(account.verdicts),
@@ -84,7 +84,66 @@ def arrays(account: Account) -> dict[str, np.ndarray]:
     return out | {
         "pareto_k": account.evidence_estimate.pareto_k,
         "effective_samples": account.evidence_estimate.effective_samples,
+        "trusted": account.evidence_estimate.trusted,
+        "shortfall": account.evidence_estimate.shortfalls,
+        "methods": account.evidence_estimate.methods.astype(str),
+        **_other_start_arrays(account.evidence_estimate),
     }
+
+
+def _prior_draws(estimate: Evidence) -> dict[str, Any]:
+    """What draws from the prior found beyond those from q(z|x), on how many data."""
+    compared = estimate.other_start
+    if compared is None:
+        return {}
+    found = {
+        "n": len(compared.index),
+        "difference": compared.difference,
+        "standard_error": compared.standard_error,
+        "missed_modes": compared.disagrees,
+    }
+    return {"prior_draws": found | {"unit": "nats per datum"}}
+
+
+def _other_start_arrays(estimate: Evidence) -> dict[str, np.ndarray]:
+    """Of the comparison with the prior's draws: which data, the differences and their errors."""
+    compared = estimate.other_start
+    if compared is None:
+        return {}
+    return {
+        "prior_draws.index": compared.index,
+        "prior_draws.difference": compared.differences,
+        "prior_draws.difference_error": compared.standard_errors,
+    }
+
+
+def _estimate(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evidence:
+    """The estimate of log p(x); accounts of earlier versions hold k-hat and no more about trust."""
+    optional = {
+        field: arrays[name]
+        for field, name in (
+            ("trusted", "trusted"),
+            ("shortfalls", "shortfall"),
+            ("methods", "methods"),
+        )
+        if name in arrays
+    }
+    compared = None
+    if "prior_draws.index" in arrays:
+        compared = OtherStart(
+            "prior",
+            *(arrays[f"prior_draws.{k}"] for k in ("index", "difference", "difference_error")),
+        )
+    return Evidence(
+        arrays["evidence"],
+        arrays["evidence.error"],
+        arrays["effective_samples"],
+        arrays["pareto_k"],
+        values["num_samples"],
+        "Importance",
+        **optional,
+        other_start=compared,
+    )
 
 
 def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
@@ -96,14 +155,6 @@ def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
     }
     joint, columns = values.get("joint_information"), values.get("by_dimension", {})
     correlation, dimension_wise = (lines.get(name) for name in PARTS)
-    estimate = Evidence(
-        arrays["evidence"],
-        arrays["evidence.error"],
-        arrays["effective_samples"],
-        arrays["pareto_k"],
-        values["num_samples"],
-        "Importance",
-    )
     return Account(
         split=values["split"],
         n=values["n"],
@@ -122,7 +173,7 @@ def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
         joint_information=None if joint is None else JointInformation.from_json(joint),
         active_units=values["active_units"],
         latent_dim=values["latent_dim"],
-        evidence_estimate=estimate,
+        evidence_estimate=_estimate(values, arrays),
         num_draws=values["num_draws"],
         verdicts=tuple(values["verdicts"]),
         fingerprint=values["fingerprint"],
@@ -133,14 +184,10 @@ def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
 
 
 def _line(name: str, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Line:
-    value = values[name]
-    return Line(
-        value["value"],
-        value["standard_error"],
-        value["data_error"],
-        arrays[name],
-        arrays[f"{name}.error"],
-    )
+    if name in ("evidence", "jensen_gap") and "bound" not in values[name]:
+        # Accounts of earlier versions told an error whatever k-hat was.
+        values = {**values, name: values[name] | {"bound": _estimate(values, arrays).bound}}
+    return line_of_figures(values[name], arrays[name], arrays[f"{name}.error"])
 
 
 def to_dataset(account: Account) -> "xarray.Dataset":
@@ -156,7 +203,7 @@ def to_dataset(account: Account) -> "xarray.Dataset":
         variables[name] = (
             "datum",
             line.per_datum,
-            {"units": "nats", "long_name": meaning} | {k: getattr(line, k) for k in KEPT},
+            {"units": "nats", "long_name": meaning} | _attributes(line),
         )
         variables[f"{name}_error"] = (
             "datum",
@@ -206,6 +253,12 @@ def to_dataset(account: Account) -> "xarray.Dataset":
         "left_out": "\n".join(f"{k}: {v}" for k, v in account.left_out.items()),
     }
     return xarray.Dataset(variables, coords={"datum": np.arange(account.n)}, attrs=attributes)
+
+
+def _attributes(line: Line) -> dict[str, Any]:
+    """Value and errors; NaN for the standard error of a bound, and what it is a bound of."""
+    own = {"value": line.value, "standard_error": line.error, "data_error": line.data_error}
+    return own | ({"bound": line.bound} if line.bound else {})
 
 
 def to_netcdf(account: Account, path: Path) -> None:

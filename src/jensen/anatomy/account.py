@@ -20,8 +20,16 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import Line, check_closure, level_names, line_from_data, line_from_draws
+from jensen.anatomy._lines import (
+    Line,
+    check_closure,
+    level_names,
+    line_from_data,
+    line_from_draws,
+    with_subset_error,
+)
 from jensen.anatomy._record import Account
+from jensen.anatomy.account_evidence import account_evidence
 from jensen.anatomy.bits import dimensions_in_bits
 from jensen.anatomy.gaps import check_gaps, inference_gaps
 from jensen.anatomy.joint_information import joint_information
@@ -30,8 +38,6 @@ from jensen.anatomy.surgery import Surgery, surgery
 from jensen.anatomy.units import active_units
 from jensen.anatomy.verdicts import verdicts
 from jensen.distributions import CONTINUOUS, code_kind
-from jensen.evidence import estimate_evidence
-from jensen.evidence.importance import Importance
 from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.model import Model
 
@@ -59,7 +65,8 @@ def account(
         data: [N, *event]; q(z) is the exact mixture over these N.
         key: a JAX random key.
         split: what the data are called.
-        num_samples: importance samples per datum for the evidence.
+        num_samples: importance samples per datum for the evidence; data of high k-hat are annealed where they are few enough (see
+            `anatomy.account_evidence`).
         num_draws: posterior draws per datum for every other line; by default as many as the surgery affords (1 to 16).
         aggregated_over: take q(z) over random subsets of so many data; by default over all N, or as many as can be afforded (see `anatomy.aggregated`): for
             normal posteriors that is all, for those of a flow a few thousand.
@@ -95,11 +102,11 @@ def account(
         aggregated_over=aggregated_over,
         on_progress=report,
     )
-    estimate = estimate_evidence(
-        Importance(num_samples=num_samples),
+    estimate = account_evidence(
         model,
         data,
         key_evidence,
+        num_samples=num_samples,
         on_progress=lambda *a: on_progress("evidence", *a),
     )
     lines, levels = cut_lines(cut)
@@ -110,11 +117,14 @@ def account(
             for name, line in (lines | levels | ({} if parts is None else parts.lines)).items()
         }
     )
-    lines["evidence"] = line_from_data(estimate.values, estimate.standard_errors)
+    lines["evidence"] = line_from_data(
+        estimate.values, estimate.standard_errors, bound=estimate.bound
+    )
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = line_from_data(
         estimate.values - lines["elbo"].per_datum,
         np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error),
+        bound=estimate.bound,
     )
     split_gap = None
     if gaps is not None:
@@ -182,8 +192,11 @@ def cut_lines(cut: Surgery) -> tuple[dict[str, Line], dict[str, Line]]:
         "elbo": line(lambda c: c.log_likelihood + c.log_prior - c.log_posterior),
         "reconstruction": line(lambda c: c.log_likelihood),
         "average_kl": line(lambda c: c.log_posterior - c.log_prior),
-        "index_information": line(lambda c: c.index_information),
-        "marginal_kl": line(lambda c: c.marginal_kl),
+        # Both are made of log q(z): the data that it is over, where those are random ones, move all of it together.
+        "index_information": with_subset_error(
+            line(lambda c: c.index_information), cut.subset_error
+        ),
+        "marginal_kl": with_subset_error(line(lambda c: c.marginal_kl), cut.subset_error),
         "expected_energy": line(lambda c: -(c.log_likelihood + c.log_prior)),
         "entropy": line(lambda c: -c.log_posterior),
     }, levels

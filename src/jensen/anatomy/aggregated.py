@@ -8,7 +8,9 @@ rounding only. Three ways to the log densities of all pairs of a block:
     all others         their own log_prob, for every pair
 """
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -25,6 +27,7 @@ from jensen.weights import largest_array
 Progress = Callable[[int, int], None]
 IN_MEMORY = 2**21  # float64 numbers in the largest array
 POINT_BLOCK = 1024
+GROUPS = 16  # of the data in a random subset, for the jackknife: the error is then known to a fifth
 DIAGONAL_PAIRS = 1_000_000_000
 LARGEST = 1_000_000  # data that q(z) is taken over, whatever it costs, where it is a matrix product
 WORK = 3e11  # numbers computed for all pairs together: some minutes on two cores
@@ -101,6 +104,14 @@ def mixture_density(
         return _stream(posteriors, z, log_weights, on_progress)
 
 
+class Aggregated(NamedTuple):
+    """log q(z) at draws, float64 [n, draws], and the standard error that the random data it is taken over give to its mean over them
+    (0 where they are all N; NaN where fewer than two others are)."""
+
+    log_density: np.ndarray
+    subset_error: float
+
+
 def aggregated_density(
     posteriors: Stacked,
     z: np.ndarray,
@@ -110,8 +121,8 @@ def aggregated_density(
     over: int,
     key: Key,
     on_progress: Progress = _silent,
-) -> np.ndarray:
-    """log q(z) at draws z [n, draws, *event] of the posteriors of some of N data, float64 [n, draws], nats.
+) -> Aggregated:
+    """log q(z) at draws z [n, draws, *event] of the posteriors of some of N data, nats.
 
     Args:
         own: log q(z_n | x_n) of these draws, [n, draws].
@@ -120,24 +131,71 @@ def aggregated_density(
             always one. So log q(z_n | x_n) - log q(z_n) is I(n; z) of M random data, at most log M.
         key: chooses the subset.
 
-        aggregated_density(posteriors, z, log_densities(posteriors, z), over=len(posteriors), key=key)
+        aggregated_density(posteriors, z, log_densities(posteriors, z), over=len(posteriors), key=key).log_density
     """
     n, flat = len(posteriors), z.reshape(-1, *z.shape[2:])
     if over >= n:
-        return mixture_density(posteriors, flat, on_progress=on_progress).reshape(own.shape)
+        whole = mixture_density(posteriors, flat, on_progress=on_progress)
+        return Aggregated(whole.reshape(own.shape), 0.0)
     *some, spare = np.asarray(jr.permutation(key, n))[:over]
+    numbers = np.arange(n) if rows is None else rows
     # The other M - 1: for a datum among the `some`, those and the one to spare.
     extra = np.where(
-        np.isin(np.arange(n) if rows is None else rows, some)[:, None],
+        np.isin(numbers, some)[:, None],
         mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape),
         own,
     )
     if not some:
-        return own
-    total = mixture_density(
-        posteriors[np.array(some)], flat, log_weights=np.zeros(over - 1), on_progress=on_progress
-    )
-    return np.logaddexp(total.reshape(own.shape), extra) - np.log(over)
+        return Aggregated(own, math.nan)
+    # Few data are left out one by one: groups of one and of two would weigh alike.
+    groups = np.array_split(np.array(some), GROUPS if len(some) >= 2 * GROUPS else len(some))
+    totals = []
+    for group in groups:
+        done = len(totals) * len(flat)
+        total = mixture_density(
+            posteriors[group],
+            flat,
+            log_weights=np.zeros(len(group)),
+            on_progress=lambda at, of, done=done: on_progress((done + at) // len(groups), of),
+        )
+        totals.append(total.reshape(own.shape))
+    log_density = np.logaddexp(np.logaddexp.reduce(totals), extra) - np.log(over)
+    error = _subset_error(np.array(totals), groups, own, extra, numbers)
+    return Aggregated(log_density, error * math.sqrt(1 - (over - 1) / (n - 1)))
+
+
+def _subset_error(
+    totals: np.ndarray,
+    groups: list[np.ndarray],
+    own: np.ndarray,
+    extra: np.ndarray,
+    numbers: np.ndarray,
+) -> float:
+    """The standard error of the mean of log q(z) that comes of the random data in it, by the jackknife over groups of them.
+
+    Args:
+        totals: log of the summed densities of each group, [groups, n, draws].
+        groups: the data of each.
+        own: log q(z_n | x_n), [n, draws]: always in q(z), and no part of the chance.
+        extra: of a datum in no group its own density, of one in a group that of the datum to spare.
+        numbers: the data's, [n].
+    """
+    sizes = [len(group) for group in groups]
+    if len(groups) < 2:
+        return math.nan
+    among = np.isin(numbers, np.concatenate(groups))[:, None]
+    means = []
+    for k, group in enumerate(groups):
+        # Without the group the others stand for all, a draw's own density for itself alone:
+        # log [f (rest - own) + own] = log rest + log [f - (f - 1) own / rest] for a datum in the rest, f > 1.
+        rest = np.logaddexp.reduce(np.delete(totals, k, axis=0))
+        factor = sum(sizes) / (sum(sizes) - sizes[k])
+        inside = (among[:, 0] & ~np.isin(numbers, group))[:, None]
+        share = np.where(inside, np.exp(np.minimum(own - rest, 0.0)), 0.0)
+        scaled = rest + np.log(factor - (factor - 1) * share)
+        outside = np.where(among & ~inside, np.logaddexp(extra, own), extra)
+        means.append(float(np.logaddexp(scaled, outside).mean()))
+    return math.sqrt((len(groups) - 1) * float(np.var(means)))
 
 
 def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
@@ -249,20 +307,26 @@ def _cost(posteriors: Stacked, z: np.ndarray) -> float:
 
     def numbers(points: int) -> float:
         program = lambda arrays, z: jax.vmap(eqx.combine(arrays, rest).log_prob)(z)  # noqa: E731
-        return _numbers(jax.make_jaxpr(program)(arrays, np.repeat(z[None], points, axis=0)).jaxpr)
+        return numbers_computed(
+            jax.make_jaxpr(program)(arrays, np.repeat(z[None], points, axis=0)).jaxpr
+        )
 
     return (
         numbers(9) - numbers(1)
     ) / 8  # what does not depend on the point, a normaliser, is computed once for all of them
 
 
-def _numbers(jaxpr) -> float:
+def numbers_computed(jaxpr) -> float:
+    """How many numbers a program computes, transcendental functions by their cost; those of matrix products count an eighth.
+
+    numbers_computed(jax.make_jaxpr(jnp.exp)(jnp.zeros(3)).jaxpr)  # 24
+    """
     found = 0.0
     for equation in jaxpr.eqns:
         inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
         programs = [p for p in inner if hasattr(p, "eqns")]
         if programs:
-            found += equation.params.get("length", 1) * sum(map(_numbers, programs))
+            found += equation.params.get("length", 1) * sum(map(numbers_computed, programs))
             continue
         size = sum(int(np.prod(getattr(v.aval, "shape", ()))) for v in equation.outvars)
         if equation.primitive.name == "dot_general":

@@ -6,6 +6,7 @@ from typing import Any
 from jensen.likelihoods import likelihoods
 from jensen.model import Model
 
+OPPOSITE = {"lower": "upper", "upper": "lower"}
 UNIT = "bits per dimension, lower is better"
 
 
@@ -29,16 +30,28 @@ def in_bits(nats: float, dimensions: int) -> float:
     return -nats / (dimensions * math.log(2))
 
 
-def bits_record(lines: dict[str, dict[str, float]], dimensions: int) -> dict[str, Any]:
+def bits_record(lines: dict[str, dict[str, Any]], dimensions: int) -> dict[str, Any]:
     """Lines {name: {'value': nats, 'standard_error': nats, ...}} in bits per dimension, as plain values with their unit.
+
+    The sign turns with the unit: a lower bound in nats ('bound': 'lower') is an upper one in bits.
 
     bits_record({"elbo": {"value": -100.0, "standard_error": 0.1}}, 784)
     """
-    converted = {
-        name: {
-            k: in_bits(v, dimensions) if k == "value" else abs(in_bits(v, dimensions))
-            for k, v in line.items()
-        }
-        for name, line in lines.items()
+    return {
+        "dimensions": dimensions,
+        "unit": UNIT,
+        **{name: _in_bits(line, dimensions) for name, line in lines.items()},
     }
-    return {"dimensions": dimensions, "unit": UNIT, **converted}
+
+
+def _in_bits(line: dict[str, Any], dimensions: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in line.items():
+        if name == "bound":
+            out[name] = OPPOSITE.get(value, value)
+        elif value is None:
+            out[name] = None
+        else:
+            bits = in_bits(value, dimensions)
+            out[name] = bits if name == "value" else abs(bits)
+    return out

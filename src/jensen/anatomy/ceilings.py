@@ -11,6 +11,9 @@
 A better prior's ceiling is that of re-fitting the prior alone (`jensen.try_prior`): a training that moves
 encoder and decoder too can win more, or less.
 
+Where k-hat distrusts log p(x), the Jensen gap and its approximation part are lower bounds, and so
+are the ceilings made of them: "at least", and not "at most".
+
 They are ceilings for one remedy at a time, on these data. q(z) is the mixture over these very data, so that on few of them the first is out of reach of any
 prior that does not know them. What a better decoder could win, no term of the bound says.
 """
@@ -66,15 +69,20 @@ ANY_PRIOR, ANY_POSTERIOR, BETTER_ENCODER = (
 class Ceiling:
     """The most that a remedy can win, nats per datum, with its Monte Carlo standard error.
 
-    `part_of` names the ceiling that it is a part of, `given` what stays as it is."""
+    `part_of` names the ceiling that it is a part of, `given` what stays as it is. `bound` is "upper":
+    the remedy wins at most `value`. It is "lower" where evidence that k-hat does not trust stands
+    behind it: the ceiling itself is then known from below alone, at least `value`, with no standard
+    error (None).
+    """
 
     line: str
     what: str
     value: float
-    standard_error: float
+    standard_error: float | None
     remedy: str
     part_of: str = ""
     given: str = ""
+    bound: str = "upper"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -207,4 +215,5 @@ def _ceiling(
     account: "Account", name: str, what: str, remedy: str, part_of: str = "", given: str = ""
 ) -> Ceiling:
     line = account.line(name)
-    return Ceiling(name, what, line.value, line.standard_error, remedy, part_of, given)
+    error, bound = (None, "lower") if line.bound else (line.standard_error, "upper")
+    return Ceiling(name, what, line.value, error, remedy, part_of, given, bound)

@@ -1,14 +1,15 @@
 """Two accounts side by side, or any number of them, paired on the same data points."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from jensen.anatomy._lines import OF_Q_Z
+from jensen.anatomy._lines import OF_Q_Z, SIGN, Line, bound_of_difference, clear_difference
 from jensen.anatomy._record import Account
-from jensen.anatomy.standings import Entry, Standings, entries_dataset, paired
+from jensen.anatomy.standings import Entry, Standings, entries_dataset, paired, plain_bounds
 from jensen.anatomy.table import GAP_ROWS, ROWS, table_rows
 
 if TYPE_CHECKING:
@@ -19,12 +20,19 @@ GAPS = tuple(name for name, _, _ in GAP_ROWS)
 
 @dataclass(frozen=True)
 class Difference:
-    """One line of two accounts: the values, second minus first, and the paired standard error of that difference (nats per datum)."""
+    """One line of two accounts: the values, second minus first, and the paired standard error of that difference (nats per datum).
+
+    `first_bound` and `second_bound` are "lower" where that value is a lower bound; `bound` is what the difference then is: "lower",
+    "upper", or "unknown" where both are.
+    """
 
     first: float
     second: float
     difference: float
     standard_error: float
+    first_bound: str = ""
+    second_bound: str = ""
+    bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Comparison:
             "second": self.names[1],
             "split": self.split,
             "n": self.n,
-            **{k: vars(v) for k, v in self.lines.items()},
+            **{k: plain_bounds(vars(v)) for k, v in self.lines.items()},
         }
 
     def to_dataset(self) -> "xarray.Dataset":
@@ -68,14 +76,26 @@ class Comparison:
         ]
         for name, label, _ in self.rows:
             d = self.lines[name]
-            clear = "" if abs(d.difference) < 2 * d.standard_error or d.difference == 0 else "  *"
+            clear = "  *" if clear_difference(d.difference, d.standard_error, d.bound) else ""
+            first, second = (
+                f"{SIGN[bound]}{value:.3f}"
+                for value, bound in ((d.first, d.first_bound), (d.second, d.second_bound))
+            )
+            change = f"{SIGN[d.bound]}{d.difference:+.3f}"
+            error = "" if d.bound else f"{d.standard_error:.3f}"
             out.append(
-                f"  {label:<28}{d.first:>{width}.3f}  {d.second:>{width}.3f}  {d.difference:>+10.3f}   {d.standard_error:>6.3f}{clear}"
+                f"  {label:<28}{first:>{width}}  {second:>{width}}  {change:>10}   {error:>6}{clear}".rstrip()
             )
         if not self.lines.keys() & set(OF_Q_Z):
             out += [
                 "",
                 "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data.",
+            ]
+        if any(d.bound for d in self.lines.values()):
+            out += [
+                "",
+                "  >=, <=: k-hat distrusts log p(x) of one of the two, so that these are bounds in expectation, with no +-;",
+                "  ~: it distrusts both, and their difference may be anything.",
             ]
         elbo = self.lines["elbo"]
         better = self.names[1] if elbo.difference > 0 else self.names[0]
@@ -151,20 +171,34 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     entries = {}
     for name, _, _ in rows:
         base = first.line(name)
-        entries[name] = tuple(
-            Entry(line.value, *paired(line.per_datum, base.per_datum))
-            for line in (a.line(name) for a in accounts)
-        )
+        entries[name] = tuple(_entry(a.line(name), base) for a in accounts)
     if len(accounts) > 2:
         columns = {
             line: tuple(a.line(line).per_datum for a in accounts) for line in ("elbo", "evidence")
         }
         return Standings(names, first.split, first.n, entries, rows, left_out, columns)
     lines = {
-        name: Difference(a.value, b.value, b.difference, b.standard_error)
+        name: Difference(
+            a.value,
+            b.value,
+            b.difference,
+            b.standard_error,
+            a.bound,
+            b.bound,
+            b.difference_bound,
+        )
         for name, (a, b) in entries.items()
     }
     return Comparison((names[0], names[1]), first.split, first.n, lines, rows)
+
+
+def _entry(line: Line, base: Line) -> Entry:
+    difference, error = paired(line.per_datum, base.per_datum)
+    if line is not base:
+        # Random data that q(z) is over move all data of an account together: no pairing takes that away.
+        error = math.hypot(error, line.subset_error, base.subset_error)
+    bound = bound_of_difference(line.bound, base.bound) if line is not base else ""
+    return Entry(line.value, difference, error, line.bound, bound)
 
 
 def common_rows(

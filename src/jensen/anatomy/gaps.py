@@ -26,7 +26,13 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Distribution, Key
-from jensen.anatomy._lines import Line, line_from_data, line_from_draws
+from jensen.anatomy._lines import (
+    AT_LEAST,
+    Line,
+    line_from_data,
+    line_from_draws,
+    line_of_figures,
+)
 from jensen.evidence import family_of, refinement
 from jensen.interop import guarded
 from jensen.model import Model
@@ -90,18 +96,14 @@ class Gaps:
         subset = (
             ""
             if self.complete
-            else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {self.jensen_gap.value:.3f}"
+            else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {AT_LEAST[self.jensen_gap.bound]}{self.jensen_gap.value:.3f}"
         )
         return f"{self.family} family{subset}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         lines = {name: getattr(self, name) for name in LINES}
-        kept = {
-            n: {k: getattr(v, k) for k in ("value", "standard_error", "data_error")}
-            | {"unit": "nats per datum"}
-            for n, v in lines.items()
-        }
+        kept = {n: v.figures() | {"unit": "nats per datum"} for n, v in lines.items()}
         return {
             "family": self.family,
             "own": self.own,
@@ -124,13 +126,8 @@ class Gaps:
         """The record that `to_json` and `arrays` describe."""
 
         def line(name: str) -> Line:
-            v = values[name]
-            return Line(
-                v["value"],
-                v["standard_error"],
-                v["data_error"],
-                arrays[f"gaps.{name}"],
-                arrays[f"gaps.{name}.error"],
+            return line_of_figures(
+                values[name], arrays[f"gaps.{name}"], arrays[f"gaps.{name}.error"]
             )
 
         whole = {k: values[k] for k in ("family", "own", "of", "non_finite")}
@@ -142,7 +139,8 @@ class Gaps:
         for name, meaning in MEANING.items():
             line, values = getattr(self, name), np.full(self.of, np.nan)
             values[self.index] = line.per_datum
-            errors = {"standard_error": line.standard_error, "data_error": line.data_error}
+            errors = {"standard_error": line.error, "data_error": line.data_error}
+            errors |= {"bound": line.bound} if line.bound else {}
             out[name] = (
                 values,
                 {
@@ -256,17 +254,22 @@ def _gaps(
     lost = np.logical_not(np.isfinite(gains).all(axis=1))
     gains = np.where(lost[:, None], 0.0, gains)  # the encoder's own posterior is kept there
     log_p, bound = (
-        line_from_data(line.per_datum[index], line.per_datum_error[index])
+        line_from_data(line.per_datum[index], line.per_datum_error[index], bound=line.bound)
         for line in (evidence, elbo)
     )
     amortisation = line_from_draws(gains)
     refined_errors = np.hypot(bound.per_datum_error, amortisation.per_datum_error)
     refined = line_from_data(bound.per_datum + amortisation.per_datum, refined_errors)
+    # What rests on log p(x) is a bound where that is.
     approximation = line_from_data(
-        log_p.per_datum - refined.per_datum, np.hypot(log_p.per_datum_error, refined_errors)
+        log_p.per_datum - refined.per_datum,
+        np.hypot(log_p.per_datum_error, refined_errors),
+        bound=evidence.bound,
     )
     whole = line_from_data(
-        log_p.per_datum - bound.per_datum, np.hypot(log_p.per_datum_error, bound.per_datum_error)
+        log_p.per_datum - bound.per_datum,
+        np.hypot(log_p.per_datum_error, bound.per_datum_error),
+        bound=evidence.bound,
     )
     missing = whole.value - (approximation.value + amortisation.value)
     if not abs(missing) <= 1e-9 * max(1.0, abs(log_p.value), abs(bound.value)):

@@ -17,11 +17,19 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import OF_Q_Z, Line, line_from_data
+from jensen.anatomy._lines import (
+    OF_Q_Z,
+    Line,
+    bound_of_difference,
+    clear_difference,
+    line_from_data,
+    with_subset_error,
+)
 from jensen.anatomy._record import Account
 from jensen.anatomy.account import cut_lines
 from jensen.anatomy.ceilings import code_name
 from jensen.anatomy.gaps import SUBSET_GAP
+from jensen.anatomy.standings import plain_bounds
 from jensen.anatomy.surgery import surgery
 from jensen.anatomy.verdicts import PART, certain_errors, sizeable
 from jensen.model import Model
@@ -51,12 +59,22 @@ CALLED = {
 
 @dataclass(frozen=True)
 class Change:
-    """One line on both splits, test minus train, and the standard error of that difference for two samples of data (nats per datum)."""
+    """One line on both splits, test minus train, and the standard error of that difference for two samples of data (nats per datum).
+
+    `bound` is "lower" or "upper" where the line of one split is a bound, "unknown" where both are: of two lower bounds the difference
+    may be anything.
+    """
 
     train: float
     test: float
     difference: float
     standard_error: float
+    bound: str = ""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the splits differ by more than two standard errors."""
+        return clear_difference(self.difference, self.standard_error, self.bound)
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,8 @@ class Generalisation:
     def to_json(self) -> dict[str, Any]:
         """Plain values: what `jensen account RUN --split both --json` prints."""
         difference = {
-            name: asdict(change) | {"unit": "nats per datum"} for name, change in self.lines.items()
+            name: plain_bounds(asdict(change)) | {"unit": "nats per datum"}
+            for name, change in self.lines.items()
         }
         return {
             "train": self.train.to_json(),
@@ -152,6 +171,7 @@ def _change(before: Line, after: Line) -> Change:
         after.value,
         after.value - before.value,
         math.hypot(before.data_error, after.data_error),
+        bound_of_difference(after.bound, before.bound),
     )
 
 
@@ -173,9 +193,17 @@ def overfitting(lines: dict[str, Change], fewest: int) -> str:
             named.append((loss, f"{loss:.2f} +- {error:.2f} of it in the {CALLED[name]}: {remedy}"))
     named.sort(key=lambda pair: -pair[0])
     encoder, gap = "", lines["jensen_gap"]
-    if gap.difference > max(PART * lost, errors * gap.standard_error):
+    # A difference of two lower bounds, or from one, says nothing of what is the encoder's.
+    if gap.bound in ("", "lower") and gap.difference > max(
+        PART * lost, errors * gap.standard_error
+    ):
+        width = (
+            f"at least {gap.difference:.2f} nats"
+            if gap.bound
+            else f"{gap.difference:.2f} +- {gap.standard_error:.2f}"
+        )
         encoder = (
-            f" The Jensen gap is {gap.difference:.2f} +- {gap.standard_error:.2f} wider on test: that much is the encoder's, which more data or a smaller one "
+            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more data or a smaller one "
             "would mend."
         )
     causes = "; ".join(text for _, text in named)
@@ -208,8 +236,11 @@ def _over(
     # The KL that I(n; z) and the marginal KL split, on the account's own draws: the differences of
     # the two sum to its difference exactly.
     whole = account.levels[f"kl_{code_name(account)}"] if account.levels else account.average_kl
-    marginal = line_from_data(
-        whole.per_datum - information.per_datum,
-        np.hypot(whole.per_datum_error, information.per_datum_error),
+    marginal = with_subset_error(
+        line_from_data(
+            whole.per_datum - information.per_datum,
+            np.hypot(whole.per_datum_error, information.per_datum_error),
+        ),
+        information.subset_error,
     )
     return {"index_information": information, "marginal_kl": marginal}

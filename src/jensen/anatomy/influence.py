@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jensen.anatomy._lines import Line, line_from_data
+from jensen.anatomy._lines import Line, line_from_data, with_subset_error
 
 if TYPE_CHECKING:
     from jensen.anatomy._record import Account
@@ -112,7 +112,10 @@ def _gaps_without(gaps: "Gaps", data: np.ndarray) -> "Gaps | None":
 
 
 def _without(line: Line, data: np.ndarray) -> Line:
-    return line_from_data(np.delete(line.per_datum, data), np.delete(line.per_datum_error, data))
+    rest = line_from_data(
+        np.delete(line.per_datum, data), np.delete(line.per_datum_error, data), bound=line.bound
+    )
+    return with_subset_error(rest, line.subset_error) if line.subset_error else rest
 
 
 def influence_words(influence: Influence) -> str:

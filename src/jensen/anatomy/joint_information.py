@@ -155,21 +155,56 @@ def joint_information(
     # Summed from the top down: log q(z_>=l) of each draw under each component.
     at_and_above = np.cumsum(pairs[..., ::-1], axis=-1)[..., ::-1]  # [component, draw, level]
     own = np.diagonal(at_and_above).T  # [draw, level]
-    information = own - (np.asarray(logsumexp(at_and_above, axis=0)) - math.log(m))  # I(n; z_>=l)
-    joint = _mean(information[:, 0])
+    total = np.asarray(logsumexp(at_and_above, axis=0))  # [draw, level]
+    information = own - (total - math.log(m))  # I(n; z_>=l)
+    without = np.stack(  # the same means with each datum left out: [left out, level]
+        [
+            _means_without_one(at_and_above[..., level], own[:, level], total[:, level])
+            for level in range(pairs.shape[-1])
+        ],
+        axis=-1,
+    )
     levels = {}
     for level in range(pairs.shape[-1]):
         below_top = level + 1 < pairs.shape[-1]
         of_level = information[:, level] - (information[:, level + 1] if below_top else 0.0)
+        of_level_without = without[:, level] - (without[:, level + 1] if below_top else 0.0)
         kl = np.diagonal(pairs[..., level]) - priors[:, level]
-        levels[f"z{level + 1}"] = LevelSplit(_mean(kl), _mean(of_level), _mean(kl - of_level))
+        kl_without = (kl.sum() - kl) / max(m - 1, 1)
+        levels[f"z{level + 1}"] = LevelSplit(
+            _mean(kl, kl_without),
+            _mean(of_level, of_level_without),
+            _mean(kl - of_level, kl_without - of_level_without),
+        )
+    joint = _mean(information[:, 0], without[:, 0])
     # A chain inferred from the data upwards has no KL of a single level (see `surgery`).
     splits = {} if model.encoder.bottom_up else levels
     return JointInformation(joint.value, joint.standard_error, m, count_rows(data[chosen]), splits)
 
 
-def _mean(values: np.ndarray) -> SubsetMean:
-    return SubsetMean(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+def _mean(values: np.ndarray, without_one: np.ndarray) -> SubsetMean:
+    """The mean over the subset, with the jackknife's standard error over random subsets; of two
+    data there is none."""
+    m = len(values)
+    error = math.sqrt((m - 1) * float(np.var(without_one))) if m > 2 else math.nan
+    return SubsetMean(float(values.mean()), error)
+
+
+def _means_without_one(densities: np.ndarray, own: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """I(n; z) with each datum left out in turn, [left out].
+
+    A datum that is left out takes its draw with it, and its density at all other draws: the mixture
+    over the subset is what makes I(n; z) vary from one subset to another."""
+    m = len(own)
+    if m < 3:
+        return np.full(m, math.nan)
+    with np.errstate(divide="ignore"):
+        # [left out, draw]
+        rest = total + np.log1p(-np.exp(np.minimum(densities - total, 0.0)))
+    # A draw's own density is always in the sum: where rounding leaves less, that is all there is.
+    values = own - (np.maximum(rest, own) - math.log(m - 1))
+    np.fill_diagonal(values, 0.0)
+    return values.sum(axis=1) / (m - 1)
 
 
 @eqx.filter_jit

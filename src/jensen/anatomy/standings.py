@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jensen.anatomy._lines import SIGN, clear_difference
+
 if TYPE_CHECKING:
     import xarray
 
@@ -22,11 +24,17 @@ RANKED = {"elbo": "ELBO", "evidence": "log p(x)"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of one account: its value, and what it is above the first account's with the paired standard error (nats per datum)."""
+    """One line of one account: its value, and what it is above the first account's with the paired standard error (nats per datum).
+
+    `bound` is "lower" where the value is a lower bound; `difference_bound` is what the difference then is: "lower", "upper", or
+    "unknown" where both are lower bounds.
+    """
 
     value: float
     difference: float
     standard_error: float
+    bound: str = ""
+    difference_bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,9 @@ class Standings:
             "n": self.n,
             "unit": "nats per datum",
             "lines": {
-                name: {run: vars(e) for run, e in zip(self.names, entries, strict=True)}
+                name: {
+                    run: plain_bounds(vars(e)) for run, e in zip(self.names, entries, strict=True)
+                }
                 for name, entries in self.lines.items()
             },
             "left_out": {reason: list(names) for reason, names in self.left_out.items()},
@@ -138,7 +148,10 @@ class Standings:
             entries = [self.lines[name][i] for i in columns]
             out.append(
                 f"  {label:<28}"
-                + "".join(f"  {round(e.value, 3) + 0.0:>{width}.3f}" for e in entries)
+                + "".join(
+                    f"  {SIGN[e.bound] + f'{round(e.value, 3) + 0.0:.3f}':>{width}}"
+                    for e in entries
+                )
             )
             out.append(
                 (
@@ -149,6 +162,9 @@ class Standings:
         return out
 
     def _marked(self, entry: Entry) -> str:
+        if entry.difference_bound:
+            sure = clear_difference(entry.difference, entry.standard_error, entry.difference_bound)
+            return f"{SIGN[entry.difference_bound]}{entry.difference:+.3f} {'* ' if sure else '  '}"
         size = (
             abs(entry.difference) / entry.standard_error
             if entry.standard_error > 0
@@ -161,6 +177,19 @@ class Standings:
 
     def _ranked(self, line: str) -> str:
         best, *rest = self.ranking(line)
+        bounds = {
+            name: entry.bound
+            for name, entry in zip(self.names, self.lines.get(line, ()), strict=False)
+            if entry.bound
+        }
+        if bounds:
+            places = "; ".join(
+                f"{p.name} {SIGN[bounds.get(p.name, '')]}{p.value:.3f}" for p in (best, *rest)
+            )
+            return (
+                f"  By {RANKED[line]}: {places}. No ranking: of {', '.join(bounds)} only lower bounds are known, since k-hat "
+                "distrusts the estimate."
+            )
         said = [
             f"{p.name} {p.value:.3f} ({p.behind:.3f} +- {p.standard_error:.3f} behind)"
             for p in rest
@@ -172,6 +201,17 @@ class Standings:
             else "The best is ahead of all others by more than two standard errors."
         )
         return f"  By {RANKED[line]}: {best.name} {best.value:.3f}; {'; '.join(said)}. {end}"
+
+
+def plain_bounds(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of an `Entry` or `Difference` for JSON: null where there is no bound, and no standard error where the difference is one.
+
+    plain_bounds({"difference": 1.0, "standard_error": 0.1, "bound": "lower"})  # standard_error: None
+    """
+    out = {k: v or None if k.endswith("bound") else v for k, v in values.items()}
+    if out.get("difference_bound" if "difference_bound" in out else "bound"):
+        out["standard_error"] = None
+    return out
 
 
 def paired(values: np.ndarray, others: np.ndarray) -> tuple[float, float]:

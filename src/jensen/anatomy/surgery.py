@@ -62,6 +62,7 @@ class Surgery:
         rows: which of the data these are.
         row_counts: how often each distinct row of all the data occurs.
         again: with one draw per datum, two draws (the first the same) of some of the data, chosen at random: the spread within a datum; else None.
+        subset_error: the standard error of the mean of `log_aggregated` that comes of the random data that q(z) is over; 0 where it is over all.
     """
 
     log_likelihood: np.ndarray
@@ -77,6 +78,7 @@ class Surgery:
     rows: np.ndarray = field(default_factory=lambda: np.arange(0))
     row_counts: RowCounts = field(default_factory=lambda: RowCounts({}))
     again: "Surgery | None" = None
+    subset_error: float = 0.0
 
     @property
     def index_information(self) -> np.ndarray:
@@ -178,7 +180,7 @@ def surgery(
         own = log_posteriors[..., indexed[0]] = log_densities(posteriors[rows], z)
         if factors is not None:  # likewise, so that the marginal KL closes with its dimensions
             log_priors[..., -1] = diagonal_normal_log_density(z, *factors)
-        log_aggregated = aggregated_density(
+        log_aggregated, subset_error = aggregated_density(
             posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report
         )
         level_log_priors, level_log_posteriors = (
@@ -197,6 +199,7 @@ def surgery(
             factors,
             rows,
             row_counts,
+            subset_error=subset_error,
         )
 
     found = cut(np.arange(n), draws, on_progress)

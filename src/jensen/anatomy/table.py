@@ -3,11 +3,13 @@
 import textwrap
 from typing import TYPE_CHECKING
 
+from jensen.anatomy._lines import SIGN
 from jensen.anatomy.ceilings import conditional, lower_levels
 from jensen.anatomy.gaps import SUBSET_GAP
 from jensen.anatomy.influence import influence_words
 
 if TYPE_CHECKING:
+    from jensen.anatomy._lines import Line
     from jensen.anatomy._record import Account
     from jensen.anatomy.ceilings import Ceiling
     from jensen.anatomy.gaps import Gaps
@@ -34,6 +36,11 @@ PART_ROWS = (
     ("dimension_wise_kl", "- dimension-wise KL", "sum of KL(q(z_j) || p(z_j))"),
 )
 WIDTH = 100
+BOUND_NOTE = (
+    "Data that k-hat distrusts may move the mean of log p(x) by more than its standard error"
+)
+MISSED_NOTE = "Draws from the prior find more of log p(x) than those from q(z|x)"
+NO_ERROR = "are lower bounds in expectation, and have no +-"
 
 
 def table_rows(account: "Account") -> tuple[tuple[str, str, str], ...]:
@@ -100,10 +107,8 @@ def table(account: "Account") -> str:
         line = account.line(name)
         if name == "index_information":
             meaning += f" (at most {account.ceiling})"
-        out.append(
-            f"  {label:<28}{round(line.value, 3) + 0.0:>10.3f}    {line.standard_error:>6.3f}  {line.data_error:>7.3f}   "
-            f"{meaning}"
-        )
+        data_error = "" if line.bound else f"{line.data_error:.3f}"
+        out.append(f"  {label:<28}{_figures(line, 10, 4)}  {data_error:>7}   {meaning}")
     return "\n".join([*out, *_notes(account), "", *_won(account.ceilings), "", *_verdicts(account)])
 
 
@@ -122,19 +127,13 @@ def table_of_both(both: "Generalisation") -> str:
     ]
     for name, label in _rows_of_both(train, test):
         a, b, change = train.line(name), test.line(name), both.lines.get(name)
-        difference = (
-            f"{change.difference:>+14.3f}  {change.standard_error:>6.3f}"
-            if change is not None
-            else f"{'':>14}  {'':>6}"
-        )
-        clear = (
-            "  *"
-            if change is not None and abs(change.difference) > 2 * change.standard_error
-            else ""
-        )
-        values = "  ".join(
-            f"{round(line.value, 3) + 0.0:>10.3f}  {line.standard_error:>6.3f}" for line in (a, b)
-        )
+        difference, clear = f"{'':>14}  {'':>6}", ""
+        if change is not None:
+            text = f"{SIGN[change.bound]}{change.difference:+.3f}"
+            error = "" if change.bound else f"{change.standard_error:.3f}"
+            difference = f"{text:>14}  {error:>6}"
+            clear = "  *" if change.clear else ""
+        values = "  ".join(_figures(line, 10, 2) for line in (a, b))
         out.append(f"  {label:<28}{values}  {difference}{clear}".rstrip())
     out += ["", "  * differs by more than two standard errors"]
     if train.n != test.n:
@@ -175,10 +174,12 @@ def _notes(account: "Account", where: str = "") -> list[str]:
             "",
             f"  {where}in bits per dimension ({bits['dimensions']} dimensions; lower is better):",
         ]
-        out += [
-            f"  {label:<28}{bits[n]['value']:>10.4f}    {bits[n]['standard_error']:>6.4f}"
-            for n, label in (("evidence", "log p(x)"), ("elbo", "ELBO"))
-        ]
+        for name, label in (("evidence", "log p(x)"), ("elbo", "ELBO")):
+            value = f"{SIGN[bits[name]['bound'] or '']}{bits[name]['value']:.4f}"
+            error = bits[name]["standard_error"]
+            out.append(
+                f"  {label:<28}{value:>10}    {'' if error is None else f'{error:.4f}'}".rstrip()
+            )
     joint = account.joint_information
     if joint is not None:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
@@ -189,13 +190,17 @@ def _notes(account: "Account", where: str = "") -> list[str]:
             *(line for note in level_notes(account) for line in _wrapped(where + note)),
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""
-    trusted = f"k-hat too high for {account.untrusted_share:.1%} of the data"
     out += [
         "",
-        f"  {where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}, {trusted}.",
+        *_wrapped(
+            f"{where}{account.active_units} of {account.latent_dim} units{level} active; {_estimate(account)}."
+        ),
     ]
     for note in data_notes(account):
         out += _wrapped(where + note)
+    if account.evidence.bound:
+        why = MISSED_NOTE if account.evidence_estimate.misses_modes else BOUND_NOTE
+        out += _wrapped(f"{where}{why}: log p(x) and what rests on it (>=) {NO_ERROR}.")
     if account.left_out:
         reasons: dict[str, list[str]] = {}
         for name, reason in account.left_out.items():
@@ -247,22 +252,48 @@ def _listed(names: list[str]) -> str:
 
 
 def _estimate(account: "Account") -> str:
-    return f"{account.evidence_estimate.num_samples} importance samples per datum"
+    """How log p(x) was estimated, and for how many data it is not to be trusted."""
+    estimate = account.evidence_estimate
+    annealed = int((estimate.methods == "annealed").sum())
+    if not annealed and estimate.misses_modes:
+        return (
+            f"{estimate.num_samples} importance samples per datum, "
+            f"not to be trusted for {estimate.untrusted:.1%} of the data"
+        )
+    if not annealed:
+        return (
+            f"{estimate.num_samples} importance samples per datum, "
+            f"k-hat too high for {estimate.untrusted:.1%} of the data"
+        )
+    return (
+        f"{estimate.num_samples} importance samples per datum; {annealed} of the data, whose k-hat was too high, were annealed "
+        f"instead; not to be trusted: {estimate.untrusted:.1%} of the data"
+    )
+
+
+def _figures(line: "Line", width: int, gap: int) -> str:
+    """Value and standard error in columns; a bound has its sign and no error."""
+    value = f"{SIGN[line.bound]}{round(line.value, 3) + 0.0:.3f}"
+    error = "" if line.bound else f"{line.standard_error:.3f}"
+    return f"{value:>{width}}{' ' * gap}{error:>6}"
 
 
 def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
-    out = [f"  {'could be won here, at most, by':<34}{'nats':>8}    {'+-':>6}"]
+    at_most = all(ceiling.bound == "upper" for ceiling in ceilings)
+    title = "could be won here, at most, by" if at_most else "could be won here by"
+    out = [f"  {title:<34}{'nats':>8}    {'+-':>6}"]
     given = ""
     for ceiling in ceilings:
         label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
+        if not at_most:
+            label += {"upper": ", at most", "lower": ", at least"}[ceiling.bound]
         # What stays as it is, once for each run of ceilings that share it.
         same = "" if ceiling.given == given else ceiling.given
         given = ceiling.given
         words = "; ".join(filter(None, (same, ceiling.remedy)))
         first, *rest = textwrap.wrap(words, 50, break_on_hyphens=False) or [""]
-        out.append(
-            f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {ceiling.standard_error:>6.3f}   {first}".rstrip()
-        )
+        error = "" if ceiling.standard_error is None else f"{ceiling.standard_error:.3f}"
+        out.append(f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {error:>6}   {first}".rstrip())
         out += [" " * 57 + line for line in rest]
     return out
 

@@ -10,7 +10,8 @@ the one over the data, there in Student's quantile, which is larger where the da
 | Identical rows | the ceiling of I(n; z), the entropy of the distinct rows, is below .1 nats: there is nothing to tell apart |
 | Collapsed | I(n; z) is below 5% of its ceiling; of a level below the top, I(n; z1 given z2) is, and its KL too where the levels above tell all data apart |
 | Saturated | I(n; z) is above 95% of its ceiling; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
-| Untrusted evidence | k-hat is too high for more than 5% of the data |
+| Missed modes | draws from the prior find more of p(x) than q(z|x) does, by 3 standard errors in the mean or 4 at a datum, and .05 nats |
+| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than its standard error (`Evidence.bound`) |
 | Prior | the marginal KL is above .5 nats and 5% of the average KL, and not below a measured amortisation gap |
 | Prior of z1 | likewise KL(q(z1 given z2), p(z1 given z2)) of a level below the top, on the subset that the account states |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
+from jensen.anatomy._lines import AT_LEAST
 from jensen.anatomy.ceilings import (
     ANY_POSTERIOR,
     BETTER_CONDITIONAL,
@@ -48,11 +50,15 @@ if TYPE_CHECKING:
     from jensen.anatomy.gaps import Gaps
 
 NOTHING, UNDECIDED = "Nothing stands out", "Undecided"
-BARELY_USED, UNTRUSTED, PART = 0.05, 0.05, 0.25
+BARELY_USED, PART = 0.05, 0.25
 TO_TELL_APART = 0.1  # nats: the least ceiling of I(n; z) under which a code can be called unused
 PRIOR_NATS, PRIOR_SHARE = 0.5, 0.05
 GAP_SHARE, GAP_LEAST, GAP_MOST = 0.1, 0.2, 1.0  # of the average KL; nats
 BEYOND_CHANCE = 0.99865  # one-sided: 3 standard errors of a normal
+ANNEAL_FROM_PRIOR = (
+    "Run chains from the prior (jensen evidence RUN --estimator annealed --set start=prior), and "
+    "train a posterior that can hold several modes."
+)
 
 
 def verdicts(account: "Account", prior: str = "", encoder: str = "") -> tuple[str, ...]:
@@ -76,6 +82,7 @@ def _verdicts(account: "Account", prior: str, encoder: str) -> tuple[str, ...]:
     richer = RICHER_POSTERIOR.get(encoder, ANY_POSTERIOR)
     candidates = (
         *_code(account),
+        _missed_modes(account),
         _evidence(account),
         _prior(account, prior),
         *_priors_below(account),
@@ -148,6 +155,8 @@ def certain_errors(n: int) -> float:
 
 
 def _said(line: "Line") -> str:
+    if line.bound:
+        return f"{AT_LEAST[line.bound]}{line.value:.2f}"
     return f"{line.value:.2f} +- {line.standard_error:.2f}"
 
 
@@ -226,12 +235,33 @@ def _codes_below(account: "Account") -> list[str]:
     return out
 
 
-def _evidence(account: "Account") -> str:
-    if account.untrusted_share <= UNTRUSTED:
+def _missed_modes(account: "Account") -> str:
+    compared = account.evidence_estimate.other_start
+    if compared is None or not account.evidence_estimate.misses_modes:
         return ""
     return (
-        f"Untrusted evidence: k-hat is too high for {account.untrusted_share:.0%} of the data at {account.evidence_estimate.num_samples} samples: log p(x) "
-        "and the Jensen gap are likely too low there. Anneal what k-hat does not trust (jensen evidence RUN --estimator auto)."
+        f"Missed modes: on {len(compared.index)} of the data, chosen at random, draws from the prior give log p(x) "
+        f"{compared.difference:.2f} +- {compared.standard_error:.2f} nats higher than draws from q(z|x) do, beyond errors at "
+        f"{int(compared.higher.sum())} of them: q(z|x) leaves out modes of the posterior, which no k-hat shows. log p(x) and the "
+        f"Jensen gap are at least that much higher there. {ANNEAL_FROM_PRIOR}"
+    )
+
+
+def _evidence(account: "Account") -> str:
+    estimate = account.evidence_estimate
+    if not account.evidence.bound or estimate.misses_modes:
+        return ""
+    rise = estimate.shortfall
+    weight = (
+        f"ten times as many samples would raise the mean by about {rise:.2g} nats"
+        if math.isfinite(rise)
+        else "nothing tells how far they may move the mean"
+    )
+    untrusted = int((~estimate.trusted).sum())
+    return (
+        f"Untrusted evidence: k-hat is too high for {untrusted} of {account.n} data at {estimate.num_samples} samples, and {weight}: "
+        "log p(x) and the Jensen gap are lower bounds. Run annealing for the data with high k-hat (jensen evidence RUN "
+        "--estimator auto)."
     )
 
 
@@ -323,7 +353,7 @@ def _posterior(account: "Account", richer: str) -> str:
         else ""
     )
     parts = (
-        f"{richer} or a better encoder can win at most that"
+        f"{richer} or a better encoder can win {_that(account.jensen_gap)}"
         if account.gaps is None
         else _parts(account.gaps, richer)
     )
@@ -338,7 +368,7 @@ def _parts(gaps: "Gaps", richer: str) -> str:
     own = "its family" if gaps.own else f"the {gaps.family} family"
     of_family = "" if gaps.own else f" or one of {own}"
     remedies = {
-        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win at most that",
+        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win {_that(gaps.approximation_gap)}",
         "amortisation_gap": f"of {{}} by which the encoder misses that best member, a better encoder{of_family}: {BETTER_ENCODER}",
     }
     said = []
@@ -347,7 +377,14 @@ def _parts(gaps: "Gaps", richer: str) -> str:
         if line.value > max(PART * gaps.jensen_gap.value, 3 * line.standard_error):
             said.append(remedy.format(_said(line)))
     where = "" if gaps.complete else f" (on {gaps.n} of the data)"
-    return "; ".join(said) + where if said else f"{richer} or a better encoder can win at most that"
+    if said:
+        return "; ".join(said) + where
+    return f"{richer} or a better encoder can win {_that(gaps.jensen_gap)}"
+
+
+def _that(line: "Line") -> str:
+    """How much of a line can be won: at most the line, unless the line itself is known from below alone."""
+    return "that or more" if line.bound else "at most that"
 
 
 def _by_size(account: "Account") -> dict[str, tuple[str, "Line"]]:
@@ -376,7 +413,7 @@ def _undecided(account: "Account") -> str:
         return ""
     n = len(open_lines[0][1].per_datum)
     named = " and ".join(
-        f"the {name} of {line.value:.2f}"
+        f"the {name} of {AT_LEAST[line.bound]}{line.value:.2f}"
         + (f" (data error {line.data_error:.2f})" if n > 1 else "")
         for name, line in open_lines
     )

@@ -124,6 +124,7 @@ def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> M
             "gap": both.gap,
             "standard_error": both.standard_error,
             "n": len(both.lower),
+            "apart": int(both.apart.sum()),
             "certifies": both.certifies,
             "notes": list(both.notes),
         },

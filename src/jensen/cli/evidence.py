@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from jensen.evidence import Evidence
 
 IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
-HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Sampled ones are lower bounds in expectation, but for those that are
+HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Where k-hat distrusts data that matter to the mean, the
+value is a lower bound, printed as >=, with no +-. Sampled ones are lower bounds in expectation, but for those that are
 smoothed or corrected.
 
 importance samples from the encoder's posterior: --set until_trusted=true or target_error=0.05 doubles the samples where they are wanted, proposal=refined
 fits the posterior to each datum first, defensive=0.1 adds the prior, smooth=true Pareto-smooths the weights, correction=jackknife takes the bias off; annealed
 leads chains of Hamiltonian Monte Carlo to the posterior (--set num_temperatures=1000, start=prior, schedule=adaptive); auto anneals the data that importance
-sampling is not trusted with; quadrature sums over a grid, for 1 or 2 latent dimensions; monte_carlo samples from the prior, to be compared with.
+sampling is not trusted with. Both compare with chains from the prior on 16 of the data, which find modes that the encoder misses
+(--set check_data=0 for none). quadrature sums over a grid, for 1 or 2 latent dimensions; monte_carlo samples from the prior, to be compared with.
 
 Without --estimator, importance sampling on all data is followed by the sandwich on some: ELBO, IWAE, importance sampling and annealing side by side, and
 the gap between forward and reverse chains on data simulated from the model; --set annealed.num_temperatures=1000 and the like are for its chains. A picture
@@ -195,13 +197,22 @@ def _show(
         None
         if dimensions is None
         else bits_record(
-            {"evidence": {"value": found.value, "standard_error": found.standard_error}}, dimensions
+            {
+                "evidence": {
+                    "value": found.value,
+                    "standard_error": None if found.bound else found.standard_error,
+                    "bound": found.bound or None,
+                }
+            },
+            dimensions,
         )
     )
     if json:
         values = {
             "value": found.value,
-            "standard_error": found.standard_error,
+            "standard_error": None if found.bound else found.standard_error,
+            "bound": found.bound or None,
+            "shortfall": found.shortfall,
             "num_samples": found.num_samples,
             "n": n,
             "untrusted_share": found.untrusted,
@@ -226,18 +237,25 @@ def _show(
             }
         )
         return
-    print(
-        f"log p(x) = {found.value:.3f} +- {found.standard_error:.3f} nats per datum ({estimator}, {_samples(found)}, {n} {split} data)"
-    )
+    how = f"({estimator}, {_samples(found)}, {n} {split} data)"
+    print(f"log p(x) {_figure(found.value, found.error, found.bound, 3)} nats per datum {how}")
     if bits is not None:
-        value, error = bits["evidence"]["value"], bits["evidence"]["standard_error"]
-        print(
-            f"         = {value:.4f} +- {error:.4f} bits per dimension ({dimensions} dimensions; lower is better)"
-        )
+        bit = bits["evidence"]
+        figure = _figure(bit["value"], bit["standard_error"], bit["bound"] or "", 4)
+        print(f"         {figure} bits per dimension ({dimensions} dimensions; lower is better)")
     _print_trust(found)
     if picture:
         _sandwich.print_sandwich(made, annealed, n, split)
         print(f"picture: {picture}")
+
+
+def _figure(value: float, error: float | None, bound: str, digits: int) -> str:
+    """`= value +- error`, or the sign of a bound and the value alone."""
+    from jensen.anatomy._lines import SIGN
+
+    if bound:
+        return f"{SIGN[bound]}{value:.{digits}f}"
+    return f"= {value:.{digits}f} +- {error:.{digits}f}"
 
 
 def _options(settings: Sequence[str], num_samples: int | None) -> dict[str, Any]:
@@ -272,9 +290,12 @@ def _build(estimator: str, options: dict[str, Any]) -> Any:
 
 
 def _per_datum(found: "Evidence") -> dict[str, Any]:
+    import numpy as np
+
     values = {
         "value": found.values,
-        "standard_error": found.standard_errors,
+        # Of draws that k-hat does not trust there is a spread, but no error of log p(x).
+        "standard_error": np.where(found.trusted, found.standard_errors, np.nan),
         "effective_samples": found.effective_samples,
         "pareto_k": found.pareto_k,
     }
@@ -283,6 +304,7 @@ def _per_datum(found: "Evidence") -> dict[str, Any]:
         "methods": found.methods,
         "reasons": found.reasons,
         "trusted": found.trusted,
+        "shortfall": found.shortfalls,
     }
 
 
@@ -320,19 +342,35 @@ def _print_trust(found: "Evidence") -> None:
             "methods: "
             + ", ".join(f"{method} for {share:.1%} of the data" for method, share in shares.items())
         )
-    if {"annealed", "quadrature"}.isdisjoint(shares):  # those are not judged by k-hat
+    # Annealing, grids and what other chains contradict are not judged by k-hat.
+    if {"annealed", "quadrature"}.isdisjoint(shares) and not found.misses_modes:
         threshold = (
             f"{pareto_k_threshold(found.num_samples):.2f}"
             if (found.samples == found.num_samples).all()
             else "its threshold"
         )
-        print(f"k-hat is above {threshold} for {found.untrusted:.1%} of the data", end="")
-        print(
-            ": there the value is likely too low and its standard error too small."
-            if found.untrusted > 0.05
-            else "."
-        )
+        print(f"k-hat is above {threshold} for {found.untrusted:.1%} of the data.")
     else:
         print(f"not to be trusted for {found.untrusted:.1%} of the data.")
+    if found.bound:
+        print(_bound_in_words(found))
     for note in found.notes:
         print(f"note: {note}")
+
+
+def _bound_in_words(found: "Evidence") -> str:
+    import math
+
+    if found.misses_modes:
+        return "log p(x) is a lower bound: chains from another start find more (below)."
+    rise = (
+        f"ten times as many samples would raise the mean by about {found.shortfall:.2g} nats"
+        if math.isfinite(found.shortfall)
+        else "nothing tells how far they may move the mean"
+    )
+    what = (
+        "log p(x) is a lower bound in expectation"
+        if found.bound == "lower"
+        else "neither bound nor error of log p(x) is known"
+    )
+    return f"These data decide: {rise}, so that {what}. Run annealing for them (--estimator auto)."

@@ -21,6 +21,7 @@ from jensen.interop import guarded
 from jensen.model import Model
 
 BLOCK = 64
+APART = 1.0  # nats
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,34 @@ class Bidirectional:
 
     @property
     def standard_error(self) -> float:
-        """Of `gap`, over simulated data: chains and data both drawn anew."""
-        found = self.gaps[np.isfinite(self.gaps)]
-        return float(found.std(ddof=1) / np.sqrt(len(found)))
+        """Of `gap`, over simulated data: chains and data both drawn anew; inf where a gap is."""
+        gaps = self.gaps[~np.isnan(self.gaps)]
+        if np.isinf(gaps).any():
+            return float("inf")
+        return float(gaps.std(ddof=1) / np.sqrt(len(gaps)))
+
+    @property
+    def apart(self) -> np.ndarray:
+        """[N], at which data the chains do not meet: upper beyond lower by more than 4 of their errors, and by more than 1 nat."""
+        errors = np.hypot(self.lower_errors, self.upper_errors)
+        return self.gaps > np.maximum(4 * errors, APART)
 
     @property
     def certifies(self) -> str:
         """What the gap says and what it does not."""
         low, high = float(np.nanmean(self.lower)), float(np.nanmean(self.upper))
+        count = int(self.apart.sum())
+        if count:
+            by = float(np.median(self.gaps[self.apart]))
+            return self._in_words(low, high) + (
+                f" At {count} of them the chains do not meet: those that set out from the code a datum was made from end above those "
+                f"from the start, by more than 4 standard errors, {by:.3g} nats in the median. Either the start misses modes of the "
+                "posterior, or the temperatures are too few to get there: the lower bound may lack nats on real data too. Compare "
+                "chains from the prior (--set start=prior)."
+            )
+        return self._in_words(low, high)
+
+    def _in_words(self, low: float, high: float) -> str:
         return (
             f"On {len(self.lower)} data simulated from the model, same settings, chains from below give {low:.3f} and chains from above {high:.3f}, a gap of "
             f"{self.gap:.3f} +- {self.standard_error:.3f} nats. On data like those that this model makes, annealing is that near to log p(x) in "

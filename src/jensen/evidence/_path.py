@@ -107,6 +107,18 @@ def check_differentiable(model: Model, x: Array | np.ndarray) -> None:
         )
 
 
+def differentiable(model: Model, x: Array | np.ndarray) -> bool:
+    """Whether `check_differentiable` lets the model pass.
+
+    differentiable(model, data[0])
+    """
+    try:
+        check_differentiable(model, x)
+    except ValueError:
+        return False
+    return True
+
+
 def flat(code: Any) -> Float[Array, " dim"]:
     """A code as one vector.
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import logsumexp
 
+from jensen.evidence._shortfall import tail_size, tenfold_rises
+
 UNDERFLOW = (
     300.0  # nats between the largest weight and the least of the tail; k-hat is above 50 there
 )
@@ -20,7 +22,59 @@ PER_DATUM = (
     "methods",
     "reasons",
     "trusted",
+    "shortfalls",
 )
+LOWER, UNKNOWN = "lower", "unknown"  # what `Evidence.bound` may be where no standard error covers
+
+
+@dataclass(frozen=True)
+class OtherStart:
+    """Chains from another start than the estimate's, on some of its data: what q(z|x) never visits, chains from the prior may.
+
+    Attributes:
+        start: where those chains began: "prior" or "encoder".
+        index: [n], which of the data, ascending.
+        differences, standard_errors: [n], log p(x) by those chains minus the estimate, nats, and its Monte Carlo error.
+    """
+
+    start: str
+    index: np.ndarray
+    differences: np.ndarray
+    standard_errors: np.ndarray
+
+    @property
+    def difference(self) -> float:
+        """The mean difference, nats per datum."""
+        return float(self.differences.mean()) if len(self.index) else math.nan
+
+    @property
+    def standard_error(self) -> float:
+        """Of `difference`."""
+        n = len(self.index)
+        return float(np.sqrt(np.sum(self.standard_errors**2)) / n) if n else math.nan
+
+    @property
+    def higher(self) -> np.ndarray:
+        """[n], at which data the other chains are higher by more than 4 standard errors and 0.05 nats."""
+        return self.differences > np.maximum(4 * self.standard_errors, LEAST_DIFFERENCE)
+
+    @property
+    def disagrees_in_the_mean(self) -> bool:
+        """Whether the other chains are higher by more than 3 standard errors and 0.05 nats in the mean."""
+        return self.difference > max(3 * self.standard_error, LEAST_DIFFERENCE)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the other chains are higher, in the mean or at a datum: both are lower bounds in expectation, so only that says something."""
+        return self.disagrees_in_the_mean or bool(self.higher.any())
+
+    @property
+    def where(self) -> str:
+        """The start, in words."""
+        return {"prior": "the prior", "encoder": "q(z|x)"}[self.start]
+
+
+LEAST_DIFFERENCE = 0.05  # nats: rounding and the bias of few chains are less
 
 
 @dataclass(frozen=True)
@@ -34,6 +88,10 @@ class Evidence:
         num_samples, estimator: how they were made; the most samples of any datum.
         samples, methods, reasons: per datum, how many samples, by which method ("importance", "annealed" ...), and why by this one ("": no choice).
         trusted: per datum; by default whether k-hat is at most its threshold.
+        shortfalls: per datum, nats by which ten times as many samples are expected to raise an untrusted estimate; 0 for trusted
+            ones, inf where nothing tells (see `evidence._shortfall`).
+        unbiased_weights: whether the weights' mean is unbiased for p(x), so that its log is a lower bound in expectation.
+        other_start: the comparison with chains from another start, where there was one.
         notes: what a reader has to know of the whole.
         curves: diagnostics along the estimator's way, such as the acceptance at each temperature.
     """
@@ -48,6 +106,9 @@ class Evidence:
     methods: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     reasons: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     trusted: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    shortfalls: np.ndarray = field(default=None)  # pyright: ignore[reportArgumentType]
+    unbiased_weights: bool = True
+    other_start: OtherStart | None = None
     notes: tuple[str, ...] = ()
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -58,6 +119,11 @@ class Evidence:
         if self.trusted is None:
             thresholds = np.array([pareto_k_threshold(int(s)) for s in self.samples])
             object.__setattr__(self, "trusted", self.pareto_k <= thresholds)
+        if self.shortfalls is None:
+            rises = tenfold_rises(self.pareto_k, self.effective_samples, self.samples)
+            # k-hat has nothing to say of a datum that is untrusted for another reason.
+            rises = np.where(np.isfinite(self.pareto_k), rises, np.inf)
+            object.__setattr__(self, "shortfalls", np.where(self.trusted, 0.0, rises))
         if self.methods is None:
             object.__setattr__(
                 self,
@@ -74,9 +140,40 @@ class Evidence:
 
     @property
     def standard_error(self) -> float:
-        """The Monte Carlo standard error of `value`, these data given."""
+        """The Monte Carlo standard error of `value`, these data given: of the draws that came. Where `bound` is set it covers nothing."""
         errors = self.standard_errors[self.estimated]
         return float(np.sqrt(np.sum(errors**2)) / len(errors)) if len(errors) else math.nan
+
+    @property
+    def shortfall(self) -> float:
+        """Nats by which the untrusted data may at least move the mean: the mean over the data of `shortfalls`."""
+        return float(self.shortfalls[self.estimated].mean()) if self.estimated.any() else math.nan
+
+    @property
+    def bound(self) -> str:
+        """What `value` is where no standard error covers it: "lower", a lower bound in expectation; "unknown", not even that (smoothed
+        or corrected weights, grids); "" where `standard_error` covers.
+
+        It covers where the untrusted data move the mean by no more than the Monte Carlo error of the trusted ones, and chains from
+        another start, if there were any, do not find more. Not their number decides but their weight in the mean.
+        """
+        if self.misses_modes:
+            return LOWER
+        errors = self.standard_errors[self.estimated & self.trusted]
+        covered = np.sqrt(np.sum(errors**2)) / max(1, int(self.estimated.sum()))
+        if not self.shortfall > covered:
+            return ""
+        return LOWER if self.unbiased_weights else UNKNOWN
+
+    @property
+    def misses_modes(self) -> bool:
+        """Whether chains or draws from another start found more than this estimate, beyond errors."""
+        return self.other_start is not None and self.other_start.disagrees
+
+    @property
+    def error(self) -> float:
+        """`standard_error` where it covers; NaN where `value` is a bound, or less."""
+        return math.nan if self.bound else self.standard_error
 
     @property
     def estimated(self) -> np.ndarray:
@@ -145,14 +242,6 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
     return out
-
-
-def tail_size(samples: int) -> int:
-    """How many of the largest weights are the tail: min(S / 5, 3 sqrt S), at least 5 (Vehtari et al. 2024).
-
-    tail_size(10_000)  # 300
-    """
-    return max(5, min(samples // 5, int(3 * samples**0.5)))
 
 
 def equal_tail(log_w: np.ndarray) -> bool:

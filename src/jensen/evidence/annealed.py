@@ -21,6 +21,7 @@ from jensen.evidence import _schedules
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._chains import Chains
 from jensen.evidence._lots import Annealing, Store, anneal, fingerprint
+from jensen.evidence._other_start import CHECK_DATA, compare_with_other_start
 from jensen.evidence._path import check_differentiable
 from jensen.evidence._record import Evidence
 from jensen.model import Model
@@ -28,6 +29,7 @@ from jensen.model import Model
 Schedule = Literal["sigmoid", "linear", "adaptive"]
 # Beyond these a datum's estimate is not trusted: chains that never move, chains that creep, weights that one chain has most of.
 LEAST_ACCEPTANCE, MOST_ACCEPTANCE, LEAST_ESS = 0.1, 0.98, 0.25
+CHECK = 2**31 - 1  # folded into the key for the comparison with another start
 
 
 class Annealed(AbstractEvidenceEstimator):
@@ -41,6 +43,8 @@ class Annealed(AbstractEvidenceEstimator):
         schedule: `sigmoid` (close together at both ends), `linear`, or `adaptive`: found beforehand, by chains of their own on a few of the data.
         target_ess: of `adaptive`: the share of the chains that each step from a temperature to the next leaves in effect.
         target_acceptance: what step sizes are tuned to, for each datum and temperature, in a run of its own before the weights are made.
+        check_data: on so many data, chosen at random, chains from the other start are compared (from the prior, where these begin at
+            the encoder's posterior); 0 for none. Where they find more, beyond errors, `notes` and `trusted` say so.
 
     A result depends on neither the chunk nor the other data but for rounding; a long chain in float32 can carry rounding to a move that is accepted or not.
 
@@ -57,6 +61,7 @@ class Annealed(AbstractEvidenceEstimator):
     schedule: Schedule = eqx.field(static=True)
     target_ess: float = eqx.field(static=True)
     target_acceptance: float = eqx.field(static=True)
+    check_data: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class Annealed(AbstractEvidenceEstimator):
         schedule: Schedule = "sigmoid",
         target_ess: float = 0.995,
         target_acceptance: float = 0.65,
+        check_data: int = CHECK_DATA,
     ):
         for name, value, usual in [
             ("num_temperatures", num_temperatures, 500),
@@ -83,6 +89,10 @@ class Annealed(AbstractEvidenceEstimator):
                 raise ValueError(
                     f"annealed: {name} is a share between 0 and 1; got {value}. Try {usual}."
                 )
+        if check_data < 0:
+            raise ValueError(
+                f"annealed: check_data is a number of data and must be at least 0 (none); got {check_data}. Try {CHECK_DATA}."
+            )
         self.num_samples = num_samples
         self.num_temperatures = num_temperatures
         self.num_leapfrog = num_leapfrog
@@ -90,6 +100,7 @@ class Annealed(AbstractEvidenceEstimator):
         self.schedule = schedule
         self.target_ess = target_ess
         self.target_acceptance = target_acceptance
+        self.check_data = check_data
 
     @property
     def chains(self) -> Chains:
@@ -113,6 +124,8 @@ class Annealed(AbstractEvidenceEstimator):
         key_schedule, key_chains = jr.split(key)
         kept = Store(store, fingerprint(self, model, data, index, key))
         betas, notes = self.temperatures(model, data, key_schedule)
+        checked = min(self.check_data, len(data))
+        work, more = len(data) * (len(betas) - 1), checked * (len(betas) - 1)
         found = anneal(
             self.chains,
             model,
@@ -121,10 +134,36 @@ class Annealed(AbstractEvidenceEstimator):
             key_chains,
             betas,
             chunk=chunk,
-            on_progress=on_progress,
+            on_progress=lambda done, total: on_progress(done, total + more),
             store=kept,
         )
-        return self._summary(found, index, notes)
+        evidence = self._summary(found, index, notes)
+        if not checked:
+            return evidence
+        return compare_with_other_start(
+            evidence,
+            self._from_other_start(),
+            model,
+            data,
+            jr.fold_in(key, CHECK),
+            num_data=checked,
+            index=index,
+            chunk=chunk,
+            on_progress=lambda done, total: on_progress(work + more * done // total, work + more),
+            store=store,
+        )
+
+    def _from_other_start(self) -> "Annealed":
+        return Annealed(
+            num_samples=self.num_samples,
+            num_temperatures=self.num_temperatures,
+            num_leapfrog=self.num_leapfrog,
+            start="prior" if self.start == "encoder" else "encoder",
+            schedule=self.schedule,
+            target_ess=self.target_ess,
+            target_acceptance=self.target_acceptance,
+            check_data=0,
+        )
 
     def temperatures(
         self, model: Model, data: np.ndarray, key: Key
@@ -154,6 +193,7 @@ class Annealed(AbstractEvidenceEstimator):
             & (found.acceptance <= MOST_ACCEPTANCE)
             & (effective >= LEAST_ESS * self.num_samples)
         )
+        trusted &= ~np.isnan(values)
         return Evidence(
             values,
             errors,
@@ -161,7 +201,8 @@ class Annealed(AbstractEvidenceEstimator):
             np.full(len(values), np.nan),
             num_samples=self.num_samples,
             estimator="Annealed",
-            trusted=trusted & ~np.isnan(values),
+            trusted=trusted,
+            shortfalls=np.where(trusted, 0.0, chain_shortfalls(found.log_w, values, errors)),
             notes=(*notes, *faults(found, index)),
             curves={
                 "beta": found.betas[1:],
@@ -190,6 +231,19 @@ def summarise_chains(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
             np.std(relative, axis=1, ddof=1) / math.sqrt(chains),
             np.where(fine, chains / np.mean(relative**2, axis=1), 0.0),
         )
+
+
+def chain_shortfalls(log_w: np.ndarray, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Nats by which the log of the mean weight of few chains may be too low, [N]: what log-normal weights of the same mean and spread
+    have over it, log E w = E log w + Var(log w) / 2, and at least its standard error; NaN without an estimate.
+
+    chain_shortfalls(found.log_w, values, errors)
+    """
+    with np.errstate(invalid="ignore"):
+        log_normal = log_w.mean(axis=1) + 0.5 * log_w.var(axis=1, ddof=1)
+        # A weight of 0 has no logarithm to take a spread of: nothing tells.
+        rises = np.where(np.isfinite(log_normal), log_normal - values, np.inf)
+        return np.where(np.isnan(values), np.nan, np.maximum(rises, errors))
 
 
 def faults(found: Annealing, index: np.ndarray) -> tuple[str, ...]:

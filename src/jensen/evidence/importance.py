@@ -191,7 +191,8 @@ class Importance(AbstractEvidenceEstimator):
             notes.append(
                 f"Defensive proposal: {1 - self.defensive:g} q(z|x) + {self.defensive:g} p(z)."
             )
-        return replace(found, notes=tuple(notes))
+        plain = not self.smooth and self.correction == "none"
+        return replace(found, notes=tuple(notes), unbiased_weights=plain)
 
     @property
     def data_at_a_time(self) -> int:

@@ -93,6 +93,9 @@ class Quadrature(AbstractEvidenceEstimator):
             estimator="Quadrature",
             reasons=reasons,
             trusted=trusted,
+            # A grid that misses mass is low and one that is too coarse may be either; its error says how far.
+            shortfalls=np.where(trusted, 0.0, np.where(edges > EDGE, errors, np.inf)),
+            unbiased_weights=False,
             notes=(NOTE,),
         )
 

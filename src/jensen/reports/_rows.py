@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.anatomy import Account
-from jensen.anatomy._lines import OF_Q_Z, PARTS
+from jensen.anatomy._lines import OF_Q_Z, PARTS, bound_of_difference
 from jensen.anatomy.gaps import SUBSET_GAP
 
 # name, label, depth, what it is, what addresses it
@@ -109,6 +109,8 @@ class Beside:
     standard_error: float
     difference: float | None
     difference_error: float
+    bound: str = ""
+    difference_bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Row:
     beside: tuple[Beside | None, ...]
     meaning: str
     remedy: str
+    bound: str = ""
 
 
 def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
@@ -148,6 +151,7 @@ def account_rows(accounts: Mapping[str, Account]) -> list[Row]:
                 beside,
                 meaning,
                 remedy,
+                line.bound,
             )
         )
     return rows
@@ -167,6 +171,8 @@ def _beside(main: Account, other: Account, name: str) -> Beside | None:
         o.standard_error,
         line.value - o.value if comparable else None,
         math.hypot(line.data_error, o.data_error),
+        o.bound,
+        bound_of_difference(line.bound, o.bound),
     )
 
 
@@ -257,13 +263,14 @@ def tail_shape(account: Account) -> TailShape:
         account.evidence_estimate.pareto_k,
         pareto_k_threshold(account.evidence_estimate.num_samples),
     )
-    untrusted = int(np.sum(~(k <= threshold)))
+    of_k_hat = account.evidence_estimate.methods != "annealed"
+    untrusted = int(np.sum(~(k <= threshold) & of_k_hat))
     return TailShape(
         k[np.isfinite(k)],
         int(np.sum(k == -np.inf)),
-        int(np.sum(np.isnan(k))),
+        int(np.sum(np.isnan(k) & of_k_hat)),
         int(np.sum(k == np.inf)),
         untrusted,
-        account.untrusted_share,
+        untrusted / account.n,
         threshold,
     )

@@ -14,6 +14,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from jensen.anatomy import Account
+from jensen.anatomy._lines import AT_LEAST, SIGN
 from jensen.reports._style import (
     BLUE,
     GREEN,
@@ -61,6 +62,7 @@ class Segment:
     end: float
     value: float
     standard_error: float
+    bound: str = ""
 
 
 def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
@@ -136,11 +138,11 @@ def window(rows: list[Segment], *, room: float) -> tuple[float, float]:
 
 def _descent(account: Account, top: str, steps: tuple[str, ...]) -> tuple[Segment, ...]:
     line = account.line(top)
-    rows = [Segment(top, "level", line.value, line.value, line.value, line.standard_error)]
+    rows = [Segment(top, "level", line.value, line.value, line.value, line.error, line.bound)]
     for name in steps:
         line, start = account.line(name), rows[-1].end
         rows.append(
-            Segment(name, "step", start, start - line.value, line.value, line.standard_error)
+            Segment(name, "step", start, start - line.value, line.value, line.error, line.bound)
         )
     elbo = account.elbo
     return (
@@ -214,6 +216,8 @@ def value_text(row: Segment) -> str:
     """What is written at a row: its value (of a step, what it adds) and its Monte Carlo standard error."""
     value = row.value if row.kind == "level" else -row.value
     text = f"{value:{'+' if row.kind == 'step' else ''}.3f}".replace("-", "\N{MINUS SIGN}")
+    if row.bound:
+        return f"{text} or more" if row.kind == "step" else SIGN[row.bound] + text
     return text + (
         f" \N{PLUS-MINUS SIGN} {row.standard_error:.3f}"
         if math.isfinite(row.standard_error)
@@ -261,7 +265,10 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
 
 def describe(account: Account) -> str:
     """The figure in words."""
-    value = {name: plain(round(account.line(name).value, 2)) for name in LABELS}
+    value = {
+        name: AT_LEAST[account.line(name).bound] + plain(round(account.line(name).value, 2))
+        for name in LABELS
+    }
     below = "".join(
         f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, "
         for name in tuple(account.levels)[:-1]

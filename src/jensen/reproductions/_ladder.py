@@ -15,7 +15,7 @@ import numpy as np
 
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
-from jensen.anatomy._lines import Line, line_from_data, line_from_draws
+from jensen.anatomy._lines import Line, line_from_data, line_from_draws, with_subset_error
 from jensen.anatomy.aggregated import log_densities
 from jensen.anatomy.prior_density import PAIRS_AT_A_TIME, log_density
 from jensen.anatomy.surgery import posterior_draws
@@ -92,8 +92,12 @@ def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
         )
     evidence = evidence_of_log_weights(weights)
     lines = {
-        "marginal_kl": line_from_draws(cut.log_aggregated - log_prior),
-        "index_information": line_from_draws(cut.index_information),
+        "marginal_kl": with_subset_error(
+            line_from_draws(cut.log_aggregated - log_prior), cut.subset_error
+        ),
+        "index_information": with_subset_error(
+            line_from_draws(cut.index_information), cut.subset_error
+        ),
         "elbo": line_from_draws(
             cut.log_likelihood
             + cut.level_log_priors[:-1].sum(axis=0)

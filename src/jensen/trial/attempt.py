@@ -17,7 +17,7 @@ import numpy as np
 
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
-from jensen.anatomy._lines import line_from_draws
+from jensen.anatomy._lines import line_from_draws, with_subset_error
 from jensen.anatomy.prior_density import log_density
 from jensen.config import Config
 from jensen.datasets import Dataset, load_dataset
@@ -102,7 +102,14 @@ def try_prior(
             gains[name] = Gain(
                 len(rows),
                 cut.z.shape[1],
-                **{line: _measured(*(some[line] for some in draws)) for line in draws[0]},
+                **{
+                    # What is realised has no q(z) in it.
+                    line: _measured(
+                        *(some[line] for some in draws),
+                        subset_error=0.0 if line == "realised" else cut.subset_error,
+                    )
+                    for line in draws[0]
+                },
             )
     return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
 
@@ -156,6 +163,8 @@ def _parts(
     }
 
 
-def _measured(draws: np.ndarray, again: np.ndarray | None = None) -> Measured:
-    line = line_from_draws(draws, again)
+def _measured(
+    draws: np.ndarray, again: np.ndarray | None = None, *, subset_error: float = 0.0
+) -> Measured:
+    line = with_subset_error(line_from_draws(draws, again), subset_error)
     return Measured(line.value, line.standard_error, line.data_error)
