@@ -18,6 +18,7 @@ from numpyro.infer.util import _unconstrain_reparam, compute_log_probs  # pyrigh
 from numpyro.primitives import Messenger
 
 from jensen._types import Array
+from jensen.variational._array_conversions import keep_precisions_apart
 from jensen.variational.target import Everything, Target
 
 
@@ -32,9 +33,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
         jensen.from_numpyro(model, x, y=y).names
     """
-    with jax.enable_x64(
-        True
-    ):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
+    keep_precisions_apart()
+    with jax.enable_x64(True):  # as all that follows
         sites = _read(model, args, kwargs)
     keyed = handlers.seed(model, jr.key(0))
 

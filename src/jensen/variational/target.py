@@ -11,6 +11,7 @@ import numpy as np
 
 from jensen._parameters import constant
 from jensen._types import Array, Float
+from jensen.variational._array_conversions import keep_precisions_apart
 
 Density = Callable[[Array], Array]
 Likelihood = Callable[[Array, Any], Array]
@@ -94,6 +95,7 @@ class Target(eqx.Module):
                 f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}."
             )
         check_data(data)
+        keep_precisions_apart()
         self.constrain, self.size, self.proper, self.predictive = (
             constrain,
             size,
