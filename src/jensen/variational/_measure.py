@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jensen.bounds.cubo import CUBO
 from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshold
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._compilation import quick_jit
-from jensen.variational._draws import weighted_draws
+from jensen.variational._draws import draws_at_a_time, names_to_keep, weighted_draws
 from jensen.variational._problem import as_model, datum
 from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, verdicts
 from jensen.variational.families import AbstractFamily
@@ -28,10 +29,19 @@ DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
 
 class Drawn:
-    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be."""
+    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be. Large derived values
+    are kept where `keep` names them."""
 
-    def __init__(self, target: Target, family: AbstractFamily, key: Key, num_draws: int | None):
+    def __init__(
+        self,
+        target: Target,
+        family: AbstractFamily,
+        key: Key,
+        num_draws: int | None,
+        keep: Collection[str] = (),
+    ):
         self.began = time.monotonic()
+        self.names, self.block = names_to_keep(target, keep), draws_at_a_time(target)
         self.target, self.family, self.model = target, family, as_model(target, family)
         self.key, self.may_grow, self.size = key, num_draws is None, num_draws or DRAWS
         self.first = self._drawn(0)
@@ -41,7 +51,13 @@ class Drawn:
         return jax.tree.map(
             np.asarray,
             weighted_draws(
-                self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)
+                self.model,
+                datum(self.target)[0],
+                self.key,
+                self.size,
+                np.asarray(first),
+                self.names,
+                self.block,
             ),
         )
 
@@ -172,7 +188,8 @@ def _seen(fit: VariationalFit) -> Seen:
         return np.concatenate([np.ravel(parts[name]) for name in fit.draws])
 
     return Seen(
-        names=fit.target.names,
+        names=fit.names,
+        varies=~flat(fit.constant),
         mean=flat(fit.mean()),
         sd=flat(fit.sd()),
         weighted_mean=flat(fit.mean(weighted=True)),
@@ -183,7 +200,7 @@ def _seen(fit: VariationalFit) -> Seen:
         effective_draws=float(1 / np.sum(np.square(fit.importance))),
         converged=fit.outcome.converged,
         message=fit.outcome.message,
-        proper=fit.target.proper,
+        improper_because=fit.target.improper_because,
         family=fit.settings["family"],
         elbo_error=fit.elbo.standard_error,
     )

@@ -8,7 +8,7 @@
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
 | No ELBO | its standard error is above 1 nat: it may be -inf (a heavy-tailed q where log p falls fast) |
 | Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
-| No evidence | the prior is improper |
+| No evidence | a term of the log-density is not the log of a normalised density |
 | Nothing stands out | none of these |
 """
 
@@ -26,9 +26,11 @@ BIASED_MEAN, BIASED_SD = 0.05, 0.05  # of a standard deviation; of 1
 
 @dataclass(frozen=True)
 class Seen:
-    """What verdicts are given on: labels of the constrained numbers, their moments under q and under the weights [numbers] each, k-hat, and so on."""
+    """What verdicts are given on: labels of the constrained numbers, which of them vary, their moments under q and under the weights [numbers] each, k-hat, and
+    so on."""
 
     names: tuple[str, ...]
+    varies: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
     weighted_mean: np.ndarray
@@ -39,7 +41,7 @@ class Seen:
     effective_draws: float
     converged: bool
     message: str
-    proper: bool
+    improper_because: str
     family: str
     elbo_error: float
 
@@ -84,7 +86,7 @@ def _named(seen: Seen, most_shift: float, most_ratio: float) -> list[str]:
     order = [
         int(i)
         for i in np.argsort(-score)
-        if shift[i] > most_shift or abs(ratio[i] - 1) > most_ratio
+        if seen.varies[i] and (shift[i] > most_shift or abs(ratio[i] - 1) > most_ratio)
     ]
     said = [
         f"{seen.names[i]} (mean moves by {(seen.weighted_mean[i] - seen.mean[i]) / seen.sd[i]:+.2f} sd, sd x {ratio[i]:.2f})"
@@ -148,7 +150,7 @@ def _narrow(seen: Seen) -> str:
         return ""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.nan_to_num(seen.response_sd / seen.sd, nan=1.0, posinf=1.0)
-    order = [int(i) for i in np.argsort(-ratio) if ratio[i] > TOO_NARROW]
+    order = [int(i) for i in np.argsort(-ratio) if seen.varies[i] and ratio[i] > TOO_NARROW]
     if not order:
         return ""
     named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
@@ -158,8 +160,9 @@ def _narrow(seen: Seen) -> str:
 
 
 def _evidence(seen: Seen) -> str:
+    if not seen.improper_because:
+        return ""
     return (
-        ""
-        if seen.proper
-        else "No evidence: the prior is improper, so log p(x) is not defined; the ELBO compares fits of this model to these data alone."
+        f"No evidence: {seen.improper_because}, so log p(x) is not defined; the ELBO compares fits "
+        "of this model to these data alone."
     )
