@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Collection
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshol
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._compilation import quick_jit
 from jensen.variational._draws import draws_at_a_time, names_to_keep, weighted_draws
+from jensen.variational._modes import Mode
 from jensen.variational._problem import as_model, datum
 from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, verdicts
 from jensen.variational.families import AbstractFamily
@@ -84,7 +86,15 @@ class Drawn:
             posinf=np.inf,
         )
 
-    def _resolve(self) -> Evidence:
+    @cached_property
+    def importance(self) -> np.ndarray:
+        """Pareto-smoothed weights [S] that sum to 1."""
+        smoothed = pareto_smoothed(self.log_w[None])[0][0]
+        weights = np.exp(smoothed - smoothed.max())
+        return weights / weights.sum()
+
+    @cached_property
+    def evidence(self) -> Evidence:
         """The evidence, from MORE times as many draws where k-hat is in doubt: of ten thousand it may be far too high for weights that are nearly equal."""
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (
@@ -118,13 +128,12 @@ class Drawn:
         evaluations: int,
         began: float,
         settings: dict[str, Any],
+        missed_modes: tuple[Mode, ...] = (),
     ) -> VariationalFit:
         """The record of a fit that began at time.monotonic() == `began`."""
-        evidence = self._resolve()
+        evidence = self.evidence
         log_w = self.log_w[None]
         k = float(evidence.pareto_k[0])
-        smoothed = pareto_smoothed(log_w)[0][0]
-        importance = np.exp(smoothed - smoothed.max())
         proper, separate = self.target.proper, self.target.separate
         fit = VariationalFit(
             target=self.target,
@@ -140,7 +149,8 @@ class Drawn:
             unconstrained=self.u,
             log_p=self.log_likelihood + self.log_prior,
             log_q=self.log_q,
-            importance=importance / importance.sum(),
+            importance=self.importance,
+            missed_modes=missed_modes,
             covariance=covariance,
             outcome=outcome,
             trusted=False,
@@ -157,7 +167,8 @@ class Drawn:
             "trusted",
             outcome.converged
             and bool(k <= pareto_k_threshold(len(self.log_w)))
-            and not biased(seen),
+            and not biased(seen)
+            and not missed_modes,
         )
         object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
@@ -198,6 +209,7 @@ def _seen(fit: VariationalFit) -> Seen:
         pareto_k=fit.pareto_k,
         num_draws=len(fit.log_p),
         effective_draws=float(1 / np.sum(np.square(fit.importance))),
+        missed_modes=tuple(mode.mass for mode in fit.missed_modes),
         converged=fit.outcome.converged,
         message=fit.outcome.message,
         improper_because=fit.target.improper_because,

@@ -3,6 +3,7 @@
 | begins with | when |
 |---|---|
 | Not converged | the outcome says so |
+| Missed modes | climbs from many starts end at maxima with mass that no draw of q is near |
 | Untrusted | k-hat is above its threshold (.7 with many draws), or there is none: the parameters are named that the weights move most, and MCMC is advised |
 | Biased | k-hat is good, and by the weights a mean of q is off by more than .05 standard deviations, or one of these by more than 5%, noise allowed for |
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
@@ -39,6 +40,7 @@ class Seen:
     pareto_k: float
     num_draws: int
     effective_draws: float
+    missed_modes: tuple[float, ...]
     converged: bool
     message: str
     improper_because: str
@@ -51,7 +53,15 @@ def verdicts(seen: Seen) -> tuple[str, ...]:
 
     verdicts(seen)[0]
     """
-    found = [_outcome(seen), _tails(seen), _bias(seen), _elbo(seen), _narrow(seen), _evidence(seen)]
+    found = [
+        _outcome(seen),
+        _modes(seen),
+        _tails(seen),
+        _bias(seen),
+        _elbo(seen),
+        _narrow(seen),
+        _evidence(seen),
+    ]
     return tuple(v for v in found if v) or (
         f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws, and the fit converged.",
     )
@@ -107,6 +117,30 @@ def _bias(seen: Seen) -> str:
 
 def _outcome(seen: Seen) -> str:
     return "" if seen.converged else f"Not converged: {seen.message}."
+
+
+def _modes(seen: Seen) -> str:
+    if not seen.missed_modes:
+        return ""
+    count, mass = len(seen.missed_modes), sum(seen.missed_modes)
+    maxima = "another maximum" if count == 1 else f"{count} other maxima"
+    holds = "holds" if count == 1 else "hold"
+    alike = np.allclose(seen.missed_modes, 1, atol=0.2)
+    remedy = (
+        "Equal masses are those of exchangeable labels or signs: q describes one of them, and an "
+        "ordered or signed prior makes the posterior one."
+        if alike
+        else "A mixture with start= wide enough, or MCMC, would weigh them."
+    )
+    evidence = (
+        ""
+        if seen.improper_because
+        else f", so log p(x) is too low by about {np.log1p(mass):.2f} nats"
+    )
+    return (
+        f"Missed modes: {maxima} of the density {holds} about {mass:.2g} times the mass that q "
+        f"covers{evidence}. {remedy}"
+    )
 
 
 def _tails(seen: Seen) -> str:

@@ -15,6 +15,7 @@ from jensen.variational._draws import names_to_keep
 from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
 from jensen.variational._linear_response import linear_response
 from jensen.variational._measure import Drawn
+from jensen.variational._modes import Mode, missed_modes
 from jensen.variational._start import begin, check_start, sites_at_fault
 from jensen.variational._stochastic import fit_stochastic, make_how
 from jensen.variational.families import AbstractFamily, Start, families
@@ -94,6 +95,7 @@ def fit_variational(
     names_to_keep(target, keep)  # refuses names at once
     with jax.enable_x64(True):
         key_start, key_fit, key_draws = jr.split(key, 3)
+        key_modes = jr.fold_in(key, 3)
         density = Density(target)
         if isinstance(start, Start):
             setting_out, kind = check_start(target, start), "given"
@@ -130,18 +132,22 @@ def fit_variational(
             found = fit_stochastic(target, first, key_fit, how)
             settings["monte_carlo_error"] = found.error
             drawn = Drawn(target, found.family, key_draws, num_draws, keep)
+            missed = _missed(density, setting_out, drawn, key_modes)
             return drawn.summary(
                 Outcome(found.converged, found.message),
                 None,
                 density.evaluations + found.evaluations,
                 began,
                 settings,
+                missed,
             )
         return _by_fixed_draws(
             density,
+            setting_out,
             first,
             key_fit,
             key_draws,
+            key_modes,
             num_draws,
             keep,
             fixed_draws,
@@ -153,9 +159,11 @@ def fit_variational(
 
 def _by_fixed_draws(
     density: Density,
+    start: Start,
     member: AbstractFamily,
     key_fit: Key,
     key_draws: Key,
+    key_modes: Key,
     num_draws: int | None,
     keep: Collection[str],
     fixed_draws: int | None,
@@ -203,13 +211,20 @@ def _by_fixed_draws(
         if isinstance(member, MeanField) and mean_field
         else None
     )
+    missed = _missed(density, start, drawn, key_modes)
     return drawn.summary(
         outcome,
         covariance,
         density.evaluations,
         began,
         settings | {"fixed_draws": count, "objective_evaluations": climbed},
+        missed,
     )
+
+
+def _missed(density: Density, start: Start, drawn: Drawn, key: Key) -> tuple[Mode, ...]:
+    log_evidence = float(drawn.evidence.value)
+    return missed_modes(density, start, drawn.u, drawn.importance, log_evidence, key)
 
 
 def _check_counts(

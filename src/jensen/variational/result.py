@@ -14,6 +14,7 @@ from jensen._types import Key
 from jensen.evidence import Evidence
 from jensen.model import Model
 from jensen.variational._draws import constrained, draws_at_a_time
+from jensen.variational._modes import Mode
 from jensen.variational.families import AbstractFamily
 from jensen.variational.target import Target, labels
 
@@ -56,6 +57,7 @@ class VariationalFit:
             numbers are not among them (`left_out`), unless keep= named them; `derived` computes them.
         log_p, log_q: [S], log p(x, u) and log q(u), nats.
         importance: [S], Pareto-smoothed weights that sum to 1.
+        missed_modes: maxima of the log-density that q does not reach, each with its place u and its mass relative to what q covers.
         covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
         outcome: whether it converged, and why it ended.
         trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
@@ -81,6 +83,7 @@ class VariationalFit:
     log_p: np.ndarray = field(repr=False)
     log_q: np.ndarray = field(repr=False)
     importance: np.ndarray = field(repr=False)
+    missed_modes: tuple[Mode, ...] = field(repr=False)
     covariance: np.ndarray | None = field(repr=False)
     outcome: Outcome
     trusted: bool
