@@ -11,13 +11,14 @@ import numpy as np
 
 from jensen._types import Array, Key
 from jensen.bounds.cubo import CUBO
-from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshold
+from jensen.evidence import Evidence, evidence_of_log_weights
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._compilation import quick_jit
 from jensen.variational._draws import draws_at_a_time, names_to_keep, weighted_draws
 from jensen.variational._modes import Mode
+from jensen.variational._moment_moves import moment_moves
 from jensen.variational._problem import as_model, datum
-from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, verdicts
+from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, in_doubt, trustworthy, verdicts
 from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
@@ -95,19 +96,25 @@ class Drawn:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """The evidence, from MORE times as many draws where k-hat is in doubt: of ten thousand it may be far too high for weights that are nearly equal."""
+        """log p(x), from MORE times as many draws where k-hat or what is to be said of q's moments
+        is in doubt: of ten thousand k-hat may be far too high for weights that are nearly equal."""
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (
             self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values())
         )
         if (
             self.may_grow
-            and not evidence.pareto_k[0] <= NO_VARIANCE
             and MORE * numbers <= MOST_NUMBERS
+            and (not evidence.pareto_k[0] <= NO_VARIANCE or self._moments_in_doubt(evidence))
         ):
             self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
+            self.__dict__.pop("importance", None)  # of the first draws
             evidence = evidence_of_log_weights(self.log_w[None])
         return evidence
+
+    def _moments_in_doubt(self, evidence: Evidence) -> bool:
+        moves = moment_moves(self.draws, self.importance)
+        return in_doubt(moves, float(evidence.pareto_k[0]))
 
     @property
     def elbo(self) -> Figure:
@@ -165,10 +172,7 @@ class Drawn:
         object.__setattr__(
             fit,
             "trusted",
-            outcome.converged
-            and bool(k <= pareto_k_threshold(len(self.log_w)))
-            and not biased(seen)
-            and not missed_modes,
+            outcome.converged and trustworthy(seen) and not biased(seen) and not missed_modes,
         )
         object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
@@ -203,8 +207,7 @@ def _seen(fit: VariationalFit) -> Seen:
         varies=~flat(fit.constant),
         mean=flat(fit.mean()),
         sd=flat(fit.sd()),
-        weighted_mean=flat(fit.mean(weighted=True)),
-        weighted_sd=flat(fit.sd(weighted=True)),
+        moves=moment_moves(fit.draws, fit.importance),
         response_sd=None if fit.covariance is None else flat(fit.sd(linear_response=True)),
         pareto_k=fit.pareto_k,
         num_draws=len(fit.log_p),

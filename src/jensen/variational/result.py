@@ -15,10 +15,10 @@ from jensen.evidence import Evidence
 from jensen.model import Model
 from jensen.variational._draws import constrained, draws_at_a_time
 from jensen.variational._modes import Mode
+from jensen.variational._moment_moves import ROUNDING
 from jensen.variational.families import AbstractFamily
 from jensen.variational.target import Target, labels
 
-ROUNDING = 1e-13  # of a number: less spread than that is rounding
 AT_A_TIME = 2**20  # numbers, while moments are summed
 
 
