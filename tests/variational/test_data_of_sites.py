@@ -24,7 +24,7 @@ def line(x, y):
 
 def log_density(target, u):
     with jax.enable_x64(True):
-        return float(target.log_density(jnp.asarray(u)))
+        return float(jax.jit(target.log_density)(jnp.asarray(u)))
 
 
 def fit(target, family="full_rank", **options):
@@ -137,12 +137,20 @@ def test_data_that_count_once_are_not_refused():
 
 OUTSIDE = {
     "labels": (dist.Bernoulli(0.5), [1, 2, 1], r"1 of 3 .* BernoulliProbs, boolean; .* \[1\] is 2"),
-    "classes": (dist.Categorical(np.ones(3) / 3), [1, 2, 3], r"\[2\] is 3.*Count classes from 0"),
-    "cells": (dist.Poisson(2.0), [3, -1, 2], r"Poisson, .* \[1\] is -1.*missing counts"),
+    "classes": (
+        dist.Categorical(np.ones(3) / 3),
+        [1, 2, 3],
+        r".* \[2\] is 3.*Count classes from 0",
+    ),
+    "cells": (dist.Poisson(2.0), [3, -1, 2], r".*Poisson, .* \[1\] is -1.*Leave missing"),
     "dose": (dist.Gamma(2.0, 1.0), [0.0, 1.0, 0.0], r"2 of 3 .* Gamma, .* \[0\] is 0"),
-    "share": (dist.Beta(2.0, 1.0), [0.5, 1.5, 0.2], r"Beta, .* \[1\] is 1.5"),
+    "share": (dist.Beta(2.0, 1.0), [0.5, 1.5, 0.2], r".*Beta, .* \[1\] is 1.5"),
     "parts": (dist.Dirichlet(np.ones(2)), [[0.5, 0.5], [2.0, 3.0]], r"1 of 2 .* \[1\] is \[2. 3."),
-    "trials": (dist.Binomial(np.array([4, 2, 4]), 0.5), [4, 3, 0], r"Binomial.* \[1\] is 3"),
+    "trials": (
+        dist.Binomial(np.array([4, 2, 4]), 0.5),
+        [4, 3, 0],
+        r".*Binomial.* \[1\] is 3.*total_count",
+    ),
 }
 
 
@@ -194,7 +202,7 @@ def test_a_density_of_zero_at_every_start_names_site_and_value():
         match=r"-inf at all of 50 random starts; the last: the log-density of the data of 'x' is "
         r"-inf at \[1\], where the value is 3\.",
     ):
-        fit(jensen.from_numpyro(model, np.array([0.5, 3.0])))
+        fit(jensen.from_numpyro(model, np.array([0.0, 3.0])))
 
 
 Z, SEEN = np.array([0.3, np.nan, 1.9, np.nan, 0.8]), np.array([True, False, True, False, True])

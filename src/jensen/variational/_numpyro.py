@@ -172,8 +172,13 @@ def _labels(sites: Sites, name: str, shape: tuple[int, ...]) -> list[str]:
 
 
 class _Forget(Messenger):
-    """Observed sites are drawn anew."""
+    """Observed sites are drawn anew, as many of them as there are data."""
 
     def process_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "sample" and msg["is_observed"] and not is_factor(msg):
+            fn, shape = msg["fn"], np.shape(msg["value"])
+            data = shape[: max(0, len(shape) - len(fn.event_shape))]
+            batch = np.broadcast_shapes(data, tuple(fn.batch_shape))
+            if batch != tuple(fn.batch_shape):  # one distribution for many data
+                msg["fn"] = fn.expand(batch)
             msg["is_observed"], msg["value"] = False, None

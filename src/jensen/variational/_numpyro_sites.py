@@ -17,18 +17,19 @@ from numpyro.distributions import biject_to, constraints
 from numpyro.infer import init_to_uniform
 from numpyro.primitives import Messenger
 
+MISSING = "Leave missing values out, or mask them (numpyro.handlers.mask)."
+NOT_ZERO = "Leave zeros and missing values out, or model them by a site of their own."
 # What to do about data outside a support, by the support's class in numpyro.
 REMEDIES = {
     "_Boolean": "Code the two classes 0 and 1.",
     "_IntegerInterval": "Count classes from 0 (labels - 1), and leave missing ones out.",
-    "_IntegerNonnegative": "Leave missing counts out, or mask them (numpyro.handlers.mask).",
-    "_Nonnegative": "Leave missing values out, or mask them (numpyro.handlers.mask).",
-    "_GreaterThan": "Leave zeros and missing values out, or model them by a site of their own.",
-    "_UnitInterval": "Rescale them.",
-    "_OpenInterval": "Rescale them.",
-    "_Interval": "Rescale them.",
+    "_IntegerNonnegative": MISSING,
+    "_Nonnegative": MISSING,
+    "_Positive": NOT_ZERO,
+    "_IntegerPositive": NOT_ZERO,
     "_Simplex": "Divide each row by its sum.",
 }
+REMEDY = "Leave such data out, rescale them, or take another distribution."
 
 
 @dataclass(frozen=True)
@@ -338,10 +339,13 @@ def _refuse_data(
     faults = np.argwhere(~inside & counted)
     if len(faults):
         support = _innermost(site["fn"].support)
-        remedy = REMEDIES.get(type(support).__name__, "Leave such data out, or model them apart.")
+        kind = type(base_of(site["fn"])).__name__
+        remedy = REMEDIES.get(type(support).__name__, REMEDY)
+        if "inomial" in kind:
+            remedy = f"Counts lie between 0 and total_count. {MISSING}"
         raise ValueError(
             f"site {name!r}: {len(faults)} of {counted.size} data lie outside the support of "
-            f"{type(base_of(site['fn'])).__name__}, {_text(support)}; the first"
+            f"{kind}, {_text(support)}; the first"
             f"{_at(faults[0])} is {_shown(value[tuple(faults[0])])}. {remedy}"
         )
 

@@ -4,6 +4,7 @@ A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by
 location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
 """
 
+import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -161,7 +162,10 @@ def sites_at_fault(target: Target, u: np.ndarray) -> str:
     if target.site_terms is None:
         return ""
     clauses = []
-    for name, (terms, value, observed) in target.site_terms(jnp.asarray(u)).items():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPyro's, that a value is outside its support
+        terms_by_site = target.site_terms(jnp.asarray(u))
+    for name, (terms, value, observed) in terms_by_site.items():
         faults = np.argwhere(~np.isfinite(np.asarray(terms)))
         if not len(faults):
             continue

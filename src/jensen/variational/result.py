@@ -155,7 +155,7 @@ class VariationalFit:
         # A fit that went wrong may have draws at the end of the numbers.
         with np.errstate(over="ignore", invalid="ignore"):
             return {
-                name: np.sqrt(_second_moment(draws, mean[name], weights))
+                name: np.asarray(np.sqrt(_second_moment(draws, mean[name], weights)))
                 for name, draws in self.draws.items()
             }
 
@@ -318,10 +318,7 @@ class VariationalFit:
 def _second_moment(draws: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """sum_s weights_s (draws_s - mean)^2, in blocks: draws may take most of the memory."""
     size = max(1, AT_A_TIME // max(1, mean.size))
-    return sum(
-        (
-            np.tensordot(weights[i : i + size], np.square(draws[i : i + size] - mean), 1)
-            for i in range(0, len(draws), size)
-        ),
-        start=np.zeros(mean.shape),
-    )
+    moment = np.zeros(mean.shape)
+    for i in range(0, len(draws), size):
+        moment += np.tensordot(weights[i : i + size], np.square(draws[i : i + size] - mean), 1)
+    return moment
