@@ -51,15 +51,18 @@ def _moves(values: np.ndarray, importance: np.ndarray) -> MomentMoves:
         batches = np.array(sums)
         total = batches.sum(axis=0)
         sd = np.sqrt(total[2] / total[0] - np.square(total[1] / total[0]))
-        mean, log_sd = _of_sums(total, sd)
-        of_batches = np.array([_of_sums(batch, sd) for batch in batches])
+        mean, log_sd = _of_sums(total)
+        of_batches = np.array([_of_sums(batch) for batch in batches])
         errors = of_batches.std(axis=0, ddof=1) / np.sqrt(BATCHES)
         still = ~(sd > ROUNDING * np.abs(centre))
     moves = (np.where(still, 0.0, a) for a in (mean, log_sd, *errors))
     return MomentMoves(*(np.nan_to_num(a, nan=0.0) for a in moves))
 
 
-def _of_sums(sums: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_sums(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(moves of the mean and of the log standard deviation) by some draws' own moments alone."""
     plain, weighted = sums[1] / sums[0], sums[4] / sums[3]
-    variances = (sums[2] / sums[0] - plain**2, sums[5] / sums[3] - weighted**2)
-    return (weighted - plain) / sd, 0.5 * np.log(variances[1] / variances[0])
+    plain_variance = sums[2] / sums[0] - plain**2
+    weighted_variance = sums[5] / sums[3] - weighted**2
+    move = (weighted - plain) / np.sqrt(plain_variance)
+    return move, 0.5 * np.log(weighted_variance / plain_variance)
