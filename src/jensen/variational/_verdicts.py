@@ -108,8 +108,8 @@ def nearly_equal(seen: Seen) -> bool:
 def tolerance(pareto_k: float) -> float:
     """How far weights of this k-hat may move a moment of q that counts as right to BIASED.
 
-    The heavier the weights' tail, the less of the distance to the posterior do they show: of
-    fits of posteriors with known moments about a share (1 - k)^1.5.
+    The heavier the weights' tail, the less of the distance to the posterior do they show. The
+    factor (1 - k)^1.5 is a cautious choice and no law.
 
         tolerance(0.5)  # 0.018
     """
