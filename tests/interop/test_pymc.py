@@ -45,7 +45,8 @@ def eight():
 def test_eight_schools_has_the_density_of_the_formula_and_of_numpyros_model(x64, eight):
     theirs = jensen.from_numpyro(worlds.eight_schools)
     assert set(eight.names) == set(theirs.names)
-    assert eight.coordinates == theirs.coordinates and eight.proper
+    assert eight.coordinates == theirs.coordinates and eight.derived == theirs.derived
+    assert eight.proper and eight.improper_because == ""
     many = jnp.asarray(np.random.default_rng(0).normal(size=(5, 10)))
     for u in many:
         mu, tau, z = float(u[0]), float(np.exp(u[1])), np.asarray(u[2:])
@@ -154,6 +155,11 @@ def test_potentials_data_and_missing_values(x64):
             pm.Potential("pull", -((slope - 1.0) ** 2))
     target = jensen.from_pymc(model)
     assert not target.proper and target.coordinates == ("slope", "y_unobserved[0]")
+    assert target.improper_because == (
+        "the prior of 'slope' is improper (pm.Flat); "
+        "pm.Potential 'pull' adds any number, which need not be a log-density of data"
+    )
+    assert target.derived == ("y",)
     u = jnp.array([0.7, 1.2])
     assert float(target.log_likelihood(u)) == pytest.approx(
         norm(0.7, 0.5).logpdf(1.0) + norm(2.1, 0.5).logpdf(2.0) - 0.09, abs=EPS
@@ -242,7 +248,10 @@ REFUSED = {
         r"the density of y is scaled to total_size=.*Minibatch.*from_log_joint",
     ),
     "random numbers": (unscaled_minibatches, "draws random numbers within its density"),
-    "nowhere": (nowhere, "finite at none of 40 places"),
+    "nowhere": (
+        nowhere,
+        r"finite at none of 40 places .*the terms at fault at that point are those of y \(-inf\)",
+    ),
 }
 
 

@@ -176,6 +176,17 @@ def test_probabilistic_pca_reaches_the_known_maximum_from_any_start(latent):
         assert found.loadings @ found.loadings.T == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_constant_column_has_a_finite_likelihood_where_the_noise_is_shared():
+    x = factors()
+    x[:, 2] = 5.0
+    maximum, s2 = pca_maximum(x, 2)
+    found = fit_probabilistic_pca(x, 2, key=KEY, tolerance=1e-11)
+    assert found.outcome.converged and found.outcome.warnings == ()
+    assert found.elbo == pytest.approx(maximum, abs=1e-6)
+    assert found.noise == pytest.approx(np.full(6, s2), rel=1e-4)
+    assert found.loadings[2] == pytest.approx([0, 0], abs=1e-12) and found.mean[2] == 5
+
+
 def test_the_elbo_after_a_sweep_is_the_log_likelihood_and_every_weight_is():
     x = factors()
     for found in (
@@ -306,8 +317,12 @@ REFUSED = [
         "2 latent dimensions fit 3 data without noise",
     ),
     (
-        lambda: fit_probabilistic_pca(factors() * np.array([1, 1, 0, 1, 1, 1]), 2, key=KEY),
-        "column 2 of x is constant",
+        lambda: fit_factor_analysis(factors() * np.array([1, 1, 0, 1, 1, 1]), 2, key=KEY),
+        "column 2 of x is constant: its noise variance would be 0",
+    ),
+    (
+        lambda: fit_probabilistic_pca(np.ones((9, 3)), 2, key=KEY),
+        "all columns of x are constant",
     ),
     (lambda: fit_probabilistic_pca(factors()[0], 2, key=KEY), r"x must be \[N, D\]; got \[6\]"),
     (

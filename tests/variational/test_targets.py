@@ -96,7 +96,7 @@ def test_an_improper_prior_leaves_the_evidence_out():
         jensen.from_numpyro(flat_line, x, 2 * x), "full_rank", key=KEY, num_draws=500
     )
     assert fit.evidence is None and fit.smoothed is None and fit.gap is None and fit.cubo is None
-    assert fit.verdicts[0].startswith("No evidence: the prior is improper")
+    assert fit.verdicts[0].startswith("No evidence: the prior of 'slope' is improper")
     assert fit.mean()["slope"] == pytest.approx(2, abs=5 * 0.5 / np.sqrt(14 * 500))
     assert fit.pareto_k == -np.inf and fit.trusted
 

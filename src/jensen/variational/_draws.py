@@ -1,5 +1,7 @@
 """Draws of q with their log-weights: what everything that is reported of a fit is made from."""
 
+import math
+from collections.abc import Collection
 from typing import Any
 
 import equinox as eqx
@@ -7,21 +9,65 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
+from jensen._rooms import nearest
 from jensen._types import Array, Key
 from jensen.model import Model
 from jensen.variational._compilation import quick_jit
 from jensen.variational._problem import TargetLikelihood
-from jensen.weights import LogWeights, over_samples
+from jensen.variational.target import Target
+from jensen.weights import LogWeights, largest_array, over_samples
 
-BLOCK = 1000
+BLOCK = 1000  # draws at a time
+LARGEST = 2**21  # numbers in one array while draws are made: 16 MB
+LARGE_DERIVED = 1000  # numbers of a derived value, a draw, up to which it is kept unasked
+
+
+def draws_at_a_time(target: Target) -> int:
+    """How many draws to make at a time: as many as keep the model's largest array within LARGEST.
+
+    draws_at_a_time(target)  # 1000 for small models
+    """
+    return max(1, min(BLOCK, LARGEST // largest_array(target.everything, jnp.zeros(target.size))))
+
+
+def names_to_keep(target: Target, keep: Collection[str]) -> tuple[str, ...]:
+    """The constrained values to keep of each draw: all but derived ones with very many numbers,
+    unless these are named.
+
+    Raises:
+        ValueError: a name that the target does not have.
+
+        names_to_keep(target, keep=("theta",))
+    """
+    if isinstance(keep, str):
+        raise ValueError(f"keep= must be a tuple of names, such as ({keep!r},); got {keep!r}.")
+    names = [name for name, _ in target.shapes]
+    for name in keep:
+        if name not in names:
+            raise ValueError(
+                f"keep= names {name!r}, which the target does not have{nearest(name, names)}; "
+                f"it has {', '.join(names)}."
+            )
+    return tuple(
+        name
+        for name, shape in target.shapes
+        if name in keep or name not in target.derived or math.prod(shape) <= LARGE_DERIVED
+    )
 
 
 @quick_jit
 def weighted_draws(
-    model: Model, x: Array, key: Key, num_draws: int, first: Array
+    model: Model,
+    x: Array,
+    key: Key,
+    num_draws: int,
+    first: Array,
+    names: tuple[str, ...],
+    block: int,
 ) -> tuple[Array, dict[str, Any], LogWeights]:
-    """(u [S, D], the constrained parameters [S, ...], log-weights with leaves [S]) of the draws of q from number `first` on; the same draws as
-    `datum_log_weights` makes with this key."""
+    """(u [S, D], the named constrained values [S, ...], log-weights with leaves [S]) of the draws
+    of q from number `first` on, `block` at a time; the same draws as `datum_log_weights` makes with
+    this key."""
     assert isinstance(model.decoder, TargetLikelihood)
     target, posterior = model.decoder.target, model.encoder(x)
 
@@ -30,14 +76,19 @@ def weighted_draws(
         here = target.everything(u)
         return (
             u,
-            here.constrained,
+            {name: here.constrained[name] for name in names},
             LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u)),
         )
 
-    return over_samples(one, num_draws, BLOCK)
+    return over_samples(one, num_draws, block)
 
 
 @eqx.filter_jit
-def constrained(constrain: Any, u: Array) -> dict[str, Any]:
-    """The constrained parameters [S, ...] of many u [S, D]."""
-    return jax.vmap(constrain)(jnp.asarray(u))
+def constrained(constrain: Any, u: Array, names: tuple[str, ...]) -> dict[str, Any]:
+    """The named constrained values [S, ...] of many u [S, D]."""
+
+    def one(u: Array) -> dict[str, Any]:
+        values = constrain(u)
+        return {name: values[name] for name in names}
+
+    return jax.vmap(one)(jnp.asarray(u))

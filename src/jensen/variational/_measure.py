@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Collection
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -9,12 +11,14 @@ import numpy as np
 
 from jensen._types import Array, Key
 from jensen.bounds.cubo import CUBO
-from jensen.evidence import Evidence, evidence_of_log_weights, pareto_k_threshold
+from jensen.evidence import Evidence, evidence_of_log_weights
 from jensen.evidence._corrections import pareto_smoothed, summarise_corrected
 from jensen.variational._compilation import quick_jit
-from jensen.variational._draws import weighted_draws
+from jensen.variational._draws import draws_at_a_time, names_to_keep, weighted_draws
+from jensen.variational._modes import Mode
+from jensen.variational._moment_moves import moment_moves
 from jensen.variational._problem import as_model, datum
-from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, verdicts
+from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, in_doubt, trustworthy, verdicts
 from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
@@ -28,10 +32,19 @@ DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
 
 class Drawn:
-    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be."""
+    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be. Large derived values
+    are kept where `keep` names them."""
 
-    def __init__(self, target: Target, family: AbstractFamily, key: Key, num_draws: int | None):
+    def __init__(
+        self,
+        target: Target,
+        family: AbstractFamily,
+        key: Key,
+        num_draws: int | None,
+        keep: Collection[str] = (),
+    ):
         self.began = time.monotonic()
+        self.names, self.block = names_to_keep(target, keep), draws_at_a_time(target)
         self.target, self.family, self.model = target, family, as_model(target, family)
         self.key, self.may_grow, self.size = key, num_draws is None, num_draws or DRAWS
         self.first = self._drawn(0)
@@ -41,7 +54,13 @@ class Drawn:
         return jax.tree.map(
             np.asarray,
             weighted_draws(
-                self.model, datum(self.target)[0], self.key, self.size, np.asarray(first)
+                self.model,
+                datum(self.target)[0],
+                self.key,
+                self.size,
+                np.asarray(first),
+                self.names,
+                self.block,
             ),
         )
 
@@ -68,20 +87,34 @@ class Drawn:
             posinf=np.inf,
         )
 
-    def _resolve(self) -> Evidence:
-        """The evidence, from MORE times as many draws where k-hat is in doubt: of ten thousand it may be far too high for weights that are nearly equal."""
+    @cached_property
+    def importance(self) -> np.ndarray:
+        """Pareto-smoothed weights [S] that sum to 1."""
+        smoothed = pareto_smoothed(self.log_w[None])[0][0]
+        weights = np.exp(smoothed - smoothed.max())
+        return weights / weights.sum()
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """log p(x), from MORE times as many draws where k-hat or what is to be said of q's moments
+        is in doubt: of ten thousand k-hat may be far too high for weights that are nearly equal."""
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (
             self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values())
         )
         if (
             self.may_grow
-            and not evidence.pareto_k[0] <= NO_VARIANCE
             and MORE * numbers <= MOST_NUMBERS
+            and (not evidence.pareto_k[0] <= NO_VARIANCE or self._moments_in_doubt(evidence))
         ):
             self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
+            self.__dict__.pop("importance", None)  # of the first draws
             evidence = evidence_of_log_weights(self.log_w[None])
         return evidence
+
+    def _moments_in_doubt(self, evidence: Evidence) -> bool:
+        moves = moment_moves(self.draws, self.importance)
+        return in_doubt(moves, float(evidence.pareto_k[0]))
 
     @property
     def elbo(self) -> Figure:
@@ -102,13 +135,12 @@ class Drawn:
         evaluations: int,
         began: float,
         settings: dict[str, Any],
+        missed_modes: tuple[Mode, ...] = (),
     ) -> VariationalFit:
         """The record of a fit that began at time.monotonic() == `began`."""
-        evidence = self._resolve()
+        evidence = self.evidence
         log_w = self.log_w[None]
         k = float(evidence.pareto_k[0])
-        smoothed = pareto_smoothed(log_w)[0][0]
-        importance = np.exp(smoothed - smoothed.max())
         proper, separate = self.target.proper, self.target.separate
         fit = VariationalFit(
             target=self.target,
@@ -124,7 +156,8 @@ class Drawn:
             unconstrained=self.u,
             log_p=self.log_likelihood + self.log_prior,
             log_q=self.log_q,
-            importance=importance / importance.sum(),
+            importance=self.importance,
+            missed_modes=missed_modes,
             covariance=covariance,
             outcome=outcome,
             trusted=False,
@@ -139,9 +172,7 @@ class Drawn:
         object.__setattr__(
             fit,
             "trusted",
-            outcome.converged
-            and bool(k <= pareto_k_threshold(len(self.log_w)))
-            and not biased(seen),
+            outcome.converged and trustworthy(seen) and not biased(seen) and not missed_modes,
         )
         object.__setattr__(fit, "verdicts", verdicts(seen))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
@@ -172,18 +203,19 @@ def _seen(fit: VariationalFit) -> Seen:
         return np.concatenate([np.ravel(parts[name]) for name in fit.draws])
 
     return Seen(
-        names=fit.target.names,
+        names=fit.names,
+        varies=~flat(fit.constant),
         mean=flat(fit.mean()),
         sd=flat(fit.sd()),
-        weighted_mean=flat(fit.mean(weighted=True)),
-        weighted_sd=flat(fit.sd(weighted=True)),
+        moves=moment_moves(fit.draws, fit.importance),
         response_sd=None if fit.covariance is None else flat(fit.sd(linear_response=True)),
         pareto_k=fit.pareto_k,
         num_draws=len(fit.log_p),
         effective_draws=float(1 / np.sum(np.square(fit.importance))),
+        missed_modes=tuple(mode.mass for mode in fit.missed_modes),
         converged=fit.outcome.converged,
         message=fit.outcome.message,
-        proper=fit.target.proper,
+        improper_because=fit.target.improper_because,
         family=fit.settings["family"],
         elbo_error=fit.elbo.standard_error,
     )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,55 +9,112 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.core import Tracer
 from numpyro import handlers
-from numpyro.distributions import biject_to
-from numpyro.infer import Predictive, init_to_uniform
+from numpyro.infer import Predictive
 from numpyro.infer.util import _unconstrain_reparam, compute_log_probs  # pyright: ignore[reportPrivateUsage]
 from numpyro.primitives import Messenger
 
 from jensen._types import Array
-from jensen.variational.target import Everything, Target
+from jensen.variational._array_conversions import keep_precisions_apart
+from jensen.variational._numpyro_sites import PlainData, Sites, is_factor, numbers, read_sites
+from jensen.variational.target import Everything, SiteTerms, Target
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
     """A NumPyro model called with these arguments (its data among them) as a `Target`.
 
-    Prior and likelihood are apart: the likelihood is that of the observed sites and of `numpyro.factor`. The constrained parameters are the latent sites;
-    sites by `numpyro.deterministic` are among them, too. A site with an improper prior (`ImproperUniform`) leaves the evidence out.
+    Prior and likelihood are apart: the likelihood is that of the observed sites and of
+    `numpyro.factor`. The constrained parameters are the latent sites; sites by
+    `numpyro.deterministic` are derived from them. Of `sample(..., obs=y, obs_mask=mask)` the
+    observed entries are data and the missing ones parameters; `Delta` sites are derived values.
+
+    The evidence is left out where a term of the log-density is not the log of a normalised
+    density: sites with an improper prior (`ImproperUniform`), priors that are masked or scaled,
+    likelihoods that are scaled, and `numpyro.factor`. Masked data are missing data, and leave the
+    evidence of the others.
+
+    Data may be NumPy or JAX arrays, pandas Series, lists of numbers and arrays of objects.
 
     Raises:
-        ValueError: no latent site, a discrete one, `numpyro.param` sites, plates that draw minibatches, or an observed site whose data are not finite.
+        ValueError: no latent site, a discrete one, `numpyro.param` sites, plates that draw
+            minibatches; an observed site whose data are not numbers, not finite, outside its
+            support, or of a shape that makes them count more than once; arguments that JAX cannot
+            compute with.
 
         jensen.from_numpyro(model, x, y=y).names
     """
-    with jax.enable_x64(
-        True
-    ):  # as all that follows: JAX keeps programs of single precision that it has traced with the same arrays
-        sites = _read(model, args, kwargs)
-    keyed = handlers.seed(model, jr.key(0))
+    keep_precisions_apart()
+    with jax.enable_x64(True):  # as all that follows
+        try:
+            sites = read_sites(model, args, kwargs)
+            return _target(model, args, kwargs, sites)
+        except TypeError as error:
+            given = error
+        # A list or a Series may be what the model wants; where JAX fails with it, it is an array.
+        args, kwargs = _as_arrays(args, kwargs)
+        try:
+            sites = read_sites(model, args, kwargs)
+            return _target(model, args, kwargs, sites)
+        except TypeError as error:
+            first = str(error if _differ(error, given) else given).strip().splitlines()[0]
+            raise ValueError(
+                f"the model cannot be run with these arguments: {first} "
+                f"({type(error).__name__}). Data must be arrays of numbers (NumPy, JAX, or a "
+                "pandas Series of numbers), and what the model computes of parameters must be "
+                "done by jax.numpy."
+            ) from error
+
+
+def _differ(error: TypeError, other: TypeError) -> bool:
+    return type(error) is not type(other)
+
+
+def _as_arrays(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """Lists of numbers, arrays of objects and pandas columns as arrays of numbers."""
+
+    def converted(what: str, value: Any) -> Any:
+        plain = isinstance(value, list) and value and not isinstance(value[0], (str, dict))
+        objects = isinstance(value, np.ndarray) and value.dtype.kind == "O"
+        if plain or objects or hasattr(value, "to_numpy"):
+            return numbers(what, value)
+        return value
+
+    return (
+        tuple(converted(f"argument {i} of the model", value) for i, value in enumerate(args)),
+        {name: converted(f"argument {name!r} of the model", v) for name, v in kwargs.items()},
+    )
+
+
+def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], sites: Sites) -> Target:
+    # Data as JAX arrays: a support whose bounds are parameters cannot compare NumPy's with them.
+    keyed = PlainData(handlers.seed(model, jr.key(0)), jnp.asarray)
 
     def unravel(u: Array) -> dict[str, Array]:
         parts, at = {}, 0
         for name, shape in sites.shapes.items():
-            parts[name] = u[at : at + math.prod(shape)].reshape(shape)
-            at += math.prod(shape)
+            entries = sites.entries.get(name)
+            size = _size(sites, name)
+            part = u[at : at + size]
+            # Entries of observed events are never looked at; their terms are masked.
+            parts[name] = (
+                part.reshape(shape)
+                if entries is None
+                else jnp.zeros(shape, u.dtype).at[np.nonzero(entries)].set(part)
+            )
+            at += size
         return parts
 
-    def traced(u: Array) -> tuple[dict[str, Array], dict[str, Any]]:
-        """The log-densities of the sites at u, those of the Jacobians among them, and the trace: as in numpyro's potential energy, which keeps the sum."""
-        return compute_log_probs(
-            handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u))),
-            args,
-            kwargs,
-            {},
-        )
+    def traced(u: Array, *, summed: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The log-densities of the sites at u, those of the Jacobians among them, and the trace: as
+        in numpyro's potential energy, which keeps the sum."""
+        at_u = handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u)))
+        return compute_log_probs(at_u, args, kwargs, {}, sum_log_prob=summed)
 
     def log_density(u: Array) -> Array:
         return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))
 
     def everything(u: Array) -> Everything:
-        terms, found = traced(u)
+        terms, trace = traced(u)
         zero = jnp.zeros((), u.dtype)
         log_prior = sum(
             (term for name, term in terms.items() if name not in sites.observed), start=zero
@@ -67,149 +123,62 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
             (term for name, term in terms.items() if name in sites.observed), start=zero
         )
         return Everything(
-            {name: jnp.asarray(found[name]["value"]) for name in sites.constrained},
+            {name: jnp.asarray(trace[name]["value"]) for name in sites.constrained},
             jnp.asarray(log_prior),
             jnp.asarray(log_likelihood),
         )
 
+    def site_terms(u: Array) -> SiteTerms:
+        terms, trace = traced(u, summed=False)
+        values = {n: trace[n]["value"] for n in terms if trace[n]["type"] == "sample"}
+        observed = set(sites.observed)
+        return {n: (jnp.asarray(terms[n]), jnp.asarray(values[n]), n in observed) for n in values}
+
     def predictive(key: Any, draws: dict[str, Array]) -> dict[str, Array]:
-        return Predictive(_Forget(model), {name: draws[name] for name in sites.shapes})(
-            key, *args, **kwargs
-        )
+        given = {name: draws[sites.imputed.get(name, name)] for name in sites.shapes}
+        return Predictive(_Forget(model), given)(key, *args, **kwargs)
 
     return Target(
         constrain=lambda u: everything(u).constrained,
-        size=sum(math.prod(shape) for shape in sites.shapes.values()),
+        size=sum(_size(sites, name) for name in sites.shapes),
         log_density=log_density,
         log_prior=lambda u: everything(u).log_prior,
         log_likelihood=lambda u: everything(u).log_likelihood,
         everything=everything,
         coordinates=tuple(
-            label for name, shape in sites.shapes.items() for label in _labels(name, shape)
+            label for name, shape in sites.shapes.items() for label in _labels(sites, name, shape)
         ),
-        proper=sites.proper,
+        proper=not sites.unnormalised,
+        improper_because="; ".join(sites.unnormalised),
+        derived=sites.derived,
+        site_terms=site_terms,
         predictive=predictive,
     )
 
 
-@dataclass(frozen=True)
-class _Sites:
-    """What is read of a model: the latent sites with their unconstrained shapes, the observed ones, those whose values are the parameters (latent and
-    deterministic, in the model's order), and whether all priors are proper."""
-
-    shapes: dict[str, tuple[int, ...]]
-    observed: tuple[str, ...]
-    constrained: tuple[str, ...]
-    proper: bool
+def _size(sites: Sites, name: str) -> int:
+    return (
+        int(sites.entries[name].sum()) if name in sites.entries else math.prod(sites.shapes[name])
+    )
 
 
-def _read(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> _Sites:
-    # Improper sites cannot be drawn, so values are made up as numpyro makes its starts. Nothing is computed: a model is hundreds of small programs.
-    started = handlers.substitute(handlers.seed(model, jr.key(0)), substitute_fn=init_to_uniform)
-    found = []
-
-    def abstract() -> dict[str, Array]:
-        trace = handlers.trace(started).get_trace(*args, **kwargs)
-        latent = _latent(trace)
-        data = {
-            name: site["value"]
-            for name, site in trace.items()
-            if site["type"] == "sample" and site["is_observed"]
-        }
-        derived = {name: value for name, value in data.items() if isinstance(value, Tracer)}
-        _refuse_data(
-            {
-                name: value
-                for name, value in data.items()
-                if name not in derived and not _is_factor(trace[name])
-            }
-        )
-        found.append(
-            _Sites(
-                shapes={name: _unconstrained_shape(name, site) for name, site in latent.items()},
-                observed=tuple(data),
-                constrained=tuple(
-                    name
-                    for name, site in trace.items()
-                    if name in latent or site["type"] == "deterministic"
-                ),
-                proper=not any(
-                    type(_base(site["fn"])).__name__ == "ImproperUniform"
-                    for site in latent.values()
-                ),
-            )
-        )
-        return {name: value for name, value in derived.items() if not _is_factor(trace[name])}
-
-    if jax.eval_shape(abstract):
-        _refuse_data(jax.jit(abstract)())
-    return found[0]
-
-
-def _unconstrained_shape(name: str, site: dict[str, Any]) -> tuple[int, ...]:
-    try:
-        return tuple(biject_to(site["fn"].support).inverse_shape(np.shape(site["value"])))
-    except NotImplementedError as error:
-        raise ValueError(
-            f"site {name!r}: numpyro has no bijector to {site['fn'].support}. Write it as a transform of a real site."
-        ) from error
-
-
-def _refuse_data(data: dict[str, Any]) -> None:
-    for name, values in data.items():
-        value = np.asarray(values)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            where = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
-            raise ValueError(
-                f"the data of site {name!r} are not finite at {where}: take such rows out, or model what is missing."
-            )
-
-
-def _labels(name: str, shape: tuple[int, ...]) -> list[str]:
+def _labels(sites: Sites, name: str, shape: tuple[int, ...]) -> list[str]:
+    entries = sites.entries.get(name)
     return [
-        f"{name}[{','.join(map(str, index))}]" if shape else name for index in np.ndindex(shape)
+        f"{name}[{','.join(map(str, index))}]" if shape else name
+        for index in np.ndindex(shape)
+        if entries is None or entries[index]
     ]
 
 
-def _base(fn: Any) -> Any:
-    while hasattr(fn, "base_dist"):
-        fn = fn.base_dist
-    return fn
-
-
 class _Forget(Messenger):
-    """Observed sites are drawn anew."""
+    """Observed sites are drawn anew, as many of them as there are data."""
 
     def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "sample" and msg["is_observed"] and not _is_factor(msg):
+        if msg["type"] == "sample" and msg["is_observed"] and not is_factor(msg):
+            fn, shape = msg["fn"], np.shape(msg["value"])
+            data = shape[: max(0, len(shape) - len(fn.event_shape))]
+            batch = np.broadcast_shapes(data, tuple(fn.batch_shape))
+            if batch != tuple(fn.batch_shape):  # one distribution for many data
+                msg["fn"] = fn.expand(batch)
             msg["is_observed"], msg["value"] = False, None
-
-
-def _is_factor(site: dict[str, Any]) -> bool:
-    return type(_base(site["fn"])).__name__ == "Unit"
-
-
-def _latent(trace: dict[str, Any]) -> dict[str, Any]:
-    latent = {
-        name: s for name, s in trace.items() if s["type"] == "sample" and not s["is_observed"]
-    }
-    if params := [name for name, s in trace.items() if s["type"] == "param"]:
-        raise ValueError(
-            f"the model has parameters without a prior ({', '.join(params)}, numpyro.param): sample them from one, or fix them."
-        )
-    for name, site in trace.items():
-        if site["type"] == "plate" and site["args"][1] not in (None, site["args"][0]):
-            raise ValueError(
-                f"plate {name!r} draws minibatches of {site['args'][1]} of {site['args'][0]}: the density would be a random one. Give the whole plate, or "
-                "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
-            )
-    for name, site in latent.items():
-        if site["fn"].support is not None and site["fn"].support.is_discrete:
-            raise ValueError(
-                f"site {name!r} is discrete ({type(_base(site['fn'])).__name__}): no family here has such codes. Sum it out, as a mixture does."
-            )
-    if not latent:
-        raise ValueError(
-            "the model has no latent site: everything is observed, and there is nothing to infer."
-        )
-    return latent

@@ -26,8 +26,8 @@ def from_pymc(model: Any) -> Target:
     """A PyMC model as a `Target`: its graphs run as JAX, under jit, vmap and grad.
 
     u holds the model's value variables one after the other, in their order; the constrained parameters are its free variables and its deterministics, by their
-    names. Prior and likelihood are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`, `pm.HalfFlat` and `pm.ICAR` leave
-    the evidence out. `pm.Data` are read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
+    names. Prior and likelihood are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`, `pm.HalfFlat`, `pm.ICAR` and
+    `pm.Potential` leave the evidence out. `pm.Data` are read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
 
     All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared with what PyMC compiles for itself at several places, and a
     difference above 1e-6, relative or absolute, is refused: a sign, a Jacobian or a transform that went astray ends here.
@@ -87,9 +87,24 @@ def from_pymc(model: Any) -> Target:
             for v, b in zip(variables, blanks, strict=True)
             for i in np.ndindex(b.shape)
         ),
-        proper=not any(type(v.owner.op).__name__ in IMPROPER for v in variables),
+        proper=not (unnormalised := _unnormalised(model)),
+        improper_because="; ".join(unnormalised),
+        derived=tuple(v.name for v in model.deterministics),
         predictive=_predictive(pymc, model),
     )
+
+
+def _unnormalised(model: Any) -> list[str]:
+    """A sentence for each term that is not the log of a normalised density."""
+    kinds = {v.name: type(v.owner.op).__name__ for v in model.free_RVs}
+    return [
+        f"the prior of {name!r} is improper (pm.{kind.removesuffix('RV')})"
+        for name, kind in kinds.items()
+        if kind in IMPROPER
+    ] + [
+        f"pm.Potential {v.name!r} adds any number, which need not be a log-density of data"
+        for v in model.potentials
+    ]
 
 
 def _pymc() -> tuple[Any, Any]:
@@ -228,9 +243,12 @@ def _assert_same(
             if compared == POINTS:
                 return
     if not compared:
+        terms = {name: v for name, v in model.point_logps().items() if not np.isfinite(v)}
+        named = ", ".join(f"{name} ({value})" for name, value in terms.items())
+        at_fault = f"; the terms at fault at that point are those of {named}" if named else ""
         raise ValueError(
-            f"PyMC's own log-density is finite at none of {TRIES} places around the model's initial point: look for data outside the support of their "
-            "likelihood (model.point_logps() shows the terms)."
+            f"PyMC's own log-density is finite at none of {TRIES} places around the model's "
+            f"initial point{at_fault}: look for data outside the support of their likelihood."
         )
 
 

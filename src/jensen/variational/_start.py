@@ -4,6 +4,7 @@ A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by
 location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
 """
 
+import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ MOST_FOR_CURVATURE = 1000  # dimensions up to which the matrix of second derivat
 NEWTON = 10
 ROUGH_DRAWS, ROUGH_EVALUATIONS = 64, 300
 ELSEWHERE = (0, 0.1, -0.1, 1, -1, 2, -2, 5, -5, 20, -20)  # where a coordinate at fault is tried
+MOST_SITES = 3  # that are named
 ENDLESS = 1e8  # of an unconstrained coordinate
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
@@ -139,6 +141,8 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
         if guilty
         else "no single coordinate mends it"
     )
+    if sites := sites_at_fault(density.target, u):
+        of = f"{sites}; {of}"
     remedy = (
         "Give start=, a place where it is finite."
         if guilty
@@ -147,6 +151,35 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
         )
     )
     return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
+
+
+def sites_at_fault(target: Target, u: np.ndarray) -> str:
+    """Which sites have a term at u that is not finite, with an example of each; '' where that is
+    not known.
+
+    sites_at_fault(target, u)  # "the log-density of the data of 'x' is -inf at [0], where x is 0.5"
+    """
+    if target.site_terms is None:
+        return ""
+    clauses = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPyro's, that a value is outside its support
+        terms_by_site = target.site_terms(jnp.asarray(u))
+    for name, (terms, value, observed) in terms_by_site.items():
+        faults = np.argwhere(~np.isfinite(np.asarray(terms)))
+        if not len(faults):
+            continue
+        index = tuple(int(i) for i in faults[0])
+        where = f" at {list(index)}" if index else ""
+        # The value of an event, which may have axes of its own, or be shared by all of them.
+        events = np.asarray(value)
+        example = events[index] if events.ndim >= len(index) and events.size else events
+        shown = np.array2string(np.asarray(example), precision=4, threshold=6)
+        clauses.append(
+            f"the log-density of {'the data of ' if observed else ''}{name!r} is "
+            f"{np.asarray(terms)[index]}{where}, where the value is {shown}"
+        )
+    return "; ".join(clauses[:MOST_SITES])
 
 
 def check_gradient(target: Target, gradient: np.ndarray) -> None:

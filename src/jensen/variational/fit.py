@@ -1,7 +1,7 @@
 """The front door of variational inference: a target, a family, and what comes of them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import jax
@@ -11,10 +11,12 @@ import numpy as np
 from jensen._types import Key
 from jensen.bounds import AbstractBound, bounds
 from jensen.variational._density import Density
+from jensen.variational._draws import names_to_keep
 from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
 from jensen.variational._linear_response import linear_response
 from jensen.variational._measure import Drawn
-from jensen.variational._start import begin, check_start
+from jensen.variational._modes import Mode, missed_modes
+from jensen.variational._start import begin, check_start, sites_at_fault
 from jensen.variational._stochastic import fit_stochastic, make_how
 from jensen.variational.families import AbstractFamily, Start, families
 from jensen.variational.families.mean_field import MeanField
@@ -42,6 +44,7 @@ def fit_variational(
     rate: float = 0.03,
     tolerance: float = 0.02,
     max_steps: int = 20_000,
+    keep: Collection[str] = (),
 ) -> VariationalFit:
     """Fits a family to a target, and says what the fit is worth, on draws that it has not seen. All of it in float64.
 
@@ -64,6 +67,8 @@ def fit_variational(
         batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
         rate, tolerance, max_steps: Adam's first rate, and the Monte Carlo error of the averaged iterates at which it is satisfied, both in units of the start's
             standard deviations; and where it gives up.
+        keep: names of derived values (deterministic sites) of more than 1,000 numbers to keep of each draw; they are left out otherwise, for their memory, and
+            `VariationalFit.derived` computes them for fewer draws.
 
     Returns:
         A `VariationalFit`; one that did not converge says so in `outcome` and `verdicts`.
@@ -87,8 +92,10 @@ def fit_variational(
     name, options = ("own", {}) if callable(family) else _named(family)
     ascended = _bound(bound)
     by = _method(method, ascended, target, batch, gradient, num_samples)
+    names_to_keep(target, keep)  # refuses names at once
     with jax.enable_x64(True):
         key_start, key_fit, key_draws = jr.split(key, 3)
+        key_modes = jr.fold_in(key, 3)
         density = Density(target)
         if isinstance(start, Start):
             setting_out, kind = check_start(target, start), "given"
@@ -124,20 +131,25 @@ def fit_variational(
             }
             found = fit_stochastic(target, first, key_fit, how)
             settings["monte_carlo_error"] = found.error
-            drawn = Drawn(target, found.family, key_draws, num_draws)
+            drawn = Drawn(target, found.family, key_draws, num_draws, keep)
+            missed = _missed(density, setting_out, drawn, key_modes)
             return drawn.summary(
                 Outcome(found.converged, found.message),
                 None,
                 density.evaluations + found.evaluations,
                 began,
                 settings,
+                missed,
             )
         return _by_fixed_draws(
             density,
+            setting_out,
             first,
             key_fit,
             key_draws,
+            key_modes,
             num_draws,
+            keep,
             fixed_draws,
             max_evaluations,
             began,
@@ -147,10 +159,13 @@ def fit_variational(
 
 def _by_fixed_draws(
     density: Density,
+    start: Start,
     member: AbstractFamily,
     key_fit: Key,
     key_draws: Key,
+    key_modes: Key,
     num_draws: int | None,
+    keep: Collection[str],
     fixed_draws: int | None,
     max_evaluations: int,
     began: float,
@@ -163,7 +178,7 @@ def _by_fixed_draws(
             density, member, key_fit, num_draws=count, max_evaluations=max_evaluations
         )
         climbed, member = climbed + found.evaluations, found.family
-        drawn = Drawn(target, member, key_draws, num_draws)
+        drawn = Drawn(target, member, key_draws, num_draws, keep)
         fresh = drawn.clipped_elbo
         excess = found.value - fresh.value
         over_fitted = not excess <= max(2 * fresh.standard_error, OVER_FIT)
@@ -177,11 +192,13 @@ def _by_fixed_draws(
         count *= 2
     outcome = Outcome(found.converged, found.message)
     if not np.isfinite(excess):
-        lost = int(np.sum(~np.isfinite(drawn.log_w)))
+        lost = np.flatnonzero(~np.isfinite(drawn.log_w))
+        sites = sites_at_fault(target, drawn.u[lost[0]])
         remedy = "say so by its support (supports= of from_log_joint, or a site's distribution), so that u has no edge"
         outcome = Outcome(
             False,
-            f"the log-density is not finite at {lost} of {len(drawn.log_w)} draws of q: if a parameter cannot go there, {remedy}",
+            f"the log-density is not finite at {len(lost)} of {len(drawn.log_w)} draws of q"
+            f"{f' ({sites})' if sites else ''}: if a parameter cannot go there, {remedy}",
         )
     elif over_fitted:
         outcome = Outcome(
@@ -194,13 +211,20 @@ def _by_fixed_draws(
         if isinstance(member, MeanField) and mean_field
         else None
     )
+    missed = _missed(density, start, drawn, key_modes)
     return drawn.summary(
         outcome,
         covariance,
         density.evaluations,
         began,
         settings | {"fixed_draws": count, "objective_evaluations": climbed},
+        missed,
     )
+
+
+def _missed(density: Density, start: Start, drawn: Drawn, key: Key) -> tuple[Mode, ...]:
+    log_evidence = float(drawn.evidence.value)
+    return missed_modes(density, start, drawn.u, drawn.importance, log_evidence, key)
 
 
 def _check_counts(

@@ -9,12 +9,17 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from jensen._rooms import nearest
 from jensen._types import Key
 from jensen.evidence import Evidence
 from jensen.model import Model
-from jensen.variational._draws import constrained
+from jensen.variational._draws import constrained, draws_at_a_time
+from jensen.variational._modes import Mode
+from jensen.variational._moment_moves import ROUNDING
 from jensen.variational.families import AbstractFamily
-from jensen.variational.target import Target
+from jensen.variational.target import Target, labels
+
+AT_A_TIME = 2**20  # numbers, while moments are summed
 
 
 class Figure(NamedTuple):
@@ -43,13 +48,16 @@ class VariationalFit:
         target, family: what was fitted, and the family's member that was found; `family()` is q, with sample and log_prob of unconstrained u.
         elbo: E_q[log p(x, u) - log q(u)], nats.
         reconstruction, kl: the ELBO in its two parts E_q log p(x|u) and KL(q || p(u)), where prior and likelihood are apart; else None.
-        evidence: log p(x) by importance sampling, None where the prior is improper and it is not defined. `smoothed` is the same with Pareto-smoothed weights.
+        evidence: log p(x) by importance sampling, None where it is not defined (`target.improper_because`
+            says why). `smoothed` is the same with Pareto-smoothed weights.
         cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017), biased low; no bound itself.
         gap: evidence less ELBO, which is KL(q || posterior).
         pareto_k: k-hat of the weights; -inf where they are equal.
-        draws: name -> array [S, ...] of constrained parameters; `unconstrained` [S, D] are the same draws.
+        draws: name -> array [S, ...] of constrained parameters and derived values; `unconstrained` [S, D] are the same draws. Derived values of more than 1,000
+            numbers are not among them (`left_out`), unless keep= named them; `derived` computes them.
         log_p, log_q: [S], log p(x, u) and log q(u), nats.
         importance: [S], Pareto-smoothed weights that sum to 1.
+        missed_modes: maxima of the log-density that q does not reach, each with its place u and its mass relative to what q covers.
         covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
         outcome: whether it converged, and why it ended.
         trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
@@ -75,6 +83,7 @@ class VariationalFit:
     log_p: np.ndarray = field(repr=False)
     log_q: np.ndarray = field(repr=False)
     importance: np.ndarray = field(repr=False)
+    missed_modes: tuple[Mode, ...] = field(repr=False)
     covariance: np.ndarray | None = field(repr=False)
     outcome: Outcome
     trusted: bool
@@ -95,14 +104,38 @@ class VariationalFit:
             self.evidence.standard_error + self.elbo.standard_error,
         )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A label for each number in `draws`, in their order."""
+        return labels({name: draws[0] for name, draws in self.draws.items()})
+
+    @property
+    def left_out(self) -> dict[str, tuple[int, ...]]:
+        """Derived values that are not among the draws, with their shapes."""
+        return {name: shape for name, shape in self.target.shapes if name not in self.draws}
+
+    @cached_property
+    def constant(self) -> dict[str, np.ndarray]:
+        """Which numbers are the same in all draws, but for rounding: parts of a parameter that its
+        support fixes, or derived values of data alone. They have no posterior to judge.
+
+        fit.constant["correlation"][0, 0]  # True
+        """
+        with np.errstate(invalid="ignore"):
+            return {
+                name: np.asarray(np.ptp(draws, axis=0) <= ROUNDING * np.abs(draws[0]))
+                for name, draws in self.draws.items()
+            }
+
     def mean(self, *, weighted: bool = False) -> dict[str, np.ndarray]:
         """Means of the constrained parameters under q, or with `weighted` under its importance weights.
 
         fit.mean()["beta"]
         """
-        weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
+        weights = self._weights(weighted)
         return {
-            name: np.asarray(np.tensordot(weights, draws, 1)) for name, draws in self.draws.items()
+            name: np.where(self.constant[name], draws[0], np.tensordot(weights, draws, 1))
+            for name, draws in self.draws.items()
         }
 
     def sd(self, *, weighted: bool = False, linear_response: bool = False) -> dict[str, np.ndarray]:
@@ -115,17 +148,48 @@ class VariationalFit:
         """
         if linear_response:
             return {
-                name: np.asarray(draws.std(axis=0)) for name, draws in self._response_draws.items()
+                name: np.where(self.constant[name], 0.0, draws.std(axis=0))
+                for name, draws in self._response_draws.items()
             }
-        weights = self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
-        mean = self.mean(weighted=weighted)
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # a fit that went wrong may have draws at the end of the numbers
+        weights, mean = self._weights(weighted), self.mean(weighted=weighted)
+        # A fit that went wrong may have draws at the end of the numbers.
+        with np.errstate(over="ignore", invalid="ignore"):
             return {
-                name: np.asarray(np.sqrt(np.tensordot(weights, np.square(draws - mean[name]), 1)))
+                name: np.asarray(np.sqrt(_second_moment(draws, mean[name], weights)))
                 for name, draws in self.draws.items()
             }
+
+    def _weights(self, weighted: bool) -> np.ndarray:
+        return self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
+
+    def derived(self, name: str, num_draws: int = 1000) -> np.ndarray:
+        """Values [num_draws, ...] of a derived value that was left out, of the first draws of q.
+
+        Raises:
+            ValueError: a name that the target does not have, or more draws than there are.
+
+            fit.derived("theta", 200)
+        """
+        names = [name for name, _ in self.target.shapes]
+        if name not in names:
+            raise ValueError(
+                f"the target has no {name!r}{nearest(name, names)}; it has {', '.join(names)}."
+            )
+        if not 1 <= num_draws <= len(self.unconstrained):
+            raise ValueError(
+                f"num_draws must be from 1 to the {len(self.unconstrained)} draws; got {num_draws}."
+            )
+        return self._constrained(self.unconstrained[:num_draws], (name,))[name]
+
+    def _constrained(self, u: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The named constrained values of u [S, D], in blocks."""
+        with jax.enable_x64(True):
+            size = draws_at_a_time(self.target)
+            parts = [
+                jax.tree.map(np.asarray, constrained(self.target.constrain, u[i : i + size], names))
+                for i in range(0, len(u), size)
+            ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     @cached_property
     def _response_draws(self) -> dict[str, np.ndarray]:
@@ -138,11 +202,7 @@ class VariationalFit:
             self.unconstrained.mean(axis=0)
             + np.concatenate([noise, -noise]) @ np.linalg.cholesky(self.covariance).T
         )
-        with jax.enable_x64(True):
-            return {
-                name: np.asarray(value)
-                for name, value in constrained(self.target.constrain, u).items()
-            }
+        return self._constrained(u, tuple(self.draws))
 
     def predict(self, key: Key) -> dict[str, np.ndarray]:
         """Predictive draws, one for each draw of q.
@@ -228,16 +288,16 @@ class VariationalFit:
         return xarray.DataTree.from_dict(groups)
 
     def __str__(self) -> str:
-        names = self.target.names
+        names = self.names
         columns = [
             np.concatenate([np.ravel(part[name]) for name in self.draws])
-            for part in (self.mean(), self.sd(), self.mean(weighted=True))
+            for part in (self.mean(), self.sd(), self.mean(weighted=True), self.constant)
         ]
         width = max(len("ELBO"), *map(len, names))
         said = [f"{'':{width}}  {'mean':>11} {'sd':>10} {'weighted mean':>14}"]
         said += [
-            f"{name:{width}}  {m:11.4g} {s:10.3g} {w:14.4g}"
-            for name, m, s, w in zip(names[:40], *(c[:40] for c in columns), strict=True)
+            f"{name:{width}}  {m:11.4g} {'constant' if fixed else f'{s:.3g}':>10} {w:14.4g}"
+            for name, m, s, w, fixed in zip(names[:40], *(c[:40] for c in columns), strict=True)
         ]
         said += [f"... {len(names) - 40} more"] if len(names) > 40 else []
         said.append(
@@ -247,4 +307,18 @@ class VariationalFit:
             said.append(
                 f"log p(x) {self.evidence.value:.4f} +- {self.evidence.standard_error:.4f} nats by importance sampling"
             )
+        else:
+            said.append(f"log p(x) is not defined: {self.target.improper_because}")
+        if self.left_out:
+            shapes = ", ".join(f"{name} {list(shape)}" for name, shape in self.left_out.items())
+            said.append(f"Derived values not kept for their size: {shapes} (keep=, fit.derived)")
         return "\n".join([*said, *self.verdicts])
+
+
+def _second_moment(draws: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """sum_s weights_s (draws_s - mean)^2, in blocks: draws may take most of the memory."""
+    size = max(1, AT_A_TIME // max(1, mean.size))
+    moment = np.zeros(mean.shape)
+    for i in range(0, len(draws), size):
+        moment += np.tensordot(weights[i : i + size], np.square(draws[i : i + size] - mean), 1)
+    return moment

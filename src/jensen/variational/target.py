@@ -11,6 +11,7 @@ import numpy as np
 
 from jensen._parameters import constant
 from jensen._types import Array, Float
+from jensen.variational._array_conversions import keep_precisions_apart
 
 Density = Callable[[Array], Array]
 Likelihood = Callable[[Array, Any], Array]
@@ -22,6 +23,10 @@ class Everything(NamedTuple):
     constrained: dict[str, Array]
     log_prior: Array
     log_likelihood: Array
+
+
+# name of a site -> its log-density for each event, its value, and whether it is observed
+SiteTerms = dict[str, tuple[Array, Array, bool]]
 
 
 class Target(eqx.Module):
@@ -37,7 +42,11 @@ class Target(eqx.Module):
         log_likelihood_of: (u, rows of `data`) -> [B], the log-likelihood of each row, in the place of log_likelihood; it allows minibatches.
         data: a pytree of arrays with one leading axis [N].
         coordinates: a label for each entry of u; `u[0]` ... when absent.
-        proper: False if the prior does not integrate to one: the evidence is then undefined, and left out.
+        proper: False if a term is not the log of a normalised density, such as a prior that does not integrate to one: the evidence is then undefined, and
+            left out.
+        improper_because: why, in words, naming the term.
+        derived: names of constrained values that are functions of the others, and no parameters. Large ones are kept on request only.
+        site_terms: u -> the terms of the log-density by site, by which a log-density of -inf is explained.
         predictive: (key, dict of draws [S, ...]) -> dict of predictions, where there are any.
 
     Raises:
@@ -51,6 +60,10 @@ class Target(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     coordinates: tuple[str, ...] = eqx.field(static=True)
     proper: bool = eqx.field(static=True)
+    improper_because: str = eqx.field(static=True)
+    derived: tuple[str, ...] = eqx.field(static=True)
+    site_terms: Callable[[Array], SiteTerms] | None = eqx.field(static=True)
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
     predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = eqx.field(static=True)
     _density: Density | None = eqx.field(static=True)
     _prior: Density | None = eqx.field(static=True)
@@ -72,6 +85,9 @@ class Target(eqx.Module):
         data: Any = None,
         coordinates: tuple[str, ...] | None = None,
         proper: bool = True,
+        improper_because: str = "the prior is improper",
+        derived: tuple[str, ...] = (),
+        site_terms: Callable[[Array], SiteTerms] | None = None,
         predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = None,
     ):
         if size < 1:
@@ -94,16 +110,21 @@ class Target(eqx.Module):
                 f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}."
             )
         check_data(data)
+        keep_precisions_apart()
         self.constrain, self.size, self.proper, self.predictive = (
             constrain,
             size,
             proper,
             predictive,
         )
+        self.improper_because, self.derived = "" if proper else improper_because, derived
+        self.site_terms = site_terms
         with jax.enable_x64(True):
-            self.names = labels(
-                jax.eval_shape(constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float)))
+            values = jax.eval_shape(
+                constrain, jax.ShapeDtypeStruct((size,), jnp.result_type(float))
             )
+        self.names = labels(values)
+        self.shapes = tuple((name, tuple(value.shape)) for name, value in values.items())
         self.coordinates = coordinates or tuple(f"u[{i}]" for i in range(size))
         self._density, self._prior, self._likelihood, self._likelihood_of = (
             log_density,

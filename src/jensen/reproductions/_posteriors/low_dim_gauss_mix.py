@@ -48,6 +48,6 @@ class LowDimGaussMix(AbstractPosterior):
         mu = numpyro.sample("mu", _TwoOrderedNormals(2.0))
         sigma = numpyro.sample("sigma", dist.HalfNormal(2.0).expand([2]).to_event(1))
         theta = numpyro.sample("theta", dist.Beta(5.0, 5.0))
-        log_weights = jnp.log(jnp.stack([theta, 1 - jnp.asarray(theta)]))
-        densities = dist.Normal(mu, sigma).log_prob(jnp.asarray(y)[:, None]) + log_weights
-        numpyro.factor("y", jax.nn.logsumexp(densities, axis=-1).sum())
+        weights = jnp.stack([theta, 1 - jnp.asarray(theta)])
+        components = dist.Normal(mu, sigma)
+        numpyro.sample("y", dist.MixtureSameFamily(dist.Categorical(weights), components), obs=y)

@@ -85,11 +85,13 @@ def ascend_factors(
     return ascend(start, updates, elbo, tolerance=tolerance, max_sweeps=max_sweeps)
 
 
-def checked(x: object, latent_dim: int) -> np.ndarray:
-    """Data [N, D] in float64.
+def checked(x: object, latent_dim: int, *, shared_noise: bool) -> np.ndarray:
+    """Data [N, D] in float64. With a noise variance of its own, a constant column has an infinite
+    likelihood; with one that all columns share it has a finite one, while other columns vary.
 
     Raises:
-        ValueError: no matrix, values that are not finite (by index), a constant column, as many latent dimensions as columns, or too few data for them.
+        ValueError: no matrix, values that are not finite (by index), a constant column, as many
+            latent dimensions as columns, or too few data for them.
     """
     array = finite(x, "x")
     if array.ndim != 2:
@@ -97,17 +99,25 @@ def checked(x: object, latent_dim: int) -> np.ndarray:
     n, dimension = array.shape
     if not 1 <= latent_dim < dimension:
         raise ValueError(
-            f"latent_dim must be at least 1 and below the {dimension} columns of x; got {latent_dim}."
+            f"latent_dim must be at least 1 and below the {dimension} columns of x; got "
+            f"{latent_dim}."
         )
     if n < latent_dim + 2:
         raise ValueError(
-            f"{latent_dim} latent dimensions fit {n} data without noise, so the likelihood has no maximum: want at least {latent_dim + 2} data."
+            f"{latent_dim} latent dimensions fit {n} data without noise, so the likelihood has no "
+            f"maximum: want at least {latent_dim + 2} data."
         )
-    flat = np.flatnonzero(
-        array.std(axis=0) <= 1e-12 * np.maximum(1e-300, np.abs(array).max(axis=0))
-    )
-    if len(flat):
+    largest = np.maximum(1e-300, np.abs(array).max(axis=0))
+    flat = np.flatnonzero(array.std(axis=0) <= 1e-12 * largest)
+    if shared_noise and len(flat) == dimension:
         raise ValueError(
-            f"column {flat[0]} of x is constant: its noise variance would be 0, and the likelihood infinite; leave it out."
+            "all columns of x are constant: the noise variance would be 0, and the likelihood "
+            "infinite."
+        )
+    if not shared_noise and len(flat):
+        raise ValueError(
+            f"column {flat[0]} of x is constant: its noise variance would be 0, and the likelihood "
+            "infinite; leave it out, or take probabilistic PCA, whose columns share one noise "
+            "variance."
         )
     return array

@@ -87,7 +87,7 @@ def fit_factor_analysis(
 
         fit_factor_analysis(x, 2, key=jax.random.key(0)).elbo / len(x)  # nats per datum
     """
-    x = checked(x, latent_dim)
+    x = checked(x, latent_dim, shared_noise=False)
     floor = positive(least_noise, "least_noise") * x.var(axis=0)
     ascent = ascend_factors(
         x,

@@ -30,12 +30,13 @@ def fit_probabilistic_pca(
         tolerance: nats that a sweep must win to go on.
 
     Raises:
-        ValueError: as `fit_factor_analysis`.
+        ValueError: as `fit_factor_analysis`; but a constant column is allowed while others vary,
+            since the noise variance is shared.
         ArithmeticError: an update that lowered the ELBO, by name.
 
         fit_probabilistic_pca(x, 2, key=jax.random.key(0)).noise[0]
     """
-    x = checked(x, latent_dim)
+    x = checked(x, latent_dim, shared_noise=True)
     floor = positive(least_noise, "least_noise") * float(x.var(axis=0).mean())
 
     def shared(residuals: np.ndarray) -> np.ndarray:

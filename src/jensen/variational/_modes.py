@@ -1,0 +1,214 @@
+"""Modes of a posterior that q has missed: other maxima of the log-density, and the mass that lies around them.
+
+Importance weights know nothing of a mode where q never draws: labels of a mixture, signs of factor
+loadings. So the density is climbed from many starts at once, by the same compiled program as all
+else. Around each maximum a normal with the curvature there estimates the mass by importance
+sampling; what q's own draws reach is not counted.
+"""
+
+from typing import NamedTuple
+
+import jax.random as jr
+import numpy as np
+
+from jensen._types import Key
+from jensen.variational._density import BLOCK, CHUNK, Density
+from jensen.variational.families import Start
+
+STARTS = CHUNK  # one chunk of the program: they cost no more than one
+EVALUATIONS, MEMORY = 100, 8
+SLOPE = 1e-2  # nats that a Newton step would still win, up to which a climb has arrived
+MOST_DIMENSIONS = 1000
+MOST_CURVATURES = 400  # maxima times dimensions whose curvature is looked at
+APART = 0.5  # standard deviations of the start: nearer places are one maximum
+NEAR = 3.0  # standard deviations around a maximum that count as its own
+LEAST_MASS = 0.05  # of what q covers
+COVERED = 0.2  # of a maximum's mass: where draws of q have that much, q has not missed it
+
+
+class Mode(NamedTuple):
+    """A maximum of the log-density that q does not reach: its place u [D], and its mass relative to
+    the mass that q covers."""
+
+    place: np.ndarray
+    mass: float
+
+
+def missed_modes(
+    density: Density,
+    start: Start,
+    draws: np.ndarray,
+    importance: np.ndarray,
+    log_evidence: float,
+    key: Key,
+) -> tuple[Mode, ...]:
+    """The maxima with at least LEAST_MASS of what q covers and without draws of q, the heaviest
+    first.
+
+    Args:
+        density: the target's.
+        start: that the fit set out from; its scales are the units of the climbs.
+        draws, importance: of q, [S, D] of unconstrained coordinates, with their weights [S].
+        log_evidence: log p(x) by these draws, nats.
+        key: decides the starts.
+
+        missed_modes(density, start, fit.unconstrained, fit.importance, fit.evidence.value, key)
+    """
+    loc, scale = (np.asarray(part) for part in start)
+    if len(loc) > MOST_DIMENSIONS or not np.isfinite(log_evidence):
+        return ()
+    random = np.random.default_rng(np.asarray(jr.key_data(key)).ravel())
+    starts = _starts(density.target.coordinates, loc, scale, random)
+    with np.errstate(over="ignore", invalid="ignore"):  # where the density rises without end
+        ends = _climb_together(density, starts, scale)
+    missed, reached = [], 0.0
+    for place in _distinct(*ends, scale, MOST_CURVATURES // len(loc)):
+        precision = density.curvature(place)
+        if not (np.isfinite(precision).all() and np.linalg.eigvalsh(precision).min() > 0):
+            continue
+        mass = _mass_around(density, place, precision, log_evidence, random)
+        if _weight_near(draws, importance, place, precision) >= COVERED * min(mass, 1.0):
+            reached += mass
+        elif mass > LEAST_MASS:
+            missed.append(Mode(place, mass))
+    # Where q covers maxima, their masses by the same estimate should add up to 1, and fall short of
+    # it by what the estimate lacks.
+    lack = reached if 0.3 < reached < 1 else 1.0
+    missed = [Mode(mode.place, mode.mass / lack) for mode in missed]
+    return tuple(sorted(missed, key=lambda mode: -mode.mass))
+
+
+def _starts(
+    coordinates: tuple[str, ...], loc: np.ndarray, scale: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """[STARTS, D] in three parts: near 0 as Stan draws them, over the range of the first maximum, and
+    that maximum with the entries of its sites in another order and with other signs."""
+    part, dim = STARTS // 3, len(loc)
+    near = random.uniform(-2, 2, (part, dim))
+    wide = random.uniform(-1, 1, (part, dim)) * (2 + 2 * np.abs(loc))
+    groups: dict[int, list[np.ndarray]] = {}
+    for entries in _sites(coordinates):
+        groups.setdefault(len(entries), []).append(entries)
+    mirrored = np.empty((STARTS - 2 * part, dim))
+    for row in mirrored:
+        row[:] = loc + scale @ random.normal(size=dim)
+        for length, sites in groups.items():
+            order = random.permutation(length)  # of all sites of that length, as labels have
+            for entries in sites:
+                row[entries] = row[entries[order]] * random.choice([-1, 1], p=[0.25, 0.75])
+    return np.concatenate([near, wide, mirrored])
+
+
+def _sites(coordinates: tuple[str, ...]) -> list[np.ndarray]:
+    """The positions of each site's coordinates, by their labels: `mu[0]`, `mu[1]` are one site."""
+    sites: dict[str, list[int]] = {}
+    for i, label in enumerate(coordinates):
+        sites.setdefault(label.partition("[")[0], []).append(i)
+    return [np.array(positions) for positions in sites.values()]
+
+
+def _climb_together(
+    density: Density, starts: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(places, values) of the maxima that were reached, by L-BFGS from all starts in step: each
+    evaluation of the program is of one point of every climb."""
+    place = starts.copy()
+    value, slope = density(place)
+    slope = slope @ scale  # in units of the start, as are steps
+    alive = np.isfinite(value) & np.isfinite(slope).all(axis=1)
+    place, value, slope = place[alive], value[alive], slope[alive]
+    steps: list[np.ndarray] = []
+    changes: list[np.ndarray] = []
+    direction, length = slope, 1 / np.maximum(1.0, np.linalg.norm(slope, axis=1))
+    for _ in range(EVALUATIONS):
+        if not len(place) or (np.sum(slope**2, axis=1) < 2 * SLOPE**2).all():
+            break
+        step = length[:, None] * direction
+        new_value, new_slope = density(place + step @ scale.T)
+        new_slope = new_slope @ scale
+        rises = new_value >= value + 1e-4 * np.sum(step * slope, axis=1)
+        rises &= np.isfinite(new_value) & np.isfinite(new_slope).all(axis=1)
+        # A climb that did not rise stays where it is and tries a shorter step; its pair is null.
+        steps.append(np.where(rises[:, None], step, 0.0))
+        changes.append(np.where(rises[:, None], slope - new_slope, 0.0))
+        steps, changes = steps[-MEMORY:], changes[-MEMORY:]
+        place = place + steps[-1] @ scale.T
+        value = np.where(rises, new_value, value)
+        slope = np.where(rises[:, None], new_slope, slope)
+        newton = _direction(slope, steps, changes)
+        direction = np.where(rises[:, None], newton, direction)
+        length = np.where(rises, 1.0, length / 4)
+    arrived = np.sum(slope**2, axis=1) < 2 * SLOPE
+    return place[arrived], value[arrived]
+
+
+def _direction(slope: np.ndarray, steps: list[np.ndarray], changes: list[np.ndarray]) -> np.ndarray:
+    """The L-BFGS directions [S, D], each climb with its own memory (Nocedal & Wright 2006, 7.4)."""
+    direction, passed = slope.copy(), []
+    for step, change in zip(reversed(steps), reversed(changes), strict=True):
+        product = np.sum(step * change, axis=1)
+        curved = product > 1e-10 * np.sum(change**2, axis=1)
+        inverse = np.where(curved & (product > 0), 1 / np.where(curved, product, 1.0), 0.0)
+        share = inverse * np.sum(step * direction, axis=1)
+        direction = direction - share[:, None] * change
+        passed.append((step, change, inverse, share))
+    step, change, inverse, _ = passed[0]
+    size = np.sum(change**2, axis=1)
+    direction = (
+        direction * np.where(inverse > 0, 1 / np.maximum(inverse * size, 1e-300), 1.0)[:, None]
+    )
+    for step, change, inverse, share in reversed(passed):
+        back = inverse * np.sum(change * direction, axis=1)
+        direction = direction + (share - back)[:, None] * step
+    return direction
+
+
+def _distinct(
+    places: np.ndarray, values: np.ndarray, scale: np.ndarray, most: int
+) -> list[np.ndarray]:
+    """The highest places, one for each maximum."""
+    distinct: list[np.ndarray] = []
+    for i in np.argsort(-values):
+        offsets = [np.linalg.solve(scale, places[i] - other) for other in distinct]
+        if all(np.linalg.norm(offset) > APART for offset in offsets):
+            distinct.append(places[i])
+    return distinct[: max(most, 2)]
+
+
+def _mass_around(
+    density: Density,
+    place: np.ndarray,
+    precision: np.ndarray,
+    log_evidence: float,
+    random: np.random.Generator,
+) -> float:
+    """The integral of the density around a maximum relative to the evidence, by importance sampling
+    from the normal with its curvature: light tails, so rather too low."""
+    factor = np.linalg.cholesky(precision)
+    noise = random.normal(size=(BLOCK // 2, len(place)))
+    noise = np.concatenate([noise, -noise])
+    log_p = density(place + np.linalg.solve(factor.T, noise.T).T)[0]
+    log_q = (
+        np.sum(np.log(np.diag(factor)))
+        - 0.5 * np.sum(noise**2, axis=1)
+        - 0.5 * len(place) * np.log(2 * np.pi)
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = np.exp(np.nan_to_num(log_p - log_q - log_evidence, nan=-np.inf))
+    return float(np.mean(weights))
+
+
+def _weight_near(
+    draws: np.ndarray, importance: np.ndarray, place: np.ndarray, precision: np.ndarray
+) -> float:
+    """The weight of q's draws around a maximum. In many dimensions a draw's distance says little, so
+    it is also taken along the line from q's mean."""
+    away = draws - place
+    whole = np.einsum("sd,de,se->s", away, precision, away, optimize=True)
+    along = precision @ (place - draws.mean(axis=0))
+    spread = np.sqrt(along @ np.linalg.solve(precision, along))
+    dim = len(place)
+    near = whole < 4 * (dim + NEAR * np.sqrt(2 * dim))
+    if spread > 0:
+        near &= np.abs(away @ along) < NEAR * spread
+    return float(importance[near].sum())
