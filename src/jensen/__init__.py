@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jensen.anatomy.gaps import inference_gaps as inference_gaps
     from jensen.datasets import Dataset as Dataset
     from jensen.datasets import load_dataset as load_dataset
+    from jensen.datasets import load_rows as load_rows
     from jensen.evidence import estimate_evidence as estimate_evidence
     from jensen.evidence._bidirectional import bidirectional as bidirectional
     from jensen.evidence._sandwich import sandwich as sandwich
@@ -64,6 +65,7 @@ _PUBLIC = {
     "surgery": "jensen.anatomy",
     "Dataset": "jensen.datasets",
     "load_dataset": "jensen.datasets",
+    "load_rows": "jensen.datasets",
     "bidirectional": "jensen.evidence",
     "estimate_evidence": "jensen.evidence",
     "inference_gaps": "jensen.anatomy.gaps",

@@ -1,6 +1,6 @@
 """From the user's arrays to uint8 or float32: the checks that refuse what no model can be trained on, the cast, and the binarisation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,8 +12,14 @@ _NUMERIC = "biuf"
 _TOLERATED_LOSS = 1e-6
 
 
-def check_array(array: np.ndarray, where: str) -> None:
-    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per row; `where` names it in the message."""
+def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> None:
+    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per row; `where` names it in the message,
+    and `columns` what is missing in a table."""
+    if array.dtype.names is not None:
+        raise ValueError(
+            f"{where} has the structured dtype {array.dtype}; make plain numbers of it: "
+            "numpy.lib.recfunctions.structured_to_unstructured(array)."
+        )
     if array.dtype.kind not in _NUMERIC:
         raise ValueError(
             f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, floats): convert or drop what is not."
@@ -31,9 +37,10 @@ def check_array(array: np.ndarray, where: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = ~np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(bad)[0])
+        column = f" (column {columns[first[1]]!r})" if columns else ""
         raise ValueError(
             f"{where} holds {int(bad.sum())} values that are NaN or infinite, in {int(bad.reshape(len(bad), -1).any(axis=1).sum())} of {len(bad)} rows, "
-            f"the first at index {first}; remove or impute those rows."
+            f"the first at index {first}{column}; remove or impute those rows."
         )
 
 
@@ -85,6 +92,31 @@ def binarised(
             (f"binarise={mode!r}: values are 0 and 1 already, kept as they are",),
         )
     return _threshold(arrays) if mode == "threshold" else _dynamic(arrays, seed)
+
+
+def binarised_rows(
+    array: np.ndarray, mode: str, seed: int, threshold: float | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Rows that no model is fitted to, binarised, and notes on what was done: "dynamic" draws them
+    once with `seed`, "threshold" is 1 above `threshold`, which comes from the training data.
+
+    Raises:
+        ValueError: an unknown mode, means outside [0, 1], no threshold.
+    """
+    if mode == "threshold" and threshold is not None:
+        note = f"binarised: 1 where v > {threshold:g}, as the training data were"
+        return (array > threshold).astype(np.uint8), (note,)
+    if mode == "threshold" and threshold is None and not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
+            "the training data's range; say threshold=..., or give values of 0 and 1."
+        )
+    none = array[:0]
+    parts = {"train": none, "validation": array, "test": none}
+    parts, levels, notes = binarised(parts, mode, seed)
+    if levels is not None:
+        notes = (*notes[:-1], f"drawn once with seed {seed}")
+    return parts["validation"], notes
 
 
 def _threshold(
