@@ -33,6 +33,11 @@ from jensen.evidence.importance import Importance
 from jensen.interop import guarded, left_out
 from jensen.model import Model
 
+ONE_ROW = (
+    "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the marginal "
+    "KL is that datum's whole KL and no fault of the prior, and units cannot be told active."
+)
+
 
 @guarded
 def account(
@@ -148,6 +153,8 @@ def account(
         prior=prior,
         encoder=encoder,
     )
+    if len(data) == 1:
+        remarks = (*remarks, ONE_ROW)
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 
 

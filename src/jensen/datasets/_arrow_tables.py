@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jensen.datasets._memory import refuse_beyond_memory
-from jensen.datasets._part import Part, Reading, chosen_positions, index_note, listed, positions_of
+from jensen.datasets._part import Part, Reading, chosen_positions, index_note, listed
 
 _PANDAS_INDEX = "__index_level_"
 
@@ -68,8 +68,9 @@ def table_part(
     """
     names = list(table.column_names)
     row_names: dict[str, np.ndarray] = {}
-    if reading.index is not None:
-        index = {names[at]: at for at in positions_of(where, names, reading.index)}
+    asked = reading.index_positions(where, names)
+    if asked:
+        index = {names[at]: at for at in asked}
     elif index is None:
         index, row_names = _recorded_index(table, where)
     row_names |= {name: _row_names(table.column(at)) for name, at in index.items()}

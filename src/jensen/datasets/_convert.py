@@ -66,6 +66,18 @@ def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
     return cast, (lost,) if loss > _TOLERATED_LOSS else ()
 
 
+def threshold_of(train: np.ndarray, mode: str) -> float | None:
+    """The value above which binarise="threshold" makes 1 of a value: the middle of train's range;
+    None under another mode.
+
+    threshold_of(np.array([[0.0, 8.0]]), "threshold")  # 4.0
+    """
+    if mode != "threshold":
+        return None
+    low, high = float(train.min()), float(train.max())
+    return low + (high - low) / 2
+
+
 def binarised(
     arrays: Mapping[str, np.ndarray], mode: str, seed: int
 ) -> tuple[dict[str, np.ndarray], int | None, tuple[str, ...]]:
@@ -109,7 +121,7 @@ def binarised_rows(
     if mode == "threshold" and threshold is None and not np.isin(array, (0, 1)).all():
         raise ValueError(
             "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
-            "the training data's range; say threshold=..., or give values of 0 and 1."
+            "the training data's range; give values of 0 and 1, or in Python like=the training data."
         )
     none = array[:0]
     parts = {"train": none, "validation": array, "test": none}
@@ -127,7 +139,7 @@ def _threshold(
         raise ValueError(
             f"binarise='threshold': every value of train is {low:g}, so that no threshold parts them; use binarise='none'."
         )
-    half = low + (high - low) / 2
+    half = threshold_of(arrays["train"], "threshold")
     note = f"binarised: 1 where v > {half:g}, the middle of train's range {low:g}..{high:g}"
     return {key: (array > half).astype(np.uint8) for key, array in arrays.items()}, None, (note,)
 

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from jensen._rooms import nearest
+from jensen.datasets._part import Like
 from jensen.datasets._rows import RowOrigin, Rows, fingerprint_of
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
@@ -52,6 +53,7 @@ class Dataset:
         rows: per split, which rows of the source these are, and their names (see `RowOrigin`);
             by default the rows of a split are counted from 0.
         columns: the names of a table's columns; empty where there are none.
+        threshold: where values were binarised by their size, the value above which they are 1.
 
     Raises:
         ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes or dtypes that disagree, levels that the values
@@ -71,6 +73,7 @@ class Dataset:
     options: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, RowOrigin] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    threshold: float | None = None
 
     def __post_init__(self):
         for split in SPLITS:
@@ -150,6 +153,11 @@ class Dataset:
         values = self.split(name)
         origin = self._origin(name)
         return Rows(name, values, origin.numbers, origin.names, labels=self.labels.get(name))
+
+    @property
+    def like(self) -> Like:
+        """What further rows must have in common with these data: see `load_rows`."""
+        return Like(self.columns, tuple(self._origin("train").names), self.threshold)
 
     def _origin(self, split: str) -> RowOrigin:
         default = RowOrigin(split, np.arange(len(getattr(self, split))), {})

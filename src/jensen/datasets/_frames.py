@@ -6,7 +6,7 @@ import numpy as np
 
 from jensen.datasets._arrow_tables import table_part
 from jensen.datasets._memory import in_units, refuse_beyond_memory
-from jensen.datasets._part import Part, Reading, chosen_positions, index_note, listed, positions_of
+from jensen.datasets._part import Part, Reading, chosen_positions, index_note, listed
 
 
 def is_table(value: Any) -> bool:
@@ -28,7 +28,7 @@ def frame_part(frame: Any, where: str, reading: Reading) -> Part:
         return table_part(pa.table(frame), where, reading)
     frame = frame.to_frame() if not hasattr(frame, "columns") else frame
     names = [str(name) for name in frame.columns]
-    index = [] if reading.index is None else positions_of(where, names, reading.index)
+    index = reading.index_positions(where, names)
     positions, notes = chosen_positions(where, names, True, index, reading)
     columns = {at: _numbers(frame.iloc[:, at]) for at in positions}
     wrong = [f"{names[at]} ({frame.dtypes.iloc[at]})" for at, v in columns.items() if v is None]

@@ -9,7 +9,7 @@ from typing import Any
 from jensen._rooms import Room, nearest
 from jensen.datasets._dataset import ALL, SPLITS, Dataset
 from jensen.datasets._files import locate
-from jensen.datasets._part import Reading
+from jensen.datasets._part import Like, Reading
 from jensen.datasets._read import SUFFIXES
 from jensen.datasets._rows import Rows
 from jensen.datasets._source import AbstractSource
@@ -93,12 +93,11 @@ def load_rows(
     data_dir: str | Path | None = None,
     seed: int = 0,
     binarise: str | None = None,
-    threshold: float | None = None,
     columns: Sequence[str | int] | None = None,
     header: bool | None = None,
     index: str | int | None = None,
     key: str | None = None,
-    like: Sequence[str] = (),
+    like: Dataset | Like | None = None,
 ) -> Rows:
     """Every row of the data, from one row up, in their order: what a model is evaluated on.
 
@@ -108,27 +107,28 @@ def load_rows(
             each row belongs to.
         seed: of the draws under binarise="dynamic", which are made once.
         binarise: as for `load_dataset`; of a named data set its own way.
-        threshold: for binarise="threshold": 1 where v lies above it.
-        like: names of columns: a table that names its columns is read in this order, whatever its
-            own, and further columns are left out.
+        like: the training data: a table that names its columns is read in the order of theirs, by
+            name, and further columns are left out; binarise="threshold" takes their threshold.
 
     Raises:
         ValueError: data that cannot be found, read or used, no such split, columns of `like` that
-            the table lacks.
+            the table lacks, a threshold without `like`.
 
-        load_rows("new.csv").values, load_rows("new.csv").numbers
+        load_rows("new.csv", like=data).values
     """
     if isinstance(source, str | os.PathLike) and _is_named(os.fspath(source)):
         reading = {"columns": columns, "header": header, "index": index, "key": key}
         chosen = {k: v for k, v in {**reading, "binarise": binarise}.items() if v is not None}
-        return load_dataset(source, data_dir=data_dir, **chosen).take(split or ALL)
+        rows = load_dataset(source, data_dir=data_dir, **chosen).take(split or ALL)
+        return rows if split else replace(rows, name=os.fspath(source))
     return user_rows(
         source,
         split=split,
         seed=seed,
         binarise=binarise or "none",
-        threshold=threshold,
-        reading=Reading(columns, header, index, key, tuple(like)),
+        reading=Reading(
+            columns, header, index, key, like.like if isinstance(like, Dataset) else like or Like()
+        ),
     )
 
 

@@ -27,15 +27,31 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
+class Like(NamedTuple):
+    """How the training data were read, so that further rows are read alike: the columns of a table,
+    in their order, and its index columns; empty where there are none. `threshold`: 1 where a value
+    lies above it, for data that were binarised so."""
+
+    columns: Sequence[str] = ()
+    index: Sequence[str] = ()
+    threshold: float | None = None
+
+
 class Reading(NamedTuple):
-    """How a source is to be read, where that does not follow from it; see `load_dataset`. `like`
-    are the columns of a run's table: a table with these names is read in their order."""
+    """How a source is to be read, where that does not follow from it; see `load_dataset`, and for
+    `like` `load_rows`."""
 
     columns: Sequence[str | int] | None = None
     header: bool | None = None
     index: str | int | None = None
     key: str | None = None
-    like: tuple[str, ...] = ()
+    like: Like = Like()
+
+    def index_positions(self, where: str, names: Sequence[str]) -> list[int]:
+        """The positions of the index columns that were asked for, or else are the training data's."""
+        if self.index is not None:
+            return positions_of(where, names, self.index)
+        return [names.index(name) for name in self.like.index if name in names]
 
 
 def positions_of(
@@ -77,16 +93,17 @@ def chosen_positions(
     if reading.columns is not None:
         return positions_of(where, names, reading.columns), ()
     every = [i for i in range(len(names)) if i not in index]
-    if not reading.like or not named:
+    expected = reading.like.columns
+    if not expected or not named:
         return every, ()
-    missing = [column for column in reading.like if names.count(column) != 1]
+    missing = [column for column in expected if names.count(column) != 1]
     if missing:
         raise ValueError(
-            f"{where}: the model was fitted to the columns {listed(reading.like)}, and "
+            f"{where}: the model was fitted to the columns {listed(expected)}, and "
             f"{missing[0]!r} is not one of {listed(names)}; rename the columns, or choose them in "
             "that order with --set data.columns=[...]."
         )
-    positions = [names.index(column) for column in reading.like]
+    positions = [names.index(column) for column in expected]
     if positions == every:
         return positions, ()
     spare = [names[i] for i in every if i not in positions]

@@ -112,7 +112,7 @@ def _utf8(raw: bytes, path: Path) -> tuple[bytes, tuple[str, ...]]:
     try:
         if encoding is not None:
             text = raw.decode(encoding).encode()
-            return text, () if encoding == "utf-8-sig" else (f"read from {encoding.upper()}",)
+            return text, () if encoding == "utf-8-sig" else (f"the encoding is {encoding.upper()}",)
         if b"\0" in raw:
             raise ValueError(
                 f"{path} holds NUL bytes: it is no text, or UTF-16 without its mark; save it in "

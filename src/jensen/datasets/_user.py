@@ -14,6 +14,7 @@ from jensen.datasets._convert import (
     binarised,
     binarised_rows,
     check_array,
+    threshold_of,
     to_storage,
 )
 from jensen.datasets._dataset import ALL, SPLITS, Dataset
@@ -56,6 +57,7 @@ def user_dataset(
         order = None if split == "contiguous" else seed
         raw = divide(raw, order, validation_fraction, test_fraction)
         arrays, cast_notes = to_storage(raw.arrays)
+        threshold = threshold_of(arrays["train"], binarise)
         arrays, levels, binary_notes = binarised(arrays, binarise, seed)
     return Dataset(
         raw.name,
@@ -67,6 +69,7 @@ def user_dataset(
         notes=(*raw.notes, *cast_notes, *binary_notes),
         rows=raw.rows,
         columns=raw.columns,
+        threshold=threshold,
     )
 
 
@@ -76,7 +79,6 @@ def user_rows(
     split: str | None,
     seed: int,
     binarise: str,
-    threshold: float | None,
     reading: Reading,
 ) -> Rows:
     """All rows of a path, an array, a mapping or a tuple, or those of one of its splits; arguments
@@ -95,7 +97,7 @@ def user_rows(
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]
         arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
         values, binary_notes = binarised_rows(
-            np.concatenate([arrays[key] for key in chosen]), binarise, seed, threshold
+            np.concatenate([arrays[key] for key in chosen]), binarise, seed, reading.like.threshold
         )
     origins = [raw.rows[key] for key in chosen]
     labels = [raw.labels[key] for key in chosen if key in raw.labels]
