@@ -80,7 +80,8 @@ def _numbers(column: Any) -> np.ndarray | None:
         column = column.sparse.to_dense()
     if column.dtype == object:
         column = column.infer_objects()  # Python numbers become numbers, text stays what it is
-    if not is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
+    numeric = is_numeric_dtype(column.dtype) or is_bool_dtype(column.dtype)
+    if not numeric or column.dtype.kind == "c":
         return None
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()

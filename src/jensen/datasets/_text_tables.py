@@ -21,6 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'", " ": "blanks"}
+_SEPARATORS_OF_R = "\t "
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "?", "<na>", "#na")
 _SAMPLE_LINES, _SAMPLE_CHARACTERS = 50, 1 << 22
 _EXPONENT = r"([eE][+-]?\d+)?"
@@ -62,7 +63,9 @@ def read_csv(path: Path, reading: Reading) -> Part:
         raise ValueError(f"{path} holds no rows; write it again.")
     lines = form.lines
     # write.table of R names one column less than there are: the first holds the rows' names.
-    lacking = len(lines) > 1 and len(lines[0]) == len(lines[1]) - 1 and form.separator in "\t "
+    lacking = (
+        len(lines) > 1 and len(lines[0]) == len(lines[1]) - 1 and form.separator in _SEPARATORS_OF_R
+    )
     unnamed = lacking and not any(_is_number(field, form.decimal) for field in lines[0])
     if unnamed:
         lines = [["", *lines[0]], *lines[1:]]
@@ -70,9 +73,9 @@ def read_csv(path: Path, reading: Reading) -> Part:
     if header is None:
         header = _has_header(lines, form.decimal, path)
     names = [name.strip() for name in lines[0]] if header else None
-    told = (
-        [f"fields are separated by {_SEPARATORS[form.separator]}"] if form.separator != "," else []
-    )
+    told = []
+    if form.separator != "," and max(map(len, lines)) > 1:
+        told.append(f"fields are separated by {_SEPARATORS[form.separator]}")
     if form.decimal == ",":
         told.append("the decimal mark is a comma: 0,5 is one half")
     if comments:
@@ -175,10 +178,11 @@ def _form_of(text: bytes, separator: str | None = None) -> Form:
         lines = lines[:-1]
     best, best_score = Form(",", ".", _split(lines, ",")), (-1.0, 0)
     for candidate in [separator] if separator in _SEPARATORS else _SEPARATORS:
-        if lines and candidate != "," and candidate not in lines[-1]:
+        # Semicolons are tried always: as one column of decimal commas.
+        if candidate not in ",;" and candidate not in "".join(lines[-1:]):
             continue
         rows = _split(lines, candidate)
-        score, decimal = _score(rows)
+        score, decimal = _score(rows, candidate)
         if score > best_score:
             best, best_score = Form(candidate, decimal, rows), score
     return best
@@ -190,11 +194,12 @@ def _split(lines: list[str], separator: str) -> list[list[str]]:
     return list(csv.reader(lines, delimiter=separator))
 
 
-def _score(rows: list[list[str]]) -> tuple[tuple[float, int], str]:
+def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], str]:
     """(the share of columns that are numbers, the number of columns), and the decimal mark."""
     body = rows[1:] or rows
     width = len(body[0]) if body else 0
-    if not width or len({len(row) for row in body}) > 1 or len(rows[0]) not in (width, width - 1):
+    headers = (width, width - 1) if separator in _SEPARATORS_OF_R else (width,)
+    if not width or len({len(row) for row in body}) > 1 or len(rows[0]) not in headers:
         return (0.0, 0), "."
     columns = list(zip(*body))
     shares = {
@@ -207,8 +212,8 @@ def _score(rows: list[list[str]]) -> tuple[tuple[float, int], str]:
     }
     commas = any(_COMMA_NUMBER.fullmatch(f) for column in columns for f in column)
     decimal = "," if commas and shares[","] > shares["."] else "."
-    if len(rows[0]) != width and width == 2 and decimal == ".":
-        return (0.0, 0), "."
+    if width == 1 and decimal == "," and ("," in rows[0][0] or len(rows) == 1):
+        return (0.0, 0), "."  # more likely commas between fields, some of which are missing
     return (shares[decimal] / width, width), decimal
 
 
@@ -223,41 +228,44 @@ def _is_missing(field: str) -> bool:
 def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     """Whether the first row names the columns.
 
-    Text above a number is a header; so is a first row of text alone. A first row of whole numbers
-    may be either: pandas writes the positions 0, 1, 2, ... for columns without names. It is a
-    header if it is these and no other row is of its kind: everything below has decimals, or all
-    whole numbers below are smaller than the last position. It is a datum if whole numbers are
-    below it and it is not these. All else is for the user to say.
+    Text above a number is a header; so is a first row of text alone. Whole numbers above numbers
+    may be either: pandas writes the positions 0, 1, 2, ... for columns without names. They are a
+    header if they are these and no other row is of their kind: everything below has decimals, or
+    all whole numbers below are smaller than the last position. They are a datum if they are not
+    these and there are whole numbers below. All else is for the user to say.
 
     Raises:
         ValueError: a header and a datum are both possible.
     """
     first, body = rows[0], rows[1:]
-    names = first[1:] if len(first) > 1 and not first[0].strip() else first
-    below = [row[len(row) - len(names) :] for row in body]
-    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
-        positions = names == [str(at) for at in range(len(names))]
-        fields = [field for row in below for field in row if not _is_missing(field)]
-        fractions = bool(fields) and not any(_WHOLE_NUMBER.fullmatch(f.strip("+-")) for f in fields)
-        numbers = bool(fields) and all(_is_number(field, decimal) for field in fields)
-        if positions and (fractions or len(names) < len(first)):
-            return True
-        whole = numbers and all(_WHOLE_NUMBER.fullmatch(field) for field in fields)
-        if positions and len(names) > 2 and whole and max(map(int, fields)) < len(names) - 1:
-            return True
-        if positions or (fractions and numbers):
-            raise ValueError(
-                f"{path}: the first row, {','.join(first[:6])}{',...' if len(first) > 6 else ''}, "
-                "may be a header or a datum; say which: header=True or header=False "
-                "(--set data.header=true or false)."
-            )
-        return False
-    number = [_is_number(field, decimal) for field in first]
-    named = [not is_number and not _is_missing(f) for f, is_number in zip(first, number)]
-    second = [_is_number(field, decimal) for field in body[0]] if body else []
-    return any(name and is_number for name, is_number in zip(named, second)) or (
-        any(named) and not any(number)
-    )
+    is_number = [_is_number(field, decimal) for field in first]
+    is_name = [not number and not _is_missing(f) for f, number in zip(first, is_number)]
+    second = body[0] if body else []
+    if any(name and _is_number(field, decimal) for name, field in zip(is_name, second)):
+        return True
+    columns = [at for at, number in enumerate(is_number) if number]
+    names = [first[at] for at in columns]
+    if not names or not all(_WHOLE_NUMBER.fullmatch(name) for name in names):
+        return any(is_name) and not names
+    if any(_is_missing(field) and (at > 0 or field.strip()) for at, field in enumerate(first)):
+        return False  # a missing value in a datum
+    below = [row[at] for row in body for at in columns if not _is_missing(row[at])]
+    numbers = bool(below) and all(_is_number(field, decimal) for field in below)
+    whole = [field for field in below if _WHOLE_NUMBER.fullmatch(field.strip().lstrip("+-"))]
+    decimals = numbers and not whole
+    positions = names == [str(at) for at in range(len(names))]
+    smaller = len(whole) == len(below) > 0 and max(map(int, whole)) < len(names) - 1
+    # An index without a name before them: no datum begins with nothing and goes on 0, 1, 2, ...
+    unnamed_index = not first[0].strip() and columns[0] == 1
+    if positions and (decimals or unnamed_index or (smaller and len(names) > 2)):
+        return True
+    if positions or decimals:
+        shown = ",".join(first[:6]) + (",..." if len(first) > 6 else "")
+        raise ValueError(
+            f"{path}: the first row, {shown}, may be a header or a datum; say which: header=True "
+            "or header=False (--set data.header=true or false)."
+        )
+    return False
 
 
 def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path: Path) -> Any:
