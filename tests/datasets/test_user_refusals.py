@@ -202,6 +202,11 @@ def npy(path, array, **options):
         (
             "a.csv",
             lambda p: b"a,b\n1,2\n3\n",
+            r"row 3 has 1 fields, but the first has 2 \(separated by commas\); it may be truncated",
+        ),
+        (
+            "a.csv",
+            lambda p: b"a,b\n" + b"1,2\n" * 99 + b"3",
             r"could not be read as .csv \(fields separated by commas, decimal mark '.'\): .*"
             "Expected 2 columns, got 1",
         ),

@@ -69,6 +69,7 @@ def read_csv(path: Path, reading: Reading) -> Part:
     unnamed = lacking and not any(_is_number(field, form.decimal) for field in lines[0])
     if unnamed:
         lines = [["", *lines[0]], *lines[1:]]
+    _refuse_ragged(lines, form, path)
     header = reading.header
     if header is None:
         header = _has_header(lines, form.decimal, path)
@@ -215,6 +216,16 @@ def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], st
     if width == 1 and decimal == "," and ("," in rows[0][0] or len(rows) == 1):
         return (0.0, 0), "."  # more likely commas between fields, some of which are missing
     return (shares[decimal] / width, width), decimal
+
+
+def _refuse_ragged(lines: list[list[str]], form: Form, path: Path) -> None:
+    for row, line in enumerate(lines, 1):
+        if len(line) != len(lines[0]):
+            raise ValueError(
+                f"{path}: row {row} has {len(line)} fields, but the first has {len(lines[0])} "
+                f"(separated by {_SEPARATORS[form.separator]}); it may be truncated or damaged: "
+                "write it again with commas between fields and decimal points."
+            )
 
 
 def _is_number(field: str, decimal: str) -> bool:
