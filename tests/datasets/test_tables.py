@@ -107,7 +107,7 @@ def test_one_column_of_decimal_commas_is_no_two_columns(tmp_path):
     assert rows.values.ravel().tolist() == [i + 0.5 for i in range(9)]
     assert load_rows(csv(tmp_path, "1,5\n2,5\n")).values.tolist() == [[1, 5], [2, 5]]
     for ragged in ("a,b\n1,2\n3\n", "1,5\n2\n3,5\n"):
-        with pytest.raises(ValueError, match="row [23] has 1 fields, but the first has 2"):
+        with pytest.raises(ValueError, match=r"row [23] has 1 fields, but the first has 2"):
             load_rows(csv(tmp_path, ragged))
 
 
