@@ -57,6 +57,7 @@ def test_a_row_of_numbers_that_leaves_no_doubt(tmp_path, text, rows):
         "0\n" + "1\n" * 5,
         "0,1\n" + "1,1\n" * 5,
         "2019,2020\n" + "0.5,1.5\n" * 5,
+        "2019,2020\n" + "3,5\n" * 5,
         "0,1\n",
     ],
 )
@@ -133,6 +134,8 @@ def test_encodings(tmp_path, encoding):
         (b"\x1f\x8b\x08\x00", "is compressed by gzip; unpack it"),
         (b"PK\x03\x04\x00", "is a workbook or an archive.*save the sheet as CSV"),
         (b"\n\n\n", "holds no rows"),
+        (b"<!DOCTYPE html>\n<html></html>", "is HTML or XML, not a table"),
+        (b'{"a": [1, 2]}', "is JSON, not a table"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path, content, message):
@@ -144,6 +147,21 @@ def test_what_is_no_text_is_refused(tmp_path, content, message):
 def test_an_empty_line_in_one_column_is_a_missing_value(tmp_path):
     with pytest.raises(ValueError, match=r"1 values .*first at index \(2, 0\) \(column 'a'\)"):
         load_rows(csv(tmp_path, "a\n1.5\n2.5\n\n4.5\n"))
+
+
+def test_lines_that_end_in_a_separator_make_no_column(tmp_path):
+    rows = load_rows(csv(tmp_path, "a,b,\n1,2,\n3,4,\n"))
+    assert rows.values.tolist() == [[1, 2], [3, 4]]
+    assert "an empty column without a name was left out" in rows.notes
+    with pytest.raises(ValueError, match=r"the column '' \(position 2\) has no name"):
+        load_rows(csv(tmp_path, "a,b,\n1,2,\n3,4,5\n"))
+
+
+def test_what_is_no_number_is_shown(tmp_path):
+    with pytest.raises(ValueError, match=r"no numbers in 'a' \(row 2: 'Total'\)"):
+        load_rows(csv(tmp_path, "a,b\n1,2\n3,4\nTotal,6\n"))
+    with pytest.raises(ValueError, match=r"no numbers in 'a', 'b' \(row 0: '1,234.5'\)"):
+        load_rows(csv(tmp_path, 'a,b\n"1,234.5","2,000"\n'))
 
 
 def test_missing_values_name_their_column(tmp_path):
@@ -195,7 +213,9 @@ def test_an_index_without_the_metadata_of_pandas(tmp_path):
 
 def test_a_column_chosen_as_index_and_a_column_chosen_as_data(tmp_path):
     path = csv(tmp_path, "id,a,b\n" + "".join(f"x{i},{i},{2 * i}\n" for i in range(9)))
-    with pytest.raises(ValueError, match=r"no numbers in 'id'; choose .*index=NAME"):
+    with pytest.raises(
+        ValueError, match=r"no numbers in 'id' \(row 0: 'x0'\); choose .*index=NAME"
+    ):
         load_rows(path)
     rows = load_rows(path, index="id")
     assert rows.values.tolist() == [[i, 2 * i] for i in range(9)]

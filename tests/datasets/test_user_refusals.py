@@ -198,7 +198,7 @@ def npy(path, array, **options):
             "the keys a, b do not say which array is which",
         ),
         ("a.npz", lambda p: saved(p, x=np.array([{}], dtype=object)), "holds Python objects"),
-        ("a.csv", lambda p: b"a,b\n", r"a is empty \(shape \(0, 2\)\)"),
+        ("a.csv", lambda p: b"a,b\n", r"a.csv is empty \(shape \(0, 2\)\)"),
         (
             "a.csv",
             lambda p: b"a,b\n1,2\n3\n",
@@ -213,9 +213,13 @@ def npy(path, array, **options):
         (
             "a.csv",
             lambda p: b"a,b,c\n" + b"1,red,x\n" * 9,
-            r"no numbers in 'b', 'c'; choose columns without .*--set data.columns=\[...\]",
+            r"no numbers in 'b', 'c' \(row 0: 'red'\); choose columns without .*--set data.columns=\[...\]",
         ),
-        ("a.csv", lambda p: b"ann,1.5\n" * 9, "no numbers in 'f0'; choose columns"),
+        (
+            "a.csv",
+            lambda p: b"ann,1.5\n" * 9,
+            r"no numbers in 'f0' \(row 0: 'ann'\); choose columns",
+        ),
         (
             "a.csv",
             lambda p: b",a,b\n" + b"0,1,2\n" * 9,

@@ -38,8 +38,8 @@ def read_parquet(path: Path, reading: Reading) -> Part:
         if isinstance(error, ValueError) and "of memory" in str(error):
             raise
         raise ValueError(
-            f"{path} could not be read as .parquet: {error}. It may be truncated or damaged: "
-            "write it again."
+            f"{path} could not be read as .parquet: {' '.join(str(error).split()).rstrip('.')}. "
+            "It may be truncated or damaged: write it again."
         ) from error
     return table_part(table, str(path), reading)
 
@@ -75,12 +75,13 @@ def table_part(
         index, row_names = _recorded_index(table, where)
     row_names |= {name: _row_names(table.column(at)) for name, at in index.items()}
     positions, column_notes = chosen_positions(where, names, named, [*index.values()], reading)
-    wrong = [names[at] for at in positions if not _is_number(table.schema.types[at])]
+    types = table.schema.types  # made anew at each call
+    wrong = [names[at] for at in positions if not _is_number(types[at])]
     if wrong:
         raise ValueError(
-            f"{where}: no numbers in {listed(wrong)}; choose columns without them, or take one as "
-            "the rows' names: columns=[...], index=NAME "
-            "(--set data.columns=[...], --set data.index=NAME)."
+            f"{where}: no numbers in {listed(wrong)}{_first_text(table, names.index(wrong[0]))}; "
+            "choose columns without them, or take one as the rows' names: columns=[...], "
+            "index=NAME (--set data.columns=[...], --set data.index=NAME)."
         )
     values = [_column(table.column(at)) for at in positions]
     told = (index_note(list(row_names)),) if row_names else ()
@@ -90,6 +91,17 @@ def table_part(
         tuple(names[at] for at in positions) if named else (),
         (*notes, *told, *column_notes),
     )
+
+
+def _first_text(table: Any, position: int) -> str:
+    """The first value of a column that is no number, in brackets, with its row."""
+    for row, value in enumerate(table.column(position)):
+        text = "" if value.as_py() is None else str(value)
+        try:
+            float(text or "nan")
+        except ValueError:
+            return f" (row {row}: {text[:40]!r})"
+    return ""
 
 
 def _is_number(kind: Any) -> bool:

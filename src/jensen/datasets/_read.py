@@ -26,7 +26,7 @@ _SPARSE_KEYS = {"format", "shape", "data"}
 class Raw:
     """The user's arrays as they came: under the key WHOLE when they are yet to be split, else under
     train, test and perhaps validation; labels and the origin of each row likewise. `columns` are
-    the names of a table's columns."""
+    the names of a table's columns, `where` is what messages call the source."""
 
     name: str
     arrays: dict[str, np.ndarray]
@@ -34,6 +34,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     rows: dict[str, RowOrigin] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    where: str = "data"
 
 
 def read_path(path: Path, reading: Reading) -> Raw:
@@ -64,7 +65,7 @@ def read_path(path: Path, reading: Reading) -> Raw:
         _refuse(str(path), key=reading.key)
         part = (read_csv if suffix == ".csv" else read_parquet)(path, reading)
         raw = _raw(path.stem, {WHOLE: part}, {})
-    return replace(raw, notes=(f"read from {path}", *raw.notes))
+    return replace(raw, notes=(f"read from {path}", *raw.notes), where=str(path))
 
 
 def from_object(source: Any, reading: Reading, name: str = "data") -> Raw:

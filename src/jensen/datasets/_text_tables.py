@@ -34,6 +34,7 @@ _NUMBERS = {
     for mark in (".", ",")
 }
 _COMMA_NUMBER = re.compile(rf"\s*[+-]?\d*,\d+{_EXPONENT}\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*")
 _WHOLE_NUMBER = re.compile(r"\s*\d+\s*")
 
 
@@ -91,6 +92,10 @@ def read_csv(path: Path, reading: Reading) -> Part:
     table = _parsed(text, form, header, names if unnamed else None, path)
     if names is not None and len(names) == len(table.column_names):
         table = table.rename_columns(names)
+    if header:
+        table, empty = _without_empty(table)
+        names = table.column_names
+        told += ["an empty column without a name was left out"] if empty else []
     index = {}
     if names is not None and reading.index is None:
         index = _index_column(table, names, path, certain=reading.columns is not None)
@@ -112,6 +117,9 @@ def _utf8(raw: bytes, path: Path) -> tuple[bytes, tuple[str, ...]]:
         raise ValueError(
             f"{path} is a workbook or an archive, not a text; save the sheet as CSV (UTF-8)."
         )
+    if (start := raw[:100].lstrip()[:1]) in (b"<", b"{"):
+        kind = "HTML or XML" if start == b"<" else "JSON"
+        raise ValueError(f"{path} is {kind}, not a table; save it as CSV (UTF-8).")
     encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), None)
     try:
         if encoding is not None:
@@ -192,7 +200,12 @@ def _form_of(text: bytes, separator: str | None = None) -> Form:
 def _split(lines: list[str], separator: str) -> list[list[str]]:
     if separator == " ":
         return [line.split() for line in lines]
-    return list(csv.reader(lines, delimiter=separator))
+    if not any('"' in line for line in lines):
+        return [line.split(separator) for line in lines]
+    try:
+        return list(csv.reader(lines, delimiter=separator))
+    except csv.Error:  # a field beyond the limit of the module: not separated so
+        return [[line] for line in lines]
 
 
 def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], str]:
@@ -212,6 +225,9 @@ def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], st
         for mark in (".", ",")
     }
     commas = any(_COMMA_NUMBER.fullmatch(f) for column in columns for f in column)
+    # In quotes between commas, 2,000 is two thousand.
+    if separator == "," and any(_THOUSANDS.fullmatch(f) for column in columns for f in column):
+        commas = False
     decimal = "," if commas and shares[","] > shares["."] else "."
     if width == 1 and decimal == "," and ("," in rows[0][0] or len(rows) == 1):
         return (0.0, 0), "."  # more likely commas between fields, some of which are missing
@@ -243,7 +259,8 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     may be either: pandas writes the positions 0, 1, 2, ... for columns without names. They are a
     header if they are these and no other row is of their kind: everything below has decimals, or
     all whole numbers below are smaller than the last position. They are a datum if they are not
-    these and there are whole numbers below. All else is for the user to say.
+    these and there are whole numbers below, unless they count (2019, 2020, ...) outside the range
+    of all columns. All else is for the user to say.
 
     Raises:
         ValueError: a header and a datum are both possible.
@@ -265,18 +282,34 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     whole = [field for field in below if _WHOLE_NUMBER.fullmatch(field.strip().lstrip("+-"))]
     decimals = numbers and not whole
     positions = names == [str(at) for at in range(len(names))]
+    counted = len(names) > 1 and all(
+        int(after) == int(before) + 1 for before, after in itertools.pairwise(names)
+    )
+    # Years above counts, say: numbers in a row that are all unlike those below them.
+    unlike = counted and numbers and _outside(names, body, columns, decimal)
     smaller = len(whole) == len(below) > 0 and max(map(int, whole)) < len(names) - 1
     # An index without a name before them: no datum begins with nothing and goes on 0, 1, 2, ...
     unnamed_index = not first[0].strip() and columns[0] == 1
     if positions and (decimals or unnamed_index or (smaller and len(names) > 2)):
         return True
-    if positions or decimals:
+    if positions or decimals or unlike:
         shown = ",".join(first[:6]) + (",..." if len(first) > 6 else "")
         raise ValueError(
             f"{path}: the first row, {shown}, may be a header or a datum; say which: header=True "
             "or header=False (--set data.header=true or false)."
         )
     return False
+
+
+def _outside(names: list[str], body: list[list[str]], columns: list[int], decimal: str) -> bool:
+    """Whether each number lies outside the range of the column below it, of 3 rows or more."""
+    if len(body) < 3:
+        return False
+    for name, at in zip(names, columns):
+        below = [float(row[at].replace(decimal, ".")) for row in body if not _is_missing(row[at])]
+        if below and min(below) <= int(name) <= max(below):
+            return False
+    return True
 
 
 def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path: Path) -> Any:
@@ -317,6 +350,16 @@ def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path
             f"{_SEPARATORS[form.separator]}, decimal mark {form.decimal!r}): {error}. It may be "
             "truncated or damaged; write it again with commas between fields and decimal points."
         ) from error
+
+
+def _without_empty(table: Any) -> tuple[Any, bool]:
+    """The table without a last column that has neither name nor values, and whether it had one:
+    lines that end in a separator make it."""
+    last = table.column(table.num_columns - 1)
+    name = table.column_names[-1]
+    if name or table.num_columns == 1 or last.null_count < len(last):
+        return table, False
+    return table.drop_columns([""]) if table.column_names.count("") == 1 else table, True
 
 
 def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) -> dict[str, int]:

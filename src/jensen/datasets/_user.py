@@ -51,7 +51,7 @@ def user_dataset(
         rows = sum(len(array) for array in raw.arrays.values())
         if rows < 3:
             raise ValueError(
-                f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test."
+                f"{raw.where} has {rows} rows; at least 3 are needed, one each for train, validation and test."
             )
         divide = _with_test if WHOLE in raw.arrays else _with_validation
         order = None if split == "contiguous" else seed
@@ -93,7 +93,7 @@ def user_rows(
                 if WHOLE in raw.arrays
                 else f"has no split {split!r}{nearest(split, known)}; it has {', '.join(known)}"
             )
-            raise ValueError(f"{raw.name} {has}.")
+            raise ValueError(f"{raw.where} {has}.")
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]
         arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
         values, binary_notes = binarised_rows(
@@ -148,7 +148,7 @@ def _check_seed(seed: int) -> None:
 
 def _check(raw: Raw) -> None:
     for key, array in raw.arrays.items():
-        where = raw.name if key == WHOLE else f"{raw.name}, split {key},"
+        where = raw.where if key == WHOLE else f"{raw.where}, split {key},"
         check_array(array, where, raw.columns)
         if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
             raise ValueError(
@@ -158,7 +158,7 @@ def _check(raw: Raw) -> None:
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
         raise ValueError(
-            f"{raw.name}: the splits' event shapes disagree ({listed}); give all splits one event shape."
+            f"{raw.where}: the splits' event shapes disagree ({listed}); give all splits one event shape."
         )
 
 
@@ -168,7 +168,7 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
         raise ValueError(
             f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}."
         )
-    counts = _counts(raw.name, rows, {"validation": validation_fraction, "test": test_fraction})
+    counts = _counts(raw.where, rows, {"validation": validation_fraction, "test": test_fraction})
     train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
     note = f"{rows} rows split {_how(seed)} into {len(train)}/{len(validation)}/{len(test)}"
     return _taken(
@@ -188,17 +188,17 @@ def _with_validation(
     for option, value in useless.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(
-                f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out."
+                f"{option}={value} has no use here: {raw.where} comes split into {', '.join(raw.arrays)}; leave {option} out."
             )
     rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
     if "validation" in raw.arrays:
         if seed is None:
             raise ValueError(
-                f"split='contiguous' has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave split out."
+                f"split='contiguous' has no use here: {raw.where} comes split into {', '.join(raw.arrays)}; leave split out."
             )
         return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
     count = _counts(
-        f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction}
+        f"{raw.where}, split train,", len(rows["train"]), {"validation": validation_fraction}
     )["validation"]
     train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
     note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
