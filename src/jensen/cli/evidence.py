@@ -132,7 +132,7 @@ def evidence(
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
 
-    values, split = rows_evaluated.values, rows_evaluated.name
+    values, name = rows_evaluated.values, rows_evaluated.name
     key = stream_key(run_seed(opened, seed), "evidence")
     store = Path(opened.path) / "evidence" / f"{Path(estimator).stem}.npz"
     made, refused = None, ""
@@ -173,7 +173,7 @@ def evidence(
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    _show(opened, found, made, annealed, estimator, split, len(values), json)
+    _show(opened, found, made, annealed, estimator, name, len(values), json)
     if refused and not json:
         print(f"no sandwich: {refused}")
 

@@ -30,8 +30,8 @@ def frame_part(frame: Any, where: str, reading: Reading) -> Part:
     names = [str(name) for name in frame.columns]
     index = reading.index_positions(where, names)
     positions, notes = chosen_positions(where, names, True, index, reading)
-    columns = {at: _numbers(frame.iloc[:, at]) for at in positions}
-    wrong = [f"{names[at]} ({frame.dtypes.iloc[at]})" for at, v in columns.items() if v is None]
+    numbers = {at: _numbers(frame.iloc[:, at]) for at in positions}
+    wrong = [f"{names[at]} ({frame.dtypes.iloc[at]})" for at, v in numbers.items() if v is None]
     if wrong:
         raise ValueError(
             f"{where}: no real numbers in {listed(wrong)}; choose columns without them, or take "
@@ -45,7 +45,8 @@ def frame_part(frame: Any, where: str, reading: Reading) -> Part:
         {names[at]: _row_names(frame.iloc[:, at]) for at in index} if index else _index_of(frame)
     )
     told = (index_note(list(row_names)),) if row_names and index else ()
-    values = np.column_stack([*columns.values()]) if columns else np.empty((len(frame), 0))
+    columns = [column for column in numbers.values() if column is not None]
+    values = np.column_stack(columns) if columns else np.empty((len(frame), 0))
     return Part(values, row_names, tuple(names[at] for at in positions), (*notes, *told))
 
 
