@@ -34,8 +34,8 @@ from jensen.interop import guarded, left_out
 from jensen.model import Model
 
 ONE_ROW = (
-    "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the marginal "
-    "KL is that datum's whole KL and no fault of the prior, and units cannot be told active."
+    "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the "
+    "marginal KL is that datum's whole KL and no fault of the prior, and units cannot be told active."
 )
 
 

@@ -28,7 +28,8 @@ def account_of_foreign(
     splits, and these rows.
 
     Raises:
-        ValueError: RUN and --model together or neither, no --data, options that only a run has, and what `load_model` and `load_rows` refuse.
+        ValueError: RUN and --model together or neither, no --data, options that only a run has,
+            and what `load_model` and `load_rows` refuse.
     """
     if model is None:
         raise ValueError(

@@ -20,8 +20,8 @@ from jensen.cli.options import (
     print_json,
 )
 
-HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run; with --data, on every row of
-another file, which is not stored.
+HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account
+in the run; with --data, on every row of another file, which is not stored.
 
 With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
 options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
@@ -46,7 +46,8 @@ def account(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Which of the run's own data: train, validation, test or all; both: train and test, and the generalisation gap of each line.",
+            help="Which of the run's own data: train, validation, test or all; both: train and "
+            "test, and the generalisation gap of each line.",
             show_default="test",
         ),
     ] = None,
@@ -102,7 +103,8 @@ def account(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="With --try: prior.KEY or training.KEY; data.KEY of how --data is read; may be repeated.",
+            help="With --try: prior.KEY or training.KEY; data.KEY of how --data is read; "
+            "may be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -120,7 +120,8 @@ def bounds(
         )
         return
     print(
-        f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {rows.name} data, nats per datum"
+        f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {rows.name} data, "
+        "nats per datum"
     )
     width = max(len(_title(name, b)) for name, b in chosen.items()) if chosen else 0
     for name, value in sorted(found.items(), key=lambda item: item[1].value):

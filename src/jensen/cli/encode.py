@@ -19,10 +19,12 @@ from jensen.cli.options import (
     print_json,
 )
 
-HELP = """Write mean and scale of q(z|x) for every row, as .npz or .csv; of discrete codes the mean and the most probable code. Beside them stand the row
-numbers, counted from 0 in the order of the data, and the names of the rows if the data have an index.
+HELP = """Write mean and scale of q(z|x) for every row, as .npz or .csv; of discrete codes the mean
+and the most probable code. Beside them stand the row numbers, counted from 0 in the order of the
+data, and the names of the rows if the data have an index.
 
 Example: jensen encode runs/digits --split all --out codes.npz
+
 Example: jensen encode runs/mine --data new.csv --out codes.csv
 """
 

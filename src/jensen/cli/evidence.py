@@ -69,7 +69,8 @@ def evidence(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="An option of the estimator, annealed.KEY of the sandwich, or data.KEY of how --data is read; may be repeated.",
+            help="An option of the estimator, annealed.KEY of the sandwich, or data.KEY of how "
+            "--data is read; may be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -125,7 +125,8 @@ def gradients(
         print_json(record | {"picture": str(picture)})
         return
     print(
-        f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {of_split.name} data, {draws} draws of each"
+        f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {of_split.name} data, "
+        f"{draws} draws of each"
     )
     print(f"  {'estimator':<24}{'K':>6}  {'part':<8}{'signal':>11}{'noise':>11}{'s/n':>9}")
     for line in found:

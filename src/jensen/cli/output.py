@@ -23,8 +23,8 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
 
 
 def write_account(path: str, account: Account, rows: Rows) -> None:
-    """Writes an account's values per datum, with the numbers and names of the rows: .nc (netCDF) and .npz hold all there are, .csv those with one row
-    per datum."""
+    """Writes an account's values per datum, with the numbers and names of the rows: .nc (netCDF)
+    and .npz hold all there are, .csv those with one row per datum."""
     if Path(path).suffix == ".nc":
         dataset = account.to_dataset()
         names = rows.columns(beside=map(str, dataset.variables))
@@ -52,8 +52,8 @@ def _beyond_netcdf(column: np.ndarray) -> bool:
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Writes arrays as .npz, or as .csv when all have one row per datum; truth values are 0 and 1 there, whole numbers are
-    written whole, text is quoted where it has to be.
+    """Writes arrays as .npz, or as .csv when all have one row per datum; truth values are 0 and 1
+    there, whole numbers are written whole, text is quoted where it has to be.
 
     Raises:
         ValueError: another suffix, or arrays that do not fit a table.

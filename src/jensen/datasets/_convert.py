@@ -13,8 +13,8 @@ _TOLERATED_LOSS = 1e-6
 
 
 def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> None:
-    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per row; `where` names it in the message,
-    and `columns` what is missing in a table."""
+    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per
+    row; `where` names it in the message, and `columns` what is missing in a table."""
     if array.dtype.names is not None:
         raise ValueError(
             f"{where} has the structured dtype {array.dtype}; make plain numbers of it: "
@@ -121,7 +121,7 @@ def binarised_rows(
     if mode == "threshold" and threshold is None and not np.isin(array, (0, 1)).all():
         raise ValueError(
             "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
-            "the training data's range; give values of 0 and 1, or in Python like=the training data."
+            "the training data's range; give values of 0 and 1, or in Python like=training_data."
         )
     none = array[:0]
     parts = {"train": none, "validation": array, "test": none}

@@ -19,7 +19,8 @@ ZIP_MAGIC = b"PK"
 _HEADER_BYTES = 1 << 16
 # Deflate cannot pack more than 1032 bytes into one; a larger claim is a lie.
 _DEFLATE_RATIO = 1032
-_METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OTHER_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}
 
 
 class Header(NamedTuple):
@@ -86,7 +87,7 @@ class Archive:
         if info.flag_bits & 0x1:
             return "it is encrypted; write the file again without a password"
         if info.compress_type not in _METHODS:
-            method = zipfile.compressor_names.get(info.compress_type, str(info.compress_type))  # type: ignore[attr-defined]
+            method = _OTHER_METHODS.get(info.compress_type, f"method {info.compress_type}")
             return f"it is compressed by {method}; write the file with np.savez_compressed"
         packed = min(info.compress_size, self.path.stat().st_size)
         limit = packed * (1 if info.compress_type == zipfile.ZIP_STORED else _DEFLATE_RATIO)

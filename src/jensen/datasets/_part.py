@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     like: Like = Like()
 
     def index_positions(self, where: str, names: Sequence[str]) -> list[int]:
-        """The positions of the index columns that were asked for, or else are the training data's."""
+        """The positions of the index columns asked for, or else of those of the training data."""
         if self.index is not None:
             return positions_of(where, names, self.index)
         return [names.index(name) for name in self.like.index if name in names]

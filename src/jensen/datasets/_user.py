@@ -51,7 +51,8 @@ def user_dataset(
         rows = sum(len(array) for array in raw.arrays.values())
         if rows < 3:
             raise ValueError(
-                f"{raw.where} has {rows} rows; at least 3 are needed, one each for train, validation and test."
+                f"{raw.where} has {rows} rows; at least 3 are needed, one each for train, "
+                "validation and test."
             )
         divide = _with_test if WHOLE in raw.arrays else _with_validation
         order = None if split == "contiguous" else seed
@@ -158,7 +159,8 @@ def _check(raw: Raw) -> None:
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
         raise ValueError(
-            f"{raw.where}: the splits' event shapes disagree ({listed}); give all splits one event shape."
+            f"{raw.where}: the splits' event shapes disagree ({listed}); give all splits one event "
+            "shape."
         )
 
 
@@ -188,13 +190,15 @@ def _with_validation(
     for option, value in useless.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(
-                f"{option}={value} has no use here: {raw.where} comes split into {', '.join(raw.arrays)}; leave {option} out."
+                f"{option}={value} has no use here: {raw.where} comes split into "
+                f"{', '.join(raw.arrays)}; leave {option} out."
             )
     rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
     if "validation" in raw.arrays:
         if seed is None:
             raise ValueError(
-                f"split='contiguous' has no use here: {raw.where} comes split into {', '.join(raw.arrays)}; leave split out."
+                f"split='contiguous' has no use here: {raw.where} comes split into "
+                f"{', '.join(raw.arrays)}; leave split out."
             )
         return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
     count = _counts(
