@@ -65,6 +65,10 @@ OtherData = Annotated[
         show_default=False,
     ),
 ]
+OwnData = Annotated[
+    str | None,
+    typer.Option("--data", help="The file where the run's own data lie now.", show_default=False),
+]
 Checkpoint = Annotated[
     int | None,
     typer.Option(
@@ -126,14 +130,6 @@ def data_settings(settings: Sequence[str] | None) -> tuple[dict[str, Any], list[
                 f"{nearest(key, READING_KEYS)}; known: {', '.join(READING_KEYS)}."
             )
     return reading, [setting for setting in settings if setting not in own]
-
-
-def open_run_with_data(
-    path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool
-) -> tuple[Any, Any]:
-    """(the run at `path`, its data set or the other one named)."""
-    run = open_run(path, checkpoint, trust_code)
-    return run, run.load_data(data, data_dir=data_dir)
 
 
 def run_seed(run: Any, seed: int | None) -> int:
