@@ -44,6 +44,7 @@ def test_positions_that_pandas_writes_are_a_header(tmp_path, columns, index):
         ("1,0\n" + "0,1\n" * 5, 6),
         ("-1,2\n" + "0.5,1.5\n" * 5, 6),
         ("3,5\n", 1),
+        ("1,2\n" + "true,false\n" * 5, 6),
     ],
 )
 def test_a_row_of_numbers_that_leaves_no_doubt(tmp_path, text, rows):
@@ -257,6 +258,18 @@ def test_a_frame_of_small_whole_numbers_stays_small():
     for table in (ages, ages.astype("Int64"), ages.astype({"age": "int64[pyarrow]"})):
         assert load_rows(table).values.dtype == np.uint8
     assert load_rows(NUMBERS["age"]).values.tolist() == [[31], [45], [52]]
+
+
+def test_an_unnamed_column_of_decimals_may_be_data(tmp_path):
+    with pytest.raises(ValueError, match=r"the column '' \(position 0\) has no name and may be"):
+        load_rows(csv(tmp_path, ",b\n0.5,1\n0.7,2\n"))
+
+
+def test_row_names_of_r_have_no_header(tmp_path):
+    rows = load_rows(csv(tmp_path, '"a" "b"\n"r1" 1.5 2\n"r2" 2.5 3\n'))
+    assert rows.values.tolist() == [[1.5, 2], [2.5, 3]]
+    assert list(rows.names) == ["index"]
+    assert load_rows(tmp_path / "t.csv", columns=["b"]).values.tolist() == [[2], [3]]
 
 
 def test_columns_that_are_no_numbers_are_named():

@@ -64,9 +64,8 @@ def read_csv(path: Path, reading: Reading) -> Part:
         raise ValueError(f"{path} holds no rows; write it again.")
     lines = form.lines
     # write.table of R names one column less than there are: the first holds the rows' names.
-    lacking = (
-        len(lines) > 1 and len(lines[0]) == len(lines[1]) - 1 and form.separator in _SEPARATORS_OF_R
-    )
+    widths = [len(line) for line in lines[:2]]
+    lacking = form.separator in _SEPARATORS_OF_R and widths == [widths[-1] - 1, widths[-1]]
     unnamed = lacking and not any(_is_number(field, form.decimal) for field in lines[0])
     if unnamed:
         lines = [["", *lines[0]], *lines[1:]]
@@ -74,7 +73,7 @@ def read_csv(path: Path, reading: Reading) -> Part:
     header = reading.header
     if header is None:
         header = _has_header(lines, form.decimal, path)
-    names = [name.strip() for name in lines[0]] if header else None
+    names = [name.strip().strip('"') for name in lines[0]] if header else None
     told = []
     if form.separator != "," and max(map(len, lines)) > 1:
         told.append(f"fields are separated by {_SEPARATORS[form.separator]}")
@@ -306,7 +305,11 @@ def _outside(names: list[str], body: list[list[str]], columns: list[int], decima
     if len(body) < 3:
         return False
     for name, at in zip(names, columns):
-        below = [float(row[at].replace(decimal, ".")) for row in body if not _is_missing(row[at])]
+        below = [
+            float({"true": "1", "false": "0"}.get(text, text).replace(decimal, "."))
+            for text in (row[at].strip().lower() for row in body)
+            if not _is_missing(text)
+        ]
         if below and min(below) <= int(name) <= max(below):
             return False
     return True
@@ -373,7 +376,9 @@ def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) ->
     if not unnamed or len(names) == 1:
         return {}
     column = table.column(0)
-    if unnamed == [0] and not column.null_count and len(column.unique()) == len(column):
+    # An index is counted or named; a column of decimals is more likely data without a name.
+    counted = not str(column.type).startswith(("double", "bool", "null"))
+    if unnamed == [0] and counted and len(column.unique()) == len(column) - column.null_count:
         return {"index": 0}
     if certain:
         return {}

@@ -5,6 +5,7 @@ onto the likelihood's interval; other data use it directly, in units of the data
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import equinox as eqx
@@ -15,6 +16,7 @@ import numpy as np
 
 from jensen._rooms import nearest
 from jensen._types import Array, Distribution, Float, Key
+from jensen.datasets._numpy_files import read_npy
 from jensen.likelihoods import AbstractLikelihood, DataSummary
 from jensen.priors._base import AbstractPrior
 from jensen.priors._pseudo_inputs import check_components, chosen_rows, mixture_of_posteriors
@@ -144,7 +146,7 @@ def _check_start(initialise: str, initial_mean: float | None, initial_spread: fl
 
 def _read(path: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> np.ndarray:
     try:
-        found = np.load(path, allow_pickle=False)
+        found = read_npy(Path(path))
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with numpy.save, as numbers {list(shape)}."
