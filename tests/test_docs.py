@@ -91,3 +91,8 @@ def test_documents_link_to_files_that_exist():
     ):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
             assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_the_example_of_data_runs():
+    for block in python_blocks("docs/data.md"):
+        exec(block, {})

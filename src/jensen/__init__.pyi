@@ -23,6 +23,7 @@ from .anatomy import surgery as surgery
 from .anatomy.gaps import inference_gaps as inference_gaps
 from .datasets import Dataset as Dataset
 from .datasets import load_dataset as load_dataset
+from .datasets import load_rows as load_rows
 from .evidence import bidirectional as bidirectional
 from .evidence import estimate_evidence as estimate_evidence
 from .evidence import sandwich as sandwich

@@ -1,10 +1,13 @@
 """What is refused before a training begins: data that do not fit the model, a model that nothing could account for, a folder that may not be written."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from jensen.datasets import Dataset
 from jensen.distributions import is_discrete, root_of, stack, top_of
@@ -28,6 +31,22 @@ def check_data(model: Model, dataset: Dataset) -> None:
         values = getattr(dataset, split)
         if len(values):
             check_support(likelihood, values, where=f"the {split} split of {dataset.name}")
+
+
+def check_rows(recipe: Mapping[str, Any] | None, values: np.ndarray, name: str) -> None:
+    """Raises ValueError when rows do not fit the shape or the likelihood's support of a recipe.
+
+    check_rows(model.recipe.values, load_rows("new.npy").values, "new.npy")
+    """
+    if recipe is None:
+        return
+    expected = tuple(recipe["event_shape"])
+    if values.shape[1:] != expected:
+        raise ValueError(
+            f"the model describes data of shape {expected}, but {name} has rows of shape "
+            f"{values.shape[1:]}; give rows like those it was trained on."
+        )
+    check_support(recipe["likelihood"], values, where=name)
 
 
 def check_posterior(model: Model, dataset: Dataset) -> None:

@@ -51,6 +51,9 @@ class DataConfig(_Section):
     binarise: Literal["none", "dynamic", "threshold"] | None = None
     split: Literal["random", "contiguous"] | None = None
     columns: list[str] | None = None
+    header: bool | None = None
+    index: str | int | None = None
+    key: str | None = None
 
 
 def _latent_dim(value: Any) -> int | list[int]:

@@ -1,5 +1,6 @@
 """What commands do with a run: start it from a configuration, account for it, report on it. The friendly layer over the strict core."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +9,14 @@ import jax.random as jr
 
 import jensen
 from jensen.anatomy import Account, Generalisation, account, generalisation
-from jensen.checks import check_data, check_posterior, prepare_folder
+from jensen.checks import check_data, check_posterior, check_rows, prepare_folder
 from jensen.config import ROOMS, Config
-from jensen.datasets import Dataset, dataset_names, load_dataset
+from jensen.datasets import Dataset, Like, Rows, dataset_names, load_dataset, load_rows
+from jensen.datasets._dataset import SPLITS
 from jensen.fitting import Fit, fit_run
 from jensen.model import Model
 from jensen.models import build_model
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, tell
 from jensen.runs import Run, create
 from jensen.trial import Trial, store_trial, stored_trials, try_prior
 
@@ -77,6 +79,7 @@ def start_run(
     key = stream_key(config.seed, "training")
     run = create(path, config, model, dataset, key, reloadable=True)
     if progress:
+        tell(() if named else dataset.notes)
         sizes = "/".join(str(len(getattr(dataset, s))) for s in ("train", "validation", "test"))
         shape = "x".join(map(str, dataset.event_shape))
         print(
@@ -88,11 +91,102 @@ def start_run(
     ), dataset
 
 
+def rows_to_evaluate(
+    run: Run,
+    split: str | None,
+    data: str | None = None,
+    *,
+    data_dir: str | None = None,
+    reading: dict[str, Any] | None = None,
+) -> Rows:
+    """The rows that a command evaluates: a split of the run's own data ('all' is one, 'test' the
+    default), or every row of other data in their order.
+
+    Args:
+        run: the run.
+        split: of the run's own data, or of other data that come in splits.
+        data: a name or a file instead of the run's own data; None for these.
+        data_dir: where the files of named data sets lie.
+        reading: how `data` is to be read: options of `load_rows`. What the run's configuration says
+            of its own file holds for files of the same kind.
+
+    Raises:
+        ValueError: a split of data that have none, rows that do not fit the model, and what
+            `load_rows` refuses.
+        RunError: the run's own data are gone or have changed.
+
+        rows_to_evaluate(run, None, "new.csv").numbers
+    """
+    if data is None:
+        if reading:
+            option = next(iter(reading))
+            raise ValueError(
+                f"--set data.{option}: says how --data FILE is to be read; the run's own data are "
+                "read as they were for its training. Leave it out."
+            )
+        rows = run.load_data(None, data_dir=data_dir).take(split or "test")
+    else:
+        rows = _other_rows(run, split, data, data_dir, reading or {})
+    if len(rows) == 0:
+        raise ValueError(f"the {split} split has no rows; take another --split.")
+    check_rows(run.record.get("recipe"), rows.values, rows.name if data is None else data)
+    return rows
+
+
+def _other_rows(
+    run: Run, split: str | None, data: str, data_dir: str | None, reading: dict[str, Any]
+) -> Rows:
+    own = run.config.get("data", {})
+    named = data in dataset_names() or data.endswith(".py")
+    options: dict[str, Any] = {"data_dir": data_dir} if named else {}
+    source = own.get("source", "")
+    if not named and source not in dataset_names():
+        options |= {k: own[k] for k in ("seed", "binarise") if k in own}
+        if Path(source).suffix.lower() == Path(data).suffix.lower():
+            options |= {k: own[k] for k in ("columns", "header", "key") if k in own}
+    like = Like(**run.record["data"].get("like", {}))
+    if split is not None:
+        with contextlib.suppress(ValueError):
+            return own_data(run, data, data_dir=data_dir).take(split)
+    rows = load_rows(data, like=like, **options | reading)
+    if split is None:
+        return rows
+    if rows.splits is None:
+        raise ValueError(
+            f"--split {split} is of the run's own data; {data} is other data without splits, and "
+            "all its rows are used, in their order. Leave --split out."
+        )
+    return load_rows(data, like=like, split=split, **options | reading)
+
+
+def own_data(run: Run, data: str | None, *, data_dir: str | None = None) -> Dataset:
+    """The run's own data in their splits; `data` names the file where they lie now.
+
+    Raises:
+        ValueError: `data` names other data.
+        RunError: the run's own data are gone or have changed.
+
+        own_data(run, None).train
+    """
+    if data is None:
+        return run.load_data(None, data_dir=data_dir)
+    recorded, dataset = run.record["data"]["fingerprints"], None
+    with contextlib.suppress(ValueError):  # other data need not have enough rows for three splits
+        dataset = run.load_data(data, data_dir=data_dir)
+    if dataset is None or any(dataset.fingerprint(s) != recorded[s] for s in SPLITS):
+        raise ValueError(
+            f"{data} holds other data than {run.path} was trained on, which have no part in its "
+            "splits. Leave --data out, or name the run's own file."
+        )
+    return dataset
+
+
 def account_of(
     run: Run,
     split: str,
     *,
     dataset: Dataset | None = None,
+    rows: Rows | None = None,
     model: Model | None = None,
     seed: int | None = None,
     store: bool = True,
@@ -102,24 +196,23 @@ def account_of(
     gaps: int | None = None,
     gap_family: str | None = None,
 ) -> Account:
-    """The account of a run on a split of its data (or of another data set), stored in the run folder unless `store` is false. What is None is the run's
-    setting."""
-    dataset = dataset or run.dataset
+    """The account of a run on a split of its data (or of another data set), or on `rows`; stored in
+    the run folder unless `store` is false. What is None is the run's setting."""
+    rows = rows or _rows_of_split(dataset or run.dataset, split)
     settings = run.config.get("account", {})
     seed = int(run.config.get("seed", 0)) if seed is None else seed
     with CountProgress() as bar:
         found = account(
             model or run.model,
-            split_data(dataset, split),
+            rows.values,
             key=stream_key(seed, "account"),
-            split=split,
+            split=rows.name,
             num_samples=num_samples or settings.get("num_samples", 1000),
             num_draws=num_draws or settings.get("num_draws"),
-            aggregated_over=aggregated_over
-            or _at_most(settings.get("aggregated_over"), dataset, split),
+            aggregated_over=aggregated_over or _at_most(settings.get("aggregated_over"), rows),
             gaps=gaps or settings.get("gaps"),
             gap_family=gap_family or settings.get("gap_family") or "own",
-            fingerprint=dataset.fingerprint(split),
+            fingerprint=rows.fingerprint,
             remarks=tuple(
                 f"Training: {w}"
                 for w in ([f"the objective was {run.objective}."] if run.objective else [])
@@ -186,14 +279,18 @@ def trial_of(
     return found
 
 
-def _at_most(wanted: int | None, dataset: Dataset, split: str) -> int | None:
-    """A run's setting for a split that may have fewer rows."""
-    return wanted and min(wanted, len(split_data(dataset, split)))
+def _at_most(setting: int | None, rows: Rows) -> int | None:
+    """A run's setting for rows that may be fewer."""
+    return setting and min(setting, len(rows))
 
 
 def split_data(dataset: Dataset, split: str) -> "ndarray":
-    """The rows of a split, which must not be empty."""
-    rows = dataset.split(split)
+    """The values of a split, which must not be empty."""
+    return _rows_of_split(dataset, split).values
+
+
+def _rows_of_split(dataset: Dataset, split: str) -> Rows:
+    rows = dataset.take(split)
     if len(rows) == 0:
         raise ValueError(f"the {split} split of {dataset.name} has no rows; take another --split.")
     return rows

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -155,3 +156,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def tell(notes: Sequence[str]) -> None:
+    """Prints on stderr what was assumed of data, but not where they were read: that was said."""
+    for note in notes:
+        if not note.startswith("read from "):
+            print(f"note: {note}", file=sys.stderr)

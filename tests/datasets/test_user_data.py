@@ -209,13 +209,6 @@ def test_csv_headers_are_told_from_rows(tmp_path, text, header):
     assert ("the first row was read as a header" in data.notes) == header
 
 
-def test_a_first_row_of_positions_is_a_header_if_it_cannot_well_be_a_datum(tmp_path):
-    (tmp_path / "three.csv").write_text("0,1,2\n" + "5,5,5\n" * 20)
-    (tmp_path / "two.csv").write_text("0,1\n" + "1,1\n" * 20)
-    assert rows_of(load_dataset(tmp_path / "three.csv")).tolist() == [[5, 5, 5]] * 20
-    assert sorted(rows_of(load_dataset(tmp_path / "two.csv")).tolist()) == [[0, 1]] + [[1, 1]] * 20
-
-
 def test_a_single_column_csv(tmp_path):
     (tmp_path / "t.csv").write_text("height\n" + "".join(f"{i / 4}\n" for i in range(20)))
     data = load_dataset(tmp_path / "t.csv")

@@ -41,6 +41,11 @@ from jensen.distributions import CONTINUOUS, code_kind
 from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.model import Model
 
+ONE_ROW = (
+    "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the "
+    "marginal KL is that datum's whole KL and no fault of the prior, and units cannot be told active."
+)
+
 
 @guarded
 def account(
@@ -167,6 +172,8 @@ def account(
         and not model.encoder.bottom_up
         and code_kind(model.encoder(jnp.asarray(data[0]))) == CONTINUOUS,
     )
+    if len(data) == 1:
+        remarks = (*remarks, ONE_ROW)
     return replace(found, verdicts=(*remarks, *verdicts(found, prior, encoder)))
 
 

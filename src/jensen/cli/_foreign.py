@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from jensen.anatomy import Account
+    from jensen.datasets import Rows
     from jensen.model import Model
 
 HELP = "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one of jensen.foreign. Its code is executed. Needs --data FILE."
@@ -19,15 +18,18 @@ def account_of_foreign(
     run: str | None,
     model: str | None,
     data: str | None,
-    split: str,
+    split: str | None,
     seed: int | None,
     numbers: dict[str, Any],
     of_runs: list[str],
-) -> "Account":
-    """The account of a model that a function makes, on all rows of a file.
+    reading: dict[str, Any],
+) -> "tuple[Account, Rows]":
+    """The account of a model that a function makes, on all rows of a file or on those of one of its
+    splits, and these rows.
 
     Raises:
-        ValueError: RUN and --model together or neither, no --data, options that only a run has, and what `load_model` and `rows_of` refuse.
+        ValueError: RUN and --model together or neither, no --data, options that only a run has,
+            and what `load_model` and `load_rows` refuse.
     """
     if model is None:
         raise ValueError(
@@ -47,7 +49,11 @@ def account_of_foreign(
         )
     if data is None:
         raise ValueError(f"--model {model} needs --data FILE: the rows to account for.")
-    rows, name = rows_of(data, split)
+    from jensen.datasets import load_rows
+    from jensen.progress import tell
+
+    rows = load_rows(data, split=split, **reading)
+    tell(rows.notes)
     made = load_model(model)
     from jensen.anatomy import account
     from jensen.evaluation import stream_key
@@ -55,36 +61,15 @@ def account_of_foreign(
 
     given = {k: v for k, v in numbers.items() if v is not None}
     with CountProgress() as bar:
-        return account(
+        found = account(
             made,
-            rows,
+            rows.values,
             key=stream_key(seed or 0, "account"),
-            split=name,
+            split=rows.name,
             on_progress=bar.advance,
             **given,
         )
-
-
-def rows_of(path: str, split: str) -> "tuple[np.ndarray, str]":
-    """(the rows of a file, what they are called): all rows, or those of the split where the file comes in splits.
-
-    Raises:
-        ValueError: an unreadable file, values that are no numbers, or no such split.
-    """
-    from jensen._rooms import nearest
-    from jensen.datasets._convert import check_array, to_storage
-    from jensen.datasets._read import WHOLE, read_path
-
-    raw = read_path(Path(path).expanduser(), None)
-    chosen = WHOLE if WHOLE in raw.arrays else split
-    if chosen not in raw.arrays:
-        raise ValueError(
-            f"{path} has no split {split!r}{nearest(split, tuple(raw.arrays))}; it has {', '.join(raw.arrays)}. Say --split."
-        )
-    check_array(raw.arrays[chosen], path)
-    return to_storage({chosen: raw.arrays[chosen]})[0][chosen], Path(
-        path
-    ).stem if chosen == WHOLE else chosen
+    return found, rows
 
 
 def load_model(name: str) -> "Model":

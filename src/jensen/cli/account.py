@@ -14,11 +14,14 @@ from jensen.cli.options import (
     OtherData,
     Seed,
     TrustCode,
-    open_run_with_data,
+    data_settings,
+    open_run,
+    open_run_with_rows,
     print_json,
 )
 
-HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account in the run.
+HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account
+in the run; with --data, on every row of another file, which is not stored.
 
 With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
 options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
@@ -41,11 +44,13 @@ def register(app: typer.Typer) -> None:
 def account(
     run: OptionalRun = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Which data: train, validation or test; both: train and test, and the generalisation gap of each line."
+            help="Which of the run's own data: train, validation, test or all; both: train and "
+            "test, and the generalisation gap of each line.",
+            show_default="test",
         ),
-    ] = "test",
+    ] = None,
     num_samples: Annotated[
         int | None,
         typer.Option(
@@ -98,7 +103,8 @@ def account(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="With --try: prior.KEY or training.KEY.",
+            help="With --try: prior.KEY or training.KEY; data.KEY of how --data is read; "
+            "may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -121,8 +127,11 @@ def account(
         raise ValueError(
             "--split both goes with neither --out nor --try, which are of one split: name it."
         )
-    if set_ and not try_:
-        raise ValueError("--set goes with --try PRIOR.")
+    reading, settings = data_settings(set_)
+    if settings and not try_:
+        raise ValueError(
+            f"--set {settings[0]}: goes with --try PRIOR; without it, data.KEY=VALUE alone."
+        )
     unused = [
         name
         for name, value in {
@@ -141,7 +150,6 @@ def account(
         raise ValueError(
             "--try wants a RUN folder: a new prior is fitted to the run's training data."
         )
-    from jensen.anatomy import Account
     from jensen.cli.output import check_suffix, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
@@ -161,9 +169,14 @@ def account(
             )
             if given
         ]
-        found = account_of_foreign(run, model, data, split, seed, numbers, of_runs)
-    else:
-        opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+        found, rows = account_of_foreign(run, model, data, split, seed, numbers, of_runs, reading)
+        if out:
+            write_account(out, found, rows)
+    elif try_ or split == "both":
+        opened = open_run(run, checkpoint, trust_code)
+        from jensen.evaluation import account_of_both, own_data
+
+        dataset = own_data(opened, data, data_dir=data_dir)
         if try_:
             from jensen.cli._trial import run_trials
 
@@ -171,22 +184,22 @@ def account(
             return run_trials(
                 opened,
                 try_,
-                set_ or [],
-                split,
+                settings,
+                split or "test",
                 json=json,
                 dataset=dataset,
                 seed=seed,
                 store=data is None,
                 **draws,
             )
-        from jensen.evaluation import account_of, account_of_both
-
-        settings = {"dataset": dataset, "seed": seed, "store": data is None, **numbers}
-        found = (
-            account_of_both(opened, **settings)
-            if split == "both"
-            else account_of(opened, split, **settings)
+        found = account_of_both(opened, dataset=dataset, seed=seed, store=data is None, **numbers)
+    else:
+        opened, rows = open_run_with_rows(
+            run, split, data, data_dir, checkpoint, trust_code, reading
         )
-    if out and isinstance(found, Account):
-        write_account(out, found)
+        from jensen.evaluation import account_of
+
+        found = account_of(opened, rows.name, rows=rows, seed=seed, store=data is None, **numbers)
+        if out:
+            write_account(out, found, rows)
     print_json(found.to_json()) if json else print(found)

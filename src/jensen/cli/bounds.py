@@ -13,8 +13,9 @@ from jensen.cli.options import (
     Seed,
     Split,
     TrustCode,
+    data_settings,
     names,
-    open_run_with_data,
+    open_run_with_rows,
     print_json,
     run_seed,
 )
@@ -49,10 +50,13 @@ def bounds(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="BOUND.OPTION=VALUE", help="May be repeated.", show_default=False
+            "--set",
+            metavar="BOUND.OPTION=VALUE",
+            help="Or data.KEY=VALUE of how --data is read; may be repeated.",
+            show_default=False,
         ),
     ] = None,
-    split: Split = "test",
+    split: Split = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     seed: Seed = None,
@@ -64,14 +68,15 @@ def bounds(
     from jensen.bounds import bounds as room
     from jensen.config import assignments
 
-    options: dict[str, dict[str, Any]] = assignments(set_ or [])
+    reading, settings = data_settings(set_)
+    options: dict[str, dict[str, Any]] = assignments(settings)
     chosen = {name: room.build(name, options.pop(name, {}), {}) for name in (bound or room.names())}
     if options:
         raise ValueError(
             f"--set {next(iter(options))}...: no such bound among those evaluated: {', '.join(chosen)}."
         )
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
-    from jensen.evaluation import split_data, stream_key
+    opened, rows = open_run_with_rows(run, split, data, data_dir, checkpoint, trust_code, reading)
+    from jensen.evaluation import stream_key
     from jensen.evidence import evaluate_bounds
     from jensen.progress import CountProgress
 
@@ -81,14 +86,13 @@ def bounds(
         else {name: reason for name, b in chosen.items() if (reason := b.objection(num_samples))}
     )
     chosen = {name: b for name, b in chosen.items() if name not in skipped}
-    rows = split_data(dataset, split)
     key = stream_key(run_seed(opened, seed), "evidence")
     with CountProgress() as bar:
         advance = lambda done, total: bar.advance("bounds", done, total)  # noqa: E731
         found = evaluate_bounds(
             chosen,
             opened.model,
-            rows,
+            rows.values,
             key,
             num_samples=num_samples,
             repeats=repeats,
@@ -110,13 +114,14 @@ def bounds(
                 "skipped": skipped,
                 "num_samples": num_samples,
                 "n": len(rows),
-                "split": split,
+                "split": rows.name,
                 "unit": "nats per datum",
             }
         )
         return
     print(
-        f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {split} data, nats per datum"
+        f"Bounds on log p(x), {num_samples} samples each, {len(rows)} {rows.name} data, "
+        "nats per datum"
     )
     width = max(len(_title(name, b)) for name, b in chosen.items()) if chosen else 0
     for name, value in sorted(found.items(), key=lambda item: item[1].value):

@@ -29,7 +29,7 @@ def compare(
             show_default=False,
         ),
     ],
-    split: Split = "test",
+    split: Split = None,
     figure: Annotated[
         str | None,
         typer.Option(help="Also draw the differences, as .png or .svg.", show_default=False),
@@ -46,6 +46,7 @@ def compare(
     from jensen.evaluation import account_of
 
     opened = [open_run(path, trust_code=trust_code) for path in runs]
+    split = split or "test"
     accounts = [run.stored_account(split) or account_of(run, split) for run in opened]
     labels = [Path(path).resolve().name for path in runs]
     if len(set(labels)) < len(labels):

@@ -16,8 +16,9 @@ from jensen.cli.options import (
     Seed,
     Split,
     TrustCode,
+    data_settings,
     names,
-    open_run_with_data,
+    open_run_with_rows,
     print_json,
     run_seed,
 )
@@ -70,7 +71,8 @@ def evidence(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="An option of the estimator, or annealed.KEY of the sandwich; may be repeated.",
+            help="An option of the estimator, annealed.KEY of the sandwich, or data.KEY of how "
+            "--data is read; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -86,7 +88,7 @@ def evidence(
     simulated: Annotated[
         int, typer.Option(min=0, help="Data to simulate for it; 0 for none.")
     ] = 100,
-    split: Split = "test",
+    split: Split = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     out: Annotated[
@@ -108,7 +110,8 @@ def evidence(
 ) -> None:
     """See HELP."""
     wanted = estimator is None if sandwich is None else sandwich
-    options = _options(set_ or [], num_samples)
+    reading, settings = data_settings(set_)
+    options = _options(settings, num_samples)
     chains = options.pop("annealed", {})
     if chains and not wanted:
         raise ValueError(
@@ -123,14 +126,16 @@ def evidence(
     from jensen.cli.output import check_suffix, write_arrays
 
     check_suffix(out)
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    opened, rows_evaluated = open_run_with_rows(
+        run, split, data, data_dir, checkpoint, trust_code, reading
+    )
     import jax.random as jr
 
-    from jensen.evaluation import split_data, stream_key
+    from jensen.evaluation import stream_key
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
 
-    of_split = split_data(dataset, split)
+    values, name = rows_evaluated.values, rows_evaluated.name
     key = stream_key(run_seed(opened, seed), "evidence")
     store = Path(opened.path) / "evidence" / f"{Path(estimator).stem}.npz"
     made, refused = None, ""
@@ -139,14 +144,15 @@ def evidence(
             found = estimate_evidence(
                 chosen,
                 opened.model,
-                of_split,
+                values,
                 key,
                 chunk=chunk,
                 on_progress=lambda d, t: bar.advance("evidence", d, t),
                 store=store,
             )
             if out:
-                write_arrays(out, _per_datum(found))
+                columns = _per_datum(found)
+                write_arrays(out, rows_evaluated.columns(beside=columns) | columns)
             if wanted:
                 from jensen.cli._sandwich import make_sandwich
 
@@ -159,9 +165,7 @@ def evidence(
                     "chunk": chunk,
                 }
                 try:
-                    made = make_sandwich(
-                        opened, of_split, jr.fold_in(key, 1), annealed, bar, **size
-                    )
+                    made = make_sandwich(opened, values, jr.fold_in(key, 1), annealed, bar, **size)
                 except ValueError as error:
                     if sandwich:
                         raise
@@ -172,7 +176,7 @@ def evidence(
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    _show(opened, found, made, annealed, estimator, split, len(of_split), json)
+    _show(opened, found, made, annealed, estimator, name, len(values), json)
     if refused and not json:
         print(f"no sandwich: {refused}")
 

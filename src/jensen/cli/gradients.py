@@ -14,8 +14,9 @@ from jensen.cli.options import (
     Seed,
     Split,
     TrustCode,
+    data_settings,
     names,
-    open_run_with_data,
+    open_run_with_rows,
     print_json,
     run_seed,
 )
@@ -63,11 +64,11 @@ def gradients(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="bound.alpha=0.2, gradient.floor=0.5 ...",
+            help="bound.alpha=0.2, gradient.floor=0.5, or data.KEY of how --data is read ...",
             show_default=False,
         ),
     ] = None,
-    split: Split = "test",
+    split: Split = None,
     data: OtherData = None,
     data_dir: DataDir = None,
     seed: Seed = None,
@@ -76,20 +77,23 @@ def gradients(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    reading, settings = data_settings(set_)
+    opened, of_split = open_run_with_rows(
+        run, split, data, data_dir, checkpoint, trust_code, reading
+    )
     from jensen._files import write_atomically
     from jensen.config import assignments
-    from jensen.evaluation import split_data, stream_key
+    from jensen.evaluation import stream_key
     from jensen.reports import draw_signal
 
     counts = _counts(num_samples)
-    options: dict[str, Any] = assignments(set_ or [])
+    options: dict[str, Any] = assignments(settings)
     kept = opened.config["bound"]
     name = bound or kept["name"]
     chosen_bound = _build(
         "bounds", name, (kept if name == kept["name"] else {}) | options.get("bound", {})
     )
-    data_rows = split_data(dataset, split)[:rows]
+    data_rows = of_split.values[:rows]
     key = stream_key(run_seed(opened, seed), "gradients")
     found, refused = _measure(
         opened.model,
@@ -115,12 +119,14 @@ def gradients(
             "n": len(data_rows),
             "draws": draws,
             "beta": beta,
-            "split": split,
+            "split": of_split.name,
+            "rows": of_split.numbers[:rows].tolist(),
         }
         print_json(record | {"picture": str(picture)})
         return
     print(
-        f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {split} data, {draws} draws of each"
+        f"Gradients of the {name} bound at beta = {beta:g}, {len(data_rows)} {of_split.name} data, "
+        f"{draws} draws of each"
     )
     print(f"  {'estimator':<24}{'K':>6}  {'part':<8}{'signal':>11}{'noise':>11}{'s/n':>9}")
     for line in found:

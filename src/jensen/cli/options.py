@@ -1,10 +1,13 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from jensen._rooms import Room
+
+READING_KEYS = ("binarise", "columns", "header", "index", "key", "seed")
 
 
 def names(package: str) -> str:
@@ -24,7 +27,21 @@ OptionalRun = Annotated[
         metavar="RUN", help="A run folder, as `jensen fit` writes it.", show_default=False
     ),
 ]
-Split = Annotated[str, typer.Option(help="Which data: train, validation or test.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Which of the run's own data: train, validation, test or all.", show_default="test"
+    ),
+]
+Reading = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How --data FILE is read, for instance data.header=false; may be repeated.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
 ]
@@ -43,8 +60,14 @@ DataDir = Annotated[
 OtherData = Annotated[
     str | None,
     typer.Option(
-        "--data", help="Other data than the run's own: a name or a file.", show_default=False
+        "--data",
+        help="Other data than the run's own, a name or a file: all its rows, in their order.",
+        show_default=False,
     ),
+]
+OwnData = Annotated[
+    str | None,
+    typer.Option("--data", help="The file where the run's own data lie now.", show_default=False),
 ]
 Checkpoint = Annotated[
     int | None,
@@ -67,12 +90,46 @@ def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False)
     return load(path, checkpoint=checkpoint, trust_code=trust_code)
 
 
-def open_run_with_data(
-    path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool
+def open_run_with_rows(
+    path: str,
+    split: str | None,
+    data: str | None,
+    data_dir: str | None,
+    checkpoint: int | None,
+    trust_code: bool,
+    reading: dict[str, Any] | None = None,
 ) -> tuple[Any, Any]:
-    """(the run at `path`, its data set or the other one named)."""
+    """(the run at `path`, the rows to evaluate); how other data were read is told on stderr."""
     run = open_run(path, checkpoint, trust_code)
-    return run, run.load_data(data, data_dir=data_dir)
+    from jensen.evaluation import rows_to_evaluate
+    from jensen.progress import tell
+
+    rows = rows_to_evaluate(run, split, data, data_dir=data_dir, reading=reading)
+    tell(rows.notes)
+    return run, rows
+
+
+def data_settings(settings: Sequence[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """(what --set data.KEY=VALUE says of reading --data, the other settings).
+
+    Raises:
+        ValueError: a key that says nothing of it.
+
+        data_settings(["data.header=false", "alpha=1"])  # ({"header": False}, ["alpha=1"])
+    """
+    from jensen._rooms import nearest
+    from jensen.config import assignments
+
+    settings = settings or []
+    own = [setting for setting in settings if setting.partition("=")[0].startswith("data.")]
+    reading = assignments(own).get("data", {})
+    for key in reading:
+        if key not in READING_KEYS:
+            raise ValueError(
+                f"--set data.{key}: says nothing of how --data FILE is read"
+                f"{nearest(key, READING_KEYS)}; known: {', '.join(READING_KEYS)}."
+            )
+    return reading, [setting for setting in settings if setting not in own]
 
 
 def run_seed(run: Any, seed: int | None) -> int:

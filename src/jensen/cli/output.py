@@ -9,6 +9,7 @@ import numpy as np
 
 from jensen._files import npz_bytes, write_atomically
 from jensen.anatomy import Account
+from jensen.datasets import Rows
 
 TABLES = (".npz", ".csv")
 
@@ -21,23 +22,38 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
         )
 
 
-def write_account(path: str, account: Account) -> None:
-    """Writes an account's values per datum: .nc (netCDF) and .npz hold all there are, .csv those with one row per datum."""
+def write_account(path: str, account: Account, rows: Rows) -> None:
+    """Writes an account's values per datum, with the numbers and names of the rows: .nc (netCDF)
+    and .npz hold all there are, .csv those with one row per datum."""
     if Path(path).suffix == ".nc":
-        account.to_netcdf(path)
-    else:
-        write_arrays(
-            path,
-            {
-                k: v
-                for k, v in account.arrays().items()
-                if Path(path).suffix == ".npz" or len(v) == account.n
-            },
+        dataset = account.to_dataset()
+        names = rows.columns(beside=map(str, dataset.variables))
+        dataset = dataset.assign_coords(
+            {k: ("datum", v.astype(str) if _beyond_netcdf(v) else v) for k, v in names.items()}
         )
+        buffer = io.BytesIO()
+        dataset.to_netcdf(buffer, engine="scipy")
+        write_atomically(Path(path), buffer.getvalue())
+        return
+    arrays = {
+        k: v
+        for k, v in account.arrays().items()
+        if Path(path).suffix == ".npz" or len(v) == account.n
+    }
+    write_arrays(path, rows.columns(beside=arrays) | arrays)
+
+
+def _beyond_netcdf(column: np.ndarray) -> bool:
+    """Whether whole numbers are too large for netCDF 3, which has 32 bits for them."""
+    limits = np.iinfo(np.int32)
+    return column.dtype.kind in "iu" and bool(
+        len(column) and (column.min() < limits.min or column.max() > limits.max)
+    )
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Writes arrays as .npz, or as .csv when all have one row per datum; truth values are 0 and 1 there, text is quoted where it has to be.
+    """Writes arrays as .npz, or as .csv when all have one row per datum; truth values are 0 and 1
+    there, whole numbers are written whole, text is quoted where it has to be.
 
     Raises:
         ValueError: another suffix, or arrays that do not fit a table.
@@ -60,7 +76,7 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
             )
     text = io.StringIO()
     cells = [
-        column.tolist() if column.dtype.kind == "U" else [f"{float(v):.9g}" for v in column]
+        column.tolist() if column.dtype.kind in "Uiu" else [f"{float(v):.9g}" for v in column]
         for column in columns.values()
     ]
     writer = csv.writer(text, lineterminator="\n")

@@ -6,10 +6,10 @@ from jensen.cli.options import (
     Checkpoint,
     DataDir,
     Json,
-    OtherData,
+    OwnData,
     RunArgument,
     TrustCode,
-    open_run_with_data,
+    open_run,
     print_json,
 )
 
@@ -26,15 +26,16 @@ def register(app: typer.Typer) -> None:
 
 def report(
     run: RunArgument,
-    data: OtherData = None,
+    data: OwnData = None,
     data_dir: DataDir = None,
     checkpoint: Checkpoint = None,
     trust_code: TrustCode = False,
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
-    from jensen.evaluation import report_of
+    opened = open_run(run, checkpoint, trust_code)
+    from jensen.evaluation import own_data, report_of
 
+    dataset = own_data(opened, data, data_dir=data_dir)
     page = report_of(opened, dataset=dataset)
     print_json({"report": str(page)}) if json else print(page)

@@ -9,7 +9,10 @@ from jensen.datasets._available import available as available
 from jensen.datasets._dataset import Dataset as Dataset
 from jensen.datasets._load import dataset_names as dataset_names
 from jensen.datasets._load import load_dataset as load_dataset
+from jensen.datasets._load import load_rows as load_rows
 from jensen.datasets._load import sources as sources
+from jensen.datasets._part import Like as Like
+from jensen.datasets._rows import Rows as Rows
 from jensen.datasets._source import AbstractSource as AbstractSource
 from jensen.datasets._source import PinnedFile as PinnedFile
 
@@ -23,10 +26,13 @@ def __dir__() -> list[str]:
             "AbstractSource",
             "Availability",
             "Dataset",
+            "Like",
             "PinnedFile",
+            "Rows",
             "available",
             "dataset_names",
             "load_dataset",
+            "load_rows",
             "sources",
             *_classes(),
         }

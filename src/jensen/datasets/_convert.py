@@ -1,6 +1,6 @@
 """From the user's arrays to uint8 or float32: the checks that refuse what no model can be trained on, the cast, and the binarisation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,8 +12,14 @@ _NUMERIC = "biuf"
 _TOLERATED_LOSS = 1e-6
 
 
-def check_array(array: np.ndarray, where: str) -> None:
-    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per row; `where` names it in the message."""
+def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> None:
+    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per
+    row; `where` names it in the message, and `columns` what is missing in a table."""
+    if array.dtype.names is not None:
+        raise ValueError(
+            f"{where} has the structured dtype {array.dtype}; make plain numbers of it: "
+            "numpy.lib.recfunctions.structured_to_unstructured(array)."
+        )
     if array.dtype.kind not in _NUMERIC:
         raise ValueError(
             f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, floats): convert or drop what is not."
@@ -31,9 +37,10 @@ def check_array(array: np.ndarray, where: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = ~np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(bad)[0])
+        column = f" (column {columns[first[1]]!r})" if columns else ""
         raise ValueError(
             f"{where} holds {int(bad.sum())} values that are NaN or infinite, in {int(bad.reshape(len(bad), -1).any(axis=1).sum())} of {len(bad)} rows, "
-            f"the first at index {first}; remove or impute those rows."
+            f"the first at index {first}{column}; remove or impute those rows."
         )
 
 
@@ -57,6 +64,18 @@ def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
     loss = max(_loss(array, cast[key]) for key, array in arrays.items())
     lost = f"casting to float32 changed values by up to {loss:.1e} of their column's spread; centre and rescale the data to keep them"
     return cast, (lost,) if loss > _TOLERATED_LOSS else ()
+
+
+def threshold_of(train: np.ndarray, mode: str) -> float | None:
+    """The value above which binarise="threshold" makes 1 of a value: the middle of train's range;
+    None under another mode.
+
+    threshold_of(np.array([[0.0, 8.0]]), "threshold")  # 4.0
+    """
+    if mode != "threshold":
+        return None
+    low, high = float(train.min()), float(train.max())
+    return low + (high - low) / 2
 
 
 def binarised(
@@ -87,6 +106,31 @@ def binarised(
     return _threshold(arrays) if mode == "threshold" else _dynamic(arrays, seed)
 
 
+def binarised_rows(
+    array: np.ndarray, mode: str, seed: int, threshold: float | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Rows that no model is fitted to, binarised, and notes on what was done: "dynamic" draws them
+    once with `seed`, "threshold" is 1 above `threshold`, which comes from the training data.
+
+    Raises:
+        ValueError: an unknown mode, means outside [0, 1], no threshold.
+    """
+    if mode == "threshold" and threshold is not None:
+        note = f"binarised: 1 where v > {threshold:g}, as the training data were"
+        return (array > threshold).astype(np.uint8), (note,)
+    if mode == "threshold" and threshold is None and not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
+            "the training data's range; give values of 0 and 1, or in Python like=training_data."
+        )
+    none = array[:0]
+    parts = {"train": none, "validation": array, "test": none}
+    parts, levels, notes = binarised(parts, mode, seed)
+    if levels is not None:
+        notes = (*notes[:-1], f"drawn once with seed {seed}")
+    return parts["validation"], notes
+
+
 def _threshold(
     arrays: Mapping[str, np.ndarray],
 ) -> tuple[dict[str, np.ndarray], None, tuple[str, ...]]:
@@ -95,7 +139,7 @@ def _threshold(
         raise ValueError(
             f"binarise='threshold': every value of train is {low:g}, so that no threshold parts them; use binarise='none'."
         )
-    half = low + (high - low) / 2
+    half = threshold_of(arrays["train"], "threshold")
     note = f"binarised: 1 where v > {half:g}, the middle of train's range {low:g}..{high:g}"
     return {key: (array > half).astype(np.uint8) for key, array in arrays.items()}, None, (note,)
 

@@ -5,7 +5,6 @@ Salakhutdinov & Murray 2008) reads a grey value v as the mean v / levels of a Be
 validation and test are here drawn once and frozen.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +12,11 @@ from functools import cached_property
 import numpy as np
 
 from jensen._rooms import nearest
+from jensen.datasets._part import Like
+from jensen.datasets._rows import RowOrigin, Rows, fingerprint_of
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
+ALL = "all"
 TRAIN_DRAW_SEED = 1
 
 
@@ -48,6 +50,10 @@ class Dataset:
         labels: per split, one label per row; may be empty.
         notes: what was done to the data, and its licence.
         options: what `load_dataset` was told besides the name of a named data set, so that a run can load the same again.
+        rows: per split, which rows of the source these are, and their names (see `RowOrigin`);
+            by default the rows of a split are counted from 0.
+        columns: the names of a table's columns; empty where there are none.
+        threshold: where values were binarised by their size, the value above which they are 1.
 
     Raises:
         ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes or dtypes that disagree, levels that the values
@@ -65,6 +71,9 @@ class Dataset:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, RowOrigin] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    threshold: float | None = None
 
     def __post_init__(self):
         for split in SPLITS:
@@ -83,6 +92,13 @@ class Dataset:
                 raise ValueError(
                     f"{self.name}: {split} has {rows} rows but labels of shape {np.shape(labels)}; give one label per row."
                 )
+        for split, origin in self.rows.items():
+            lengths = {len(part) for part in (origin.numbers, *origin.names.values())}
+            if lengths != {len(getattr(self, split))}:
+                raise ValueError(
+                    f"{self.name}: {split} has {len(getattr(self, split))} rows, but row numbers "
+                    f"or names of {sorted(lengths)}; give one per row."
+                )
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -91,6 +107,7 @@ class Dataset:
 
     def split(self, name: str) -> np.ndarray:
         """The array [rows, *event_shape] of a split as it is evaluated: always the same values.
+        The split "all" is all rows, in the order of their source.
 
         A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1, whatever seed the run has.
 
@@ -99,9 +116,12 @@ class Dataset:
 
             load_dataset("digits").split("train")  # uint8 0/1, (1257, 8, 8)
         """
+        if name == ALL:
+            return self.take(ALL).values
         if name not in SPLITS:
+            known = (*SPLITS, ALL)
             raise ValueError(
-                f"unknown split {name!r}{nearest(name, SPLITS)}; known: {', '.join(SPLITS)}."
+                f"unknown split {name!r}{nearest(name, known)}; known: {', '.join(known)}."
             )
         return (
             self._frozen_train
@@ -117,10 +137,62 @@ class Dataset:
 
             assert ours.fingerprint("test") == theirs.fingerprint("test")
         """
-        array = self.split(name)
-        digest = hashlib.sha256(f"{array.shape} {array.dtype.name} ".encode())
-        digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.split(name))
+
+    def take(self, name: str) -> Rows:
+        """The rows of a split with their numbers and names, or of "all": every row of the data in
+        the order of their source, with the split that each belongs to.
+
+        Raises:
+            ValueError: an unknown split.
+
+            load_dataset("mine.csv").take("all").splits  # array(['train', 'test', 'train', ...])
+        """
+        if name == ALL:
+            return self._all_rows
+        values = self.split(name)
+        origin = self._origin(name)
+        return Rows(name, values, origin.numbers, origin.names, labels=self.labels.get(name))
+
+    @property
+    def like(self) -> Like:
+        """What further rows must have in common with these data: see `load_rows`."""
+        return Like(self.columns, tuple(self._origin("train").names), self.threshold)
+
+    def _origin(self, split: str) -> RowOrigin:
+        default = RowOrigin(split, np.arange(len(getattr(self, split))), {})
+        return self.rows.get(split, default)
+
+    @cached_property
+    def _all_rows(self) -> Rows:
+        parts = [self.take(split) for split in SPLITS]
+        origins = [self._origin(split) for split in SPLITS]
+        arrays = list(dict.fromkeys(origin.array for origin in origins))
+        splits, numbers, array = (
+            np.concatenate(columns)
+            for columns in (
+                [np.full(len(part), part.name) for part in parts],
+                [part.numbers for part in parts],
+                [np.full(len(p), arrays.index(o.array)) for p, o in zip(parts, origins)],
+            )
+        )
+        # Within each array of the source by row number: what was split at random is put together.
+        order = np.lexsort((numbers, array))
+        filled = [part for part in parts if len(part)]
+        names = {
+            column: np.concatenate([part.names[column] for part in filled])[order]
+            for column in filled[0].names
+            if all(column in part.names for part in filled)
+        }
+        labels = [part.labels for part in filled if part.labels is not None]
+        return Rows(
+            ALL,
+            _read_only(np.concatenate([part.values for part in parts])[order]),
+            numbers[order],
+            names,
+            splits[order],
+            np.concatenate(labels)[order] if len(labels) == len(filled) else None,
+        )
 
     @cached_property
     def _frozen_train(self) -> np.ndarray:

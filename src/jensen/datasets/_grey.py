@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from jensen.datasets._dataset import Dataset, frozen_draws
+from jensen.datasets._rows import RowOrigin
 
 Binarise: TypeAlias = Literal["dynamic", "threshold", "none"]
 
@@ -20,6 +21,7 @@ def grey_dataset(
     drawn: str,
     labels: Mapping[str, np.ndarray] | None = None,
     notes: tuple[str, ...] = (),
+    rows: Mapping[str, RowOrigin] | None = None,
 ) -> Dataset:
     """The Dataset of grey images under one of three readings of a value v in 0..levels.
 
@@ -35,6 +37,7 @@ def grey_dataset(
         drawn: how the note tells of these draws.
         labels: per split.
         notes: further notes, put last.
+        rows: per split, which rows of the source these are; by default counted from 0.
 
         grey_dataset("mnist", grey, 255, "none", draw, drawn="with seed 777").train  # float32 in [1/512, 511/512]
     """
@@ -67,6 +70,7 @@ def grey_dataset(
         levels=kept,
         labels=labels or {},
         notes=(*said, *notes),
+        rows=rows or {},
     )
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jensen._rooms import Room, nearest
-from jensen.datasets._dataset import SPLITS, Dataset
+from jensen.datasets._dataset import ALL, SPLITS, Dataset
 from jensen.datasets._files import locate
+from jensen.datasets._part import Like, Reading
 from jensen.datasets._read import SUFFIXES
+from jensen.datasets._rows import Rows
 from jensen.datasets._source import AbstractSource
-from jensen.datasets._user import DEFAULT_FRACTION, user_dataset
+from jensen.datasets._user import DEFAULT_FRACTION, user_dataset, user_rows
 
 sources = Room("jensen.datasets", "data set")
 
@@ -26,13 +28,18 @@ def load_dataset(
     binarise: str | None = None,
     split: str | None = None,
     columns: Sequence[str | int] | None = None,
+    header: bool | None = None,
+    index: str | int | None = None,
+    key: str | None = None,
 ) -> Dataset:
     """The data set called `source`, or made of the user's own data.
 
     Args:
-        source: a name (see `available`), a path to .npy, .npz, .csv or .parquet, a path to a .py file with one AbstractSource, an array-like
-            [rows, *event], a mapping or an .npz with the keys train, validation, test or train, test (each perhaps with train_labels etc.), or a tuple
-            of arrays in that order.
+        source: a name (see `available`), a path to .npy, .npz, .csv or .parquet, a path to a .py
+            file with one AbstractSource, an array-like [rows, *event], a frame of pandas, polars or
+            Arrow, a sparse matrix, a mapping or an .npz with the keys train, validation, test or
+            train, test (each perhaps with train_labels etc.; x_train, y_train, valid and the like
+            are understood, see `_keys`), or a tuple of arrays in that order.
         data_dir: where the files of named data sets lie; else JENSEN_DATA; else the user's cache, into which missing files are downloaded.
         seed: splits the user's own data and freezes its draws; named data sets have fixed splits and draws, which it leaves alone.
         validation_fraction: of the rows that are to be split, 0 for none; only for data that come without validation.
@@ -41,7 +48,12 @@ def load_dataset(
             middle of train's range; "none": own data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
             (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its literature does.
         split: "random" or "contiguous", for data that come without splits; contiguous: first train, then validation, then test. By default random.
-        columns: of a .csv or .parquet, by name or position; all of them by default.
+        columns: of a table, by name or position; all of them by default, without an index.
+        header: whether the first row of a .csv names the columns; by default as the file says, and
+            where it could be either the file is refused.
+        index: the column of a table that holds the rows' names, by name or position; by default an
+            index that pandas recorded, or a first column without a name.
+        key: the array of an .npz or a mapping that is the data; by default as the names say.
 
     Returns:
         a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all else).
@@ -61,7 +73,8 @@ def load_dataset(
             for option, value in (("binarise", binarise), ("split", split))
             if value is not None
         }
-        _refuse_options(name, {**fractions, "columns": columns}, options)
+        reading = {"columns": columns, "header": header, "index": index, "key": key}
+        _refuse_options(name, {**fractions, **reading}, options)
         return _named(name, options, data_dir)
     return user_dataset(
         source,
@@ -69,7 +82,53 @@ def load_dataset(
         **fractions,
         binarise=binarise or "none",
         split=split or "random",
-        columns=columns,
+        reading=Reading(columns, header, index, key),
+    )
+
+
+def load_rows(
+    source: Any,
+    *,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    binarise: str | None = None,
+    columns: Sequence[str | int] | None = None,
+    header: bool | None = None,
+    index: str | int | None = None,
+    key: str | None = None,
+    like: Dataset | Like | None = None,
+) -> Rows:
+    """Every row of the data, from one row up, in their order: what a model is evaluated on.
+
+    Args:
+        source, data_dir, columns, header, index, key: as for `load_dataset`.
+        split: of data that come in splits, the one to take; by default all, with the split that
+            each row belongs to.
+        seed: of the draws under binarise="dynamic", which are made once.
+        binarise: as for `load_dataset`; of a named data set its own way.
+        like: the training data: a table that names its columns is read in the order of theirs, by
+            name, and further columns are left out; binarise="threshold" takes their threshold.
+
+    Raises:
+        ValueError: data that cannot be found, read or used, no such split, columns of `like` that
+            the table lacks, a threshold without `like`.
+
+        load_rows("new.csv", like=data).values
+    """
+    if isinstance(source, str | os.PathLike) and _is_named(os.fspath(source)):
+        reading = {"columns": columns, "header": header, "index": index, "key": key}
+        chosen = {k: v for k, v in {**reading, "binarise": binarise}.items() if v is not None}
+        rows = load_dataset(source, data_dir=data_dir, **chosen).take(split or ALL)
+        return rows if split else replace(rows, name=os.fspath(source))
+    return user_rows(
+        source,
+        split=split,
+        seed=seed,
+        binarise=binarise or "none",
+        reading=Reading(
+            columns, header, index, key, like.like if isinstance(like, Dataset) else like or Like()
+        ),
     )
 
 
@@ -167,9 +226,10 @@ def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any
     defaults = {
         "validation_fraction": DEFAULT_FRACTION,
         "test_fraction": DEFAULT_FRACTION,
-        "columns": None,
     }
-    unused = [(option, value) for option, value in arguments.items() if value != defaults[option]]
+    unused = [
+        (option, value) for option, value in arguments.items() if value != defaults.get(option)
+    ]
     has = sources.options(name if name.endswith(".py") else name.partition("/")[0])
     unused += [(option, value) for option, value in options.items() if option not in has]
     for option, value in unused:

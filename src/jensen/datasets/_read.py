@@ -1,40 +1,48 @@
-"""Readers of the user's own data: .npy, .npz, .csv and .parquet files, mappings, tuples and arrays, all made into one form, `Raw`."""
+"""Readers of the user's own data: .npy, .npz, .csv and .parquet files, mappings, tuples, frames and
+arrays, all made into one form, `Raw`."""
 
-import csv
-import itertools
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jensen._rooms import nearest
+from jensen.datasets._arrow_tables import read_parquet
 from jensen.datasets._dataset import SPLITS
+from jensen.datasets._frames import frame_part, is_sparse, is_table, sparse_part
+from jensen.datasets._keys import WHOLE, choose
+from jensen.datasets._numpy_files import MAGIC, ZIP_MAGIC, Archive, read_npy
+from jensen.datasets._part import Part, Reading, listed
+from jensen.datasets._rows import RowOrigin
+from jensen.datasets._text_tables import read_csv
 
-WHOLE = "data"
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
-_INDEX_NAMES = ("Unnamed: ", "__index_level_")
-_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "?"}
+# What scipy.sparse.save_npz writes.
+_SPARSE_KEYS = {"format", "shape", "data"}
 
 
 @dataclass(frozen=True)
 class Raw:
-    """The user's arrays as they came: under the key WHOLE when they are yet to be split, else under train, test and perhaps validation; labels likewise."""
+    """The user's arrays as they came: under the key WHOLE when they are yet to be split, else under
+    train, test and perhaps validation; labels and the origin of each row likewise. `columns` are
+    the names of a table's columns, `where` is what messages call the source."""
 
     name: str
     arrays: dict[str, np.ndarray]
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rows: dict[str, RowOrigin] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    where: str = "data"
 
 
-def read_path(path: Path, columns: Sequence[str | int] | None) -> Raw:
+def read_path(path: Path, reading: Reading) -> Raw:
     """What the file holds.
 
     Raises:
-        ValueError: no such file, a directory, an unknown suffix, a file that is truncated or no such format, and what `from_mapping` and `columns` raise.
+        ValueError: no such file, a directory, an unknown suffix, an empty or damaged file, one that
+            is larger than the memory, and what `choose` and the readers of tables raise.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -44,71 +52,113 @@ def read_path(path: Path, columns: Sequence[str | int] | None) -> Raw:
             f"no such file: {path}; check the path, which is relative to {Path.cwd()}."
         )
     if suffix not in SUFFIXES:
+        remedy = "; rename a table of text to .csv" if suffix in (".txt", ".tsv", ".dat") else ""
         raise ValueError(
-            f"{path} ends in {suffix or 'no suffix'!r}, which is not a known form; known: {', '.join(SUFFIXES)}."
+            f"{path} ends in {suffix or 'no suffix'!r}, which is not a known form; known: "
+            f"{', '.join(SUFFIXES)}{remedy}."
         )
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes); write it again.")
     if suffix in (".npy", ".npz"):
-        refuse_columns(columns, str(path))
-        return _read_numpy(path)
-    return _read_table(path, columns)
+        raw = _read_numpy(path, reading)
+    else:
+        _refuse(str(path), key=reading.key)
+        part = (read_csv if suffix == ".csv" else read_parquet)(path, reading)
+        raw = _raw(path.stem, {WHOLE: part}, {})
+    return replace(raw, notes=(f"read from {path}", *raw.notes), where=str(path))
 
 
-def from_object(source: Any, name: str = "data") -> Raw:
-    """The arrays in a mapping, a tuple (train, test) or (train, validation, test), or one array-like."""
+def from_object(source: Any, reading: Reading, name: str = "data") -> Raw:
+    """The arrays in a mapping, a tuple (train, test) or (train, validation, test), each perhaps
+    with labels as in ((x_train, y_train), (x_test, y_test)), or one array-like or frame."""
     if isinstance(source, Mapping):
-        return from_mapping(source, name)
+        return _from_mapping(source, reading, name)
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
             raise ValueError(
                 f"{name}: a tuple of {len(source)} parts; give (train, test), (train, validation, test), or one array."
             )
-        return from_mapping(
-            dict(zip(SPLITS if len(source) == 3 else ("train", "test"), source)), name
-        )
-    return Raw(name, {WHOLE: _array(source, name)})
+        parts = dict(zip(SPLITS if len(source) == 3 else ("train", "test"), source))
+        if all(isinstance(part, tuple) and len(part) == 2 for part in source):
+            labels = {f"{split}_labels": part[1] for split, part in parts.items()}
+            parts = {split: part[0] for split, part in parts.items()} | labels
+        return _from_mapping(parts, reading, name)
+    _refuse(name, key=reading.key)
+    return _raw(name, {WHOLE: _part(source, name, reading)}, {})
 
 
-def from_mapping(mapping: Mapping[str, Any], name: str) -> Raw:
-    """The arrays under train, validation, test, or train, test, or one other key; labels under train_labels etc., or labels beside a single array.
-
-    Raises:
-        ValueError: keys that do not say which array is which, or labels for no array.
-    """
-    keys = [str(key) for key in mapping]
-    data_keys = [key for key in keys if key != "labels" and not key.endswith("_labels")]
-    split = set(data_keys) in ({"train", "test"}, set(SPLITS))
-    if not split and (len(data_keys) != 1 or data_keys[0] in ("validation", "test")):
-        raise ValueError(
-            f"{name}: the keys {', '.join(keys) or '(none)'} do not say which array is which; "
-            "name them train, validation, test, or train, test, or give one array (labels: train_labels etc.)."
-        )
-    label_keys = (
-        {f"{key}_labels": key for key in data_keys}
-        if split
-        else {"labels": WHOLE, f"{data_keys[0]}_labels": WHOLE}
+def _from_mapping(mapping: Mapping[Any, Any], reading: Reading, name: str) -> Raw:
+    named = {str(key): value for key, value in mapping.items()}
+    return _from_keys(
+        list(named), lambda key, where: _part(named[key], where, reading), reading, name, name
     )
-    labels = {}
-    for key in keys:
-        if key in data_keys:
-            continue
-        if key not in label_keys:
-            raise ValueError(
-                f"{name}: the labels {key!r} belong to no array{nearest(key, tuple(label_keys))}; name them {' or '.join(label_keys)}."
-            )
-        labels[label_keys[key]] = _array(mapping[key], f"{name}, {key}")
+
+
+def _from_keys(
+    keys: Sequence[str],
+    read: Callable[[str, str], Part],
+    reading: Reading,
+    where: str,
+    name: str,
+) -> Raw:
+    """The arrays that the keys stand for (see `choose`); `read` makes one of them of a key and of
+    what it is called in messages."""
+    choice = choose(keys, where, reading.key)
+    parts = {split: read(key, f"{where}, {key}") for split, key in choice.arrays.items()}
+    labels = {split: read(key, f"{where}, {key}").values for split, key in choice.labels.items()}
+    notes = []
+    if (*choice.arrays, *choice.arrays.values()) != (WHOLE, WHOLE):
+        renamed = [key for split, key in choice.arrays.items() if key != split]
+        notes += [f"the data are {listed(renamed)}"] if renamed else []
+    if choice.labels:
+        notes.append(f"labels, not data: {listed(list(choice.labels.values()))}")
+    if choice.left_out:
+        notes.append(f"left out: {listed(choice.left_out)}")
+    raw = _raw(name, parts, labels)
+    return replace(raw, notes=(*notes, *raw.notes))
+
+
+def _raw(name: str, parts: Mapping[str, Part], labels: dict[str, np.ndarray]) -> Raw:
+    columns = {part.columns for part in parts.values() if part.columns}
+    if len(columns) > 1:
+        first, second = list(columns)[:2]
+        raise ValueError(
+            f"{name}: the columns of the splits disagree ({listed(first)}; {listed(second)}); give "
+            "all splits the same columns in the same order."
+        )
     return Raw(
         name,
-        {key if split else WHOLE: _array(mapping[key], f"{name}, {key}") for key in data_keys},
+        {key: part.values for key, part in parts.items()},
         labels,
+        tuple(dict.fromkeys(note for part in parts.values() for note in part.notes)),
+        {
+            key: RowOrigin(key, np.arange(len(part.values)), part.names)
+            for key, part in parts.items()
+            if part.values.ndim
+        },
+        columns.pop() if columns else (),
     )
 
 
-def refuse_columns(columns: Sequence[str | int] | None, name: str) -> None:
-    """Raises ValueError if columns are asked of something that has none."""
-    if columns is not None:
-        raise ValueError(
-            f"{name}: columns={columns!r} has no use for it, only for .csv and .parquet files; index the array instead."
-        )
+def _refuse(name: str, **options: Any) -> None:
+    """Raises ValueError for an option of another form of data."""
+    what = {
+        "columns": "only for .csv and .parquet files and frames; index the array instead",
+        "index": "only for .csv and .parquet files and frames; leave it out",
+        "header": "only for .csv files; leave it out",
+        "key": "only for .npz files and mappings; leave it out",
+    }
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name}: {option}={value!r} has no use for it, {what[option]}.")
+
+
+def _part(value: Any, where: str, reading: Reading) -> Part:
+    if is_table(value):
+        _refuse(where, header=reading.header)
+        return frame_part(value, where, reading)
+    _refuse(where, columns=reading.columns, index=reading.index, header=reading.header)
+    return sparse_part(value, where) if is_sparse(value) else Part(_array(value, where))
 
 
 def _array(value: Any, where: str) -> np.ndarray:
@@ -124,153 +174,31 @@ def _array(value: Any, where: str) -> np.ndarray:
         ) from error
 
 
-def _read_numpy(path: Path) -> Raw:
+def _read_numpy(path: Path, reading: Reading) -> Raw:
+    _refuse(str(path), columns=reading.columns, index=reading.index, header=reading.header)
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+    # The content decides, not the suffix: both are written under either.
+    if magic.startswith(ZIP_MAGIC):
+        archive = Archive(path)
+        if archive.headers.keys() >= _SPARSE_KEYS and reading.key is None:
+            return _raw(path.stem, {WHOLE: _read_sparse(path, archive)}, {})
+        read = lambda key, where: Part(archive.read(key))  # noqa: E731
+        return _from_keys(list(archive.headers), read, reading, str(path), path.stem)
+    _refuse(str(path), key=reading.key)
+    return _raw(path.stem, {WHOLE: Part(read_npy(path))}, {})
+
+
+def _read_sparse(path: Path, archive: Archive) -> Part:
+    import scipy.sparse
+
+    for key in archive.headers:  # each is read once by itself, which refuses what is damaged
+        archive.read(key)
     try:
-        # Opened here: given a path, np.load leaves a damaged .npz open.
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return Raw(path.stem, {WHOLE: loaded}, notes=(f"read from {path}",))
-            with loaded:
-                mapping = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        pickled = "allow_pickle" in str(error)
-        reason = (
-            "it holds Python objects, or is no NumPy file; objects are never unpickled: save arrays of numbers"
-            if pickled
-            else str(error)
-        )
+        matrix = scipy.sparse.load_npz(path)
+    except Exception as error:  # indices that contradict the shape fail in many ways
         raise ValueError(
-            f"{path} could not be read ({reason}); it may be truncated or no {path.suffix} file: write it again with NumPy."
+            f"{path} could not be read as a sparse matrix of SciPy ({error}); write it again with "
+            "scipy.sparse.save_npz, or its dense array with np.savez."
         ) from error
-    raw = from_mapping(mapping, str(path))
-    return Raw(path.stem, raw.arrays, raw.labels, (f"read from {path}",))
-
-
-def _read_table(path: Path, columns: Sequence[str | int] | None) -> Raw:
-    import pyarrow as pa
-
-    try:
-        table, notes = _csv_table(path) if path.suffix.lower() == ".csv" else _parquet_table(path)
-    except (pa.ArrowException, OSError, csv.Error) as error:
-        raise ValueError(
-            f"{path} could not be read as {path.suffix}: {error}. It may be truncated or damaged: write it again."
-        ) from error
-    positions = _positions(path, list(table.column_names), columns)
-    index = [
-        name for name in table.column_names if not name.strip() or name.startswith(_INDEX_NAMES)
-    ]
-    if columns is None and index:
-        raise ValueError(
-            f"{path}: the column {index[0]!r} looks like a row index, as pandas writes it; write the file without it, or choose columns=[...]."
-        )
-    types = pa.types
-    number = (
-        types.is_integer,
-        types.is_floating,
-        types.is_boolean,
-        types.is_decimal,
-        types.is_null,
-    )
-    wrong = [
-        table.column_names[i]
-        for i in positions
-        if not any(is_a(table.schema.types[i]) for is_a in number)
-    ]
-    if wrong:
-        raise ValueError(
-            f"{path}: no numbers in {_some(wrong)}; choose columns=[...] without them (a .csv wants commas between fields)."
-        )
-    chosen = [_column(table.column(i)) for i in positions]
-    return Raw(
-        path.stem,
-        {WHOLE: np.column_stack(chosen) if chosen else np.empty((0, 0))},
-        notes=(f"read from {path}", *notes),
-    )
-
-
-def _column(column: Any) -> np.ndarray:
-    import pyarrow as pa
-
-    # Missing values must become NaN, which the checks count; only floats have one.
-    whole = pa.types.is_integer(column.type) and not column.null_count
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-        whole = not column.null_count
-    return column.to_numpy() if whole else column.cast(pa.float64(), safe=False).to_numpy()
-
-
-def _parquet_table(path: Path) -> tuple[Any, tuple[str, ...]]:
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(path), ()
-
-
-def _csv_table(path: Path) -> tuple[Any, tuple[str, ...]]:
-    import pyarrow.csv
-
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = list(itertools.islice((row for row in csv.reader(file) if row), 2))
-    header = _has_header(rows)
-    options = pyarrow.csv.ReadOptions(autogenerate_column_names=not header)
-    note = (
-        "the first row was read as a header"
-        if header
-        else "no header was found: columns are named f0, f1, ..."
-    )
-    return pyarrow.csv.read_csv(path, read_options=options), (note,)
-
-
-def _has_header(rows: list[list[str]]) -> bool:
-    # Text above a number is a header; so is a first row without any number. Text above text is a column of text. Positions 0, 1, 2, ... are a header too:
-    # pandas writes them for an unnamed table, and taking them for a datum would add an outlier.
-    if not rows:
-        return False
-    names = rows[0][0 if rows[0][0] else 1 :]
-    if len(names) > 2 and names == [str(i) for i in range(len(names))]:
-        return True
-    first = [_is_number(text) for text in rows[0]]
-    second = [_is_number(text) for text in rows[1]] if len(rows) > 1 else []
-    named = [
-        text.strip().lower() not in _MISSING and not number for text, number in zip(rows[0], first)
-    ]
-    return any(name and number for name, number in zip(named, second)) or (
-        any(named) and not any(first)
-    )
-
-
-def _is_number(text: str) -> bool:
-    if text.strip().lower() in ("true", "false"):
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _positions(path: Path, names: list[str], columns: Sequence[str | int] | None) -> list[int]:
-    if columns is None:
-        return list(range(len(names)))
-    positions = []
-    for column in (columns,) if isinstance(columns, str | int) else columns:
-        if isinstance(column, str):
-            if names.count(column) != 1:
-                problem = "several columns are called" if column in names else "no column is called"
-                raise ValueError(
-                    f"{path}: {problem} {column!r}{nearest(column, tuple(names))}; columns: {_some(names)}; or give its position from 0."
-                )
-            positions.append(names.index(column))
-        elif 0 <= column < len(names):
-            positions.append(column)
-        else:
-            raise ValueError(f"{path}: no column {column}; positions are 0..{len(names) - 1}.")
-    if not positions:
-        raise ValueError(f"{path}: columns is empty; choose at least one of {_some(names)}.")
-    return positions
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names[:10]) + (
-        f" and {len(names) - 10} more" if len(names) > 10 else ""
-    )
+    return sparse_part(matrix, str(path))

@@ -1,7 +1,8 @@
 """The user's own data, made into a Dataset: read, checked, split by seed unless they come split, cast and binarised."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,19 @@ from typing import Any
 import numpy as np
 
 from jensen._rooms import nearest
-from jensen.datasets._convert import binarised, check_array, to_storage
-from jensen.datasets._dataset import SPLITS, Dataset
-from jensen.datasets._read import WHOLE, Raw, from_object, read_path, refuse_columns
+from jensen.datasets._convert import (
+    binarised,
+    binarised_rows,
+    check_array,
+    threshold_of,
+    to_storage,
+)
+from jensen.datasets._dataset import ALL, SPLITS, Dataset
+from jensen.datasets._keys import WHOLE
+from jensen.datasets._memory import in_units, physical_memory
+from jensen.datasets._part import Reading
+from jensen.datasets._read import Raw, from_object, read_path
+from jensen.datasets._rows import RowOrigin, Rows
 
 DEFAULT_FRACTION = 0.1
 
@@ -27,7 +38,7 @@ def user_dataset(
     test_fraction: float,
     binarise: str,
     split: str,
-    columns: Sequence[str | int] | None,
+    reading: Reading,
 ) -> Dataset:
     """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
     _check_seed(seed)
@@ -35,17 +46,20 @@ def user_dataset(
         raise ValueError(
             f"unknown split {split!r}{nearest(split, SPLIT_WAYS)}; known: {', '.join(SPLIT_WAYS)}."
         )
-    if isinstance(source, str | os.PathLike):
-        raw = read_path(Path(source).expanduser(), columns)
-    else:
-        refuse_columns(columns, "data")
-        raw = from_object(source)
-    _check(raw)
-    divide = _with_test if WHOLE in raw.arrays else _with_validation
-    raw = divide(raw, None if split == "contiguous" else seed, validation_fraction, test_fraction)
-    arrays, cast_notes = to_storage(raw.arrays)
-    arrays, levels, binary_notes = binarised(arrays, binarise, seed)
-    notes = (*raw.notes, *cast_notes, *binary_notes)
+    with _within_memory(source):
+        raw = _read(source, reading)
+        rows = sum(len(array) for array in raw.arrays.values())
+        if rows < 3:
+            raise ValueError(
+                f"{raw.where} has {rows} rows; at least 3 are needed, one each for train, "
+                "validation and test."
+            )
+        divide = _with_test if WHOLE in raw.arrays else _with_validation
+        order = None if split == "contiguous" else seed
+        raw = divide(raw, order, validation_fraction, test_fraction)
+        arrays, cast_notes = to_storage(raw.arrays)
+        threshold = threshold_of(arrays["train"], binarise)
+        arrays, levels, binary_notes = binarised(arrays, binarise, seed)
     return Dataset(
         raw.name,
         arrays["train"],
@@ -53,8 +67,79 @@ def user_dataset(
         arrays["test"],
         levels=levels,
         labels=raw.labels,
-        notes=notes,
+        notes=(*raw.notes, *cast_notes, *binary_notes),
+        rows=raw.rows,
+        columns=raw.columns,
+        threshold=threshold,
     )
+
+
+def user_rows(
+    source: Any,
+    *,
+    split: str | None,
+    seed: int,
+    binarise: str,
+    reading: Reading,
+) -> Rows:
+    """All rows of a path, an array, a mapping or a tuple, or those of one of its splits; arguments
+    and errors are those of `load_rows`."""
+    _check_seed(seed)
+    with _within_memory(source):
+        raw = _read(source, reading)
+        known = (ALL,) if WHOLE in raw.arrays else (*raw.arrays, ALL)
+        if split is not None and split not in known:
+            has = (
+                "has no splits: all its rows are used, in their order; leave split out"
+                if WHOLE in raw.arrays
+                else f"has no split {split!r}{nearest(split, known)}; it has {', '.join(known)}"
+            )
+            raise ValueError(f"{raw.where} {has}.")
+        chosen = [key for key in raw.arrays if split in (None, ALL, key)]
+        arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
+        values, binary_notes = binarised_rows(
+            np.concatenate([arrays[key] for key in chosen]), binarise, seed, reading.like.threshold
+        )
+    origins = [raw.rows[key] for key in chosen]
+    labels = [raw.labels[key] for key in chosen if key in raw.labels]
+    return Rows(
+        chosen[0] if split == chosen[0] else raw.name,
+        values,
+        np.concatenate([origin.numbers for origin in origins]),
+        {
+            name: np.concatenate([origin.names[name] for origin in origins])
+            for name in origins[0].names
+            if all(name in origin.names for origin in origins)
+        },
+        None
+        if len(chosen) == 1
+        else np.concatenate([np.full(len(arrays[key]), key) for key in chosen]),
+        np.concatenate(labels) if len(labels) == len(chosen) else None,
+        (*raw.notes, *cast_notes, *binary_notes),
+    )
+
+
+def _read(source: Any, reading: Reading) -> Raw:
+    is_path = isinstance(source, str | os.PathLike)
+    raw = read_path(Path(source).expanduser(), reading) if is_path else from_object(source, reading)
+    _check(raw)
+    return raw
+
+
+@contextlib.contextmanager
+def _within_memory(source: Any) -> Iterator[None]:
+    """Makes an allocation that fails an error that names the source, sizes and the remedy."""
+    try:
+        yield
+    except MemoryError as error:
+        where = os.fspath(source) if isinstance(source, str | os.PathLike) else "data"
+        memory = physical_memory()
+        machine = f" of the machine's {in_units(memory)}" if memory else ""
+        reason = f" ({error})" if str(error) else ""
+        raise ValueError(
+            f"{where} does not fit into the memory that is free{machine}{reason}; take fewer rows "
+            "or columns, store it as float32 or uint8, or free some memory."
+        ) from error
 
 
 def _check_seed(seed: int) -> None:
@@ -64,8 +149,8 @@ def _check_seed(seed: int) -> None:
 
 def _check(raw: Raw) -> None:
     for key, array in raw.arrays.items():
-        where = raw.name if key == WHOLE else f"{raw.name}, split {key},"
-        check_array(array, where)
+        where = raw.where if key == WHOLE else f"{raw.where}, split {key},"
+        check_array(array, where, raw.columns)
         if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
             raise ValueError(
                 f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row."
@@ -74,12 +159,8 @@ def _check(raw: Raw) -> None:
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
         raise ValueError(
-            f"{raw.name}: the splits' event shapes disagree ({listed}); give all splits one event shape."
-        )
-    rows = sum(len(array) for array in raw.arrays.values())
-    if rows < 3:
-        raise ValueError(
-            f"{raw.name} has {rows} rows; at least 3 are needed, one each for train, validation and test."
+            f"{raw.where}: the splits' event shapes disagree ({listed}); give all splits one event "
+            "shape."
         )
 
 
@@ -89,7 +170,7 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
         raise ValueError(
             f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}."
         )
-    counts = _counts(raw.name, rows, {"validation": validation_fraction, "test": test_fraction})
+    counts = _counts(raw.where, rows, {"validation": validation_fraction, "test": test_fraction})
     train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
     note = f"{rows} rows split {_how(seed)} into {len(train)}/{len(validation)}/{len(test)}"
     return _taken(
@@ -109,17 +190,19 @@ def _with_validation(
     for option, value in useless.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(
-                f"{option}={value} has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave {option} out."
+                f"{option}={value} has no use here: {raw.where} comes split into "
+                f"{', '.join(raw.arrays)}; leave {option} out."
             )
     rows = {key: np.arange(len(array)) for key, array in raw.arrays.items()}
     if "validation" in raw.arrays:
         if seed is None:
             raise ValueError(
-                f"split='contiguous' has no use here: {raw.name} comes split into {', '.join(raw.arrays)}; leave split out."
+                f"split='contiguous' has no use here: {raw.where} comes split into "
+                f"{', '.join(raw.arrays)}; leave split out."
             )
         return _taken(raw, {split: (split, rows[split]) for split in SPLITS}, "split as given")
     count = _counts(
-        f"{raw.name}, split train,", len(rows["train"]), {"validation": validation_fraction}
+        f"{raw.where}, split train,", len(rows["train"]), {"validation": validation_fraction}
     )["validation"]
     train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
     note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
@@ -174,4 +257,10 @@ def _taken(raw: Raw, rows: dict[str, tuple[str, np.ndarray]], note: str) -> Raw:
     labels = {
         split: raw.labels[key][index] for split, (key, index) in rows.items() if key in raw.labels
     }
-    return replace(raw, arrays=arrays, labels=labels, notes=(*raw.notes, note))
+    origins = {}
+    for split, (key, index) in rows.items():
+        array, numbers, names = raw.rows[key]
+        origins[split] = RowOrigin(
+            array, numbers[index], {name: values[index] for name, values in names.items()}
+        )
+    return replace(raw, arrays=arrays, labels=labels, notes=(*raw.notes, note), rows=origins)

@@ -10,6 +10,7 @@ import numpy as np
 
 from jensen.datasets._dataset import SPLITS, Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
+from jensen.datasets._rows import origins
 from jensen.datasets._source import AbstractSource
 
 SEED = 1797
@@ -61,6 +62,7 @@ class Digits(AbstractSource):
             lambda: seeded_draws(grey, 16, SEED + 1),
             drawn=f"with seeds {SEED + 1} and {SEED + 2}",
             labels=labels,
+            rows=origins(order(), BOUNDS),
             notes=(
                 f"rows permuted with seed {SEED}, then split 1257/180/360",
                 f"licence: {self.licence}",

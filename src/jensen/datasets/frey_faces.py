@@ -13,6 +13,7 @@ import numpy as np
 
 from jensen.datasets._dataset import SPLITS, Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
+from jensen.datasets._rows import origins
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 SEED = 1965
@@ -69,6 +70,7 @@ class FreyFaces(AbstractSource):
             self.binarise,
             lambda: seeded_draws(grey, 255, SEED),
             drawn=f"with seeds {SEED} and {SEED + 1}",
+            rows=origins(order, _BOUNDS),
             notes=(said, f"licence: {self.licence}"),
         )
 

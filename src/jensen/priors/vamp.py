@@ -7,6 +7,7 @@ deviation.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import equinox as eqx
@@ -17,6 +18,7 @@ import numpy as np
 
 from jensen._rooms import nearest
 from jensen._types import Array, Distribution, Float, Key
+from jensen.datasets._numpy_files import read_npy
 from jensen.likelihoods import AbstractLikelihood, DataSummary
 from jensen.priors._base import AbstractPrior
 from jensen.priors._pseudo_inputs import check_components, chosen_rows, mixture_of_posteriors
@@ -165,7 +167,7 @@ def _read_pseudo_inputs(
     path: str, shape: tuple[int, ...], bounds: tuple[float, float]
 ) -> np.ndarray:
     try:
-        pseudo_inputs = np.load(path, allow_pickle=False)  # a pickle could run foreign code
+        pseudo_inputs = read_npy(Path(path))  # a pickle could run foreign code
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"prior vamp: the pseudo-inputs {path} cannot be read ({error}). Write them with "

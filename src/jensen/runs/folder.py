@@ -106,6 +106,7 @@ def create(
             "rows": {s: len(getattr(dataset, s)) for s in SPLITS},
             "fingerprints": {s: dataset.fingerprint(s) for s in SPLITS},
             "notes": list(dataset.notes),
+            "like": dataset.like._asdict(),
         },
         "versions": {
             "python": platform.python_version(),
