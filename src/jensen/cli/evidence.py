@@ -121,7 +121,7 @@ def evidence(
     from jensen.cli.output import check_suffix, write_arrays
 
     check_suffix(out)
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code, writes=True)
     import jax.random as jr
 
     from jensen.evaluation import split_data, stream_key

@@ -55,24 +55,51 @@ Checkpoint = Annotated[
 TrustCode = Annotated[
     bool,
     typer.Option(
-        "--trust-code", help="Allow a model part from a .py file outside jensen to be imported."
+        "--trust-code",
+        help="Allow the .py files outside jensen that the run names (parts, data) to be imported.",
     ),
 ]
 
 
-def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False) -> Any:
-    """The run at `path`, quietly."""
+def open_run(
+    path: str, checkpoint: int | None = None, trust_code: bool = False, *, writes: bool = False
+) -> Any:
+    """The run at `path`, quietly; with `writes` its lock is held until the command ends."""
     from jensen.runs import load
 
-    return load(path, checkpoint=checkpoint, trust_code=trust_code)
+    run = load(path, checkpoint=checkpoint, trust_code=trust_code)
+    if writes:
+        hold_until_the_end(run)
+    return run
 
 
 def open_run_with_data(
-    path: str, data: str | None, data_dir: str | None, checkpoint: int | None, trust_code: bool
+    path: str,
+    data: str | None,
+    data_dir: str | None,
+    checkpoint: int | None,
+    trust_code: bool,
+    *,
+    writes: bool = False,
 ) -> tuple[Any, Any]:
-    """(the run at `path`, its data set or the other one named)."""
-    run = open_run(path, checkpoint, trust_code)
+    """(the run at `path`, its data set or the other one named); `writes` as in `open_run`."""
+    run = open_run(path, checkpoint, trust_code, writes=writes)
     return run, run.load_data(data, data_dir=data_dir)
+
+
+HELD: list[Any] = []  # runs whose locks this command holds
+
+
+def hold_until_the_end(run: Any) -> None:
+    """Holds a run's lock until the command ends, however it ends."""
+    HELD.append(run)
+    run.acquire()
+
+
+def release_held() -> None:
+    """Lets go what `hold_until_the_end` held."""
+    while HELD:
+        HELD.pop().release()
 
 
 def run_seed(run: Any, seed: int | None) -> int:

@@ -33,7 +33,7 @@ def report(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code)
+    opened, dataset = open_run_with_data(run, data, data_dir, checkpoint, trust_code, writes=True)
     from jensen.evaluation import report_of
 
     page = report_of(opened, dataset=dataset)
