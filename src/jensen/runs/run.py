@@ -157,8 +157,8 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The intact records of all epochs; a note names those that are damaged or missing."""
         records, damage = read_history(self.path)
-        for sentence in damage:
-            note(sentence)
+        if damage:
+            note(" ".join(damage))
         return records
 
     @property
