@@ -82,7 +82,7 @@ def test_a_folder_that_exists_is_refused(fitted, copied):
 def test_a_folder_with_other_things_is_never_overwritten(fitted, tmp_path):
     fit, data = fitted
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="not a run folder; it will not be overwritten"):
+    with pytest.raises(ValueError, match=r"will not be overwritten: .*thesis.tex is nothing that"):
         jensen.fit(fit.last, data, epochs=1, key=KEY, out=tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -91,6 +91,7 @@ def test_unreadable_runs(copied, tmp_path):
     with pytest.raises(ValueError, match=r"no run at .*Runs beside it: run"):
         jensen.load(copied.parent / "rum")
     record = json.loads((copied / "run.json").read_text())
+    del record["sha256"]
     (copied / "run.json").write_text(json.dumps(record | {"format": 99, "jensen": "9.0"}))
     with pytest.raises(RunError, match=r"made by another version of jensen \(9.0, run format 99\)"):
         jensen.load(copied)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jensen
+from jensen._notes import Note
 from jensen.fitting import resume_run
 from jensen.training import CheckpointError
 from small_runs import KEY, SMALL, binary, leaves
@@ -53,7 +54,9 @@ def test_a_run_killed_with_sigkill_resumes_bit_for_bit(tmp_path):
     stopped_at = run.checkpoints.epochs()[-1]
     assert 0 < stopped_at < 120
     run.__dict__["dataset"] = data  # the data came as an array, so they are handed over
-    resumed, _ = resume_run(run, progress=False)
+    with pytest.warns(Note, match=rf"process {process.pid} on .* died while it wrote"):
+        resumed, _ = resume_run(run, progress=False)
+    assert not (run.path / ".lock").exists()
     assert [r["epoch"] for r in jensen.load(out).history] == list(range(1, 121))
     strip = lambda history: [{k: v for k, v in r.items() if k != "seconds"} for r in history]  # noqa: E731
     assert strip(resumed.history) == strip(straight.history)

@@ -1,15 +1,33 @@
 """Writing files so that a kill, a full disk or a crash never leaves half of one."""
 
 import contextlib
-import errno
 import io
 import os
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from jensen._locks import FolderLock
+from jensen._notes import note
+
+# What NumPy and zipfile raise over an .npz file that was truncated or altered.
+UNREADABLE_NPZ = (
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -23,26 +41,33 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of an .npz file; None when there is none, or it is damaged: for what can be made again.
+    """The arrays of an .npz file; None when there is none, or it is damaged (a note says so): for
+    what can be made again. Every array is held against the checksum that the format has.
 
     read_npz(Path("kept.npz"))
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except FileNotFoundError:
+        return None
+    except (*UNREADABLE_NPZ, OSError) as error:
+        note(f"{path} is damaged ({error}); what it held is made again.")
         return None
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, *, parents: bool = True) -> None:
     """Writes `content` to `path` through a temporary file in the same folder and a rename.
+
+    The folder is made if need be; without `parents` only the last of its folders, so that a run
+    folder that was deleted does not come to life again.
 
     Raises:
         OSError: no space left, no permission; what was at `path` before is untouched.
 
         write_atomically(Path("run.json"), "{}")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=parents, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -60,26 +85,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Within it, no other process is in the same block for the same folder; a process that dies lets go. Without effect where the system has no such locks.
+    """Within it, no other process is in the same block for the same folder; a process that dies
+    lets go.
 
     Raises:
-        BlockingIOError: another process is.
+        FolderInUseError: another process is.
 
         with exclusive(Path("runs/vampprior")): ...
     """
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                errno.EWOULDBLOCK,
-                "another process is at work here; wait for it, or take another --out",
-                str(folder),
-            ) from None
+    lock = FolderLock(folder)
+    try:
         yield
+    finally:
+        lock.release()

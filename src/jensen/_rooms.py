@@ -13,7 +13,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 
@@ -50,7 +50,7 @@ class Room:
             ValueError: unknown name (the nearest known one is offered), unreadable file, or a file without exactly one class of this room.
         """
         if name.endswith(".py"):
-            return self._only_class(_module_from_file(Path(name)), name)
+            return self._only_class(module_from_file(name), name)
         if name not in self.names():
             raise ValueError(
                 f"unknown {self.noun} {name!r}{nearest(name, self.names())}; known: {', '.join(self.names())}; or a path to a .py file."
@@ -146,22 +146,55 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _module_from_file(path: Path) -> Any:
-    if not path.is_file():
+class RecordedName(str):
+    """A name that was read from a run folder and not said by a person: the file that it may be a
+    path of is imported only when `check`, given the file's bytes, does not raise.
+
+    RecordedName("mine.py", check=lambda source: None)
+    """
+
+    check: Callable[[bytes | None], None]
+
+    def __new__(cls, name: str, *, check: Callable[[bytes | None], None]) -> "RecordedName":
+        """The name; `check` takes the bytes of the file, None where there is no such file."""
+        self = super().__new__(cls, name)
+        self.check = check
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (str(self),), {"check": self.check}  # copies are checked as well
+
+
+def module_from_file(name: str) -> ModuleType:
+    """The module in a .py file outside jensen: the one place where such a file is imported.
+
+    A plain text is a name that a person gave, on the command line or in Python, and is trusted; a
+    `RecordedName` is asked.
+
+    Raises:
+        ValueError: no such file, or one that cannot be run; and what `RecordedName.check` raises.
+
+        module_from_file("mine.py")
+    """
+    path = Path(name)
+    source = path.read_bytes() if path.is_file() else None
+    if isinstance(name, RecordedName):
+        name.check(source)
+    if source is None:
         raise ValueError(
             f"no such file: {path}. A name ending in .py is read as a path to your own code."
         )
-    name = f"jensen_user_{path.stem}_{file_digest(path)[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    module_name = f"jensen_user_{path.stem}_{hashlib.sha256(source).hexdigest()[:12]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path.resolve())
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        # The bytes that were checked, and neither the file again nor bytecode that lies beside it.
+        exec(compile(source, str(path.resolve()), "exec"), module.__dict__)
     except Exception as error:
-        del sys.modules[name]
+        del sys.modules[module_name]
         raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
     return module

@@ -1,8 +1,7 @@
-"""What is refused before a training begins: data that do not fit the model, a model that nothing could account for, a folder that may not be written."""
+"""What is refused before a training begins: data that do not fit the model, a model that nothing
+could account for."""
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -66,28 +65,3 @@ def check_posterior(model: Model, dataset: Dataset) -> None:
             f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their draws no density. Use a {names[0]} prior, or --prior vamp, a "
             "mixture of the encoder's own posteriors."
         )
-
-
-def prepare_folder(path: Path, *, overwrite: bool) -> None:
-    """Makes sure that a new run can be written at `path`.
-
-    Raises:
-        ValueError: it exists and may not be replaced, or is not a run folder, or cannot be written.
-    """
-    if path.exists():
-        other = next(
-            p for i in range(2, 10_000) if not (p := path.with_name(f"{path.name}-{i}")).exists()
-        )
-        if not overwrite:
-            raise ValueError(
-                f"{path} exists. Replace it with --overwrite, go on with it with --resume {path}, or write elsewhere with --out {other}."
-            )
-        if not path.is_dir() or (
-            any(path.iterdir())
-            and not any((path / f).exists() for f in ("run.json", "config.toml", "checkpoints"))
-        ):
-            raise ValueError(
-                f"{path} is not a run folder; it will not be overwritten. Choose another --out, for instance {other}."
-            )
-        shutil.rmtree(path)
-    path.mkdir(parents=True)

@@ -40,10 +40,17 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _source(value: Any) -> str:
+    """The very text that was given: one that a run recorded (`RecordedName`) stays such."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"data.source: should be a name or a path; got {value!r}")
+    return value
+
+
 class DataConfig(_Section):
     """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are split and binarised (see `load_dataset`)."""
 
-    source: str = "digits"
+    source: Annotated[str, PlainValidator(_source)] = "digits"
     data_dir: str | None = None
     seed: int = 0
     validation_fraction: float = 0.1
@@ -78,6 +85,11 @@ class ModelConfig(_Section):
     @model_validator(mode="after")
     def _known(self) -> "ModelConfig":
         names = Room("jensen.models", "model").names()
+        if self.name == "by_hand":
+            raise ValueError(
+                "model.name: this configuration records a model that was put together in Python, "
+                "which jensen cannot build; fit it from Python"
+            )
         if self.name not in names:
             raise ValueError(
                 f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}"
@@ -160,9 +172,24 @@ class Config(_Section):
         except ValidationError as error:
             raise ValueError("; ".join(_sentence(dict(e)) for e in error.errors())) from None
 
+    def settings(self) -> dict[str, Any]:
+        """The configuration as nested plain values, without the keys that have no value (None).
+
+        Config().settings()["prior"]  # {"name": "standard_normal", "scale": 1.0}
+        """
+        return _without_none(self.model_dump(mode="json"))
+
     def to_toml(self) -> str:
         """The configuration as TOML; keys without a value (None) are left out, since TOML has no such thing."""
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        return to_toml(self.settings())
+
+
+def to_toml(settings: Mapping[str, Any]) -> str:
+    """Nested plain values as TOML; keys without a value (None) are left out.
+
+    to_toml({"seed": 0})
+    """
+    return tomli_w.dumps(_without_none(settings))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -172,7 +199,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         ValueError: no such file, unreadable, or not TOML (with line and column).
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply to be read.") from None
     except FileNotFoundError:
         raise ValueError(f"no such configuration file: {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -198,6 +227,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
             value: Any = tomllib.loads(f"value = {raw}")["value"]
         except tomllib.TOMLDecodeError:
             value = raw.strip()
+        except RecursionError:
+            raise ValueError(f"--set {key.strip()}: the value is nested too deeply.") from None
         for part in reversed(key.strip().split(".")):
             value = {part: value}
         out = merge(out, value)

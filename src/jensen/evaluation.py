@@ -2,27 +2,37 @@
 
 import contextlib
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import equinox as eqx
 import jax.random as jr
 
 import jensen
+from jensen._notes import note
+from jensen._parameters import partition
+from jensen._rooms import RecordedName
 from jensen.anatomy import Account, Generalisation, account, generalisation
-from jensen.checks import check_data, check_posterior, check_rows, prepare_folder
+from jensen.checks import check_data, check_posterior, check_rows
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, Like, Rows, dataset_names, load_dataset, load_rows
 from jensen.datasets._dataset import SPLITS
-from jensen.fitting import Fit, fit_run
+from jensen.fitting import Fit, fit_run, restored_state
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.progress import CountProgress, tell
-from jensen.runs import Run, create
+from jensen.runs import Run, RunError, check_replaceable, create, outcome_record
+from jensen.training import Outcome, TrainingOptions
 from jensen.trial import Trial, store_trial, stored_trials, try_prior
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MODEL_PARTS = (
     "prior",
     "likelihood",
@@ -42,18 +52,32 @@ def stream_key(seed: int, stream: str):
 
 
 def start_run(
-    config: Config, out: Path | None, *, overwrite: bool, progress: bool = True
+    config: Config,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    progress: bool = True,
+    hold: bool = False,
 ) -> tuple[Fit, Dataset]:
-    """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed.
+    """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed. With `hold` the run's lock
+    is kept, for what the caller writes next.
 
     Raises:
         ValueError: anything wrong with the configuration, the data or the folder.
+        RunError: the run folder cannot be written any more.
     """
     source = config.data.source
     named = source in dataset_names()
+    short = source.replace("/", "-") if named else Path(source).stem
+    unusual = [
+        config.model.name if config.model.name != "vae" else "",
+        Path(config.prior["name"]).stem if config.prior["name"] != "standard_normal" else "",
+    ]
+    path = out or Path("runs") / "-".join(part for part in [short, *unusual] if part)
+    check_replaceable(path, overwrite=overwrite)
     if not named and Path(source).expanduser().exists():
-        config.data.source = str(Path(source).expanduser().resolve())
-    dataset = load_dataset(**config.data.model_dump())
+        config.data.source = _absolute(source)
+    dataset = load_dataset(**config.data.model_dump() | {"source": config.data.source})
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
     recipe = {
         "model": config.model.name,
@@ -69,15 +93,17 @@ def start_run(
         for s in ("bound", "gradient")
     )
     gradient.check(bound, model, config.training.num_samples)
-    short = source.replace("/", "-") if named else Path(source).stem
-    unusual = [
-        config.model.name if config.model.name != "vae" else "",
-        Path(config.prior["name"]).stem if config.prior["name"] != "standard_normal" else "",
-    ]
-    path = out or Path("runs") / "-".join(part for part in [short, *unusual] if part)
-    prepare_folder(path, overwrite=overwrite)
     key = stream_key(config.seed, "training")
-    run = create(path, config, model, dataset, key, reloadable=True)
+    run = create(
+        path,
+        config.settings(),
+        model,
+        dataset,
+        key,
+        objective=gradient.objective,
+        reloadable=True,
+        overwrite=overwrite,
+    )
     if progress:
         tell(() if named else dataset.notes)
         sizes = "/".join(str(len(getattr(dataset, s))) for s in ("train", "validation", "test"))
@@ -87,7 +113,15 @@ def start_run(
             file=sys.stderr,
         )
     return fit_run(
-        model, dataset, bound, gradient, config.training, key, run, progress=progress
+        model,
+        dataset,
+        bound,
+        gradient,
+        config.training,
+        key,
+        run,
+        progress=progress,
+        hold=hold,
     ), dataset
 
 
@@ -181,6 +215,45 @@ def own_data(run: Run, data: str | None, *, data_dir: str | None = None) -> Data
     return dataset
 
 
+def finished_fit(run: Run) -> Fit | None:
+    """The training of a run that has nothing left to train but has no account or no report yet: a
+    kill came between. None for all other runs.
+
+    finished_fit(jensen.load("runs/digits"))  # None
+    """
+    epochs, done = run.config["training"]["epochs"], max(run.checkpoints.epochs(), default=0)
+    reported = (run.path / "accounts" / "test.json").exists() and (
+        run.path / "report.html"
+    ).exists()
+    has_ended = run.status in ("completed", "stopped_early") or done >= epochs
+    if not has_ended or not done or (reported and run.status != "running"):
+        return None
+    options = TrainingOptions(**run.config["training"])
+    if run.status == "running":  # killed after its last checkpoint
+        warnings = tuple(filter(None, [options.unsettled(done)]))
+        outcome = Outcome("completed", f"all {epochs} epochs done.", done, warnings)
+        run.update(status=outcome.status, outcome=outcome_record(outcome))
+    state = restored_state(run, run.blank_model(), options)
+    last = eqx.combine(state.parameters, state.constants, partition(run.model).static)
+    seconds = float(run.record.get("seconds", 0.0))
+    return Fit(run.model, last, run.history, run.outcome, seconds, run)
+
+
+def _locked_while_storing(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with its run's lock held if it stores: what could not be stored is refused
+    before anything is computed, and nobody replaces the run meanwhile."""
+
+    @wraps(function)
+    def locked(*args: P.args, **options: P.kwargs) -> T:
+        run = args[0]
+        assert isinstance(run, Run)
+        with run.writing() if options.get("store", True) else nullcontext():
+            return function(*args, **options)
+
+    return locked
+
+
+@_locked_while_storing
 def account_of(
     run: Run,
     split: str,
@@ -225,6 +298,7 @@ def account_of(
     return found
 
 
+@_locked_while_storing
 def account_of_both(
     run: Run,
     *,
@@ -251,6 +325,7 @@ def account_of_both(
     return found
 
 
+@_locked_while_storing
 def trial_of(
     run: Run,
     prior: dict[str, Any],
@@ -302,7 +377,9 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
 
     dataset, model = dataset or run.dataset, model or run.model
     accounts = {
-        s: a for s in ("test", "validation", "train") if (a := run.stored_account(s)) is not None
+        s: a
+        for s in ("test", "validation", "train")
+        if (a := _readable_account(run, s)) is not None
     }
     if not accounts:
         accounts = {"test": account_of(run, "test", dataset=dataset, model=model)}
@@ -320,7 +397,23 @@ def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None =
         seed=int(run.config.get("seed", 0)),
         trials=stored_trials(run.path, next(iter(accounts))),
     )
-    return write_report(inputs, run.path)
+    with run.writing():
+        return write_report(inputs, run.place())
+
+
+def _readable_account(run: Run, split: str) -> Account | None:
+    """The stored account of a split; None, with a note, where it is damaged."""
+    try:
+        return run.stored_account(split)
+    except RunError as error:
+        note(f"{error}. The report is made without it.")
+        return None
+
+
+def _absolute(source: str) -> str:
+    """The absolute path of a file; a name that came out of a run stays one that is checked."""
+    path = str(Path(source).expanduser().resolve())
+    return RecordedName(path, check=source.check) if isinstance(source, RecordedName) else path
 
 
 def _describe(config: Config) -> str:

@@ -1,7 +1,6 @@
-"""Where the records of a training go while it runs, and how it is asked to stop."""
+"""Where the records of a training go beside its history, and how it is asked to stop."""
 
 import contextlib
-import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,35 +12,31 @@ from jensen.anatomy.in_training import accounts_of
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Within it, the first SIGINT or SIGTERM asks the training to stop after its epoch; a second SIGINT stops at once."""
+    """Within it, the first SIGINT, SIGTERM or SIGHUP asks the training to stop after its epoch; a
+    SIGINT after that stops at once. Where SIGHUP is ignored (`nohup`) it stays so."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
 
     def handler(number, frame):
-        if asked.is_set():
+        if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.set()
 
-    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]
+    before = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if not (number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN)
+    }
     try:
         yield asked.is_set
     finally:
-        for s, old in before.items():
-            signal.signal(s, old)
-
-
-@contextlib.contextmanager
-def metrics_file(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Within it, a function that adds an epoch's record to the run folder's metrics.jsonl."""
-    with open(path / "metrics.jsonl", "a") as file:
-
-        def write(record: dict[str, Any]) -> None:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-
-        yield write
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_DFL if old is None else old)
 
 
 @contextlib.contextmanager

@@ -80,11 +80,15 @@ def test_ctrl_c_in_the_last_epoch_leaves_a_complete_run_and_says_what_is_missing
     code, _, err = call(capsys, "fit", "digits", "--out", str(run), *QUICK)
     assert code == 130
     assert (
-        f"The training is complete; its account was not made. Make it with: jensen account {run}"
-        in err
-    )
+        "The training is complete; its account and report were not made. Make them with: "
+        f"jensen fit --resume {run}"
+    ) in err
     assert jensen.load(run).status == "completed"
-    assert call(capsys, "account", str(run), "--num-samples", "5", "--num-draws", "1")[0] == 0
+    record = jensen.load(run).record
+    assert call(capsys, "fit", "--resume", str(run))[0] == 0
+    assert jensen.load(run).record == record  # nothing was trained
+    assert jensen.load(run).account.n == 360
+    assert (run / "report.html").exists()
 
 
 @pytest.mark.timeout(180)

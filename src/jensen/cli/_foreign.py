@@ -102,10 +102,10 @@ def load_model(name: str) -> "Model":
 
 
 def _module(name: str) -> Any:
-    from jensen._rooms import _module_from_file, nearest
+    from jensen._rooms import module_from_file, nearest
 
     if name.endswith(".py"):
-        return _module_from_file(Path(name))
+        return module_from_file(name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

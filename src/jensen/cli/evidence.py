@@ -127,7 +127,7 @@ def evidence(
 
     check_suffix(out)
     opened, rows_evaluated = open_run_with_rows(
-        run, split, data, data_dir, checkpoint, trust_code, reading
+        run, split, data, data_dir, checkpoint, trust_code, reading, writes=True
     )
     import jax.random as jr
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jensen.cli.options import DataDir, Json, names, print_json
+from jensen.cli.options import DataDir, Json, hold_until_the_end, names, open_run, print_json
 
 HELP = """Train a model on data, then print the account of its evidence lower bound and write a report.
 
@@ -159,7 +159,8 @@ def fit(
     trust_code: Annotated[
         bool,
         typer.Option(
-            "--trust-code", help="With --resume: allow a part from a .py file to be imported."
+            "--trust-code",
+            help="With --resume, or --config of a run: allow its .py files to be imported.",
         ),
     ] = False,
     json: Json = False,
@@ -204,8 +205,9 @@ def fit(
             resume, checkpoint, given, config, set_, overwrite, out, trust_code
         )
     else:
-        fitted, dataset = _start(given, config, set_ or [], out, overwrite, checkpoint)
+        fitted, dataset = _start(given, config, set_ or [], out, overwrite, checkpoint, trust_code)
     run = fitted.run
+    hold_until_the_end(run)
     print(f"{fitted.outcome.status.replace('_', ' ')}: {fitted.outcome.message}", file=sys.stderr)
     for warning in fitted.outcome.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -224,7 +226,8 @@ def fit(
         raise typer.Exit(130)
     if fitted.stop_requested:
         print(
-            f"The training is complete; its account was not made. Make it with: jensen account {run.path}",
+            "The training is complete; its account and report were not made. Make them with: "
+            f"jensen fit --resume {run.path}",
             file=sys.stderr,
         )
         raise typer.Exit(130)
@@ -252,14 +255,15 @@ def _start(
     out: str | None,
     overwrite: bool,
     checkpoint: int | None,
+    trust: bool,
 ) -> tuple:
     from pathlib import Path
 
-    from jensen.config import Config, assignments, merge, read_toml
+    from jensen.config import Config, assignments, merge
 
     if checkpoint is not None:
         raise ValueError("--checkpoint goes with --resume RUN.")
-    from_file = read_toml(Path(config)) if config else {}
+    from_file = _read_config(Path(config), trust) if config else {}
     resolved = Config.read(merge(merge(from_file, given), assignments(settings)))
     if not (
         config
@@ -271,7 +275,17 @@ def _start(
         )
     from jensen.evaluation import start_run
 
-    return start_run(resolved, Path(out) if out else None, overwrite=overwrite)
+    return start_run(resolved, Path(out) if out else None, overwrite=overwrite, hold=True)
+
+
+def _read_config(path: Any, trust: bool) -> dict[str, Any]:
+    """The settings in a TOML file. In that of a run folder, code is as little trusted as by other
+    commands that take the run."""
+    from jensen.config import read_toml
+
+    if path.name == "config.toml" and (path.parent / "run.json").exists():
+        return open_run(str(path.parent), trust_code=trust).config
+    return read_toml(path)
 
 
 def _resume(
@@ -292,13 +306,16 @@ def _resume(
         raise ValueError(
             f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not)."
         )
-    from jensen.cli.options import open_run
+    from jensen.evaluation import finished_fit
     from jensen.fitting import resume_run
 
+    run = open_run(path, checkpoint, trust, writes=True)
+    if checkpoint is None and not training:
+        finished = finished_fit(run)
+        if finished is not None:
+            return finished, run.dataset
     return resume_run(
-        open_run(path, checkpoint, trust),
-        epochs=training.get("epochs"),
-        patience=training.get("patience"),
+        run, epochs=training.get("epochs"), patience=training.get("patience"), hold=True
     )
 
 

@@ -78,16 +78,22 @@ Checkpoint = Annotated[
 TrustCode = Annotated[
     bool,
     typer.Option(
-        "--trust-code", help="Allow a model part from a .py file outside jensen to be imported."
+        "--trust-code",
+        help="Allow the .py files outside jensen that the run names (parts, data) to be imported.",
     ),
 ]
 
 
-def open_run(path: str, checkpoint: int | None = None, trust_code: bool = False) -> Any:
-    """The run at `path`, quietly."""
+def open_run(
+    path: str, checkpoint: int | None = None, trust_code: bool = False, *, writes: bool = False
+) -> Any:
+    """The run at `path`, quietly; with `writes` its lock is held until the command ends."""
     from jensen.runs import load
 
-    return load(path, checkpoint=checkpoint, trust_code=trust_code)
+    run = load(path, checkpoint=checkpoint, trust_code=trust_code)
+    if writes:
+        hold_until_the_end(run)
+    return run
 
 
 def open_run_with_rows(
@@ -98,9 +104,12 @@ def open_run_with_rows(
     checkpoint: int | None,
     trust_code: bool,
     reading: dict[str, Any] | None = None,
+    *,
+    writes: bool = False,
 ) -> tuple[Any, Any]:
-    """(the run at `path`, the rows to evaluate); how other data were read is told on stderr."""
-    run = open_run(path, checkpoint, trust_code)
+    """(the run at `path`, the rows to evaluate); how other data were read is told on stderr, and
+    `writes` is as in `open_run`."""
+    run = open_run(path, checkpoint, trust_code, writes=writes)
     from jensen.evaluation import rows_to_evaluate
     from jensen.progress import tell
 
@@ -130,6 +139,21 @@ def data_settings(settings: Sequence[str] | None) -> tuple[dict[str, Any], list[
                 f"{nearest(key, READING_KEYS)}; known: {', '.join(READING_KEYS)}."
             )
     return reading, [setting for setting in settings if setting not in own]
+
+
+HELD: list[Any] = []  # runs whose locks this command holds
+
+
+def hold_until_the_end(run: Any) -> None:
+    """Holds a run's lock until the command ends, however it ends."""
+    HELD.append(run)
+    run.acquire()
+
+
+def release_held() -> None:
+    """Lets go what `hold_until_the_end` held."""
+    while HELD:
+        HELD.pop().release()
 
 
 def run_seed(run: Any, seed: int | None) -> int:

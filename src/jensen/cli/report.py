@@ -33,7 +33,7 @@ def report(
     json: Json = False,
 ) -> None:
     """See HELP."""
-    opened = open_run(run, checkpoint, trust_code)
+    opened = open_run(run, checkpoint, trust_code, writes=True)
     from jensen.evaluation import own_data, report_of
 
     dataset = own_data(opened, data, data_dir=data_dir)

@@ -60,6 +60,7 @@ class Store:
 
     def __init__(self, path: Path | None, fingerprint: str):
         self._path, self._fingerprint, self._kept_at = path, fingerprint, time.monotonic()
+        self._has_written = False
 
     def read(self) -> dict[str, np.ndarray]:
         """What an earlier call of the same kind kept, or nothing."""
@@ -73,9 +74,10 @@ class Store:
     def keep(self, arrays: dict[str, np.ndarray], *, now: bool = False) -> None:
         """Keeps these, at most every 20 seconds unless `now`."""
         if self._path is not None and (now or time.monotonic() - self._kept_at > KEEP_SECONDS):
-            write_atomically(
-                self._path, npz_bytes({**arrays, "fingerprint": np.array(self._fingerprint)})
-            )
+            content = npz_bytes({**arrays, "fingerprint": np.array(self._fingerprint)})
+            # Its folder is made once: one that is removed later is not to come back half empty.
+            write_atomically(self._path, content, parents=not self._has_written)
+            self._has_written = True
             self._kept_at = time.monotonic()
 
 

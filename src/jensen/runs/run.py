@@ -1,8 +1,10 @@
 """One run folder, opened: its model, data and accounts are read when they are asked for."""
 
 import contextlib
-import json
-import zipfile
+import hashlib
+import io
+import tomllib
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,22 +13,31 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from jensen._files import npz_bytes, write_atomically
-from jensen._rooms import file_digest
+from jensen._checksums import (
+    DamageError,
+    from_checked_json,
+    to_checked_json,
+    to_checked_toml,
+)
+from jensen._files import UNREADABLE_NPZ, npz_bytes, write_atomically
+from jensen._locks import FolderInUseError, FolderLock
+from jensen._notes import note
 from jensen.anatomy import Account
-from jensen.config import ROOMS
+from jensen.config import to_toml
 from jensen.datasets import Dataset, load_dataset
 from jensen.model import Model
 from jensen.models import build_model
+from jensen.runs._errors import RunError
+from jensen.runs.code import marked
+from jensen.runs.history import read_history
 from jensen.training import Checkpoints, Outcome
 
-
-class RunError(RuntimeError):
-    """A run folder that cannot be read or used; the message names the remedy."""
+ARRAYS_DIGEST = "arrays_sha256"  # in an account's JSON: of its .npz
 
 
 class Run:
-    """One run folder. `config`, `status` and `history` are read at once; `model`, `dataset` and accounts when asked for.
+    """One run folder. `config`, `status` and `history` are read at once; `model`, `dataset` and
+    accounts when asked for. Whoever writes holds its lock (`writing`).
 
     run = jensen.load("runs/digits")
     run.model, run.config, run.account
@@ -35,17 +46,21 @@ class Run:
     def __init__(
         self,
         path: Path,
-        record: dict[str, Any],
-        config: dict[str, Any],
+        record: Mapping[str, Any],
+        config: Mapping[str, Any],
         *,
         checkpoint: int | None = None,
         trust_code: bool = False,
+        lock: FolderLock | None = None,
     ):
+        digests = record.get("code") or {}
         self.path = path
-        self.record = record
-        self.config = config
+        self.record = dict(record)
+        if record.get("recipe") is not None:
+            self.record["recipe"] = marked(record["recipe"], path, digests, trusted=trust_code)
+        self.config = marked(config, path, digests, trusted=trust_code)
         self._checkpoint = checkpoint
-        self._trust_code = trust_code
+        self._lock = lock
 
     @property
     def status(self) -> str:
@@ -72,8 +87,8 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The run's checkpoints."""
-        return Checkpoints(self.path / "checkpoints")
+        """The run's checkpoints; what is saved goes where the folder is by then."""
+        return Checkpoints(self.path / "checkpoints", locate=lambda: self.place() / "checkpoints")
 
     @property
     def key(self):
@@ -97,7 +112,6 @@ class Run:
             raise RunError(
                 f"{self.path} was fitted from a model put together by hand; jensen cannot rebuild it. Restore its arrays into your own model instead."
             )
-        self._check_code(recipe)
         # Records made before recipes had facts of the data.
         facts: dict[str, Any] = {
             "rows": self.record["data"]["rows"]["train"],
@@ -141,8 +155,11 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """The records of all epochs."""
-        return read_history(self.path)
+        """The intact records of all epochs; a note names those that are damaged or missing."""
+        records, damage = read_history(self.path)
+        if damage:
+            note(" ".join(damage))
+        return records
 
     @property
     def account(self) -> Account | None:
@@ -153,57 +170,102 @@ class Run:
         """The account on a split as it was stored, or None.
 
         Raises:
-            RunError: it is there but cannot be read.
+            RunError: it is there but cannot be read, or is not what was stored.
         """
         path = self.path / "accounts" / f"{split}.json"
         if not path.exists():
             return None
         try:
-            with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-                return Account.from_json(json.loads(path.read_text()), dict(arrays))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            values = from_checked_json(path.read_text(encoding="utf-8")).values
+            raw = path.with_suffix(".npz").read_bytes()
+            digest = values.pop(ARRAYS_DIGEST, None)  # accounts of earlier versions have none
+            if digest is not None and digest != hashlib.sha256(raw).hexdigest():
+                raise DamageError(f"{path.with_suffix('.npz').name} was altered or truncated")
+            with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+                return Account.from_json(values, dict(arrays))
+        except (OSError, AttributeError, *UNREADABLE_NPZ) as error:
             raise RunError(
                 f"the stored account {path} cannot be read ({error}); make it again with: jensen account {self.path} --split {split}"
             ) from error
 
     def store_account(self, account: Account) -> None:
         """Writes an account into the run folder."""
+        folder = self.place() / "accounts"
+        raw = npz_bytes(account.arrays())
+        values = {**account.to_json(), ARRAYS_DIGEST: hashlib.sha256(raw).hexdigest()}
+        write_atomically(folder / f"{account.split}.npz", raw, parents=False)
         write_atomically(
-            self.path / "accounts" / f"{account.split}.npz", npz_bytes(account.arrays())
-        )
-        write_atomically(
-            self.path / "accounts" / f"{account.split}.json",
-            json.dumps(account.to_json(), indent=1),
+            folder / f"{account.split}.json", to_checked_json(values, indent=1), parents=False
         )
 
     def update(self, **values: Any) -> None:
         """Changes entries of run.json."""
         self.record |= values
-        write_atomically(self.path / "run.json", json.dumps(self.record, indent=1))
+        text = to_checked_json(self.record, indent=1)
+        write_atomically(self.place() / "run.json", text, parents=False)
 
-    def _check_code(self, recipe: dict[str, Any]) -> None:
-        for section in ROOMS:
-            name = recipe.get(section, {}).get("name", "")
-            if not name.endswith(".py"):
-                continue
-            if not self._trust_code:
-                raise RunError(
-                    f"{self.path} uses a {section} from outside jensen, {name}; loading a run executes nothing. If you trust that file, say --trust-code."
-                )
-            expected = self.record["code"].get(name)
-            if not Path(name).is_file() or file_digest(Path(name)) != expected:
-                raise RunError(
-                    f"{name} is missing or is not the file that {self.path} was fitted with (sha256 {expected}). Restore it."
-                )
+    def write_config(self) -> None:
+        """Writes `config` to config.toml."""
+        text = to_checked_toml(to_toml(self.config))
+        tomllib.loads(text)  # what is written can be read
+        write_atomically(self.place() / "config.toml", text, parents=False)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the run's lock."""
+        return self._lock is not None
 
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """The records in metrics.jsonl; a last line that a kill cut short is left out."""
-    out = []
-    with contextlib.suppress(FileNotFoundError), open(path / "metrics.jsonl") as file:
-        for line in file:
-            try:
-                out.append(json.loads(line))
-            except ValueError:
-                break
-    return out
+    def acquire(self) -> None:
+        """Takes the run's lock, if it is not held already.
+
+        Raises:
+            RunError: another process writes the run; it is named.
+        """
+        if self._lock is not None:
+            return
+        try:
+            self._lock = FolderLock(self.path)
+        except FolderInUseError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}") from None
+        if self._lock.taken_over:
+            note(self._lock.taken_over)
+
+    def release(self) -> None:
+        """Lets the run's lock go, if it is held."""
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Within it, the run's lock is held; one that was held before stays so afterwards.
+
+        with run.writing(): run.store_account(account)
+        """
+        before = self._lock
+        self.acquire()
+        try:
+            yield
+        finally:
+            if before is None:
+                self.release()
+
+    def in_place(self) -> bool:
+        """Whether the folder that is being written is still at its path."""
+        return self.path.is_dir() if self._lock is None else self._lock.in_place()
+
+    def place(self) -> Path:
+        """The folder, for a write: at its path, or where it was moved to while its lock was held;
+        `path` follows.
+
+        Raises:
+            RunError: it was deleted.
+        """
+        where = self.path if self.in_place() else self._lock and self._lock.whereabouts()
+        if where is None:
+            raise RunError(
+                f"{self.path} was deleted, or moved out of reach, while it was being written; "
+                "what was to be written now could not be saved."
+            )
+        self.path = where
+        return where

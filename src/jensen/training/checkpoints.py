@@ -4,10 +4,14 @@ orbax writes each checkpoint to a temporary folder and renames it; then we write
 finished; one whose files differ from it was damaged. Restoring reads arrays only and executes nothing.
 """
 
+import contextlib
+import errno
 import json
 import logging
+import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +31,17 @@ class CheckpointError(RuntimeError):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in one folder; the newest two are kept.
+    """The checkpoints of one run, in one folder; the newest two are kept. Where the folder may
+    move, `locate` gives its path before each write.
 
     checkpoints = Checkpoints(Path("runs/digits/checkpoints"))
     checkpoints.save(state); state = checkpoints.restore(state_like)
     """
 
-    def __init__(self, folder: Path, *, keep: int = 2):
+    def __init__(self, folder: Path, *, keep: int = 2, locate: Callable[[], Path] | None = None):
         self.folder = Path(folder)
         self._keep = keep
+        self._locate = locate
 
     def epochs(self) -> list[int]:
         """The epochs of all finished checkpoints, ascending."""
@@ -53,21 +59,42 @@ class Checkpoints:
         """
         import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        if self._locate is not None:
+            self.folder = self._locate()
         epoch = str(int(state.epoch))
         if (self.folder / f"{epoch}.sha256").exists():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.folder / epoch, ignore_errors=True)  # an unfinished one
+        self.folder.mkdir(exist_ok=True)
+        self.remove_unfinished()
         named = jax.tree.map(np.asarray, state.named)
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-            items = {part: ocp.args.StandardSave(arrays) for part, arrays in named.items()}
-            checkpointer.save((self.folder / epoch).resolve(), args=ocp.args.Composite(**items))
-        write_atomically(
-            self.folder / f"{epoch}.sha256", json.dumps(_digests(self.folder / epoch), indent=0)
-        )
+        try:
+            with _quiet(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+                items = {part: ocp.args.StandardSave(arrays) for part, arrays in named.items()}
+                checkpointer.save((self.folder / epoch).resolve(), args=ocp.args.Composite(**items))
+            write_atomically(
+                self.folder / f"{epoch}.sha256",
+                json.dumps(_digests(self.folder / epoch), indent=0),
+                parents=False,
+            )
+        except Exception as error:
+            self.remove_unfinished()
+            raise _as_os_error(error, self.folder / epoch) from error
         for old in self.epochs()[: -self._keep]:
             self._remove(old)
+
+    def remove_unfinished(self) -> None:
+        """Removes what a kill or a full disk left half written: folders without checksums,
+        checksums without a folder."""
+        if not self.folder.is_dir():
+            return
+        finished = {name for epoch in self.epochs() for name in (f"{epoch}", f"{epoch}.sha256")}
+        for entry in self.folder.iterdir():
+            if entry.name in finished:
+                continue
+            if re.fullmatch(r"\d+|\d+\.orbax-checkpoint-tmp.*", entry.name) and entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif re.fullmatch(r"\d+\.sha256|\.\d+\.sha256\.[a-z0-9_]{8}", entry.name):
+                entry.unlink(missing_ok=True)
 
     def forget_after(self, epoch: int) -> None:
         """Removes the checkpoints of later epochs: a run that goes on from `epoch` writes them anew."""
@@ -109,14 +136,13 @@ class Checkpoints:
     ) -> Any:
         import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
         chosen = self._verified(epoch)
         template = {
             part: {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()}
             for part, arrays in named.items()
         }
         try:
-            with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            with _quiet(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 items = {
                     part: ocp.args.StandardRestore(arrays) for part, arrays in template.items()
                 }
@@ -177,3 +203,31 @@ def _digests(folder: Path) -> dict[str, str]:
     return {
         str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()
     }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without orbax's own words: what goes wrong comes as an exception, and is said once."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _as_os_error(error: Exception, path: Path) -> Exception:
+    """The OSError behind an exception of orbax, which names the system's error in its text."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause if cause.filename else OSError(cause.errno, cause.strerror, str(path))
+        code = re.search(r"os_error_code='(\d+)'", str(cause))
+        if code or "No space left on device" in str(cause):
+            number = int(code[1]) if code else errno.ENOSPC
+            return OSError(number, os.strerror(number), str(path))
+        cause = cause.__cause__ or cause.__context__
+    return error

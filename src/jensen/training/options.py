@@ -1,8 +1,9 @@
 """The settings of a training, and the KL weight and learning rate that they give each epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import jax.numpy as jnp
+import numpy as np
 
 from jensen._rooms import nearest
 from jensen._types import Array
@@ -86,6 +87,7 @@ class TrainingOptions:
     account_rows: int = 1000
 
     def __post_init__(self):
+        self._check_kinds()
         # The default depends on two other fields; the dataclass is frozen.
         if self.warm_up is None:
             object.__setattr__(
@@ -152,6 +154,21 @@ class TrainingOptions:
                 f"learning_rate must be positive and finite; got {self.learning_rate}. 0.001 is a "
                 "good start."
             )
+
+    def _check_kinds(self) -> None:
+        """Refuses 2.5 epochs and learning rates that are texts; NumPy's numbers become Python's."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is None and f.default is None:
+                continue
+            whole = isinstance(f.default, int) or f.name == "warm_up"
+            if isinstance(f.default, str):
+                continue  # held against the known names later
+            kind, word = (int, "a whole number") if whole else (float, "a number")
+            is_number = isinstance(value, int | float | np.integer | np.floating)
+            if isinstance(value, bool) or not is_number or (whole and value % 1 != 0):
+                raise ValueError(f"{f.name} must be {word}; got {value!r}.")
+            object.__setattr__(self, f.name, kind(value))
 
     def beta_at(self, epoch: int | Array) -> Array:
         """Compute the KL weight in epoch 1, 2, ...; `epoch` may be traced."""

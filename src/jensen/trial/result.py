@@ -1,12 +1,12 @@
 """What a trial hands over, and where a run folder keeps it."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from jensen._checksums import from_checked_json, to_checked_json
 from jensen._files import write_atomically
 
 LINES = {
@@ -165,7 +165,7 @@ def store_trial(folder: Path, trial: Trial) -> Path:
     """Writes a trial into a run folder: accounts/SPLIT.trial-PRIOR.json."""
     slug = label(trial.prior).replace("(", "-").rstrip(")")
     path = folder / "accounts" / f"{trial.split}.trial-{slug}.json"
-    write_atomically(path, json.dumps(trial.to_json(), indent=1))
+    write_atomically(path, to_checked_json(trial.to_json(), indent=1), parents=False)
     return path
 
 
@@ -180,7 +180,8 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
     found = []
     for path in sorted((folder / "accounts").glob(f"{split}.trial-*.json")):
         try:
-            found.append(Trial.from_json(json.loads(path.read_text())))
+            values = from_checked_json(path.read_text(encoding="utf-8")).values
+            found.append(Trial.from_json(values))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR"
