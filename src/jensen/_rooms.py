@@ -38,10 +38,14 @@ class Room:
         self._folder = Path(__file__).parent / Path(*package.split(".")[1:])
 
     def names(self) -> tuple[str, ...]:
-        """The names of the room's members, sorted; nothing is imported."""
-        return tuple(
-            sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_"))
-        )
+        """The names of the room's members, sorted; nothing is imported.
+
+        A member is a file `NAME.py` or a folder `NAME/__init__.py`; names that start with an
+        underscore are none.
+        """
+        files = (path.stem for path in self._folder.glob("*.py"))
+        folders = (path.parent.name for path in self._folder.glob("*/__init__.py"))
+        return tuple(sorted({name for name in (*files, *folders) if not name.startswith("_")}))
 
     def find(self, name: str) -> type:
         """The class called `name`, or the class in the file that `name` is a path of.

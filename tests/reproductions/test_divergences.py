@@ -8,16 +8,16 @@ import pytest
 from scipy.optimize import minimize
 
 from jensen import cli
-from jensen.reproductions._divergences._choices import DIVERGENCES, IWAE_GROUPS, IWAE_SAMPLES
-from jensen.reproductions._divergences._measure import fitted, plane_moments
-from jensen.reproductions._divergences._table import notes, width
-from jensen.reproductions._divergences._targets import RHO, TARGETS, by_quadrature, eight_schools
-from jensen.reproductions._divergences._two_normals import (
+from jensen.reproductions.divergences import Divergences
+from jensen.reproductions.divergences._divergences import DIVERGENCES, IWAE_GROUPS, IWAE_SAMPLES
+from jensen.reproductions.divergences._measurements import fit_and_measure, plane_moments
+from jensen.reproductions.divergences._table import notes, width
+from jensen.reproductions.divergences._targets import RHO, TARGETS, by_quadrature, eight_schools
+from jensen.reproductions.divergences._two_normals import (
     expected_iwae,
     variance_of_iwae,
     variance_of_power,
 )
-from jensen.reproductions.divergences import Divergences
 
 RNG = np.random.default_rng(0)
 COVARIANCE = np.array([[1, RHO], [RHO, 1]])
@@ -151,8 +151,8 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
         3.3177, abs=1e-4
     )
     # The plane is the target's: with the effects integrated out by draws, its density agrees with the model's own.
-    target = known.make()
-    assert [target.coordinates[i] for i in known.places] == ["mu", "tau"]
+    target = known.make_density()
+    assert [target.coordinates[i] for i in known.plane] == ["mu", "tau"]
     z = RNG.normal(size=(20_000, 8))
     at = np.concatenate([np.tile([3.0, 0.7], (len(z), 1)), z], axis=1)
     import jax
@@ -172,7 +172,7 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
 
 def _row(divergence, target="two_normals", family="mean_field", **options):
     settings = {"seed": 0, "num_samples": 2000, "tolerance": 0.03, "max_steps": 6000}
-    return fitted(TARGETS[target](), target, family, divergence, **settings | options)
+    return fit_and_measure(TARGETS[target](), target, family, divergence, **settings | options)
 
 
 def test_reverse_kl_meets_its_closed_form_and_forward_kl_its_own_within_its_errors():

@@ -5,9 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from jensen.reports import draw_divergences
-from jensen.reports._divergences import draw_targets, draw_two_normals, ellipse, levels_of
 from jensen.reports._style import NARROW, WIDE, styled
+from jensen.reproductions.divergences.picture import (
+    draw_divergences,
+    ellipse,
+    levels_of,
+    targets_figure,
+    two_normals_figure,
+)
 
 X = np.linspace(-5, 5, 201)
 PLANE = {
@@ -55,13 +60,13 @@ def test_panels_stand_in_their_order_and_lines_tell_family_and_convergence(layou
         row("two_normals", "mean_field", "elbo", sd=0.5),
     ]
     with styled():
-        two = draw_two_normals(rows, PLANE, LABELS, layout)
+        two = two_normals_figure(rows, PLANE, LABELS, layout)
         rows = [
             row("t", "mean_field", "elbo"),
             row("t", "full_rank", "elbo", converged=False),
             row("s", "full_rank", "cubo"),
         ]
-        several = draw_targets(rows, {"t": PLANE, "s": PLANE}, LABELS, layout)
+        several = targets_figure(rows, {"t": PLANE, "s": PLANE}, LABELS, layout)
     assert [axes.get_title(loc="left").splitlines()[0] for axes in two.axes] == [
         "ELBO: KL(q || p)",
         "CUBO",

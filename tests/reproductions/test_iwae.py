@@ -12,8 +12,8 @@ from jensen.anatomy.units import active_units, active_units_by_level
 from jensen.evaluation import stream_key
 from jensen.generation import posterior_codes
 from jensen.reproductions import _recipes
-from jensen.reproductions._orders import in_words, orders
 from jensen.reproductions.iwae import CLAIMS
+from jensen.reproductions.iwae._recipe_comparisons import compare_recipes, comparison_text
 
 RECIPE = """
 [data]
@@ -47,7 +47,7 @@ mnist-1layer-iwae-k5 = [{ source = "original", value = -24.0, basis = "second-ha
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A shelf of small recipes in place of the shipped ones, under names that claims are made of."""
-    folder = tmp_path / "recipes" / "iwae"
+    folder = tmp_path / "iwae" / "recipes"
     folder.mkdir(parents=True)
     one, two = "latent_dim = 3", 'name = "markov"\nlatent_dim = [3, 2]'
     for name, bound, k, model in [
@@ -56,8 +56,8 @@ def shelf(tmp_path, monkeypatch):
         ("2layer-iwae-k5", "iwae", 5, two),
     ]:
         (folder / f"mnist-{name}.toml").write_text(RECIPE.format(bound=bound, k=k, model=model))
-    (folder / "_published.toml").write_text(PUBLISHED)
-    monkeypatch.setattr(_recipes, "FOLDER", tmp_path / "recipes")
+    (folder.parent / "published.toml").write_text(PUBLISHED)
+    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path)
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -202,22 +202,22 @@ def test_orders_are_decided_by_two_standard_errors_of_the_difference():
     claims = [("b", "a")]
     # Means -89 and -90, variances 0.04 and 0.01 over 3 trainings: error sqrt(0.05 / 3) = 0.129
     a, b = [-90.1, -90.0, -89.9], [-89.2, -89.0, -88.8]
-    (found,) = orders(rows_of("a", a) + rows_of("b", b), claims)
+    (found,) = compare_recipes(rows_of("a", a) + rows_of("b", b), claims)
     assert found["difference"] == pytest.approx(1.0)
     assert found["standard_error"] == pytest.approx(math.sqrt((0.01 + 0.04) / 3))
     assert (found["verdict"], found["trainings"]) == ("higher", (3, 3))
     assert (
-        in_words(found)
+        comparison_text(found)
         == "b over a: +1.00 +- 0.13 (3 and 3 trainings, 4 epochs): higher, outside two standard errors."
     )
-    (reverse,) = orders(rows_of("b", a) + rows_of("a", b), claims)
-    assert reverse["verdict"] == "lower" and "LOWER" in in_words(reverse)
-    (close,) = orders(rows_of("a", a) + rows_of("b", [value - 0.8 for value in b]), claims)
+    (reverse,) = compare_recipes(rows_of("b", a) + rows_of("a", b), claims)
+    assert reverse["verdict"] == "lower" and "LOWER" in comparison_text(reverse)
+    (close,) = compare_recipes(rows_of("a", a) + rows_of("b", [value - 0.8 for value in b]), claims)
     assert close["difference"] == pytest.approx(0.2)
-    assert close["verdict"] == "undecided" and "not decided" in in_words(close)
-    (single,) = orders(rows_of("a", a) + rows_of("b", b[:1]), claims)
+    assert close["verdict"] == "undecided" and "not decided" in comparison_text(close)
+    (single,) = compare_recipes(rows_of("a", a) + rows_of("b", b[:1]), claims)
     assert (single["standard_error"], single["verdict"]) == (None, "undecided")
-    assert "the spread over trainings is not known from one" in in_words(single)
+    assert "the spread over trainings is not known from one" in comparison_text(single)
 
 
 def test_only_rows_of_one_schedule_are_compared():
@@ -226,10 +226,10 @@ def test_only_rows_of_one_schedule_are_compared():
         + rows_of("b", [-89.0], at_most_epochs=8)
         + rows_of("b", [-80.0], num_samples=5000)
     )
-    assert orders(rows, [("b", "a")]) == []
+    assert compare_recipes(rows, [("b", "a")]) == []
     failed = [row | {"status": "failed"} for row in rows_of("b", [-80.0])]
-    assert orders(rows + failed, [("b", "a")]) == []
-    assert len(orders(rows + rows_of("a", [-91.0], at_most_epochs=8), [("b", "a")])) == 1
+    assert compare_recipes(rows + failed, [("b", "a")]) == []
+    assert len(compare_recipes(rows + rows_of("a", [-91.0], at_most_epochs=8), [("b", "a")])) == 1
     assert ("mnist-1layer-dreg-k50", "mnist-1layer-iwae-k50") in CLAIMS and (
         "mnist-1layer-iwae-k5",
         "mnist-1layer-vae-k1",

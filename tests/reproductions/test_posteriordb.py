@@ -13,10 +13,10 @@ from miniature_posteriordb import DATA, make
 
 import jensen
 from jensen import cli
-from jensen.reproductions._posteriors import AbstractPosterior, load, stem_of
-from jensen.reproductions._posteriors._ours import fit_ours
-from jensen.reproductions._posteriors._svi import BACK, fit_svi, no_longer_rises
-from jensen.reproductions._posteriors._table import compare_speed, notes, seconds_to, verdict
+from jensen.reproductions.posteriordb._fits import BACK, fit_jensen, fit_svi, no_longer_rises
+from jensen.reproductions.posteriordb._measurements import verdict_of
+from jensen.reproductions.posteriordb._posteriors import AbstractPosterior, load, program_of
+from jensen.reproductions.posteriordb._table import compare_speed, notes, seconds_to
 
 X, Y = np.array(DATA["X"]), np.array(DATA["y"])
 
@@ -237,13 +237,13 @@ def test_a_flat_prior_leaves_the_evidence_undefined(stand_in):
     class Flat(Normal):
         proper = False
 
-    found = fit_ours(Flat(), "mean_field", seed=0, num_samples=100)
+    found = fit_jensen(Flat(), "mean_field", seed=0, num_samples=100)
     assert (found.evidence, found.evidence_error) == (None, None) and found.elbo == -7.5
 
 
 def test_verdicts_and_speed_are_read_from_the_rows():
     assert [
-        verdict(p, trusted=t)
+        verdict_of(p, trusted=t)
         for p, t in ((True, True), (True, False), (False, False), (False, True))
     ] == [
         "passes",
@@ -296,11 +296,11 @@ def test_verdicts_and_speed_are_read_from_the_rows():
 
 
 def test_a_posterior_is_called_by_its_program_or_in_full():
-    assert stem_of("sblrc-blr") == stem_of("blr") == "blr"
+    assert program_of("sblrc-blr") == program_of("blr") == "blr"
     with pytest.raises(
         ValueError, match=r"unknown posterior 'kidiq-blr' \(did you mean 'sblrc-blr'\?\)"
     ):
-        stem_of("kidiq-blr")
+        program_of("kidiq-blr")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 from miniature_posteriordb import DATA, draws_of, make, write_zip
 
-from jensen.reproductions._posteriors._agreement import agreement, moments, predicted_sd_ratio
-from jensen.reproductions._posteriors._data import database, labels_of, read_data, read_reference
+from jensen.reproductions.posteriordb._database import (
+    find_database,
+    labels_of,
+    read_data,
+    read_reference,
+)
+from jensen.reproductions.posteriordb._measurements import (
+    Moments,
+    compare_moments,
+    moments,
+    predicted_sd_ratio,
+)
 
 RNG = np.random.default_rng(0)
 SHAPES = {"beta": (2,), "sigma": ()}
@@ -43,19 +53,19 @@ def test_a_matrix_is_read_by_its_two_indices(tmp_path):
 def test_the_folder_is_found_in_three_forms_and_by_the_environment(tmp_path, drawn, monkeypatch):
     place = make(tmp_path, drawn)
     monkeypatch.delenv("JENSEN_DATA", raising=False)
-    assert database(str(tmp_path)) == database(str(tmp_path / "posteriordb")) == place
+    assert find_database(str(tmp_path)) == find_database(str(tmp_path / "posteriordb")) == place
     monkeypatch.setenv("JENSEN_DATA", str(tmp_path))
-    assert database(None) == place
+    assert find_database(None) == place
     monkeypatch.delenv("JENSEN_DATA")
     with pytest.raises(
         ValueError,
         match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb",
     ):
-        database(None)
+        find_database(None)
     with pytest.raises(
         ValueError, match=r"no posteriordb in .*nowhere: none of .* name DIRECTORY by --data-dir"
     ):
-        database(str(tmp_path / "nowhere"))
+        find_database(str(tmp_path / "nowhere"))
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path, drawn):
@@ -107,23 +117,25 @@ def test_agreement_is_in_units_of_the_reference():
         {k: f(v, axis=0) for k, v in flat.items()}
         for f in (np.mean, lambda v, axis: np.std(v, axis=axis, ddof=1))
     )
-    exact = agreement(mean, sd, reference)
+    exact = compare_moments(Moments(mean, sd), reference)
     assert (
         exact.largest_mean_error < 1e-12
         and exact.passes
         and exact.labels == ("beta[1]", "beta[2]", "sigma")
     )
     np.testing.assert_allclose(exact.sd_ratios, 1)
-    moved = agreement(mean | {"beta": mean["beta"] - [0, 0.06 * sd["beta"][1]]}, sd, reference)
+    shifted = mean | {"beta": mean["beta"] - [0, 0.06 * sd["beta"][1]]}
+    moved = compare_moments(Moments(shifted, sd), reference)
     np.testing.assert_allclose(moved.mean_errors, [0, -0.06, 0], atol=1e-12)
     assert not moved.passes
-    assert not agreement(mean, sd | {"sigma": 0.94 * sd["sigma"]}, reference).passes
-    assert agreement(mean, sd | {"sigma": 0.96 * sd["sigma"]}, reference).passes
+    for factor, passes in ((0.94, False), (0.96, True)):
+        scaled = Moments(mean, sd | {"sigma": factor * sd["sigma"]})
+        assert compare_moments(scaled, reference).passes is passes
     with pytest.raises(
         ValueError,
         match=r"the reference has sigma of shape \(\), which is missing in the approximation \(beta\)",
     ):
-        agreement({"beta": mean["beta"]}, sd, reference)
+        compare_moments(Moments({"beta": mean["beta"]}, sd), reference)
 
 
 def test_reweighted_moments_are_those_of_draws_that_occur_as_often_as_they_weigh():

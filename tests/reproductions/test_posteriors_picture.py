@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from jensen.reports import draw_posteriors
-from jensen.reports._posteriors import describe
-from jensen.reports._posteriors import draw_posteriors as draw
 from jensen.reports._style import NARROW, WIDE, styled
+from jensen.reproductions.posteriordb.picture import describe, draw_posteriors, posteriors_figure
 
 ROWS = [
     {
@@ -30,7 +28,7 @@ ROWS = [
 @pytest.mark.parametrize("layout", [WIDE, NARROW])
 def test_what_is_drawn_is_what_the_rows_hold(layout):
     with styled():
-        figure = draw(ROWS, layout)
+        figure = posteriors_figure(ROWS, layout)
     errors, ratios = (
         [
             (list(map(float, np.ravel(line.get_xdata()))), line.get_markerfacecolor())

@@ -18,9 +18,9 @@ from jensen.config import Config
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal
 from jensen.evaluation import start_run, stream_key
 from jensen.priors import AbstractPrior, StandardNormal
-from jensen.reproductions._ladder import log_density, measure, split_draws
-from jensen.reproductions._ladder_table import in_words
 from jensen.reproductions.prior_ladder import PriorLadder
+from jensen.reproductions.prior_ladder._measurements import log_density, measure, split_draws
+from jensen.reproductions.prior_ladder._table import progress_text
 
 SAMPLES = 40
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
@@ -226,7 +226,7 @@ def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_p
     assert cli.run([*arguments, "--epochs", "40", "--set", "components=[1, 5, 40]"]) == 0
     found = capsys.readouterr()
     assert json.loads(found.out)["rows"] == before
-    assert f"[8/8] aggregated posterior, K = 160: {in_words(before[-1])}" in found.err
+    assert f"[8/8] aggregated posterior, K = 160: {progress_text(before[-1])}" in found.err
     assert kept.stat().st_mtime_ns == time
     # Other settings are not what was kept.
     assert cli.run([*arguments, "--epochs", "1", "--set", "components=[5]", "--seed", "1"]) == 0
@@ -341,12 +341,12 @@ def test_wrong_input(run, capsys, tmp_path, monkeypatch, arguments, code, messag
 
 
 def test_the_picture_has_every_rung_at_its_place(ladder):
-    from jensen.reports._ladder import draw_ladder
     from jensen.reports._style import WIDE, styled
+    from jensen.reproductions.prior_ladder.picture import ladder_figure
 
     found = ladder[1]
     with styled():
-        panel = draw_ladder(found["rows"], WIDE).axes[0]
+        panel = ladder_figure(found["rows"], WIDE).axes[0]
     curves = {tuple(np.round(line.get_xdata(), 6)): [] for line in panel.lines}
     for line in panel.lines:
         curves[tuple(np.round(line.get_xdata(), 6))].append(np.asarray(line.get_ydata()))

@@ -14,11 +14,11 @@ from jensen.evaluation import stream_key
 from jensen.generation import posterior_codes
 from jensen.priors import StandardNormal
 from jensen.reports._style import WIDE, styled
-from jensen.reports._temperature import draw_temperature
 from jensen.reproductions._runs import last_model
-from jensen.reproductions._temperature import exchange_rates
-from jensen.reproductions._temperature_table import notes
 from jensen.reproductions.temperature import Temperature
+from jensen.reproductions.temperature._measurements import exchange_rates
+from jensen.reproductions.temperature._table import notes
+from jensen.reproductions.temperature.picture import temperature_figure
 from jensen.weights import log_weights
 
 OPTIONS = {"betas": (0.5, 4.0), "epochs": 12, "num_samples": 20, "rows": 100}
@@ -266,7 +266,7 @@ def test_the_verdict_on_the_prior_follows_from_the_figures(spread, verdict):
 def test_the_picture_has_every_run_at_its_place(made):
     _, found = made
     with styled():
-        plane, split, bounds, variance = draw_temperature(found["rows"], WIDE).axes
+        plane, split, bounds, variance = temperature_figure(found["rows"], WIDE).axes
     value = lambda row, line: row["test"][line]["value"]  # noqa: E731
     along = found["rows"][:3]
     curves = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in plane.lines]

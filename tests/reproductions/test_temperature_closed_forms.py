@@ -12,7 +12,7 @@ import pytest
 
 import jensen
 from jensen.priors import StandardNormal
-from jensen.reproductions._tempering import (
+from jensen.reproductions.temperature._linear_gaussian import (
     Normals,
     best_prior_variance,
     gain_of_prior_variance,

@@ -48,14 +48,14 @@ mnist-vae-vamp = [{ source = "original", value = -80.0, basis = "read" }]
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A shelf of small recipes in place of the shipped ones."""
-    folder = tmp_path / "recipes" / "vampprior"
+    folder = tmp_path / "vampprior" / "recipes"
     folder.mkdir(parents=True)
     for prior in ("vamp", "standard_normal"):
         (folder / f"digits-vae-{prior}.toml").write_text(
             RECIPE.format(prior=prior, rate=0.002).replace('"vamp"', '"vamp"\nnum_components = 4')
         )
-    (folder / "_published.toml").write_text(PUBLISHED)
-    monkeypatch.setattr(_recipes, "FOLDER", tmp_path / "recipes")
+    (folder.parent / "published.toml").write_text(PUBLISHED)
+    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path)
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -298,7 +298,7 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
             "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, iwae, posteriordb, ",
         ),
         (
-            ["vampprior", "--out", "recipes/vampprior/digits-vae-vamp.toml"],
+            ["vampprior", "--out", "vampprior/recipes/digits-vae-vamp.toml"],
             "is a file; --out wants a folder",
         ),
     ],
@@ -336,7 +336,7 @@ def test_without_a_name_the_reproductions_are_listed(capsys):
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 20 and rows[0]["file"].endswith(
-        "recipes/vampprior/mnist-vae-standard_normal.toml"
+        "vampprior/recipes/mnist-vae-standard_normal.toml"
     )
 
 
@@ -352,8 +352,8 @@ def test_a_killed_folder_of_somebody_else_is_left_alone(shelf, capsys, tmp_path)
 
 
 def test_the_picture_has_every_figure_at_its_place():
-    from jensen.reports._published import draw_comparison
     from jensen.reports._style import WIDE, styled
+    from jensen.reproductions._published_picture import published_figure
 
     def row(recipe, ours, *published):
         figures = [{"source": s, "value": v, "spread": e, "basis": b} for s, v, e, b in published]
@@ -377,7 +377,7 @@ def test_the_picture_has_every_figure_at_its_place():
         row("caltech101-vae-vamp", -115.0, ("original", -114.55, None, "second-hand")),
     ]
     with styled():
-        figure = draw_comparison(rows, WIDE)
+        figure = published_figure(rows, WIDE)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["mnist", "caltech101"]
     for axes, wanted in zip(figure.axes, ([-82.43, -82.38, -82.5], [-114.55, -115.0])):
         containers = axes.containers

@@ -10,10 +10,22 @@ import jinja2
 from markupsafe import Markup, escape
 
 
-def render(context: Mapping[str, Any], template: str = "report.html.j2") -> bytes:
-    """The page as UTF-8 bytes; characters that UTF-8 cannot hold (from odd file names) become '?'."""
+def render(
+    context: Mapping[str, Any],
+    template: str = "report.html.j2",
+    *,
+    package: str = "jensen.reports",
+) -> bytes:
+    """Renders a page as UTF-8; characters that UTF-8 cannot hold become '?'.
+
+    Args:
+        context: the template's variables.
+        template: in the folder `templates` of `package`. It may include those of this package.
+        package: the package that holds the template.
+    """
+    packages = dict.fromkeys((package, "jensen.reports"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jensen.reports", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, "templates") for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -86,6 +86,12 @@ def line_art(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
     return Drawing(name, alt, wide, narrow, {f"{name}.svg": wide, f"{name}.png": _png(figure)})
 
 
+def line_art_files(name: str, alt: str, draw: Callable[[Layout], Figure]) -> dict[str, bytes]:
+    """A figure outside the page as {file name: bytes}: its SVG and its PNG, in jensen's style."""
+    with styled():
+        return line_art(name, alt, draw).files
+
+
 def picture(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
     """A figure made of pixels: PNG as a file; in the page too, unless it is too large, as only noisy colour images are."""
     wide, narrow = _png(draw(WIDE)), _png(draw(NARROW))

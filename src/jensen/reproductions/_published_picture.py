@@ -1,4 +1,7 @@
-"""Our figures against published ones: a panel per data set, a row per recipe, error bars where there are errors."""
+"""The picture of a table of recipes: our log p(x) beside published values.
+
+A panel for each data set, a row for each recipe, and error bars where there are errors.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,16 +18,42 @@ from jensen.reports._style import (
     PURPLE,
     Layout,
     canvas,
+    line_art_files,
     place,
     quiet_axis,
 )
 
+Rows = Sequence[Mapping[str, Any]]
 COLOURS = {"rerun": ORANGE, "original": PURPLE}
+# Heights in inches: of a row, and above and below the rows of a panel.
 ROW, HEAD, FOOT = 0.55, 0.36, 0.42
 
 
-def draw_comparison(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
-    """Rows with 'recipe' (DATA-MODEL-PRIOR), 'log_p', 'standard_error', 'shortened' and 'published' figures."""
+def draw_published(rows: Rows) -> dict[str, bytes]:
+    """Draws our test log-likelihoods beside the published ones.
+
+    Args:
+        rows: each with 'recipe' (DATA-MODEL-PRIOR), 'seed', 'log_p', 'standard_error',
+            'shortened', 'at_most_epochs' and 'published', mappings of 'source', 'value',
+            'spread' and 'basis'.
+
+    Returns:
+        {file name: bytes} of a PNG and an SVG file.
+
+    Raises:
+        ValueError: no rows.
+
+        draw_published(rows)["published.png"]
+    """
+    if not rows:
+        raise ValueError("a picture of published figures needs at least one row; got none.")
+    return line_art_files(
+        "published", describe(rows), lambda layout: published_figure(rows, layout)
+    )
+
+
+def published_figure(rows: Rows, layout: Layout) -> Figure:
+    """Returns the figure of `draw_published` in one layout."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["recipe"].split("-")[0], []).append(row)
@@ -32,7 +61,7 @@ def draw_comparison(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
     left, legend = (1.5, 0.62) if layout.narrow else (2.3, 0.4)
     figure = canvas(layout.width, sum(heights) + legend)
     top = sum(heights) + legend - 0.05
-    _legend(figure, top, [row for row in rows], layout)
+    _add_legend(figure, top, rows, layout)
     top -= legend - 0.05
     for (data, group), height in zip(groups.items(), heights, strict=True):
         axes = place(
@@ -45,28 +74,26 @@ def draw_comparison(rows: Sequence[Mapping[str, Any]], layout: Layout) -> Figure
     return figure
 
 
-def describe(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The figure in words."""
-    return (
-        "Test log-likelihood, ours and published: "
-        + "; ".join(f"{row['recipe']} {row['log_p']:.2f}" for row in rows)
-        + " nats per datum."
-    )
+def describe(rows: Rows) -> str:
+    """Returns the figure in words."""
+    values = "; ".join(f"{row['recipe']} {row['log_p']:.2f}" for row in rows)
+    return f"Test log-likelihood, ours and published: {values} nats per datum."
 
 
-def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+def _panel(axes: Axes, rows: Rows) -> None:
     for i, row in enumerate(rows):
         at = len(rows) - 1 - i
-        for k, figure in enumerate(row["published"]):
-            known = figure["basis"] != "from memory"
+        # Ours lies a little above the row's line, published values below it.
+        for k, published in enumerate(row["published"]):
+            colour = COLOURS.get(published["source"], MUTED)
             axes.errorbar(
-                figure["value"],
+                published["value"],
                 at - 0.13 * (k + 1),
-                xerr=figure["spread"],
+                xerr=published["spread"],
                 fmt="D",
                 markersize=5,
-                color=COLOURS.get(figure["source"], MUTED),
-                markerfacecolor=COLOURS.get(figure["source"], MUTED) if known else "white",
+                color=colour,
+                markerfacecolor="white" if published["basis"] == "from memory" else colour,
                 capsize=3,
                 linewidth=1.2,
             )
@@ -91,7 +118,8 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_yticks(
         range(len(rows)),
         [
-            row["recipe"].split("-", 1)[1].replace("-", ", ").replace("_", " ") + _schedule(row)
+            row["recipe"].split("-", 1)[1].replace("-", ", ").replace("_", " ")
+            + _schedule_label(row)
             for row in reversed(rows)
         ],
     )
@@ -101,45 +129,29 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     quiet_axis(axes.xaxis)
 
 
-def _schedule(row: Mapping[str, Any]) -> str:
+def _schedule_label(row: Mapping[str, Any]) -> str:
     seed = f", seed {row['seed']}" if row["seed"] else ""
     return (f"\n{row['at_most_epochs']} epochs" if row["shortened"] else "") + seed
 
 
-def _legend(figure: Figure, top: float, rows: list[Mapping[str, Any]], layout: Layout) -> None:
-    sources = {f["source"] for row in rows for f in row["published"]}
-    handles = [Line2D([], [], marker="o", color=BLUE, linestyle="", label="ours (+- 2 se)")]
-    if any(row["shortened"] for row in rows):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                marker="o",
-                color=BLUE,
-                markerfacecolor="white",
-                linestyle="",
-                label="ours, shortened",
-            )
+def _add_legend(figure: Figure, top: float, rows: Rows, layout: Layout) -> None:
+    def marker(shape: str, colour: str, label: str, *, hollow: bool = False) -> Line2D:
+        face = "white" if hollow else colour
+        return Line2D(
+            [], [], marker=shape, color=colour, markerfacecolor=face, linestyle="", label=label
         )
+
     labels = {"rerun": "re-run (+- spread)"}
+    published = [entry for row in rows for entry in row["published"]]
+    handles = [marker("o", BLUE, "ours (+- 2 se)")]
+    if any(row["shortened"] for row in rows):
+        handles.append(marker("o", BLUE, "ours, shortened", hollow=True))
     handles += [
-        Line2D(
-            [], [], marker="D", color=COLOURS.get(s, MUTED), linestyle="", label=labels.get(s, s)
-        )
-        for s in sorted(sources)
+        marker("D", COLOURS.get(source, MUTED), str(labels.get(source, source)))
+        for source in sorted({entry["source"] for entry in published})
     ]
-    if any(f["basis"] == "from memory" for row in rows for f in row["published"]):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                marker="D",
-                color=MUTED,
-                markerfacecolor="white",
-                linestyle="",
-                label="hollow: from memory",
-            )
-        )
+    if any(entry["basis"] == "from memory" for entry in published):
+        handles.append(marker("D", MUTED, "hollow: from memory", hollow=True))
     height = figure.get_size_inches()[1]
     figure.legend(
         handles=handles,

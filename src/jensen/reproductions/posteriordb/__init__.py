@@ -1,26 +1,57 @@
-"""Twelve posteriors of posteriordb (Magnusson et al. 2024) by variational inference: ours and NumPyro's SVI against reference draws, in one process."""
+"""Twelve posteriors of posteriordb (Magnusson et al. 2024) by variational inference.
 
-import json
+Fits by jensen and by NumPyro's SVI are compared with reference draws, in one process.
+"""
+
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jensen._files import exclusive, write_atomically
-from jensen.reproductions._base import AbstractReproduction, Column, Results, finite
-from jensen.reproductions._posteriors._table import COLUMNS, OURS, compare_speed, measure, notes
+from jensen.reproductions._base import (
+    AbstractReproduction,
+    Column,
+    Results,
+    read_stored_row,
+    store_row,
+)
+from jensen.reproductions.posteriordb._table import (
+    COLUMNS,
+    FAMILIES,
+    compare_speed,
+    notes,
+    progress_text,
+)
+
+if TYPE_CHECKING:
+    from jensen.reproductions.posteriordb._fits import Fit
+    from jensen.reproductions.posteriordb._posteriors import AbstractPosterior
+
+
+class Entry(NamedTuple):
+    """One fit: the posterior's full name, and a family of jensen or a guide of NumPyro."""
+
+    posterior: str
+    method: str
 
 
 class PosteriorDB(AbstractReproduction):
-    """Mean-field and full-rank fits of twelve posteriors: error, sd ratio, k-hat, ELBO, evidence, evaluations and time, beside NumPyro's SVI.
+    """Mean-field and full-rank fits of twelve posteriors, beside NumPyro's SVI.
 
-    The posteriors are not shipped: `data_dir`, or JENSEN_DATA, holds a folder posteriordb.
+    The table shows error, sd ratio, k-hat, ELBO, evidence, evaluations and time. The posteriors
+    are not shipped: `data_dir`, or JENSEN_DATA, holds a folder posteriordb.
 
     Args:
+        out: the folder in which it works.
+        seed: of the fits.
+        data_dir: the folder that holds posteriordb.
         only: posteriors, 'blr' or in full 'sblrc-blr'; all by default.
-        families: ours.
-        guides: NumPyro's.
-        num_samples: fresh draws of each fit; by default as many as `jensen.fit_variational` takes by itself, and 10,000 of NumPyro's.
-        learning_rate, max_steps: of NumPyro's Adam.
+        families: of jensen.
+        guides: of NumPyro.
+        num_samples: fresh draws of each fit; by default as many as `jensen.fit_variational` takes,
+            and 10,000 of NumPyro's.
+        learning_rate: of NumPyro's Adam.
+        max_steps: of NumPyro's Adam.
 
     Raises:
         ValueError: an unknown posterior, or a value out of range.
@@ -28,7 +59,10 @@ class PosteriorDB(AbstractReproduction):
         PosteriorDB(Path("runs/posteriordb"), 0, "~/data", only=("blr",)).run()
     """
 
-    summary = "twelve posteriors of posteriordb by variational inference, against reference draws and beside NumPyro's SVI"
+    summary = (
+        "twelve posteriors of posteriordb by variational inference, against reference draws and "
+        "beside NumPyro's SVI"
+    )
 
     def __init__(
         self,
@@ -62,151 +96,122 @@ class PosteriorDB(AbstractReproduction):
 
     def planned(self) -> Results:
         rows = tuple(
-            {
-                "posterior": p,
-                "method": m,
-                "state": "not begun" if self._kept(p, m) is None else "done",
-            }
-            for p, m in self._entries()
+            {**entry._asdict(), "state": "not begun" if self._read(entry) is None else "done"}
+            for entry in self._entries()
         )
-        columns = tuple(
-            Column(name, lambda r, name=name: r[name]) for name in ("posterior", "method", "state")
-        )
+        columns = tuple(Column(name, lambda row, name=name: row[name]) for name in rows[0])
         return Results("Posteriors of posteriordb, and how each is fitted", columns, rows)
 
     def run(self, *, progress: bool = True) -> Results:
-        from jensen.reproductions._posteriors._data import database
+        from jensen.reproductions.posteriordb._database import find_database
 
-        database(self.data_dir)  # said at once, and once for all rows
+        find_database(self.data_dir)  # without it every row would fail with the same message
         rows: list[dict[str, Any]] = []
+        entries = self._entries()
         with exclusive(self.out):
             warm = False
-            for i, (posterior, method) in enumerate(entries := self._entries(), start=1):
-                row = self._kept(posterior, method)
+            for i, entry in enumerate(entries, start=1):
+                row = self._read(entry)
                 if row is None:
                     if not warm:
                         self._warm_up()
                         warm = True
-                    row = self._fitted(posterior, method)
+                    row = self._fitted_row(entry)
                     if row["status"] == "done":
-                        write_atomically(
-                            self._place(posterior, method),
-                            json.dumps({"settings": self._settings(method), "row": finite(row)}),
-                        )
+                        store_row(self._path(entry), self._settings(entry.method), row)
                 rows.append(row)
                 if progress:
-                    said = (
-                        row["message"]
-                        if row["status"] != "done"
-                        else f"ELBO {row['elbo']:.3f}, k-hat {row['pareto_k'] or float('inf'):.2f}"
-                    )
-                    print(f"[{i}/{len(entries)}] {posterior}, {method}: {said}", file=sys.stderr)
+                    text = f"[{i}/{len(entries)}] {', '.join(entry)}: {progress_text(row)}"
+                    print(text, file=sys.stderr)
             return self._results(rows)
 
-    def _entries(self) -> list[tuple[str, str]]:
-        from jensen.reproductions._posteriors import posteriors, stem_of
+    def _entries(self) -> list[Entry]:
+        from jensen.reproductions.posteriordb._posteriors import POSTERIORS, program_of
 
-        wanted = dict.fromkeys(stem_of(name) for name in self.only) or posteriors.names()
-        names = [posteriors.find(stem).name for stem in wanted]
-        return [(name, method) for name in names for method in self.methods]
+        programs = dict.fromkeys(program_of(name) for name in self.only) or POSTERIORS
+        names = [POSTERIORS[program].name for program in programs]
+        return [Entry(name, method) for name in names for method in self.methods]
 
-    def _fitted(self, name: str, method: str) -> dict[str, Any]:
-        from jensen.reproductions._posteriors import load
-        from jensen.reproductions._posteriors._data import read_reference
-        from jensen.reproductions._posteriors._density import UnconstrainedDensity
+    def _fitted_row(self, entry: Entry) -> dict[str, Any]:
+        from jensen.reproductions.posteriordb._database import read_reference
+        from jensen.reproductions.posteriordb._measurements import measure
+        from jensen.reproductions.posteriordb._posteriors import load
+        from jensen.reproductions.posteriordb._unconstrained_density import UnconstrainedDensity
 
-        row: dict[str, Any] = {"posterior": name, "method": method}
+        row: dict[str, Any] = entry._asdict()
         try:
-            posterior = load(name, data_dir=self.data_dir)
-            fitted = self._fit(
-                posterior,
-                method,
-                seed=self.seed,
-                num_samples=self.num_samples,
-                max_steps=self.max_steps,
-            )
-            reference = (
-                read_reference(posterior.reference_name, posterior.shapes, self.data_dir)
-                if posterior.reference_name
-                else None
-            )
-            return (
-                row
-                | {"status": "done"}
-                | measure(posterior, fitted, reference, UnconstrainedDensity(posterior))
-            )
-        except (
-            ValueError,
-            OSError,
-            ArithmeticError,
-            RuntimeError,
-        ) as error:  # the other rows go on
+            posterior = load(entry.posterior, data_dir=self.data_dir)
+            fit = self._fit(posterior, entry.method, seed=self.seed, max_steps=self.max_steps)
+            reference = None
+            if posterior.reference_name:
+                reference = read_reference(
+                    posterior.reference_name, posterior.shapes, self.data_dir
+                )
+            figures = measure(posterior, fit, reference, UnconstrainedDensity(posterior))
+            return row | {"status": "done"} | figures
+        except (ValueError, OSError, ArithmeticError, RuntimeError) as error:
+            # An error of one fit must not stop the others.
             return row | {"status": "failed", "message": str(error) or type(error).__name__}
 
     def _fit(
-        self, posterior: Any, method: str, *, seed: int, num_samples: int | None, max_steps: int
-    ) -> Any:
-        from jensen.reproductions._posteriors._ours import fit_ours
-        from jensen.reproductions._posteriors._svi import fit_svi
+        self, posterior: "AbstractPosterior", method: Any, *, seed: int, max_steps: int
+    ) -> "Fit":
+        from jensen.reproductions.posteriordb._fits import fit_jensen, fit_svi
 
-        if method in OURS:
-            return fit_ours(posterior, method, seed=seed, num_samples=num_samples)
-        guide: Any = method
+        if method in FAMILIES:
+            return fit_jensen(posterior, method, seed=seed, num_samples=self.num_samples)
         return fit_svi(
             posterior,
-            guide,
+            method,
             seed=seed,
-            num_samples=num_samples or 10_000,
+            num_samples=self.num_samples or 10_000,
             learning_rate=self.learning_rate,
             max_steps=max_steps,
         )
 
     def _warm_up(self) -> None:
-        """What a process compiles once, whoever comes first, is on nobody's clock."""
-        from jensen.reproductions._posteriors.wells_dist import WellsDistance
+        """Compiles what a process compiles once, so that it counts for no method's time."""
+        from jensen.reproductions.posteriordb._posteriors import WellsDistance
 
         tiny = WellsDistance({"dist": [0.0, 1.0, 2.0, 3.0], "switched": [0, 1, 0, 1]})
         for method in self.methods:
-            self._fit(tiny, method, seed=0, num_samples=self.num_samples, max_steps=1)
+            self._fit(tiny, method, seed=0, max_steps=1)
 
     def _settings(self, method: str) -> dict[str, Any]:
-        """What a kept row depends on."""
+        """Returns what a stored row depends on."""
         import jensen
 
-        ours = (
-            {"version": jensen.__version__}
-            if method in OURS
-            else {"learning_rate": self.learning_rate, "max_steps": self.max_steps}
-        )
-        return {"seed": self.seed, "num_samples": self.num_samples, **ours}
+        if method in FAMILIES:
+            options: dict[str, Any] = {"version": jensen.__version__}
+        else:
+            options = {"learning_rate": self.learning_rate, "max_steps": self.max_steps}
+        return {"seed": self.seed, "num_samples": self.num_samples, **options}
 
-    def _place(self, posterior: str, method: str) -> Path:
-        return (
-            self.out
-            / "fits"
-            / f"{posterior}-{method}{f'-seed{self.seed}' if self.seed else ''}.json"
-        )
+    def _path(self, entry: Entry) -> Path:
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return self.out / "fits" / f"{'-'.join(entry)}{seed}.json"
 
-    def _kept(self, posterior: str, method: str) -> dict[str, Any] | None:
-        try:
-            kept = json.loads(self._place(posterior, method).read_text())
-            return kept["row"] if kept["settings"] == self._settings(method) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def _read(self, entry: Entry) -> dict[str, Any] | None:
+        return read_stored_row(self._path(entry), self._settings(entry.method))
 
     def _results(self, rows: list[dict[str, Any]]) -> Results:
-        from jensen.reports import draw_posteriors
+        from jensen.reproductions.posteriordb.picture import draw_posteriors
 
         files = [str(self.out / "results.md"), str(self.out / "results.json")]
         if any("sd_ratios" in row for row in rows):
             for name, content in draw_posteriors(rows).items():
                 write_atomically(self.out / name, content)
                 files.insert(0, str(self.out / name))
+        draws = (
+            f"{self.num_samples:,}"
+            if self.num_samples
+            else "10,000 or, where k-hat of these is above .5, 100,000"
+        )
         settings = (
-            f"{f'{self.num_samples:,}' if self.num_samples else '10,000 or, where k-hat of these is above .5, 100,000'} fresh draws of each fit (10,000 of "
-            f"NumPyro's), seed {self.seed}. NumPyro: Adam at {self.learning_rate:g}, one draw a step, at most "
-            f"{self.max_steps:,} steps; it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by two "
-            "standard errors. Both in float64, after a warm-up."
+            f"{draws} fresh draws of each fit (10,000 of NumPyro's), seed {self.seed}. NumPyro: "
+            f"Adam at {self.learning_rate:g}, one draw a step, at most {self.max_steps:,} steps; "
+            "it stops when the mean ELBO of 5,000 steps is not above that of the 5,000 before by "
+            "two standard errors. Both in float64, after a warm-up."
         )
         details = {
             "unit": "nats",
@@ -214,10 +219,14 @@ class PosteriorDB(AbstractReproduction):
             "num_samples": self.num_samples,
             "speed": compare_speed(rows),
         }
-        failed = sum(row["status"] != "done" for row in rows)
-        title = "Twelve posteriors of posteriordb: variational fits against reference draws"
         results = Results(
-            title, COLUMNS, tuple(rows), notes(rows, settings), details, failed, tuple(files)
+            "Twelve posteriors of posteriordb: variational fits against reference draws",
+            COLUMNS,
+            tuple(rows),
+            notes(rows, settings),
+            details,
+            sum(row["status"] != "done" for row in rows),
+            tuple(files),
         )
         results.write(self.out)
         return results

@@ -1,5 +1,6 @@
-"""The table of posteriordb: what is measured of a fit against the reference draws, its columns, and what the rows say together."""
+"""The table of posteriordb, the comparison of speed, and the sentences under the table."""
 
+import statistics
 from typing import Any
 
 from jensen.reproductions._base import Column, Row, number, plus_minus
@@ -10,203 +11,171 @@ VERDICTS = {
     "over-cautious": "within the tolerances, and says that it is not to be trusted",
     "SILENT FAILURE": "outside the tolerances, and says nothing",
 }
-OURS = ("mean_field", "full_rank")
+FAMILIES = ("mean_field", "full_rank")
+# The guide of NumPyro that is the same family.
 GUIDES = {"mean_field": "AutoNormal", "full_rank": "AutoMultivariateNormal"}
-REACHED = 0.1
-
-
-def measure(posterior: Any, fitted: Any, reference: Any, density: Any) -> dict[str, Any]:
-    """A fit against reference draws [chains, draws, *shape] by name, or None: plain values.
-
-    measure(posterior, fit_svi(posterior, "AutoNormal", seed=0), reference, UnconstrainedDensity(posterior))
-    """
-    import numpy as np
-
-    from jensen.reproductions._posteriors._agreement import agreement, moments, predicted_sd_ratio
-
-    row: dict[str, Any] = {
-        **{
-            k: getattr(fitted, k)
-            for k in (
-                "elbo",
-                "elbo_error",
-                "evidence",
-                "evidence_error",
-                "evaluations",
-                "outcome",
-                "converged",
-                "trusted",
-            )
-        },
-        "pareto_k": fitted.pareto_k,
-        "stan_evidence": None
-        if fitted.evidence is None
-        else fitted.evidence + posterior.stan_offset,
-        "seconds": round(fitted.seconds, 3),
-        "seconds_fitting": round(fitted.seconds_fitting, 3),
-        "trace": [list(point) for point in fitted.trace],
-        "warnings": list(fitted.warnings),
-    }
-    if reference is None:
-        return row
-    sites = {name: fitted.draws[name] for name in density.sites}
-    named = posterior.coordinates.to_named(sites)
-    found = agreement(*moments(named), reference)
-    if fitted.weights is not None:
-        weighted = agreement(*moments(named, fitted.weights), reference)
-        row["weighted_mean_error"] = weighted.largest_mean_error
-        row["weighted_sd_ratios"] = [
-            float(weighted.sd_ratios.min()),
-            float(weighted.sd_ratios.max()),
-        ]
-    theirs = density.unconstrain({k: v.reshape(-1, *v.shape[2:]) for k, v in reference.items()})
-    ratios = density.unconstrain(named).std(axis=0, ddof=1) / theirs.std(axis=0, ddof=1)
-    return row | {
-        "largest_mean_error": found.largest_mean_error,
-        "worst_parameter": found.labels[int(np.argmax(np.abs(found.mean_errors)))],
-        "sd_ratios": [float(found.sd_ratios.min()), float(found.sd_ratios.max())],
-        "unconstrained_sd_ratio": float(ratios.min()),
-        "predicted_sd_ratio": float(predicted_sd_ratio(theirs).min()),
-        "verdict": verdict(found.passes, trusted=fitted.trusted),
-    }
-
-
-def verdict(passes: bool, *, trusted: bool) -> str:
-    """Which of VERDICTS a fit is.
-
-    verdict(False, trusted=True)  # 'SILENT FAILURE'
-    """
-    if passes:
-        return "passes" if trusted else "over-cautious"
-    return "SILENT FAILURE" if trusted else "warned"
-
-
-def seconds_to(target: float, row: Row) -> float | None:
-    """When the mean ELBO of a window of steps was first within REACHED nats of `target`, or above; None: never.
-
-    seconds_to(-195.0, row)
-    """
-    return next((seconds for seconds, elbo, _ in row["trace"] if elbo >= target - REACHED), None)
-
-
-def compare_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each posterior and family that both sides have: our seconds until q was found and with all that is measured of it, NumPyro's to our ELBO, and how
-    often ours go into them.
-
-    compare_speed(rows)[0]["ratio"]
-    """
-    done = {(r["posterior"], r["method"]): r for r in rows if r["status"] == "done"}
-    found = []
-    for (posterior, method), ours in done.items():
-        theirs = done.get((posterior, GUIDES.get(method, "")))
-        if theirs is not None:
-            reached = seconds_to(ours["elbo"], theirs)
-            # Where NumPyro never came to our ELBO, the time that it was given is the least that it would take.
-            least = reached if reached is not None else theirs["trace"][-1][0]
-            figures = {
-                "ours": ours["seconds_fitting"],
-                "ours_measured": ours["seconds"],
-                "theirs": reached,
-                "theirs_at_least": least,
-            }
-            ratios = {
-                "ratio": least / ours["seconds_fitting"],
-                "ratio_measured": least / ours["seconds"],
-            }
-            found.append({"posterior": posterior, "family": method, **figures, **ratios})
-    return found
+REACHED = 0.1  # nats below our ELBO at which NumPyro has reached it
 
 
 def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
-    """What a reader of the table has to know."""
-    import statistics
+    """Returns sentences about the rows, and what a reader of the table has to know.
 
-    judged = [r for r in rows if r["status"] == "done" and "verdict" in r]
-    lines = []
-    for method in (*OURS, *GUIDES.values()):
-        of_method = [r for r in judged if r["method"] == method]
-        if of_method:
-            counts = ", ".join(f"{sum(r['verdict'] == v for r in of_method)} {v}" for v in VERDICTS)
-            lines.append(f"{method}, {len(of_method)} posteriors with reference draws: {counts}.")
-    speed = compare_speed(rows)
-    for family in OURS:
-        ratios = [s["ratio"] for s in speed if s["family"] == family]
-        if ratios:
-            never = sum(s["theirs"] is None for s in speed if s["family"] == family)
-            measured = statistics.median(
-                s["ratio_measured"] for s in speed if s["family"] == family
-            )
-            lines.append(
-                f"{family}: to our ELBO NumPyro's {GUIDES[family]} takes {statistics.median(ratios):.1f} times as long as we (median of {len(ratios)}; within "
-                f"{REACHED} nats, compilation included on both sides), {measured:.1f} times with all that we measure of it afterwards; {never} never reach it "
-                "and count with the time of all steps that they were given."
-            )
+    Args:
+        rows: of the table.
+        settings: a sentence about the settings of the fits.
+    """
+    judged = [row for row in rows if row["status"] == "done" and "verdict" in row]
+    verdicts = {row["verdict"] for row in judged}
     return (
-        *lines,
-        "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the parameters as posteriordb names them. Passing: error <= .05, "
-        "ratios in .95-1.05.",
-        "both, reweighted: the same of the draws with their smoothed importance weights; k-hat speaks of these, and only indirectly of q's own moments.",
-        "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of the best mean-field normal by the reference's correlations.",
-        "evidence is that of the density with normalised priors; '-' where a flat prior leaves it undefined. Stan's: that of the density of the Stan program.",
-        "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its fresh draws, which it does not look at by itself.",
-        "seconds: until q was found; measured: with what is measured of it on fresh draws. Compilation included.",
+        *_verdict_counts(judged),
+        *_speed_notes(rows),
+        "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the "
+        "parameters as posteriordb names them. Passing: error <= .05, ratios in .95-1.05.",
+        "both, reweighted: the same of the draws with their smoothed importance weights; k-hat "
+        "speaks of these, and only indirectly of q's own moments.",
+        "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of "
+        "the best mean-field normal by the reference's correlations.",
+        "evidence is that of the density with normalised priors; '-' where a flat prior leaves it "
+        "undefined. Stan's: that of the density of the Stan program.",
+        "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its "
+        "fresh draws, which it does not look at by itself.",
+        "seconds: until q was found; measured: with what is measured of it on fresh draws. "
+        "Compilation included.",
         settings,
-        *(
-            f"{v}: {meaning}."
-            for v, meaning in VERDICTS.items()
-            if any(r["verdict"] == v for r in judged)
-        ),
+        *(f"{verdict}: {meaning}." for verdict, meaning in VERDICTS.items() if verdict in verdicts),
     )
 
 
-def _ratios(row: Row) -> str:
-    return "-".join(number(r) for r in row["sd_ratios"]) if "sd_ratios" in row else ""
+def progress_text(row: Row) -> str:
+    """Returns ELBO and k-hat of a fit, or why it failed."""
+    if row["status"] != "done":
+        return row["message"]
+    # JSON lacks infinity: a stored k-hat of None was infinite.
+    return f"ELBO {row['elbo']:.3f}, k-hat {row['pareto_k'] or float('inf'):.2f}"
 
 
-def _weighted(row: Row) -> str:
-    return (
-        f"{number(row['weighted_mean_error'], 3)}, {'-'.join(number(r) for r in row['weighted_sd_ratios'])}"
-        if "weighted_sd_ratios" in row
-        else ""
-    )
+def seconds_to(elbo: float, row: Row) -> float | None:
+    """Returns when the mean ELBO of a window of steps first came within REACHED nats of `elbo`.
+
+    None when it never did.
+
+    seconds_to(-195.0, row)
+    """
+    return next((seconds for seconds, mean, _ in row["trace"] if mean >= elbo - REACHED), None)
 
 
-def _predicted(row: Row) -> str:
+def compare_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Compares seconds for each posterior and family that jensen and NumPyro both fitted.
+
+    Returns:
+        For each 'ours', the seconds until q was found; 'ours_measured', with all measurements of
+        it; 'theirs', NumPyro's until it reached our ELBO (None: never); 'theirs_at_least', the
+        same or the time of all its steps; and the ratios of the last to the first two.
+
+        compare_speed(rows)[0]["ratio"]
+    """
+    done = {(row["posterior"], row["method"]): row for row in rows if row["status"] == "done"}
+    comparisons = []
+    for (posterior, method), ours in done.items():
+        theirs = done.get((posterior, GUIDES.get(method, "")))
+        if theirs is None:
+            continue
+        reached = seconds_to(ours["elbo"], theirs)
+        # If NumPyro never reached our ELBO, it needs at least the time that it was given.
+        at_least = reached if reached is not None else theirs["trace"][-1][0]
+        comparisons.append(
+            {
+                "posterior": posterior,
+                "family": method,
+                "ours": ours["seconds_fitting"],
+                "ours_measured": ours["seconds"],
+                "theirs": reached,
+                "theirs_at_least": at_least,
+                "ratio": at_least / ours["seconds_fitting"],
+                "ratio_measured": at_least / ours["seconds"],
+            }
+        )
+    return comparisons
+
+
+def _verdict_counts(judged: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for method in (*FAMILIES, *GUIDES.values()):
+        verdicts = [row["verdict"] for row in judged if row["method"] == method]
+        if verdicts:
+            counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS)
+            number_of = f"{len(verdicts)} posteriors with reference draws"
+            lines.append(f"{method}, {number_of}: {counts}.")
+    return lines
+
+
+def _speed_notes(rows: list[dict[str, Any]]) -> list[str]:
+    comparisons = compare_speed(rows)
+    lines = []
+    for family in FAMILIES:
+        of_family = [speed for speed in comparisons if speed["family"] == family]
+        if not of_family:
+            continue
+        ratio = statistics.median(speed["ratio"] for speed in of_family)
+        ratio_measured = statistics.median(speed["ratio_measured"] for speed in of_family)
+        never = sum(speed["theirs"] is None for speed in of_family)
+        lines.append(
+            f"{family}: to our ELBO NumPyro's {GUIDES[family]} takes {ratio:.1f} times as long as "
+            f"we (median of {len(of_family)}; within {REACHED} nats, compilation included on both "
+            f"sides), {ratio_measured:.1f} times with all that we measure of it afterwards; "
+            f"{never} never reach it and count with the time of all steps that they were given."
+        )
+    return lines
+
+
+def _sd_ratio_cell(row: Row) -> str:
+    return _range_text(row["sd_ratios"]) if "sd_ratios" in row else ""
+
+
+def _weighted_cell(row: Row) -> str:
+    if "weighted_sd_ratios" not in row:
+        return ""
+    error = number(row["weighted_mean_error"], 3)
+    return f"{error}, {_range_text(row['weighted_sd_ratios'])}"
+
+
+def _predicted_cell(row: Row) -> str:
     if "predicted_sd_ratio" not in row or row["method"] not in ("mean_field", "AutoNormal"):
         return ""
     return f"{number(row['unconstrained_sd_ratio'], 3)} / {number(row['predicted_sd_ratio'], 3)}"
 
 
-def _evidence(row: Row, key: str) -> str:
+def _evidence_cell(row: Row, key: str) -> str:
     if row["status"] != "done":
         return ""
     return "-" if row[key] is None else plus_minus(row[key], row["evidence_error"], 3)
 
 
-def _last(row: Row) -> str:
+def _remarks_cell(row: Row) -> str:
     if row["status"] != "done":
         return f"{row['status']}: {row['message']}"
-    said = [
-        row["verdict"]
-        if "verdict" in row
-        else f"no reference draws, {'trusted' if row['trusted'] else 'not trusted'}"
-    ]
-    return "; ".join([*said, *([] if row["converged"] else [row["outcome"]])])
+    trusted = "trusted" if row["trusted"] else "not trusted"
+    text = row.get("verdict", f"no reference draws, {trusted}")
+    return text if row["converged"] else f"{text}; {row['outcome']}"
+
+
+def _range_text(ratios: list[float]) -> str:
+    return "-".join(number(ratio) for ratio in ratios)
 
 
 COLUMNS = (
-    Column("posterior", lambda r: r["posterior"]),
-    Column("method", lambda r: r["method"]),
-    Column("error", lambda r: number(r.get("largest_mean_error"), 3)),
-    Column("sd ratio", _ratios),
-    Column("both, reweighted", _weighted),
-    Column("smallest / predicted", _predicted),
-    Column("k-hat", lambda r: number(r.get("pareto_k"))),
-    Column("ELBO", lambda r: plus_minus(r.get("elbo"), r.get("elbo_error"), 3)),
-    Column("evidence", lambda r: _evidence(r, "evidence")),
-    Column("Stan's", lambda r: _evidence(r, "stan_evidence")),
-    Column("evaluations", lambda r: f"{r['evaluations']:,}" if "evaluations" in r else ""),
-    Column("seconds", lambda r: number(r.get("seconds_fitting"), 1)),
-    Column("measured", lambda r: number(r.get("seconds"), 1)),
-    Column("", _last),
+    Column("posterior", lambda row: row["posterior"]),
+    Column("method", lambda row: row["method"]),
+    Column("error", lambda row: number(row.get("largest_mean_error"), 3)),
+    Column("sd ratio", _sd_ratio_cell),
+    Column("both, reweighted", _weighted_cell),
+    Column("smallest / predicted", _predicted_cell),
+    Column("k-hat", lambda row: number(row.get("pareto_k"))),
+    Column("ELBO", lambda row: plus_minus(row.get("elbo"), row.get("elbo_error"), 3)),
+    Column("evidence", lambda row: _evidence_cell(row, "evidence")),
+    Column("Stan's", lambda row: _evidence_cell(row, "stan_evidence")),
+    Column("evaluations", lambda row: f"{row['evaluations']:,}" if "evaluations" in row else ""),
+    Column("seconds", lambda row: number(row.get("seconds_fitting"), 1)),
+    Column("measured", lambda row: number(row.get("seconds"), 1)),
+    Column("", _remarks_cell),
 )

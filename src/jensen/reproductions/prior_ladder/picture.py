@@ -1,4 +1,4 @@
-"""The ladder of priors: marginal KL, ELBO and evidence against the number of mixture components, train and test, with the baselines as level lines."""
+"""The picture of the ladder of priors: lines of the account against the number of components."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,22 +18,50 @@ from jensen.reports._style import (
     PURPLE,
     Layout,
     canvas,
+    line_art_files,
     place,
     quiet_axis,
 )
 
 Rungs = Sequence[Mapping[str, Any]]
 PANELS = (("marginal_kl", "Marginal KL"), ("elbo", "ELBO"), ("evidence", "log p(x)"))
-LADDERS = {
+# Priors with a number of components are curves: colour, marker and label.
+CURVES = {
     "learned": (BLUE, "o", "learned pseudo-inputs"),
     "fixed": (ORANGE, "s", "K training rows"),
 }
+# Priors without one are level lines: colour and label.
 LEVELS = {"standard_normal": (PURPLE, "N(0, I)"), "own": (GREEN, "the run's own prior")}
-STYLES = {"train": "-", "test": (0, (4, 1.5))}
+LINE_STYLES = {"train": "-", "test": (0, (4, 1.5))}
 
 
-def draw_ladder(rungs: Rungs, layout: Layout) -> Figure:
-    """Three panels: solid train, dashed test, two standard errors shaded. Both ladders end at the aggregated posterior, K = N."""
+def draw_ladder(rungs: Rungs) -> dict[str, bytes]:
+    """Draws marginal KL, ELBO and evidence against the number of mixture components.
+
+    Args:
+        rungs: each with 'kind', 'components' (None for a prior without components, which becomes
+            a level line) and, for 'train' and 'test', a mapping of 'marginal_kl', 'elbo' and
+            'evidence' to mappings of 'value' and 'standard_error', nats per datum.
+
+    Returns:
+        {file name: bytes} of a PNG and an SVG file.
+
+    Raises:
+        ValueError: no rung with components.
+
+        draw_ladder(rungs)["ladder.png"]
+    """
+    if not any(rung["components"] for rung in rungs):
+        raise ValueError("a picture of a ladder needs at least one rung; got none.")
+    return line_art_files("ladder", describe(rungs), lambda layout: ladder_figure(rungs, layout))
+
+
+def ladder_figure(rungs: Rungs, layout: Layout) -> Figure:
+    """Returns the figure of `draw_ladder` in one layout.
+
+    Three panels: train solid, test dashed, two standard errors shaded. Both curves end at the
+    aggregated posterior, K = N.
+    """
     columns = 1 if layout.narrow else 3
     rows = 3 // columns
     left, gap, height, legend = 0.62, 0.62, 2.2, 0.75 if layout.narrow else 0.4
@@ -62,31 +90,39 @@ def draw_ladder(rungs: Rungs, layout: Layout) -> Figure:
 
 
 def describe(rungs: Rungs) -> str:
-    """The figure in words."""
-    far = next(r for r in reversed(rungs) if r["components"])
-    values = {split: {line: far[split][line]["value"] for line, _ in PANELS} for split in STYLES}
+    """Returns the figure in words."""
+    last = next(rung for rung in reversed(rungs) if rung["components"])
+    train, test = (
+        {line: last[split][line]["value"] for line, _ in PANELS} for split in ("train", "test")
+    )
     return (
-        f"Against the number of mixture components: marginal KL, ELBO and log p(x). At K = {far['components']} the marginal KL is "
-        f"{values['train']['marginal_kl']:.2f} on train and {values['test']['marginal_kl']:.2f} on test, log p(x) "
-        f"{values['train']['evidence']:.2f} and {values['test']['evidence']:.2f} nats per datum."
+        "Against the number of mixture components: marginal KL, ELBO and log p(x). "
+        f"At K = {last['components']} the marginal KL is "
+        f"{train['marginal_kl']:.2f} on train and {test['marginal_kl']:.2f} on test, "
+        f"log p(x) {train['evidence']:.2f} and {test['evidence']:.2f} nats per datum."
     )
 
 
 def _panel(axes: Axes, rungs: Rungs, line: str) -> None:
-    end = [r for r in rungs if r["kind"] == "aggregated"]
-    shown = sorted({r["components"] for r in rungs if r["components"]})
+    aggregated = [rung for rung in rungs if rung["kind"] == "aggregated"]
+    components = sorted({rung["components"] for rung in rungs if rung["components"]})
     for kind, (colour, _) in LEVELS.items():
-        for rung in (r for r in rungs if r["kind"] == kind):
-            for split, style in STYLES.items():
+        for rung in (rung for rung in rungs if rung["kind"] == kind):
+            for split, style in LINE_STYLES.items():
                 axes.axhline(
                     rung[split][line]["value"], color=colour, linestyle=style, linewidth=1.0
                 )
-    for kind, (colour, marker, _) in LADDERS.items():
-        ladder = sorted([r for r in rungs if r["kind"] == kind], key=lambda r: r["components"])
-        for split, style in STYLES.items() if ladder else ():
-            k = [r["components"] for r in [*ladder, *end]]
+    for kind, (colour, marker, _) in CURVES.items():
+        curve = sorted(
+            (rung for rung in rungs if rung["kind"] == kind), key=lambda rung: rung["components"]
+        )
+        if not curve:
+            continue
+        curve += aggregated
+        k = [rung["components"] for rung in curve]
+        for split, style in LINE_STYLES.items():
             value, error = (
-                np.array([r[split][line][name] for r in [*ladder, *end]])
+                np.array([rung[split][line][name] for rung in curve])
                 for name in ("value", "standard_error")
             )
             axes.fill_between(
@@ -103,61 +139,63 @@ def _panel(axes: Axes, rungs: Rungs, line: str) -> None:
                 markerfacecolor=colour if split == "train" else "white",
             )
     axes.set_xscale("log")
-    axes.set_xlim(shown[0] / 1.4, shown[-1] * 1.4)
-    axes.xaxis.set_major_locator(FixedLocator(_far_apart(shown)))
+    axes.set_xlim(components[0] / 1.4, components[-1] * 1.4)
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(components)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: f"{round(value):,}"))
     axes.set_xlabel("components K; the last is N")
-    _limits(axes, rungs, line)
+    _set_limits(axes, rungs, line)
     axes.grid(axis="y")
     quiet_axis(axes.yaxis, ticks=5)
 
 
-def _limits(axes: Axes, rungs: Rungs, line: str) -> None:
-    """A range that shows everything but a few training rows, whose distance would flatten all the rest."""
-    far = [r["kind"] == "fixed" and r["components"] < 100 for r in rungs]
-    every = np.array([[r[s][line]["value"] for s in STYLES] for r in rungs])
-    near = every[~np.array(far)] if not all(far) else every
-    low, high = float(near.min()), float(near.max())
+def _set_limits(axes: Axes, rungs: Rungs, line: str) -> None:
+    """Sets a range that shows all rungs but, if need be, those of a few training rows.
+
+    A few training rows make a poor prior: shown in full, they would flatten all other curves.
+    """
+    poor = np.array([rung["kind"] == "fixed" and rung["components"] < 100 for rung in rungs])
+    values = np.array([[rung[split][line]["value"] for split in LINE_STYLES] for rung in rungs])
+    others = values if poor.all() else values[~poor]
+    low, high = float(others.min()), float(others.max())
     span = max(high - low, 1e-3)
-    low, high = (
-        max(float(every.min()), low - 0.6 * span),
-        min(float(every.max()), high + 0.6 * span),
-    )
+    low = max(float(values.min()), low - 0.6 * span)
+    high = min(float(values.max()), high + 0.6 * span)
     axes.set_ylim(low - 0.06 * span, high + 0.06 * span)
-    outside = int(((every < low) | (every > high)).any(axis=1).sum())
+    outside = int(((values < low) | (values > high)).any(axis=1).sum())
     if outside:
         axes.set_title(
             f"{outside} outside", loc="right", fontsize=7.5, weight="normal", color=MUTED
         )
 
 
-def _far_apart(shown: list[int]) -> list[int]:
-    """The numbers whose labels do not touch on a logarithmic axis; first and last always."""
-    kept, least = [shown[-1]], 0.14 * np.log10(shown[-1] / shown[0])
-    for k in reversed(shown[:-1]):
-        if k == shown[0] or min(np.log10(kept[-1] / k), np.log10(k / shown[0])) > least:
-            kept.append(k)
-    return sorted(kept)
+def _ticks(components: list[int]) -> list[int]:
+    """Returns the numbers whose labels do not touch on a logarithmic axis, first and last included.
+
+    They are chosen from the right, where N stands; 0.14 of the axis is the width of a label.
+    """
+    first, last = components[0], components[-1]
+    ticks, gap = [last], 0.14 * np.log10(last / first)
+    for k in reversed(components[:-1]):
+        if k == first or min(np.log10(ticks[-1] / k), np.log10(k / first)) > gap:
+            ticks.append(k)
+    return sorted(ticks)
 
 
 def _handles(rungs: Rungs) -> list[Line2D]:
-    kinds = {r["kind"] for r in rungs}
-    handles = [
-        Line2D([], [], color=c, marker=m, markersize=3.5, label=text)
-        for kind, (c, m, text) in LADDERS.items()
+    kinds = {rung["kind"] for rung in rungs}
+    curves = [
+        Line2D([], [], color=colour, marker=marker, markersize=3.5, label=label)
+        for kind, (colour, marker, label) in CURVES.items()
         if kind in kinds
     ]
-    handles += [
-        Line2D([], [], color=c, label=text) for kind, (c, text) in LEVELS.items() if kind in kinds
+    levels = [
+        Line2D([], [], color=colour, label=label)
+        for kind, (colour, label) in LEVELS.items()
+        if kind in kinds
     ]
-    return handles + [
-        Line2D(
-            [],
-            [],
-            color=INK,
-            linestyle=style,
-            label=f"{split} (+- 2 se)" if split == "test" else split,
-        )
-        for split, style in STYLES.items()
+    splits = [
+        Line2D([], [], color=INK, linestyle=style, label=label)
+        for style, label in zip(LINE_STYLES.values(), ("train", "test (+- 2 se)"), strict=True)
     ]
+    return [*curves, *levels, *splits]

@@ -1,9 +1,10 @@
-"""What a KL weight does, in closed form: docs/temperature.md has the derivations.
+"""The effect of a KL weight in closed form; docs/temperature.md derives it.
 
-    F_beta(q) = E_q log p(x|z) - beta KL(q || p)   has its optimum at   q_beta(z) proportional to p(z) p(x|z)^(1/beta)
+    F_beta(q) = E_q log p(x|z) - beta KL(q || p)
 
-For p(z) = N(0, I) and p(x|z) = N(W z + b, s2 I) this is the exact posterior under the noise variance beta s2; and the exact posterior under the prior variance
-1/beta has the same mean and 1/beta of its covariance.
+has its optimum at q_beta(z), proportional to p(z) p(x|z)^(1/beta). For p(z) = N(0, I) and
+p(x|z) = N(W z + b, s2 I) this is the exact posterior under the noise variance beta s2. The exact
+posterior under the prior variance 1/beta has the same mean and 1/beta of its covariance.
 """
 
 import math
@@ -25,7 +26,9 @@ class Normals:
 def linear_gaussian_posterior(
     weight: np.ndarray, centred: np.ndarray, *, noise: float, prior_variance: float = 1.0
 ) -> Normals:
-    """The exact posterior of z under p(z) = N(0, c I), p(x|z) = N(W z, s2 I): precision W^T W / s2 + I / c.
+    """Returns the exact posterior of z under p(z) = N(0, c I), p(x|z) = N(W z, s2 I).
+
+    Its precision is W^T W / s2 + I / c.
 
     Args:
         weight: W, [D, L].
@@ -44,9 +47,12 @@ def linear_gaussian_posterior(
 def tempered_posterior(
     weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float
 ) -> Normals:
-    """The q that maximises F_beta under p(z) = N(0, I): precision W^T W / (beta s2) + I, the posterior under noise beta s2.
+    """Returns the q that maximises F_beta under p(z) = N(0, I): the posterior under noise beta s2.
 
-    tempered_posterior(np.ones((1, 1)), np.ones((1, 1)), noise=1.0, beta=3.0).covariance  # [[0.75]]
+    Its precision is W^T W / (beta s2) + I.
+
+    one = np.ones((1, 1))
+    tempered_posterior(one, one, noise=1.0, beta=3.0).covariance  # [[0.75]]
     """
     return linear_gaussian_posterior(weight, centred, noise=beta * noise)
 
@@ -60,7 +66,7 @@ def objective(
     beta: float,
     prior_variance: float = 1.0,
 ) -> np.ndarray:
-    """F_beta(q) for each datum, nats [N].
+    """Returns F_beta(q) for each datum, nats [N].
 
     objective(tempered_posterior(w, x, noise=s2, beta=b), w, x, noise=s2, beta=b)
     """
@@ -82,7 +88,7 @@ def objective(
 def greatest_objective(
     weight: np.ndarray, centred: np.ndarray, *, noise: float, beta: float
 ) -> np.ndarray:
-    """max_q F_beta(q) = beta log of the integral of p(z) p(x|z)^(1/beta), nats [N].
+    """Returns max_q F_beta(q) = beta log of the integral of p(z) p(x|z)^(1/beta), nats [N].
 
     greatest_objective(w, x, noise=s2, beta=1.0)  # log p(x)
     """
@@ -100,7 +106,9 @@ def greatest_objective(
 
 
 def best_prior_variance(means: np.ndarray, scales: np.ndarray) -> float:
-    """The variance c of N(0, c I) that maximises the ELBO with encoder and decoder frozen: the mean of m^2 + s^2 over data and dimensions.
+    """Returns the variance c of N(0, c I) that maximises the ELBO with all else frozen.
+
+    It is the mean of m^2 + s^2 over data and dimensions, for posteriors N(m, s^2).
 
     best_prior_variance(np.zeros((3, 2)), np.ones((3, 2)))  # 1.0
     """
@@ -108,7 +116,7 @@ def best_prior_variance(means: np.ndarray, scales: np.ndarray) -> float:
 
 
 def gain_of_prior_variance(means: np.ndarray, scales: np.ndarray, variance: float) -> float:
-    """What the ELBO of these data gains, in nats per datum, when N(0, I) becomes N(0, variance I) and nothing else changes.
+    """Returns the gain in ELBO, nats per datum, when N(0, I) becomes N(0, variance I).
 
     gain_of_prior_variance(means, scales, 1.0)  # 0.0
     """
@@ -117,7 +125,7 @@ def gain_of_prior_variance(means: np.ndarray, scales: np.ndarray, variance: floa
 
 
 def mean_entropy(scales: np.ndarray) -> float:
-    """The mean entropy of diagonal normals with these scales [N, L], nats.
+    """Returns the mean entropy of diagonal normals with these scales [N, L], nats.
 
     mean_entropy(np.ones((1, 1)))  # 1.4189
     """
@@ -125,34 +133,35 @@ def mean_entropy(scales: np.ndarray) -> float:
 
 
 def linear_example(betas: tuple[float, ...], *, seed: int = 0) -> list[dict[str, float]]:
-    """An exactly solvable case (8 observed, 2 latent dimensions, noise .5) at each beta: the mean posterior variance of the optimum at beta and of the
-    posterior under the prior variance 1/beta, the greatest difference between their means, and what the second falls short of the first in F_beta, nats.
+    """Compares the optimum at each beta with the posterior under the prior variance 1/beta.
+
+    The model is exactly solvable: 8 observed and 2 latent dimensions, noise variance .5.
+
+    Returns:
+        For each beta the mean posterior variance of both, their ratio, the largest difference of
+        their means, and `lost`: F_beta of the second below that of the first, nats.
 
         linear_example((4.0,))[0]["variance_ratio"]  # 4.0
     """
     rng = np.random.default_rng(seed)
     weight, noise = rng.normal(size=(8, 2)), 0.5
     x = rng.normal(size=(50, 2)) @ weight.T + math.sqrt(noise) * rng.normal(size=(50, 8))
-    found = []
+    results = []
     for beta in betas:
-        tempered, prior = (
-            tempered_posterior(weight, x, noise=noise, beta=beta),
-            linear_gaussian_posterior(weight, x, noise=noise, prior_variance=1 / beta),
+        tempered = tempered_posterior(weight, x, noise=noise, beta=beta)
+        narrowed = linear_gaussian_posterior(weight, x, noise=noise, prior_variance=1 / beta)
+        variances = [float(np.trace(q.covariance)) / 2 for q in (tempered, narrowed)]
+        shortfall = greatest_objective(weight, x, noise=noise, beta=beta) - objective(
+            narrowed, weight, x, noise=noise, beta=beta
         )
-        variances = [float(np.trace(q.covariance)) / 2 for q in (tempered, prior)]
-        found.append(
+        results.append(
             {
                 "beta": beta,
                 "variance_at_beta": variances[0],
                 "variance_under_prior": variances[1],
                 "variance_ratio": variances[0] / variances[1],
-                "mean_difference": float(np.abs(tempered.mean - prior.mean).max()),
-                "lost": float(
-                    np.mean(
-                        greatest_objective(weight, x, noise=noise, beta=beta)
-                        - objective(prior, weight, x, noise=noise, beta=beta)
-                    )
-                ),
+                "mean_difference": float(np.abs(tempered.mean - narrowed.mean).max()),
+                "lost": float(np.mean(shortfall)),
             }
         )
-    return found
+    return results

@@ -1,7 +1,7 @@
-"""The KL weight: rate against distortion, where the average KL goes, the bounds at beta = 1, and the prior variance that would suit the codes."""
+"""The picture of the KL weight: rate and distortion, average KL, bounds, and prior variances."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,31 +18,68 @@ from jensen.reports._style import (
     PURPLE,
     Layout,
     canvas,
+    line_art_files,
     place,
     plain,
     quiet_axis,
 )
 
 Rows = Sequence[Mapping[str, Any]]
-SPLIT = {"index_information": (PURPLE, "I(n; z)"), "marginal_kl": (GREEN, "marginal KL")}
+KL_PARTS = {"index_information": (PURPLE, "I(n; z)"), "marginal_kl": (GREEN, "marginal KL")}
 BOUNDS = {"evidence": (PURPLE, "log p(x)"), "elbo": (GREEN, "ELBO")}
 DASHED = (0, (4, 1.5))
 
 
-def draw_temperature(rows: Rows, layout: Layout) -> Figure:
-    """Four panels: circles, trained at beta; squares, trained at beta = 1 under the prior N(0, I / beta)."""
+class AtBeta(NamedTuple):
+    """A row and the beta that it stands for on the axis."""
+
+    beta: float
+    row: Mapping[str, Any]
+
+
+def draw_temperature(rows: Rows) -> dict[str, bytes]:
+    """Draws rate and distortion, the parts of the average KL, the bounds, and prior variances.
+
+    Args:
+        rows: of kind 'beta' (trained at that 'beta') or 'variance' (trained at beta = 1 under
+            N(0, variance I)). Each has 'log_n' and 'test', a mapping of the account's lines to
+            mappings of 'value', nats per datum at beta = 1. Those of kind 'beta' have
+            'fitted_variance', a mapping of 'value' and 'gain'.
+
+    Returns:
+        {file name: bytes} of a PNG and an SVG file.
+
+    Raises:
+        ValueError: no row of the kind 'beta'.
+
+        draw_temperature(rows)["temperature.png"]
+    """
+    if not any(row["kind"] == "beta" for row in rows):
+        raise ValueError(
+            "a picture of the KL weight needs at least one run trained at some beta; got none."
+        )
+    return line_art_files(
+        "temperature", describe(rows), lambda layout: temperature_figure(rows, layout)
+    )
+
+
+def temperature_figure(rows: Rows, layout: Layout) -> Figure:
+    """Returns the figure of `draw_temperature` in one layout.
+
+    Four panels. Circles are trained at beta, squares at beta = 1 under the prior N(0, I / beta).
+    """
     columns = 1 if layout.narrow else 2
     count = 4 // columns
     left, gap, height, space, legend = 0.66, 0.85, 2.3, 0.92, 0.72 if layout.narrow else 0.4
     width = (layout.width - left - 0.2 - gap * (columns - 1)) / columns
     figure = canvas(layout.width, count * (height + space) + legend)
     panels = (
-        ("Rate and distortion", _plane),
-        ("Where the average KL goes", _split),
-        ("Bounds at beta = 1", _bounds),
-        ("Prior variance", _variance),
+        ("Rate and distortion", _draw_rate_and_distortion),
+        ("Where the average KL goes", _draw_kl_parts),
+        ("Bounds at beta = 1", _draw_bounds),
+        ("Prior variance", _draw_prior_variance),
     )
-    along, priors = trained_at(rows), trained_under(rows)
+    by_beta, by_variance = trained_at(rows), trained_under(rows)
     for i, (title, draw) in enumerate(panels):
         row, column = divmod(i, columns)
         axes = place(
@@ -53,7 +90,7 @@ def draw_temperature(rows: Rows, layout: Layout) -> Figure:
             height,
         )
         axes.set_title(title)
-        draw(axes, along, priors)
+        draw(axes, by_beta, by_variance)
         axes.grid(axis="y")
     handles = [
         Line2D([], [], color=INK, marker="o", markersize=4, label="trained at beta"),
@@ -80,45 +117,52 @@ def draw_temperature(rows: Rows, layout: Layout) -> Figure:
 
 
 def describe(rows: Rows) -> str:
-    """The figure in words."""
-    along, priors = trained_at(rows), trained_under(rows)
-    rates = [
-        sorted(r["test"]["average_kl"]["value"] for _, r in found) for found in (along, priors)
-    ]
+    """Returns the figure in words."""
+    by_beta, by_variance = trained_at(rows), trained_under(rows)
+    kl, kl_under = (
+        sorted(each.row["test"]["average_kl"]["value"] for each in group)
+        for group in (by_beta, by_variance)
+    )
     return (
-        f"Against beta from {along[0][0]:g} to {along[-1][0]:g}: reconstruction against average KL, I(n; z) and marginal KL, ELBO and log p(x) at beta = 1, "
-        f"and the prior variance that suits the codes best. The average KL goes from {rates[0][-1]:.2f} to {rates[0][0]:.2f} nats with beta; trained at "
-        f"beta = 1 under prior variances 1 / beta it lies within {rates[1][0]:.2f} and {rates[1][-1]:.2f}."
+        f"Against beta from {by_beta[0].beta:g} to {by_beta[-1].beta:g}: reconstruction against "
+        "average KL, I(n; z) and marginal KL, ELBO and log p(x) at beta = 1, and the prior "
+        "variance that suits the codes best. The average KL goes from "
+        f"{kl[-1]:.2f} to {kl[0]:.2f} nats with beta; trained at beta = 1 under prior variances "
+        f"1 / beta it lies within {kl_under[0]:.2f} and {kl_under[-1]:.2f}."
     )
 
 
-def trained_at(rows: Rows) -> list[tuple[float, Mapping[str, Any]]]:
-    """(beta, row) of the runs trained at beta, by beta."""
-    return sorted(((r["beta"], r) for r in rows if r["kind"] == "beta"), key=lambda pair: pair[0])
+def trained_at(rows: Rows) -> list[AtBeta]:
+    """Returns the runs trained at beta, ordered by beta."""
+    return _ordered([AtBeta(row["beta"], row) for row in rows if row["kind"] == "beta"])
 
 
-def trained_under(rows: Rows) -> list[tuple[float, Mapping[str, Any]]]:
-    """(beta, row) of the runs trained at beta = 1 under N(0, I / beta), by beta; at beta = 1 that is the run trained at it."""
-    found = [(1 / r["variance"], r) for r in rows if r["kind"] == "variance"] + [
-        (1.0, r) for r in rows if r.get("beta") == 1.0
-    ]
-    return sorted(found, key=lambda pair: pair[0])
+def trained_under(rows: Rows) -> list[AtBeta]:
+    """Returns the runs trained at beta = 1 under N(0, I / beta), ordered by beta.
+
+    At beta = 1 that is the run trained at it.
+    """
+    under = [AtBeta(1 / row["variance"], row) for row in rows if row["kind"] == "variance"]
+    return _ordered([*under, *(AtBeta(1.0, row) for row in rows if row.get("beta") == 1.0)])
 
 
-def _values(
-    found: list[tuple[float, Mapping[str, Any]]], line: str
-) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([beta for beta, _ in found]), np.array(
-        [row["test"][line]["value"] for _, row in found]
-    )
+def _ordered(runs: list[AtBeta]) -> list[AtBeta]:
+    return sorted(runs, key=lambda each: each.beta)
 
 
-def _plane(axes: Axes, along: list, priors: list) -> None:
-    """Reconstruction against average KL."""
-    others = [pair for pair in priors if pair[0] != 1]
-    rate, distortion = _values(along, "average_kl")[1], _values(along, "reconstruction")[1]
+def _betas(runs: list[AtBeta]) -> np.ndarray:
+    return np.array([each.beta for each in runs])
+
+
+def _values(runs: list[AtBeta], line: str) -> np.ndarray:
+    return np.array([each.row["test"][line]["value"] for each in runs])
+
+
+def _draw_rate_and_distortion(axes: Axes, by_beta: list[AtBeta], by_variance: list[AtBeta]) -> None:
+    """Draws reconstruction against average KL."""
+    rate, distortion = _values(by_beta, "average_kl"), _values(by_beta, "reconstruction")
     axes.plot(rate, distortion, color=BLUE, marker="o", markersize=4, linewidth=1.4)
-    for x, y, label in _labels(along, rate, distortion):
+    for x, y, label in _labels(by_beta, rate, distortion):
         steep = x < 0.25 * rate.max()  # there the free side of the curve is the right one
         axes.annotate(
             label,
@@ -129,10 +173,10 @@ def _plane(axes: Axes, along: list, priors: list) -> None:
             color=BLUE,
             ha="left" if steep else "right",
         )
-    rate, distortion = _values(others, "average_kl")[1], _values(others, "reconstruction")[1]
+    others = [each for each in by_variance if each.beta != 1]
     axes.plot(
-        rate,
-        distortion,
+        _values(others, "average_kl"),
+        _values(others, "reconstruction"),
         color=ORANGE,
         linestyle="",
         marker="s",
@@ -147,29 +191,30 @@ def _plane(axes: Axes, along: list, priors: list) -> None:
 
 
 def _labels(
-    along: list, rate: np.ndarray, distortion: np.ndarray
+    by_beta: list[AtBeta], rate: np.ndarray, distortion: np.ndarray
 ) -> list[tuple[float, float, str]]:
-    """Where to write which betas; those of runs that fall on one point are written together."""
-    near, out = 0.03 * max(np.ptp(rate), 1e-9), []
-    for (beta, _), x, y in zip(along, rate, distortion, strict=True):
-        if (
-            out
-            and abs(out[-1][0] - x) < near
-            and abs(out[-1][1] - y) < 0.03 * max(np.ptp(distortion), 1e-9)
-        ):
-            out[-1] = (*out[-1][:2], f"{out[-1][2]}, {beta:g}")
+    """Returns (x, y, text) of the labels; runs that fall on one point share one."""
+    near_x, near_y = (0.03 * max(np.ptp(values), 1e-9) for values in (rate, distortion))
+    labels: list[tuple[float, float, str]] = []
+    for beta, x, y in zip(_betas(by_beta), rate, distortion, strict=True):
+        if not labels:
+            labels.append((x, y, f"beta = {beta:g}"))
+            continue
+        last_x, last_y, text = labels[-1]
+        if abs(last_x - x) < near_x and abs(last_y - y) < near_y:
+            labels[-1] = (last_x, last_y, f"{text}, {beta:g}")
         else:
-            out.append((x, y, f"{'' if out else 'beta = '}{beta:g}"))
-    return out
+            labels.append((x, y, f"{beta:g}"))
+    return labels
 
 
-def _split(axes: Axes, along: list, priors: list) -> None:
-    _lines(axes, along, priors, SPLIT)
-    ceiling = along[0][1]["log_n"]
+def _draw_kl_parts(axes: Axes, by_beta: list[AtBeta], by_variance: list[AtBeta]) -> None:
+    _draw_lines(axes, by_beta, by_variance, KL_PARTS)
+    ceiling = by_beta[0].row["log_n"]
     axes.axhline(ceiling, color=MUTED, linewidth=0.9, linestyle=":")
     axes.annotate(
         "log N",
-        (along[-1][0], ceiling),
+        (by_beta[-1].beta, ceiling),
         (0, 2),
         textcoords="offset points",
         fontsize=8,
@@ -178,43 +223,25 @@ def _split(axes: Axes, along: list, priors: list) -> None:
         va="bottom",
     )
     axes.set_ylim(bottom=0)
-    axes.legend(handles=_handles(SPLIT), loc="best")
+    axes.legend(handles=_handles(KL_PARTS), loc="best")
 
 
-def _bounds(axes: Axes, along: list, priors: list) -> None:
-    _lines(axes, along, priors, BOUNDS)
-    fitted = [row["test"]["elbo"]["value"] + row["fitted_variance"]["gain"] for _, row in along]
-    axes.plot(
-        [beta for beta, _ in along],
-        fitted,
-        color=INK,
-        linestyle="",
-        marker="+",
-        markersize=8,
-        zorder=5,
-    )
-    handles = [
-        *_handles(BOUNDS),
-        Line2D(
-            [],
-            [],
-            color=INK,
-            linestyle="",
-            marker="+",
-            markersize=8,
-            label="ELBO, fitted prior variance",
-        ),
-    ]
-    axes.legend(handles=handles, loc="best")
+def _draw_bounds(axes: Axes, by_beta: list[AtBeta], by_variance: list[AtBeta]) -> None:
+    _draw_lines(axes, by_beta, by_variance, BOUNDS)
+    look: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "+", "markersize": 8}
+    gains = np.array([each.row["fitted_variance"]["gain"] for each in by_beta])
+    axes.plot(_betas(by_beta), _values(by_beta, "elbo") + gains, **look, zorder=5)
+    fitted = Line2D([], [], **look, label="ELBO, fitted prior variance")
+    axes.legend(handles=[*_handles(BOUNDS), fitted], loc="best")
 
 
-def _variance(axes: Axes, along: list, priors: list) -> None:
-    """The variance that suits the frozen codes best, against the claim's."""
-    del priors
-    betas = np.array([beta for beta, _ in along])
+def _draw_prior_variance(axes: Axes, by_beta: list[AtBeta], by_variance: list[AtBeta]) -> None:
+    """Draws the variance that fits the frozen codes best, beside the claimed one."""
+    del by_variance
+    betas = _betas(by_beta)
     axes.plot(
         betas,
-        [row["fitted_variance"]["value"] for _, row in along],
+        [each.row["fitted_variance"]["value"] for each in by_beta],
         color=BLUE,
         marker="o",
         markersize=4,
@@ -232,15 +259,28 @@ def _variance(axes: Axes, along: list, priors: list) -> None:
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, position: plain(float(value))))
     axes.yaxis.set_minor_locator(NullLocator())
-    _beta_axis(axes, along)
+    _set_beta_axis(axes, by_beta)
     axes.legend(loc="best")
 
 
-def _lines(axes: Axes, along: list, priors: list, lines: Mapping[str, tuple[str, str]]) -> None:
-    for line, (colour, _) in lines.items():
-        axes.plot(*_values(along, line), color=colour, marker="o", markersize=4, linewidth=1.4)
+def _draw_lines(
+    axes: Axes,
+    by_beta: list[AtBeta],
+    by_variance: list[AtBeta],
+    looks: Mapping[str, tuple[str, str]],
+) -> None:
+    for line, (colour, _) in looks.items():
         axes.plot(
-            *_values(priors, line),
+            _betas(by_beta),
+            _values(by_beta, line),
+            color=colour,
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+        )
+        axes.plot(
+            _betas(by_variance),
+            _values(by_variance, line),
             color=colour,
             linestyle=DASHED,
             marker="s",
@@ -248,14 +288,14 @@ def _lines(axes: Axes, along: list, priors: list, lines: Mapping[str, tuple[str,
             markerfacecolor="white",
             linewidth=1.0,
         )
-    _beta_axis(axes, along)
+    _set_beta_axis(axes, by_beta)
     axes.set_ylabel("nats")
     quiet_axis(axes.yaxis)
 
 
-def _beta_axis(axes: Axes, along: list) -> None:
+def _set_beta_axis(axes: Axes, by_beta: list[AtBeta]) -> None:
     axes.set_xscale("log", base=2)
-    betas = [beta for beta, _ in along]
+    betas = [each.beta for each in by_beta]
     axes.set_xlim(betas[0] / 1.25, betas[-1] * 1.25)
     axes.xaxis.set_major_locator(FixedLocator(betas))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -263,8 +303,8 @@ def _beta_axis(axes: Axes, along: list) -> None:
     axes.set_xlabel("beta")
 
 
-def _handles(lines: Mapping[str, tuple[str, str]]) -> list[Line2D]:
+def _handles(looks: Mapping[str, tuple[str, str]]) -> list[Line2D]:
     return [
         Line2D([], [], color=colour, marker="o", markersize=4, label=label)
-        for colour, label in lines.values()
+        for colour, label in looks.values()
     ]
