@@ -1,4 +1,4 @@
-"""The page: a jinja2 template in which everything is escaped, and the ways numbers and figures are written in it."""
+"""Renders pages from jinja2 templates, in which everything is escaped, and formats their values."""
 
 import base64
 import math
@@ -79,7 +79,10 @@ def options(text: str) -> Markup:
 
 
 def configuration_groups(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A nested configuration as [(section, [(dotted key, value)])]; values outside any section come first, under an empty name."""
+    """Returns a nested configuration as [(section, [(dotted key, value)])].
+
+    Values outside any section come first, under an empty name.
+    """
     loose = [(str(k), _text(v)) for k, v in config.items() if not isinstance(v, Mapping)]
     groups = [("", loose)] if loose else []
     return groups + [(str(k), list(_flat(v))) for k, v in config.items() if isinstance(v, Mapping)]

@@ -146,9 +146,9 @@ def _add_legend(figure: Figure, top: float, rows: Rows, layout: Layout) -> None:
     handles = [marker("o", BLUE, "ours (+- 2 se)")]
     if any(row["shortened"] for row in rows):
         handles.append(marker("o", BLUE, "ours, shortened", hollow=True))
+    sources: list[str] = sorted({entry["source"] for entry in published})
     handles += [
-        marker("D", COLOURS.get(source, MUTED), str(labels.get(source, source)))
-        for source in sorted({entry["source"] for entry in published})
+        marker("D", COLOURS.get(source, MUTED), labels.get(source, source)) for source in sources
     ]
     if any(entry["basis"] == "from memory" for entry in published):
         handles.append(marker("D", MUTED, "hollow: from memory", hollow=True))

@@ -1,4 +1,4 @@
-"""The pictures of the divergences: contours of targets and of the fitted normals; and their page."""
+"""The pictures of the divergences, contours of targets and of fitted normals, and their page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -195,8 +195,8 @@ def _grid(
     width = (layout.width - left - 0.12 - gap * (columns - 1)) / columns
     height = width * (1.0 if columns > 2 else 0.92)
     heads = [head if not headed or i == 0 else 0.1 for i in range(len(lines))]
+    figure = canvas(layout.width, legend + sum(heads) + len(lines) * (height + foot))
     bottom = sum(heads) + len(lines) * (height + foot)
-    figure = canvas(layout.width, legend + bottom)
     for i, line in enumerate(lines):
         bottom -= heads[i] + height + foot
         for j, panel in enumerate(line):

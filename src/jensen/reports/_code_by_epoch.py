@@ -1,4 +1,7 @@
-"""What the code carries, by epoch: I(n; z) under its ceiling, the marginal KL and the active units of a subset of the training data."""
+"""The code by epoch: I(n; z) under its ceiling, marginal KL and active units.
+
+They are those of a subset of the training data.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,8 +32,11 @@ LINES = (
 )
 
 
-def draw_carried(history: History, layout: Layout) -> Figure:
-    """Two panels: nats against the epoch, bands of two standard errors, the ceiling dashed; and active units."""
+def draw_code_by_epoch(history: History, layout: Layout) -> Figure:
+    """Returns two panels: nats against the epoch, and active units.
+
+    Bands are two standard errors, the dashed line is the ceiling of I(n; z).
+    """
     accounts = accounts_of(history)
     columns = 1 if layout.narrow else 2
     left, gap, panel_height, row_height = 0.62, 0.7, 1.65, 2.2
@@ -60,18 +66,23 @@ def draw_carried(history: History, layout: Layout) -> Figure:
 
 
 def describe(history: History) -> str:
-    """The figure in words."""
+    """Returns the figure in words."""
     accounts = accounts_of(history)
     first, last = accounts[0], accounts[-1]
+    information, marginal_kl = (
+        [account[name]["value"] for account in (first, last)]
+        for name in ("index_information", "marginal_kl")
+    )
     return (
-        f"{last['label']}: {first['index_information']['value']:.2f} nats after epoch {first['epoch']}, {last['index_information']['value']:.2f} after epoch "
-        f"{last['epoch']}; marginal KL {first['marginal_kl']['value']:.2f} and {last['marginal_kl']['value']:.2f}; active units {first['active_units']} and "
-        f"{last['active_units']} of {last['latent_dim']}."
+        f"{last['label']}: {information[0]:.2f} nats after epoch {first['epoch']}, "
+        f"{information[1]:.2f} after epoch {last['epoch']}; "
+        f"marginal KL {marginal_kl[0]:.2f} and {marginal_kl[1]:.2f}; "
+        f"active units {first['active_units']} and {last['active_units']} of {last['latent_dim']}."
     )
 
 
 def label_of(history: History) -> str:
-    """Whose figures these are, and their ceiling; empty where no account was taken in training."""
+    """Returns which data the lines are of, and their ceiling; '' without accounts in training."""
     accounts = accounts_of(history)
     return accounts[-1]["label"] if accounts else ""
 
