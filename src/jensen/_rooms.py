@@ -1,8 +1,11 @@
-"""A room is a folder of the package in which every file adds one thing: folder -> {name: class}.
+"""A room is a folder of the package in which every member adds one thing: {name: class}.
 
-A file `priors/vamp.py` with one final class that derives from the room's abstract class is the prior called `vamp`. Its keyword-only arguments *with* a
-default are its options (they become `--set prior.num_components=200` and the record in the run folder); those *without* a default are context that the
-builder supplies by name (`latent_dim`, `event_shape`, `key`, `data` ...). A path such as `./mine.py` names a class outside the tree in the same way.
+A file `priors/vamp.py` with one final class that derives from the room's abstract class is the
+prior called `vamp`; a folder `priors/vamp/` would hold that class in its `__init__.py`. Its
+keyword-only arguments *with* a default are its options (they become
+`--set prior.num_components=200` and the record in the run folder); those *without* a default are
+context that the builder supplies by name (`latent_dim`, `event_shape`, `key`, `data` ...). A path
+such as `./mine.py` names a class outside the tree in the same way.
 """
 
 import difflib
