@@ -1,4 +1,8 @@
-"""`jensen reproduce divergences`: its exact minimisers against brute force, its targets against quadrature, fits against closed forms, and the command."""
+"""`jensen reproduce divergences`.
+
+Its exact minimisers against brute force, its targets against quadrature, fits against closed forms,
+and the command.
+"""
 
 import json
 import math
@@ -37,7 +41,10 @@ def _grid(rho):
 
 
 def _brute(divergence, rho):
-    """Both variances of the mean-field normal that minimises a divergence, a function of log p and log q on a grid and the area of its cells."""
+    """Both variances of the mean-field normal that minimises a divergence.
+
+    The divergence is a function of log p and log q on a grid and of the area of its cells.
+    """
     x, y, log_p, area = _grid(rho)
 
     def value(log_t):
@@ -81,7 +88,8 @@ def test_the_best_variance_is_that_of_a_search_over_both_variances(a, divergence
 
 
 def test_the_best_variance_of_renyi_2_is_where_its_closed_form_is_stationary():
-    # D_2(q || p) = log E_q q/p = -(1/2) log |D| ... with D diagonal; finite where 2/t > L's largest eigenvalue.
+    # D_2(q || p) = log E_q q/p = -(1/2) log |D| ... with D diagonal; finite where 2/t > L's largest
+    # eigenvalue.
     precision = np.linalg.inv(COVARIANCE)
 
     def value(log_t):
@@ -122,7 +130,7 @@ def test_the_importance_weighted_bound_by_quadrature_is_its_mean_over_draws(t):
     assert expected_iwae(t, 1, RHO) == pytest.approx(-kl, abs=1e-5)
 
 
-def test_more_draws_widen_the_best_q_of_the_importance_weighted_bound_from_reverse_kl_to_chi_squared():
+def test_more_draws_widen_the_best_q_of_iwae_from_reverse_kl_to_chi_squared():
     several = [variance_of_iwae(k, RHO) for k in (1, 3, 10, 30)]
     assert several[0] == pytest.approx(1 - RHO**2, rel=1e-4)
     assert several == sorted(several) and several[2] > 1 and several[3] < variance_of_power(2, RHO)
@@ -150,7 +158,8 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
     assert known.mean[0] == pytest.approx(4.3968, abs=1e-4) and known.sd[0] == pytest.approx(
         3.3177, abs=1e-4
     )
-    # The plane is the target's: with the effects integrated out by draws, its density agrees with the model's own.
+    # The plane is the target's: with the effects integrated out by draws, its density agrees with
+    # the model's own.
     target = known.make_density()
     assert [target.coordinates[i] for i in known.plane] == ["mu", "tau"]
     z = RNG.normal(size=(20_000, 8))
@@ -199,7 +208,7 @@ def test_the_other_bounds_meet_theirs(divergence):
     )
 
 
-def test_full_rank_reverse_kl_finds_the_target_itself_and_the_moments_are_taken_at_the_right_places():
+def test_full_rank_reverse_kl_is_the_target_and_moments_are_those_of_the_plane():
     row = _row("elbo", family="full_rank")
     np.testing.assert_allclose(row["covariance"], COVARIANCE, atol=1e-6)
     assert width(row) == "right"
@@ -287,7 +296,8 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
     [
         (
             ("--only", "bananas"),
-            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, two_modes, eight_schools.",
+            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, "
+            "two_modes, eight_schools.",
         ),
         (("--set", 'divergences=["elboo"]'), "unknown divergence 'elboo' (did you mean 'elbo'?)"),
         (("--num-samples", "99"), "num_samples must be at least 100"),

@@ -1,4 +1,7 @@
-"""The tables of importance weighted auto-encoders on small recipes: schedules, seeds, active units, and the orders that the rows decide."""
+"""The tables of importance weighted auto-encoders on small recipes.
+
+Schedules, seeds, active units, and the orders that the rows decide.
+"""
 
 import json
 import math
@@ -38,15 +41,22 @@ patience = 0
 PUBLISHED = """
 [sources]
 original = "Somebody (2016)"
-[figures]
-mnist-1layer-vae-k1 = [{ source = "original", value = -25.0, basis = "second-hand", active = "3", active_basis = "from memory" }]
-mnist-1layer-iwae-k5 = [{ source = "original", value = -24.0, basis = "second-hand" }]
+[[figures.mnist-1layer-vae-k1]]
+source = "original"
+value = -25.0
+basis = "second-hand"
+active = "3"
+active_basis = "from memory"
+[[figures.mnist-1layer-iwae-k5]]
+source = "original"
+value = -24.0
+basis = "second-hand"
 """
 
 
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
-    """A shelf of small recipes in place of the shipped ones, under names that claims are made of."""
+    """Small recipes in place of the shipped ones, under the names that the claims compare."""
     folder = tmp_path / "iwae" / "recipes"
     folder.mkdir(parents=True)
     one, two = "latent_dim = 3", 'name = "markov"\nlatent_dim = [3, 2]'
@@ -105,16 +115,17 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
         math.sqrt(np.var(ours, ddof=1) / 2 + np.var(theirs, ddof=1) / 2),
     )
     assert (
-        f"{names[1]} over {names[0]}: {difference:+.2f} +- {error:.2f} (2 and 2 trainings, 4 epochs)"
-        in found["notes"][0]
+        f"{names[1]} over {names[0]}: {difference:+.2f} +- {error:.2f} "
+        "(2 and 2 trainings, 4 epochs)" in found["notes"][0]
     )
     assert not any("2layer" in note for note in found["notes"])
-    # Called again with one recipe and no second seed, nothing is trained again and the table keeps the other rows.
+    # Called again with one recipe and no second seed, nothing is trained again and the table keeps
+    # the other rows.
     code, out, _ = call(capsys, "--set", "share=0.1", "--num-samples", "30", "--only", names[0])
     assert code == 0
     assert (
-        "shortened: 4 of 40 epochs, 3 stages of the learning rate in proportion; 30 importance samples, not 5000"
-        in out
+        "shortened: 4 of 40 epochs, 3 stages of the learning rate in proportion; 30 importance "
+        "samples, not 5000" in out
     )
     units = rows[names[0], 0]["active_units"]
     assert f"{units[0]}, original 3?" in out
@@ -143,8 +154,8 @@ def test_the_short_schedule_is_a_row_of_its_own(shelf, capsys):
     ) == (0, 2, 1e-2, 100)
     _, out, _ = call(capsys, "--set", "schedule=short", "--only", "mnist-1layer-iwae-k5")
     assert (
-        "not the paper's schedule: 4 epochs of its 40, batches of 100, rate 0.01 falling to 0; 500 importance samples, not 5000"
-        in out
+        "not the paper's schedule: 4 epochs of its 40, batches of 100, rate 0.01 falling to 0; 500 "
+        "importance samples, not 5000" in out
     )
     _, out, _ = call(capsys, "--list", "--set", "schedule=short", "--set", "seeds=2")
     assert out.count("trained") == 1 and out.count("not begun") == 5
@@ -208,7 +219,8 @@ def test_orders_are_decided_by_two_standard_errors_of_the_difference():
     assert (found["verdict"], found["trainings"]) == ("higher", (3, 3))
     assert (
         comparison_text(found)
-        == "b over a: +1.00 +- 0.13 (3 and 3 trainings, 4 epochs): higher, outside two standard errors."
+        == "b over a: +1.00 +- 0.13 (3 and 3 trainings, 4 epochs): higher, outside two standard "
+        "errors."
     )
     (reverse,) = compare_recipes(rows_of("b", a) + rows_of("a", b), claims)
     assert reverse["verdict"] == "lower" and "LOWER" in comparison_text(reverse)

@@ -1,4 +1,8 @@
-"""`jensen reproduce posteriordb` on a miniature: NumPyro's side against closed forms, ours by a stand-in, what is kept, and what the rows say together."""
+"""`jensen reproduce posteriordb` on a miniature.
+
+NumPyro's side against closed forms, ours by a stand-in, stored rows, and the sentences under the
+table.
+"""
 
 import json
 import math
@@ -23,7 +27,10 @@ X, Y = np.array(DATA["X"]), np.array(DATA["y"])
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The miniature, with reference draws by importance sampling on a grid of sigma: exact up to the draws' own noise."""
+    """The miniature, with reference draws by importance sampling on a grid of sigma.
+
+    They are exact up to the draws' own noise.
+    """
     rng = np.random.default_rng(3)
     grid = np.exp(np.linspace(-6, 5, 4000))
     log_p = np.array([_log_marginal(s) for s in grid]) - grid**2 / 200 + np.log(grid)
@@ -69,7 +76,10 @@ def call(capsys, *arguments):
 
 
 class Normal(AbstractPosterior):
-    """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)), observed by nothing but a factor, so that the evidence is exp(-3)."""
+    """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)).
+
+    It is observed by nothing but a factor, so that the evidence is exp(-3).
+    """
 
     name, proper, arguments, stan_offset = "normal", True, (), 0.0
     reference_name, shapes = None, {"z": (2,)}
@@ -146,7 +156,8 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
         assert row["worst_parameter"] in ("beta[1]", "beta[2]", "sigma")
     full = rows["AutoMultivariateNormal"]
     assert full["elbo"] > rows["AutoNormal"]["elbo"]
-    # Three data and three parameters: the posterior's tails are heavier than any normal's, and importance sampling errs downwards.
+    # Three data and three parameters: the posterior's tails are heavier than any normal's, and
+    # importance sampling errs downwards.
     assert log_z - 1.0 < full["evidence"] < log_z + 4 * full["evidence_error"]
     assert {path.rsplit("/")[-1] for path in found["files"]} == {
         "posteriors.svg",
@@ -171,7 +182,10 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """fit_variational as the table calls it: exact draws of a posterior whose moments it is told, and what it says of itself."""
+    """A stand-in for `fit_variational`.
+
+    It returns exact draws of a posterior whose moments it is given, and diagnostics.
+    """
     calls = []
 
     def fit_variational(target, family, *, key, method="auto", bound=None, num_draws=10_000):

@@ -1,4 +1,8 @@
-"""The posteriors of posteriordb: every log density against the Stan program written out in SciPy, and the expected score at the reference draws."""
+"""The posteriors of posteriordb.
+
+Every log density against the Stan program written out in SciPy, and the expected score at the
+reference draws.
+"""
 
 import json
 import math
@@ -27,7 +31,8 @@ WITH_DRAWS = tuple(n for n in NAMES if n not in ("surgical_model", "wells_dist")
 normal = stats.norm.logpdf
 
 
-# The Stan programs, line by line, each distribution with its constants and no truncation: log density at one value of the parameters.
+# The Stan programs, line by line, each distribution with its constants and no truncation: log
+# density at one value of the parameters.
 
 
 def ark(d, alpha, beta, sigma):
@@ -159,7 +164,8 @@ POINTS = {
     ],
     "wells_dist": [{"beta": np.array(b)} for b in ((0.6, -0.006), (0.0, 0.0), (-1.0, 0.01))],
 }
-# log of what the Stan program's density lacks: half-lines, the order of two means, the triangle of a GARCH; by hand, from the programs.
+# log of what the Stan program's density lacks: half-lines, the order of two means, the triangle of
+# a GARCH; by hand, from the programs.
 OFFSETS = dict.fromkeys(NAMES, 0.0) | dict.fromkeys(
     ("arK", "blr", "eight_schools_centered", "eight_schools_noncentered", "kidscore_momiq"),
     -math.log(2),
@@ -191,7 +197,8 @@ def test_the_log_density_is_the_stan_programs(name, reference, x64):
     for point in points:
         sites = posterior.coordinates.to_sites({k: np.asarray(v) for k, v in point.items()})
         value = float(util.log_density(posterior.model, posterior.arguments, {}, sites)[0])
-        # Densities of other parameters differ by the Jacobian: of theta -> theta_trans, tau^8, and of beta1 -> share.
+        # Densities of other parameters differ by the Jacobian: of theta -> theta_trans, tau^8, and
+        # of beta1 -> share.
         if name == "garch11":
             value -= math.log(1 - point["alpha1"])
         ours.append(value)

@@ -1,4 +1,4 @@
-"""The reader of posteriordb's files on miniatures, and the measures of agreement on cases with known answers."""
+"""The reader of posteriordb's files on miniatures, and moments with known answers."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,8 @@ def test_the_folder_is_found_in_three_forms_and_by_the_environment(tmp_path, dra
     monkeypatch.delenv("JENSEN_DATA")
     with pytest.raises(
         ValueError,
-        match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get https://github.com/stan-dev/posteriordb",
+        match=r"neither --data-dir nor JENSEN_DATA .* Nothing is downloaded: get "
+        r"https://github.com/stan-dev/posteriordb",
     ):
         find_database(None)
     with pytest.raises(
@@ -93,7 +94,8 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, drawn):
 def test_the_predicted_ratio_is_that_of_a_normal_with_known_precision():
     rho = 0.9
     factor = np.linalg.cholesky([[1, rho, 0], [rho, 1, 0], [0, 0, 1]])
-    # Draws whose sample covariance is exactly this, in units that have nothing to do with each other.
+    # Draws whose sample covariance is exactly this, in units that have nothing to do with each
+    # other.
     noise = RNG.normal(size=(500, 3))
     noise = (noise - noise.mean(axis=0)) @ np.linalg.inv(
         np.linalg.cholesky(np.cov(noise, rowvar=False))
@@ -133,7 +135,8 @@ def test_agreement_is_in_units_of_the_reference():
         assert compare_moments(scaled, reference).passes is passes
     with pytest.raises(
         ValueError,
-        match=r"the reference has sigma of shape \(\), which is missing in the approximation \(beta\)",
+        match=r"the reference has sigma of shape \(\), which is missing in the approximation "
+        r"\(beta\)",
     ):
         compare_moments(Moments({"beta": mean["beta"]}, sd), reference)
 

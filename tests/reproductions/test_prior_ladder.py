@@ -1,4 +1,8 @@
-"""The ladder of priors: its lines are the account's, its far end is the aggregated posterior, and the encoder stays where it is."""
+"""The ladder of priors.
+
+Its lines are the account's, its far end is the aggregated posterior, and the encoder stays where it
+is.
+"""
 
 import dataclasses
 import json
@@ -109,7 +113,8 @@ def test_at_k_equal_n_the_marginal_kl_of_the_training_data_is_zero(run, ladder):
     far = of_kind(ladder[1], "aggregated", 160)
     line = far["train"]["marginal_kl"]
     assert abs(line["value"]) <= 5 * line["standard_error"] + 1e-6
-    # By the account too, which evaluates the prior through the model's own encoder and not through kept codes.
+    # By the account too, which evaluates the prior through the model's own encoder and not through
+    # kept codes.
     account = jensen.account(
         with_prior(run.model, Rows(jnp.asarray(run.dataset.train))),
         run.dataset.train,

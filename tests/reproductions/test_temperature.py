@@ -1,4 +1,8 @@
-"""`jensen reproduce temperature`: its lines are those of the account of the last epoch; what is done is kept; what it says follows from the figures."""
+"""`jensen reproduce temperature`.
+
+Its lines are those of the account of the last epoch; what is done is kept; what it says follows
+from the figures.
+"""
 
 import dataclasses
 import json
@@ -109,7 +113,8 @@ def test_the_fitted_prior_variance_wins_what_an_account_under_it_wins(made):
     accounts = [
         jensen.account(m, x, key=jr.key(3), num_samples=2, num_draws=200) for m in (model, under)
     ]
-    # The same draws: what differs is log p(z), of which one side has the expectation in closed form.
+    # The same draws: what differs is log p(z), of which one side has the expectation in closed
+    # form.
     gain = accounts[1].elbo.per_datum - accounts[0].elbo.per_datum
     assert gain.mean() == pytest.approx(row["fitted_variance"]["gain"], abs=0.002)
     assert row["fitted_variance"]["elbo"] == pytest.approx(
@@ -236,18 +241,18 @@ def test_the_verdict_on_the_prior_follows_from_the_figures(spread, verdict):
     assert "for 1 of the 2 pairs that differ in KL" in found[0] and "switched off" not in found[0]
     assert found[1].startswith(verdict)
     assert (
-        f"lies within {5 - spread:.2f} and {5 + spread:.2f} nats, where beta takes it from 9.00 to 1.00"
-        in found[1]
+        f"lies within {5 - spread:.2f} and {5 + spread:.2f} nats, where beta takes it from 9.00 to "
+        "1.00" in found[1]
     )
     assert (
-        f"and the ELBO within {-27 - spread:.2f} and {-27 + spread:.2f}, where beta takes it down to -31.00"
-        in found[1]
+        f"and the ELBO within {-27 - spread:.2f} and {-27 + spread:.2f}, where beta takes it down "
+        "to -31.00" in found[1]
     )
     assert "largest difference 2e-16" in found[1] and "(ratio 4 at beta = 4)" in found[1]
     assert ("absorb the variance" in found[1]) == (spread < 0.1)
     assert (
-        "1.4 at beta = 0.5, 1 at beta = 1, 0.9 at beta = 4; the claim would have it 1/beta, and at an optimum it is 1"
-        in found[2]
+        "1.4 at beta = 0.5, 1 at beta = 1, 0.9 at beta = 4; the claim would have it 1/beta, and at "
+        "an optimum it is 1" in found[2]
     )
     assert "0.30 nats, at beta = 0.5" in found[2]
     assert (
@@ -258,8 +263,8 @@ def test_the_verdict_on_the_prior_follows_from_the_figures(spread, verdict):
     assert "(at beta = 4 the code is switched off)" in notes(rows, DETAILS)[0]
     rows[2]["test"]["average_kl"]["value"] = 6.0
     assert (
-        "not by these figures alone: from beta = 0.5 to 4 the average KL goes, up and down, from 9.00 to 6.00"
-        in notes(rows, DETAILS)[0]
+        "not by these figures alone: from beta = 0.5 to 4 the average KL goes, up and down, from "
+        "9.00 to 6.00" in notes(rows, DETAILS)[0]
     )
 
 
@@ -301,7 +306,8 @@ def test_the_picture_has_every_run_at_its_place(made):
     [
         (
             ["--set", "betas=[0,1]"],
-            "betas must be positive and finite, since each stands for a prior variance 1 / beta; got 0",
+            "betas must be positive and finite, since each stands for a prior variance 1 / beta; "
+            "got 0",
         ),
         (["--set", "betas=[1]"], "at least one other than 1 is wanted"),
         (["--epochs", "0"], "epochs must be at least 1; got 0"),

@@ -1,4 +1,7 @@
-"""The closed forms of docs/temperature.md, in float64, against brute force: integration on a grid, ascent, finite differences."""
+"""The closed forms of docs/temperature.md, in float64, against brute force.
+
+Integration on a grid, ascent, finite differences.
+"""
 
 import dataclasses
 import math
@@ -34,7 +37,10 @@ every_beta = pytest.mark.parametrize("beta", BETAS)
 
 
 def on_a_grid(beta, x, *, prior_variance=1.0, prior_power=1.0):
-    """Mean, covariance and log of the integral of p(z)^power p(x|z)^(1/beta), by sums over a grid in two dimensions."""
+    """Mean, covariance and log of the integral of p(z)^power p(x|z)^(1/beta).
+
+    They are sums over a grid in two dimensions.
+    """
     axis = np.linspace(-9, 9, 901)
     z = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
     log_likelihood = -0.5 * np.sum((x - z @ W.T) ** 2, axis=1) / S2 - 2.5 * np.log(2 * np.pi * S2)
@@ -111,7 +117,8 @@ def test_beta_is_a_noise_variance_and_half_a_prior_variance(beta):
     # Heating the likelihood is another noise variance ...
     heated = linear_gaussian_posterior(W, X, noise=beta * S2)
     np.testing.assert_allclose(heated.covariance, tempered.covariance, atol=1e-14)
-    # ... and the prior variance 1 / beta has its means, and its covariance but for the factor beta; by the grid too.
+    # ... and the prior variance 1 / beta has its means, and its covariance but for the factor beta;
+    # by the grid too.
     prior = linear_gaussian_posterior(W, X, noise=S2, prior_variance=1 / beta)
     np.testing.assert_allclose(prior.mean, tempered.mean, atol=1e-12)
     np.testing.assert_allclose(beta * prior.covariance, tempered.covariance, atol=1e-12)
@@ -126,7 +133,8 @@ def test_beta_is_a_noise_variance_and_half_a_prior_variance(beta):
 
 @every_beta
 def test_what_a_prior_variance_leaves_out_is_the_entropy(beta):
-    # ELBO under N(0, I / beta) - F_beta = (1 - beta) H(q) + L/2 (log beta + (beta - 1) log 2 pi), for any q.
+    # ELBO under N(0, I / beta) - F_beta = (1 - beta) H(q) + L/2 (log beta + (beta - 1) log 2 pi),
+    # for any q.
     root = RNG.normal(size=(2, 2))
     q = Normals(RNG.normal(size=(4, 2)), root @ root.T + 0.1 * np.eye(2))
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * q.covariance)[1]
@@ -171,12 +179,13 @@ def test_the_best_prior_variance_of_a_frozen_encoder_is_that_which_the_elbo_is_h
 
 
 def test_a_change_of_the_unit_of_z_absorbs_a_priors_variance(x64):
-    """The account of a VAE under N(0, c I) with encoder and decoder rescaled is, line by line, that of the VAE under N(0, I)."""
+    """A rescaled VAE under N(0, c I) has the account of the VAE under N(0, I), line by line."""
     scale, network = 0.25, {"name": "dense", "hidden": (6,)}
     x = np.random.default_rng(5).integers(0, 2, (30, 4)).astype(np.uint8)
     model = jensen.vae((4,), latent_dim=2, network=network, data=x, key=jr.key(0))
     model = jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_inexact_array(a) else a, model)
-    # The encoder's head gives (loc, log scale); the decoder's first layer is W z + b with W stored as [in, out].
+    # The encoder's head gives (loc, log scale); the decoder's first layer is W z + b with W stored
+    # as [in, out].
     head = model.encoder.head
     half = jnp.concatenate([jnp.full(2, scale), jnp.ones(2)])
     shift = jnp.concatenate([jnp.zeros(2), jnp.full(2, np.log(scale))])
@@ -216,6 +225,7 @@ def test_the_prior_of_a_fixed_scale(x64):
     for scale in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(
             ValueError,
-            match=r"prior standard_normal: scale must be positive and finite; got .* 1 is the standard normal",
+            match=r"prior standard_normal: scale must be positive and finite; got .* 1 is the "
+            r"standard normal",
         ):
             StandardNormal(3, scale=scale)

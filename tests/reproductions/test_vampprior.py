@@ -1,4 +1,7 @@
-"""The VampPrior table on small recipes: figures, what is kept, what goes on, and what goes wrong in one row alone."""
+"""The VampPrior table on small recipes.
+
+Values, stored results, resumed trainings, and errors that concern one row alone.
+"""
 
 import json
 import re
@@ -39,7 +42,10 @@ PUBLISHED = """
 rerun = "Somebody (2020)"
 original = "Somebody else (2018)"
 [figures]
-digits-vae-vamp = [{ source = "rerun", value = -25.0, spread = 0.5, basis = "read" }, { source = "original", value = -24.0, basis = "from memory" }]
+digits-vae-vamp = [
+    { source = "rerun", value = -25.0, spread = 0.5, basis = "read" },
+    { source = "original", value = -24.0, basis = "from memory" },
+]
 digits-vae-standard_normal = [{ source = "original", value = -26.0, basis = "second-hand" }]
 mnist-vae-vamp = [{ source = "original", value = -80.0, basis = "read" }]
 """
@@ -105,7 +111,8 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     )
     written = (tmp_path / "out" / "results.md").read_text()
     assert re.search(
-        rf"\| digits-vae-vamp \| {found.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original -24.00\? \| {found.value + 25:+.2f} \| 6/6 \|",
+        rf"\| digits-vae-vamp \| {found.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original "
+        rf"-24.00\? \| {found.value + 25:+.2f} \| 6/6 \|",
         written,
     )
     assert "rerun: Somebody (2020)." in written
@@ -295,7 +302,8 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
         (["vampprior", "--set", "epoch=3"], "has no option 'epoch' (did you mean 'epochs'?)"),
         (
             ["vamprior"],
-            "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, iwae, posteriordb, ",
+            "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, "
+            "iwae, posteriordb, ",
         ),
         (
             ["vampprior", "--out", "vampprior/recipes/digits-vae-vamp.toml"],
