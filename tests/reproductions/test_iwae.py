@@ -74,8 +74,8 @@ def shelf(tmp_path, monkeypatch):
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "iwae", "--out", "out", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means(
@@ -84,8 +84,8 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
     small = ["--set", "share=0.1", "--set", "seeds=2", "--num-samples", "30"]
     code, out, err = call(capsys, *small, "--json")
     assert code == 0, out + err
-    found = json.loads(out)
-    rows = {(row["recipe"], row["seed"]): row for row in found["rows"]}
+    output = json.loads(out)
+    rows = {(row["recipe"], row["seed"]): row for row in output["rows"]}
     names = ["mnist-1layer-vae-k1", "mnist-1layer-iwae-k5", "mnist-2layer-iwae-k5"]
     assert list(rows) == [(name, seed) for name in names for seed in (0, 1)]
     row = rows[names[2], 1]
@@ -116,9 +116,9 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
     )
     assert (
         f"{names[1]} over {names[0]}: {difference:+.2f} +- {error:.2f} "
-        "(2 and 2 trainings, 4 epochs)" in found["notes"][0]
+        "(2 and 2 trainings, 4 epochs)" in output["notes"][0]
     )
-    assert not any("2layer" in note for note in found["notes"])
+    assert not any("2layer" in note for note in output["notes"])
     # Called again with one recipe and no second seed, nothing is trained again and the table keeps
     # the other rows.
     code, out, _ = call(capsys, "--set", "share=0.1", "--num-samples", "30", "--only", names[0])
@@ -131,7 +131,7 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
     assert f"{units[0]}, original 3?" in out
     assert [
         row["run"] for row in json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    ] == [row["run"] for row in found["rows"]]
+    ] == [row["run"] for row in output["rows"]]
 
 
 def test_the_short_schedule_is_a_row_of_its_own(shelf, capsys):
@@ -213,12 +213,12 @@ def test_orders_are_decided_by_two_standard_errors_of_the_difference():
     claims = [("b", "a")]
     # Means -89 and -90, variances 0.04 and 0.01 over 3 trainings: error sqrt(0.05 / 3) = 0.129
     a, b = [-90.1, -90.0, -89.9], [-89.2, -89.0, -88.8]
-    (found,) = compare_recipes(rows_of("a", a) + rows_of("b", b), claims)
-    assert found["difference"] == pytest.approx(1.0)
-    assert found["standard_error"] == pytest.approx(math.sqrt((0.01 + 0.04) / 3))
-    assert (found["verdict"], found["trainings"]) == ("higher", (3, 3))
+    (comparison,) = compare_recipes(rows_of("a", a) + rows_of("b", b), claims)
+    assert comparison["difference"] == pytest.approx(1.0)
+    assert comparison["standard_error"] == pytest.approx(math.sqrt((0.01 + 0.04) / 3))
+    assert (comparison["verdict"], comparison["trainings"]) == ("higher", (3, 3))
     assert (
-        comparison_text(found)
+        comparison_text(comparison)
         == "b over a: +1.00 +- 0.13 (3 and 3 trainings, 4 epochs): higher, outside two standard "
         "errors."
     )

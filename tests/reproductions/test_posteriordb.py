@@ -71,8 +71,8 @@ def _log_evidence():
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "posteriordb", "--out", "out", "--only", "blr", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 class Normal(AbstractPosterior):
@@ -94,31 +94,29 @@ class Normal(AbstractPosterior):
 
 @pytest.mark.parametrize("guide", ["AutoNormal", "AutoMultivariateNormal"])
 def test_numpyros_side_finds_an_exact_posterior_and_counts_what_it_did(guide):
-    found = fit_svi(
-        Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000
-    )
-    assert found.converged and found.trusted and "no longer rises" in found.outcome
+    fit = fit_svi(Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000)
+    assert fit.converged and fit.trusted and "no longer rises" in fit.outcome
     assert (
-        30 == len(found.trace) > found.evaluations / 1000 >= 2 * BACK
+        30 == len(fit.trace) > fit.evaluations / 1000 >= 2 * BACK
     )  # what came after the end is for the clock alone
     # q is nearly the posterior: every log weight is nearly log Z = -3.
-    assert abs(found.elbo + 3) < 0.02 and found.elbo < -3 + 4 * found.elbo_error + 1e-9
-    assert abs(found.evidence + 3) < 4 * found.evidence_error + 1e-3
-    z = found.draws["z"]
+    assert abs(fit.elbo + 3) < 0.02 and fit.elbo < -3 + 4 * fit.elbo_error + 1e-9
+    assert abs(fit.evidence + 3) < 4 * fit.evidence_error + 1e-3
+    z = fit.draws["z"]
     assert np.all(np.abs(z.mean(axis=0) - [1, -2]) < 4 * np.array([1, 2]) / math.sqrt(4000) + 0.1)
     np.testing.assert_allclose(z.std(axis=0), [1, 2], rtol=0.1)
     assert (
-        all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:]))
-        and found.trace[found.evaluations // 1000 - 1][0] == found.seconds
+        all(a[0] < b[0] for a, b in zip(fit.trace, fit.trace[1:]))
+        and fit.trace[fit.evaluations // 1000 - 1][0] == fit.seconds
     )
 
 
 def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
-    found = fit_svi(
+    fit = fit_svi(
         Normal(), "AutoNormal", seed=0, num_samples=200, learning_rate=1e-5, max_steps=1500
     )
-    assert found.evaluations == 2000 and not found.converged and not found.trusted
-    assert found.outcome == "the ELBO still rises after 1500 steps: 2000 steps."
+    assert fit.evaluations == 2000 and not fit.converged and not fit.trusted
+    assert fit.outcome == "the ELBO still rises after 1500 steps: 2000 steps."
 
     class Broken(Normal):
         @staticmethod
@@ -145,8 +143,8 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     side = ("--set", "families=[]", "--num-samples", "2000", "--set", "learning_rate=0.003")
     code, out, err = call(capsys, *side, "--json")
     assert code == 0, out + err
-    found = json.loads(out)
-    rows = {row["method"]: row for row in found["rows"]}
+    output = json.loads(out)
+    rows = {row["method"]: row for row in output["rows"]}
     assert list(rows) == ["AutoNormal", "AutoMultivariateNormal"]
     log_z = _log_evidence()
     for row in rows.values():
@@ -159,7 +157,7 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     # Three data and three parameters: the posterior's tails are heavier than any normal's, and
     # importance sampling errs downwards.
     assert log_z - 1.0 < full["evidence"] < log_z + 4 * full["evidence_error"]
-    assert {path.rsplit("/")[-1] for path in found["files"]} == {
+    assert {path.rsplit("/")[-1] for path in output["files"]} == {
         "posteriors.svg",
         "posteriors.png",
         "results.md",
@@ -168,7 +166,7 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     assert (folder / "out" / "posteriors.png").read_bytes()[:4] == b"\x89PNG"
     # Called again, nothing is fitted again; with another rate it would be.
     code, again, _ = call(capsys, *side, "--json")
-    assert json.loads(again)["rows"] == found["rows"]
+    assert json.loads(again)["rows"] == output["rows"]
     _, listed, _ = call(capsys, "--list", *side)
     assert listed.count("done") == 2
     _, listed, _ = call(capsys, "--list", *side[:4], "--set", "learning_rate=0.1")
@@ -251,8 +249,8 @@ def test_a_flat_prior_leaves_the_evidence_undefined(stand_in):
     class Flat(Normal):
         proper = False
 
-    found = fit_jensen(Flat(), "mean_field", seed=0, num_samples=100)
-    assert (found.evidence, found.evidence_error) == (None, None) and found.elbo == -7.5
+    fit = fit_jensen(Flat(), "mean_field", seed=0, num_samples=100)
+    assert (fit.evidence, fit.evidence_error) == (None, None) and fit.elbo == -7.5
 
 
 def test_verdicts_and_speed_are_read_from_the_rows():
@@ -300,11 +298,11 @@ def test_verdicts_and_speed_are_read_from_the_rows():
     ]
     never = compare_speed([ours | {"elbo": -5.0}, theirs])[0]
     assert never["theirs"] is None and never["ratio"] == 6.0
-    said = "\n".join(notes([ours, theirs], "settings"))
+    text = "\n".join(notes([ours, theirs], "settings"))
     assert (
-        "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in said
-        and "2.5 times with all that" in said
-        and "0 never reach it" in said
+        "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in text
+        and "2.5 times with all that" in text
+        and "0 never reach it" in text
     )
     assert compare_speed([ours, theirs | {"status": "failed"}]) == []
 

@@ -263,7 +263,7 @@ def test_names_and_shapes_are_those_of_the_reference_and_flat_priors_are_marked(
     improper = set()
     for name in NAMES:
         posterior = load(name, data_dir=DATA)
-        told = json.loads(
+        info = json.loads(
             (
                 FOLDER
                 / "posteriordb"
@@ -272,19 +272,19 @@ def test_names_and_shapes_are_those_of_the_reference_and_flat_priors_are_marked(
                 / f"{posterior.name}.json"
             ).read_text()
         )
-        assert (told["data_name"], told["model_name"], told["reference_posterior_name"]) == (
+        assert (info["data_name"], info["model_name"], info["reference_posterior_name"]) == (
             posterior.data_name,
             name,
             posterior.reference_name,
         )
         for parameter, shape in posterior.shapes.items():
-            assert told["dimensions"][parameter] == math.prod(shape)
+            assert info["dimensions"][parameter] == math.prod(shape)
         if posterior.reference_name:
-            found = read_reference(posterior.reference_name, posterior.shapes, DATA)
-            assert {k: v.shape for k, v in found.items()} == {
+            draws = read_reference(posterior.reference_name, posterior.shapes, DATA)
+            assert {k: v.shape for k, v in draws.items()} == {
                 k: (10, 1000, *s) for k, s in posterior.shapes.items()
             }
-            assert list(told["dimensions"]) == list(posterior.shapes)
+            assert list(info["dimensions"]) == list(posterior.shapes)
         if not posterior.proper:
             improper.add(name)
     assert improper == {

@@ -31,10 +31,10 @@ def test_draws_are_matched_by_name_whatever_their_order(tmp_path, drawn):
     place = make(tmp_path, drawn)
     chains = [dict(reversed(chain.items())) for chain in draws_of(drawn)]
     write_zip(place / "reference_posteriors" / "draws" / "draws" / "sblrc-blr.json.zip", chains)
-    found = read_reference(REFERENCE, SHAPES, str(tmp_path))
-    assert list(found) == ["beta", "sigma"]
+    reference = read_reference(REFERENCE, SHAPES, str(tmp_path))
+    assert list(reference) == ["beta", "sigma"]
     for name, values in drawn.items():
-        np.testing.assert_array_equal(found[name], values)
+        np.testing.assert_array_equal(reference[name], values)
     assert read_data("sblrc", str(tmp_path)) == DATA
 
 

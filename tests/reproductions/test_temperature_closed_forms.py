@@ -59,14 +59,14 @@ def on_a_grid(beta, x, *, prior_variance=1.0, prior_power=1.0):
 
 @every_beta
 def test_the_tempered_posterior_is_prior_times_likelihood_to_the_power_of_one_over_beta(beta):
-    found, greatest = (
+    tempered, greatest = (
         tempered_posterior(W, X, noise=S2, beta=beta),
         greatest_objective(W, X, noise=S2, beta=beta),
     )
     for i in (0, 3):
         mean, covariance, log_z = on_a_grid(beta, X[i])
-        np.testing.assert_allclose(found.mean[i], mean, atol=1e-8)
-        np.testing.assert_allclose(found.covariance, covariance, atol=1e-8)
+        np.testing.assert_allclose(tempered.mean[i], mean, atol=1e-8)
+        np.testing.assert_allclose(tempered.covariance, covariance, atol=1e-8)
         assert greatest[i] == pytest.approx(beta * log_z, abs=1e-7)
 
 
@@ -100,10 +100,10 @@ def test_it_is_the_best_q_and_attains_the_greatest_objective(beta):
 def test_at_beta_one_it_is_bayes_and_the_objective_is_log_p(x64):
     truth = make(dimension=4, latent=2)
     x = truth.data(6, seed=3)
-    found = tempered_posterior(truth.w, x - truth.b, noise=truth.s2, beta=1.0)
+    tempered = tempered_posterior(truth.w, x - truth.b, noise=truth.s2, beta=1.0)
     mean, covariance = truth.posterior(x)
-    np.testing.assert_allclose(found.mean, mean, atol=1e-12)
-    np.testing.assert_allclose(found.covariance, covariance, atol=1e-12)
+    np.testing.assert_allclose(tempered.mean, mean, atol=1e-12)
+    np.testing.assert_allclose(tempered.covariance, covariance, atol=1e-12)
     np.testing.assert_allclose(
         greatest_objective(truth.w, x - truth.b, noise=truth.s2, beta=1.0),
         truth.log_evidence(x),

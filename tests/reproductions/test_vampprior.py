@@ -68,8 +68,8 @@ def shelf(tmp_path, monkeypatch):
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "vampprior", "--out", "out", "--num-samples", "60", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def rows_of(out):
@@ -88,14 +88,16 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     ]  # in the order of the published list
     row = rows["digits-vae-vamp"]
     run = jensen.load("out/digits-vae-vamp")
-    found = estimate_evidence(
+    estimate = estimate_evidence(
         Importance(num_samples=60), run.model, run.dataset.test, stream_key(0, "evidence")
     )
-    assert row["log_p"] == pytest.approx(found.value, abs=1e-9)
-    assert row["standard_error"] == pytest.approx(np.sqrt((found.standard_errors**2).sum()) / 360)
-    assert row["data_error"] == pytest.approx(found.values.std(ddof=1) / np.sqrt(360))
+    assert row["log_p"] == pytest.approx(estimate.value, abs=1e-9)
+    assert row["standard_error"] == pytest.approx(
+        np.sqrt((estimate.standard_errors**2).sum()) / 360
+    )
+    assert row["data_error"] == pytest.approx(estimate.values.std(ddof=1) / np.sqrt(360))
     assert [f["difference"] for f in row["published"]] == pytest.approx(
-        [found.value + 25, found.value + 24]
+        [estimate.value + 25, estimate.value + 24]
     )
     assert (
         row["epochs"],
@@ -111,8 +113,8 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     )
     written = (tmp_path / "out" / "results.md").read_text()
     assert re.search(
-        rf"\| digits-vae-vamp \| {found.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original "
-        rf"-24.00\? \| {found.value + 25:+.2f} \| 6/6 \|",
+        rf"\| digits-vae-vamp \| {estimate.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original "
+        rf"-24.00\? \| {estimate.value + 25:+.2f} \| 6/6 \|",
         written,
     )
     assert "rerun: Somebody (2020)." in written
@@ -124,7 +126,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(
     shelf, capsys, tmp_path, monkeypatch
 ):
     first = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])
-    kept = tmp_path / "out" / "digits-vae-vamp" / "evidence" / "test-60.npz"
+    stored = tmp_path / "out" / "digits-vae-vamp" / "evidence" / "test-60.npz"
     times = {
         p: p.stat().st_mtime_ns
         for p in (tmp_path / "out" / "digits-vae-vamp").rglob("*")
@@ -132,7 +134,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(
     }
     assert rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1]) == first
     assert {p: p.stat().st_mtime_ns for p in times} == times
-    kept.write_bytes(kept.read_bytes()[:100])
+    stored.write_bytes(stored.read_bytes()[:100])
     again = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])["digits-vae-vamp"]
     assert again["log_p"] == first["digits-vae-vamp"]["log_p"]
     # Other sample counts, seeds and schedules are other rows, and never taken for one another.
@@ -315,9 +317,9 @@ def test_wrong_input_exits_with_2_before_anything_is_written(
     shelf, capsys, tmp_path, arguments, message
 ):
     assert cli.run(["reproduce", *arguments]) == 2
-    found = capsys.readouterr()
-    assert message in found.err
-    assert found.out == ""
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
     assert [p.name for p in tmp_path.iterdir()] == ["recipes"]
 
 
