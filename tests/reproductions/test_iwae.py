@@ -57,7 +57,7 @@ basis = "second-hand"
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Small recipes in place of the shipped ones, under the names that the claims compare."""
-    folder = tmp_path / "iwae" / "recipes"
+    folder = tmp_path / "reproductions" / "iwae" / "recipes"
     folder.mkdir(parents=True)
     one, two = "latent_dim = 3", 'name = "markov"\nlatent_dim = [3, 2]'
     for name, bound, k, model in [
@@ -67,7 +67,7 @@ def shelf(tmp_path, monkeypatch):
     ]:
         (folder / f"mnist-{name}.toml").write_text(RECIPE.format(bound=bound, k=k, model=model))
     (folder.parent / "published.toml").write_text(PUBLISHED)
-    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path)
+    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path / "reproductions")
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -192,7 +192,7 @@ def test_wrong_input_exits_with_2_before_anything_is_written(
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (2, "")
     assert message in err
-    assert [p.name for p in tmp_path.iterdir()] == ["recipes"]
+    assert [p.name for p in tmp_path.iterdir()] == ["reproductions"]
 
 
 def rows_of(name, values, **changes):

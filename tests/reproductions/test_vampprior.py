@@ -54,14 +54,14 @@ mnist-vae-vamp = [{ source = "original", value = -80.0, basis = "read" }]
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A shelf of small recipes in place of the shipped ones."""
-    folder = tmp_path / "vampprior" / "recipes"
+    folder = tmp_path / "reproductions" / "vampprior" / "recipes"
     folder.mkdir(parents=True)
     for prior in ("vamp", "standard_normal"):
         (folder / f"digits-vae-{prior}.toml").write_text(
             RECIPE.format(prior=prior, rate=0.002).replace('"vamp"', '"vamp"\nnum_components = 4')
         )
     (folder.parent / "published.toml").write_text(PUBLISHED)
-    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path)
+    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path / "reproductions")
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -113,8 +113,8 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     )
     written = (tmp_path / "out" / "results.md").read_text()
     assert re.search(
-        rf"\| digits-vae-vamp \| {estimate.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original "
-        rf"-24.00\? \| {estimate.value + 25:+.2f} \| 6/6 \|",
+        rf"\| digits-vae-vamp \| {estimate.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, "
+        rf"original -24.00\? \| {estimate.value + 25:+.2f} \| 6/6 \|",
         written,
     )
     assert "rerun: Somebody (2020)." in written
@@ -308,7 +308,7 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
             "iwae, posteriordb, ",
         ),
         (
-            ["vampprior", "--out", "vampprior/recipes/digits-vae-vamp.toml"],
+            ["vampprior", "--out", "reproductions/vampprior/recipes/digits-vae-vamp.toml"],
             "is a file; --out wants a folder",
         ),
     ],
@@ -320,7 +320,7 @@ def test_wrong_input_exits_with_2_before_anything_is_written(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
-    assert [p.name for p in tmp_path.iterdir()] == ["recipes"]
+    assert [p.name for p in tmp_path.iterdir()] == ["reproductions"]
 
 
 def test_two_processes_do_not_work_in_one_folder(shelf, capsys, tmp_path):
