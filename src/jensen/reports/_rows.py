@@ -60,8 +60,8 @@ LINES = (
         "\N{MINUS SIGN} I(n; z)",
         2,
         "What the code tells about which datum it came from.",
-        "A price to pay, not a loss. If near 0: a KL warm-up (--warm-up 50), a smaller --beta, or a "
-        "weaker decoder.",
+        "A price to pay, not a loss. If near 0: a KL warm-up (--warm-up 50), a smaller --beta, or "
+        "a weaker decoder.",
     ),
     (
         "marginal_kl",
@@ -112,7 +112,10 @@ class Beside:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, nats per datum; None beside it where another account lacks the line."""
+    """One line of the table, nats per datum, and the same line of other accounts beside it.
+
+    None stands where another account lacks the line.
+    """
 
     name: str
     label: str
