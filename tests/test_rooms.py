@@ -21,6 +21,33 @@ def test_names_are_the_files_and_each_holds_the_class_of_that_name():
         assert priors.find(name).__name__.lower() == name.replace("_", "")
 
 
+def test_members_are_files_and_folders_with_an_init_file(tmp_path):
+    for path in ("file.py", "_private.py", "__init__.py", "folder/__init__.py", "folder/part.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    for path in ("_private_folder/__init__.py", "__pycache__/__init__.py", "data/table.csv"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).touch()
+    room = Room("jensen.priors", "prior")
+    room._folder = tmp_path
+    assert room.names() == ("file", "folder")
+
+
+def test_a_folder_holds_the_class_of_its_name():
+    from jensen.reproductions import reproductions
+
+    assert reproductions.names() == (
+        "divergences",
+        "iwae",
+        "posteriordb",
+        "prior_ladder",
+        "temperature",
+        "vampprior",
+    )
+    for name in reproductions.names():
+        assert reproductions.find(name).__name__.lower() == name.replace("_", "")
+
+
 def test_the_package_gives_every_class_by_its_name_and_lists_them():
     import jensen.priors
 

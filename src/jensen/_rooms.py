@@ -1,8 +1,11 @@
-"""A room is a folder of the package in which every file adds one thing: folder -> {name: class}.
+"""A room is a folder of the package in which every member adds one thing: {name: class}.
 
-A file `priors/vamp.py` with one final class that derives from the room's abstract class is the prior called `vamp`. Its keyword-only arguments *with* a
-default are its options (they become `--set prior.num_components=200` and the record in the run folder); those *without* a default are context that the
-builder supplies by name (`latent_dim`, `event_shape`, `key`, `data` ...). A path such as `./mine.py` names a class outside the tree in the same way.
+A file `priors/vamp.py` with one final class that derives from the room's abstract class is the
+prior called `vamp`; a folder `priors/vamp/` would hold that class in its `__init__.py`. Its
+keyword-only arguments *with* a default are its options (they become
+`--set prior.num_components=200` and the record in the run folder); those *without* a default are
+context that the builder supplies by name (`latent_dim`, `event_shape`, `key`, `data` ...). A path
+such as `./mine.py` names a class outside the tree in the same way.
 """
 
 import difflib
@@ -38,10 +41,14 @@ class Room:
         self._folder = Path(__file__).parent / Path(*package.split(".")[1:])
 
     def names(self) -> tuple[str, ...]:
-        """The names of the room's members, sorted; nothing is imported."""
-        return tuple(
-            sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_"))
-        )
+        """The names of the room's members, sorted; nothing is imported.
+
+        A member is a file `NAME.py` or a folder `NAME/__init__.py`; names that start with an
+        underscore are none.
+        """
+        files = (path.stem for path in self._folder.glob("*.py"))
+        folders = (path.parent.name for path in self._folder.glob("*/__init__.py"))
+        return tuple(sorted({name for name in (*files, *folders) if not name.startswith("_")}))
 
     def find(self, name: str) -> type:
         """The class called `name`, or the class in the file that `name` is a path of.

@@ -1,4 +1,7 @@
-"""Small worlds in which the truth is known: models whose code is the datum itself, and accounts made of given numbers that close exactly."""
+"""Small worlds in which the truth is known.
+
+Models whose code is the datum itself, and accounts made of given numbers that close exactly.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -26,7 +26,8 @@ def test_a_traversal_walks_between_the_quantiles_of_the_most_active_dimensions()
         low, high = np.quantile(data[:, dimension].astype(float), [0.02, 0.98])
         assert np.allclose(walk.positions[row], np.linspace(low, high, STEPS), rtol=1e-6)
         assert walk.spread[row] == pytest.approx(data[:, dimension].std(), rel=1e-5)
-        # The decoder echoes the code: only the walked coordinate moves, and all others are those of datum 5.
+        # The decoder echoes the code: only the walked coordinate moves, and all others are those of
+        # datum 5.
         assert np.allclose(walk.means[row, :, dimension], walk.positions[row], rtol=1e-5)
         assert np.allclose(
             np.delete(walk.means[row], dimension, axis=1), np.delete(data[5], dimension)

@@ -131,8 +131,8 @@ def test_the_jensen_gap_falls_in_two_steps_where_all_data_have_them(account, lay
     assert np.allclose([-bar.get_width() for bar in axes.patches][:2], [gap / 4, 3 * gap / 4])
     assert "\N{MINUS SIGN} amortisation" in {text.get_text() for text in axes.texts}
     assert (
-        f"(the approximation gap {round(gap / 4, 2):.5g} and the amortisation gap {round(3 * gap / 4, 2):.5g})"
-        in describe(found)
+        f"(the approximation gap {round(gap / 4, 2):.5g} and the amortisation gap "
+        f"{round(3 * gap / 4, 2):.5g})" in describe(found)
     )
 
 

@@ -1,4 +1,7 @@
-"""A posteriordb of one posterior in its form: JSON zipped, draws by chain, elements numbered from 1 on."""
+"""A posteriordb of one posterior in its form.
+
+JSON zipped, draws by chain, elements numbered from 1 on.
+"""
 
 import json
 import zipfile
@@ -6,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-# A regression so small that its posterior is explored by counting: blr.stan on three rows and two covariates.
+# A regression so small that its posterior is explored by counting: blr.stan on three rows and two
+# covariates.
 DATA = {"N": 3, "D": 2, "X": [[1.0, 0.0], [0.5, 1.0], [-1.0, 0.7]], "y": [1.2, 0.4, -1.5]}
 
 

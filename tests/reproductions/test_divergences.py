@@ -1,4 +1,8 @@
-"""`jensen reproduce divergences`: its exact minimisers against brute force, its targets against quadrature, fits against closed forms, and the command."""
+"""`jensen reproduce divergences`.
+
+Its exact minimisers against brute force, its targets against quadrature, fits against closed forms,
+and the command.
+"""
 
 import json
 import math
@@ -8,16 +12,16 @@ import pytest
 from scipy.optimize import minimize
 
 from jensen import cli
-from jensen.reproductions._divergences._choices import DIVERGENCES, IWAE_GROUPS, IWAE_SAMPLES
-from jensen.reproductions._divergences._measure import fitted, plane_moments
-from jensen.reproductions._divergences._table import notes, width
-from jensen.reproductions._divergences._targets import RHO, TARGETS, by_quadrature, eight_schools
-from jensen.reproductions._divergences._two_normals import (
+from jensen.reproductions.divergences import Divergences
+from jensen.reproductions.divergences._divergences import DIVERGENCES, IWAE_GROUPS, IWAE_SAMPLES
+from jensen.reproductions.divergences._measurements import fit_and_measure, plane_moments
+from jensen.reproductions.divergences._table import notes, width
+from jensen.reproductions.divergences._targets import RHO, TARGETS, by_quadrature, eight_schools
+from jensen.reproductions.divergences._two_normals import (
     expected_iwae,
     variance_of_iwae,
     variance_of_power,
 )
-from jensen.reproductions.divergences import Divergences
 
 RNG = np.random.default_rng(0)
 COVARIANCE = np.array([[1, RHO], [RHO, 1]])
@@ -37,7 +41,10 @@ def _grid(rho):
 
 
 def _brute(divergence, rho):
-    """Both variances of the mean-field normal that minimises a divergence, a function of log p and log q on a grid and the area of its cells."""
+    """Both variances of the mean-field normal that minimises a divergence.
+
+    The divergence is a function of log p and log q on a grid and of the area of its cells.
+    """
     x, y, log_p, area = _grid(rho)
 
     def value(log_t):
@@ -81,7 +88,8 @@ def test_the_best_variance_is_that_of_a_search_over_both_variances(a, divergence
 
 
 def test_the_best_variance_of_renyi_2_is_where_its_closed_form_is_stationary():
-    # D_2(q || p) = log E_q q/p = -(1/2) log |D| ... with D diagonal; finite where 2/t > L's largest eigenvalue.
+    # D_2(q || p) = log E_q q/p = -(1/2) log |D| ... with D diagonal; finite where 2/t > L's largest
+    # eigenvalue.
     precision = np.linalg.inv(COVARIANCE)
 
     def value(log_t):
@@ -91,10 +99,10 @@ def test_the_best_variance_of_renyi_2_is_where_its_closed_form_is_stationary():
             return 1e9
         return -np.sum(log_t) - 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * log_det
 
-    found = minimize(
+    optimum = minimize(
         value, np.log([0.1, 0.12]), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-13}
     ).x
-    np.testing.assert_allclose(np.exp(found), variance_of_power(-1, RHO), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(optimum), variance_of_power(-1, RHO), rtol=1e-5)
 
 
 def test_the_ends_of_the_family_are_the_textbooks():
@@ -122,7 +130,7 @@ def test_the_importance_weighted_bound_by_quadrature_is_its_mean_over_draws(t):
     assert expected_iwae(t, 1, RHO) == pytest.approx(-kl, abs=1e-5)
 
 
-def test_more_draws_widen_the_best_q_of_the_importance_weighted_bound_from_reverse_kl_to_chi_squared():
+def test_more_draws_widen_the_best_q_of_iwae_from_reverse_kl_to_chi_squared():
     several = [variance_of_iwae(k, RHO) for k in (1, 3, 10, 30)]
     assert several[0] == pytest.approx(1 - RHO**2, rel=1e-4)
     assert several == sorted(several) and several[2] > 1 and several[3] < variance_of_power(2, RHO)
@@ -137,22 +145,23 @@ def test_more_draws_widen_the_best_q_of_the_importance_weighted_bound_from_rever
     ],
 )
 def test_targets_integrate_to_one_and_have_the_moments_that_they_say(name, window):
-    known = TARGETS[name]()
-    log_z, mean, sd = by_quadrature(known.log_density, window)
-    assert log_z == pytest.approx(known.log_z, abs=1e-6)
-    np.testing.assert_allclose(mean, known.mean, atol=1e-6)
-    np.testing.assert_allclose(sd, known.sd, rtol=1e-6)
+    target = TARGETS[name]()
+    log_z, mean, sd = by_quadrature(target.log_density, window)
+    assert log_z == pytest.approx(target.log_z, abs=1e-6)
+    np.testing.assert_allclose(mean, target.mean, atol=1e-6)
+    np.testing.assert_allclose(sd, target.sd, rtol=1e-6)
 
 
 def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
-    known = eight_schools()
-    assert known.log_z == pytest.approx(-31.3113474, abs=2e-6)
-    assert known.mean[0] == pytest.approx(4.3968, abs=1e-4) and known.sd[0] == pytest.approx(
+    schools = eight_schools()
+    assert schools.log_z == pytest.approx(-31.3113474, abs=2e-6)
+    assert schools.mean[0] == pytest.approx(4.3968, abs=1e-4) and schools.sd[0] == pytest.approx(
         3.3177, abs=1e-4
     )
-    # The plane is the target's: with the effects integrated out by draws, its density agrees with the model's own.
-    target = known.make()
-    assert [target.coordinates[i] for i in known.places] == ["mu", "tau"]
+    # The plane is the target's: with the effects integrated out by draws, its density agrees with
+    # the model's own.
+    target = schools.make_density()
+    assert [target.coordinates[i] for i in schools.plane] == ["mu", "tau"]
     z = RNG.normal(size=(20_000, 8))
     at = np.concatenate([np.tile([3.0, 0.7], (len(z), 1)), z], axis=1)
     import jax
@@ -163,16 +172,16 @@ def test_eight_schools_marginal_has_the_known_evidence_and_moments(x64):
         + 4 * math.log(2 * math.pi)
     )
     weights = np.exp(log_w - log_w.max())
-    found, error = (
+    log_marginal, error = (
         np.log(weights.mean()) + log_w.max(),
         weights.std() / weights.mean() / math.sqrt(len(z)),
     )
-    assert abs(found - known.log_density(np.array([3.0]), np.array([0.7]))[0]) < 4 * error
+    assert abs(log_marginal - schools.log_density(np.array([3.0]), np.array([0.7]))[0]) < 4 * error
 
 
 def _row(divergence, target="two_normals", family="mean_field", **options):
     settings = {"seed": 0, "num_samples": 2000, "tolerance": 0.03, "max_steps": 6000}
-    return fitted(TARGETS[target](), target, family, divergence, **settings | options)
+    return fit_and_measure(TARGETS[target](), target, family, divergence, **settings | options)
 
 
 def test_reverse_kl_meets_its_closed_form_and_forward_kl_its_own_within_its_errors():
@@ -199,7 +208,7 @@ def test_the_other_bounds_meet_theirs(divergence):
     )
 
 
-def test_full_rank_reverse_kl_finds_the_target_itself_and_the_moments_are_taken_at_the_right_places():
+def test_full_rank_reverse_kl_is_the_target_and_moments_are_those_of_the_plane():
     row = _row("elbo", family="full_rank")
     np.testing.assert_allclose(row["covariance"], COVARIANCE, atol=1e-6)
     assert width(row) == "right"
@@ -223,17 +232,17 @@ def test_the_bound_of_groups_is_that_of_as_many_draws_each():
 def test_a_fit_that_did_not_converge_and_a_divergence_without_a_value_say_so():
     row = _row("cubo", "banana", max_steps=200, num_samples=200)
     assert not row["converged"] and row["verdict"].startswith("Not converged") and row["infinite"]
-    said = " ".join(notes([row], ""))
+    text = " ".join(notes([row], ""))
     assert (
-        "stopped: banana, mean field, cubo." in said
-        and "On banana the chi^2 divergence from every normal is infinite" in said
+        "stopped: banana, mean field, cubo." in text
+        and "On banana the chi^2 divergence from every normal is infinite" in text
     )
 
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "divergences", "--out", "out", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
@@ -252,13 +261,13 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
     )
     code, out, err = call(capsys, *chosen, "--json")
     assert code == 0, out + err
-    found = json.loads(out)
-    assert [(r["target"], r["family"]) for r in found["rows"]] == [
+    output = json.loads(out)
+    assert [(r["target"], r["family"]) for r in output["rows"]] == [
         ("two_normals", "mean_field"),
         ("banana", "full_rank"),
     ]
     assert "[2/2] banana, full_rank, elbo: ELBO" in err
-    names = [path.rsplit("/")[-1] for path in found["files"]]
+    names = [path.rsplit("/")[-1] for path in output["files"]]
     assert names == [
         "report.html",
         "targets.png",
@@ -287,7 +296,8 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
     [
         (
             ("--only", "bananas"),
-            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, two_modes, eight_schools.",
+            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, "
+            "two_modes, eight_schools.",
         ),
         (("--set", 'divergences=["elboo"]'), "unknown divergence 'elboo' (did you mean 'elbo'?)"),
         (("--num-samples", "99"), "num_samples must be at least 100"),

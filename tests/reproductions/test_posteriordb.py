@@ -1,4 +1,8 @@
-"""`jensen reproduce posteriordb` on a miniature: NumPyro's side against closed forms, ours by a stand-in, what is kept, and what the rows say together."""
+"""`jensen reproduce posteriordb` on a miniature.
+
+NumPyro's side against closed forms, ours by a stand-in, stored rows, and the sentences under the
+table.
+"""
 
 import json
 import math
@@ -13,17 +17,20 @@ from miniature_posteriordb import DATA, make
 
 import jensen
 from jensen import cli
-from jensen.reproductions._posteriors import AbstractPosterior, load, stem_of
-from jensen.reproductions._posteriors._ours import fit_ours
-from jensen.reproductions._posteriors._svi import BACK, fit_svi, no_longer_rises
-from jensen.reproductions._posteriors._table import compare_speed, notes, seconds_to, verdict
+from jensen.reproductions.posteriordb._fits import BACK, fit_jensen, fit_svi, no_longer_rises
+from jensen.reproductions.posteriordb._measurements import verdict_of
+from jensen.reproductions.posteriordb._posteriors import AbstractPosterior, load, program_of
+from jensen.reproductions.posteriordb._table import compare_speed, notes, seconds_to
 
 X, Y = np.array(DATA["X"]), np.array(DATA["y"])
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The miniature, with reference draws by importance sampling on a grid of sigma: exact up to the draws' own noise."""
+    """The miniature, with reference draws by importance sampling on a grid of sigma.
+
+    They are exact up to the draws' own noise.
+    """
     rng = np.random.default_rng(3)
     grid = np.exp(np.linspace(-6, 5, 4000))
     log_p = np.array([_log_marginal(s) for s in grid]) - grid**2 / 200 + np.log(grid)
@@ -64,12 +71,15 @@ def _log_evidence():
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "posteriordb", "--out", "out", "--only", "blr", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 class Normal(AbstractPosterior):
-    """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)), observed by nothing but a factor, so that the evidence is exp(-3)."""
+    """A posterior that the guides hold exactly: z ~ N((1, -2), diag(1, 4)).
+
+    It is observed by nothing but a factor, so that the evidence is exp(-3).
+    """
 
     name, proper, arguments, stan_offset = "normal", True, (), 0.0
     reference_name, shapes = None, {"z": (2,)}
@@ -84,31 +94,29 @@ class Normal(AbstractPosterior):
 
 @pytest.mark.parametrize("guide", ["AutoNormal", "AutoMultivariateNormal"])
 def test_numpyros_side_finds_an_exact_posterior_and_counts_what_it_did(guide):
-    found = fit_svi(
-        Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000
-    )
-    assert found.converged and found.trusted and "no longer rises" in found.outcome
+    fit = fit_svi(Normal(), guide, seed=1, num_samples=4000, learning_rate=0.003, max_steps=30_000)
+    assert fit.converged and fit.trusted and "no longer rises" in fit.outcome
     assert (
-        30 == len(found.trace) > found.evaluations / 1000 >= 2 * BACK
+        30 == len(fit.trace) > fit.evaluations / 1000 >= 2 * BACK
     )  # what came after the end is for the clock alone
     # q is nearly the posterior: every log weight is nearly log Z = -3.
-    assert abs(found.elbo + 3) < 0.02 and found.elbo < -3 + 4 * found.elbo_error + 1e-9
-    assert abs(found.evidence + 3) < 4 * found.evidence_error + 1e-3
-    z = found.draws["z"]
+    assert abs(fit.elbo + 3) < 0.02 and fit.elbo < -3 + 4 * fit.elbo_error + 1e-9
+    assert abs(fit.evidence + 3) < 4 * fit.evidence_error + 1e-3
+    z = fit.draws["z"]
     assert np.all(np.abs(z.mean(axis=0) - [1, -2]) < 4 * np.array([1, 2]) / math.sqrt(4000) + 0.1)
     np.testing.assert_allclose(z.std(axis=0), [1, 2], rtol=0.1)
     assert (
-        all(a[0] < b[0] for a, b in zip(found.trace, found.trace[1:]))
-        and found.trace[found.evaluations // 1000 - 1][0] == found.seconds
+        all(a[0] < b[0] for a, b in zip(fit.trace, fit.trace[1:]))
+        and fit.trace[fit.evaluations // 1000 - 1][0] == fit.seconds
     )
 
 
 def test_numpyros_side_says_when_it_has_not_converged_or_is_not_finite():
-    found = fit_svi(
+    fit = fit_svi(
         Normal(), "AutoNormal", seed=0, num_samples=200, learning_rate=1e-5, max_steps=1500
     )
-    assert found.evaluations == 2000 and not found.converged and not found.trusted
-    assert found.outcome == "the ELBO still rises after 1500 steps: 2000 steps."
+    assert fit.evaluations == 2000 and not fit.converged and not fit.trusted
+    assert fit.outcome == "the ELBO still rises after 1500 steps: 2000 steps."
 
     class Broken(Normal):
         @staticmethod
@@ -135,8 +143,8 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     side = ("--set", "families=[]", "--num-samples", "2000", "--set", "learning_rate=0.003")
     code, out, err = call(capsys, *side, "--json")
     assert code == 0, out + err
-    found = json.loads(out)
-    rows = {row["method"]: row for row in found["rows"]}
+    output = json.loads(out)
+    rows = {row["method"]: row for row in output["rows"]}
     assert list(rows) == ["AutoNormal", "AutoMultivariateNormal"]
     log_z = _log_evidence()
     for row in rows.values():
@@ -146,9 +154,10 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
         assert row["worst_parameter"] in ("beta[1]", "beta[2]", "sigma")
     full = rows["AutoMultivariateNormal"]
     assert full["elbo"] > rows["AutoNormal"]["elbo"]
-    # Three data and three parameters: the posterior's tails are heavier than any normal's, and importance sampling errs downwards.
+    # Three data and three parameters: the posterior's tails are heavier than any normal's, and
+    # importance sampling errs downwards.
     assert log_z - 1.0 < full["evidence"] < log_z + 4 * full["evidence_error"]
-    assert {path.rsplit("/")[-1] for path in found["files"]} == {
+    assert {path.rsplit("/")[-1] for path in output["files"]} == {
         "posteriors.svg",
         "posteriors.png",
         "results.md",
@@ -157,7 +166,7 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     assert (folder / "out" / "posteriors.png").read_bytes()[:4] == b"\x89PNG"
     # Called again, nothing is fitted again; with another rate it would be.
     code, again, _ = call(capsys, *side, "--json")
-    assert json.loads(again)["rows"] == found["rows"]
+    assert json.loads(again)["rows"] == output["rows"]
     _, listed, _ = call(capsys, "--list", *side)
     assert listed.count("done") == 2
     _, listed, _ = call(capsys, "--list", *side[:4], "--set", "learning_rate=0.1")
@@ -171,7 +180,10 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """fit_variational as the table calls it: exact draws of a posterior whose moments it is told, and what it says of itself."""
+    """A stand-in for `fit_variational`.
+
+    It returns exact draws of a posterior whose moments it is given, and diagnostics.
+    """
     calls = []
 
     def fit_variational(target, family, *, key, method="auto", bound=None, num_draws=10_000):
@@ -237,13 +249,13 @@ def test_a_flat_prior_leaves_the_evidence_undefined(stand_in):
     class Flat(Normal):
         proper = False
 
-    found = fit_ours(Flat(), "mean_field", seed=0, num_samples=100)
-    assert (found.evidence, found.evidence_error) == (None, None) and found.elbo == -7.5
+    fit = fit_jensen(Flat(), "mean_field", seed=0, num_samples=100)
+    assert (fit.evidence, fit.evidence_error) == (None, None) and fit.elbo == -7.5
 
 
 def test_verdicts_and_speed_are_read_from_the_rows():
     assert [
-        verdict(p, trusted=t)
+        verdict_of(p, trusted=t)
         for p, t in ((True, True), (True, False), (False, False), (False, True))
     ] == [
         "passes",
@@ -286,21 +298,21 @@ def test_verdicts_and_speed_are_read_from_the_rows():
     ]
     never = compare_speed([ours | {"elbo": -5.0}, theirs])[0]
     assert never["theirs"] is None and never["ratio"] == 6.0
-    said = "\n".join(notes([ours, theirs], "settings"))
+    text = "\n".join(notes([ours, theirs], "settings"))
     assert (
-        "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in said
-        and "2.5 times with all that" in said
-        and "0 never reach it" in said
+        "NumPyro's AutoMultivariateNormal takes 4.0 times as long as we" in text
+        and "2.5 times with all that" in text
+        and "0 never reach it" in text
     )
     assert compare_speed([ours, theirs | {"status": "failed"}]) == []
 
 
 def test_a_posterior_is_called_by_its_program_or_in_full():
-    assert stem_of("sblrc-blr") == stem_of("blr") == "blr"
+    assert program_of("sblrc-blr") == program_of("blr") == "blr"
     with pytest.raises(
         ValueError, match=r"unknown posterior 'kidiq-blr' \(did you mean 'sblrc-blr'\?\)"
     ):
-        stem_of("kidiq-blr")
+        program_of("kidiq-blr")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""The ladder of priors: its lines are the account's, its far end is the aggregated posterior, and the encoder stays where it is."""
+"""The ladder of priors.
+
+Its lines are the account's, its far end is the aggregated posterior, and the encoder stays where it
+is.
+"""
 
 import dataclasses
 import json
@@ -18,9 +22,9 @@ from jensen.config import Config
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal
 from jensen.evaluation import start_run, stream_key
 from jensen.priors import AbstractPrior, StandardNormal
-from jensen.reproductions._ladder import log_density, measure, split_draws
-from jensen.reproductions._ladder_table import in_words
 from jensen.reproductions.prior_ladder import PriorLadder
+from jensen.reproductions.prior_ladder._measurements import log_density, measure, split_draws
+from jensen.reproductions.prior_ladder._table import progress_text
 
 SAMPLES = 40
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
@@ -70,8 +74,8 @@ def ladder(run, tmp_path_factory):
     return folder, json.loads((folder / "results.json").read_text())
 
 
-def of_kind(found, kind, k=None):
-    (row,) = (r for r in found["rows"] if r["kind"] == kind and r["components"] == k)
+def of_kind(results, kind, k=None):
+    (row,) = (r for r in results["rows"] if r["kind"] == kind and r["components"] == k)
     return row
 
 
@@ -93,23 +97,22 @@ def test_the_lines_are_those_of_the_account_of_a_model_with_that_prior(run, ladd
     account = jensen.account(
         with_prior(run.model, prior), rows, key=stream_key(0, "account"), num_samples=SAMPLES
     )
-    found = of_kind(ladder[1], kind, None if kind == "standard_normal" else 160)[split]
+    row = of_kind(ladder[1], kind, None if kind == "standard_normal" else 160)[split]
     for name in LINES:
         line = account.line(name)
         # The same draws: the account has log p(z) in float32, the ladder in float64.
-        assert found[name]["value"] == pytest.approx(line.value, abs=2e-5)
-        assert found[name]["standard_error"] == pytest.approx(
-            line.standard_error, rel=1e-3, abs=1e-6
-        )
-        assert found[name]["data_error"] == pytest.approx(line.data_error, rel=1e-3, abs=1e-6)
-    assert found["k_hat_too_high"] == pytest.approx(account.untrusted_share, abs=0.1)
+        assert row[name]["value"] == pytest.approx(line.value, abs=2e-5)
+        assert row[name]["standard_error"] == pytest.approx(line.standard_error, rel=1e-3, abs=1e-6)
+        assert row[name]["data_error"] == pytest.approx(line.data_error, rel=1e-3, abs=1e-6)
+    assert row["k_hat_too_high"] == pytest.approx(account.untrusted_share, abs=0.1)
 
 
 def test_at_k_equal_n_the_marginal_kl_of_the_training_data_is_zero(run, ladder):
     far = of_kind(ladder[1], "aggregated", 160)
     line = far["train"]["marginal_kl"]
     assert abs(line["value"]) <= 5 * line["standard_error"] + 1e-6
-    # By the account too, which evaluates the prior through the model's own encoder and not through kept codes.
+    # By the account too, which evaluates the prior through the model's own encoder and not through
+    # kept codes.
     account = jensen.account(
         with_prior(run.model, Rows(jnp.asarray(run.dataset.train))),
         run.dataset.train,
@@ -154,13 +157,13 @@ def test_more_rows_and_learning_bring_the_prior_nearer(ladder):
 
 
 def test_gains_are_paired_differences(ladder):
-    folder, found = ladder
+    folder, results = ladder
     with (
         np.load(folder / "rungs" / "fixed-40.npz") as ours,
         np.load(folder / "rungs" / "standard_normal.npz") as theirs,
     ):
         difference = ours["test.evidence"] - theirs["test.evidence"]
-    gain = of_kind(found, "fixed", 40)["gain"]["test"]["evidence"]
+    gain = of_kind(results, "fixed", 40)["gain"]["test"]["evidence"]
     assert gain["value"] == pytest.approx(difference.mean())
     assert gain["standard_error"] == pytest.approx(
         difference.std(ddof=1) / math.sqrt(len(difference))
@@ -210,8 +213,8 @@ def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_p
     (tmp_path / "again" / "rungs" / "learned-5.npz").unlink()
     damaged = tmp_path / "again" / "rungs" / "fixed-1.npz"
     damaged.write_bytes(damaged.read_bytes()[:50])
-    kept = tmp_path / "again" / "rungs" / "aggregated-160.npz"
-    time = kept.stat().st_mtime_ns
+    stored = tmp_path / "again" / "rungs" / "aggregated-160.npz"
+    time = stored.stat().st_mtime_ns
     arguments = [
         "reproduce",
         "prior-ladder",
@@ -224,23 +227,23 @@ def test_what_is_measured_is_kept_and_the_rest_measured_again(run, ladder, tmp_p
         "--json",
     ]
     assert cli.run([*arguments, "--epochs", "40", "--set", "components=[1, 5, 40]"]) == 0
-    found = capsys.readouterr()
-    assert json.loads(found.out)["rows"] == before
-    assert f"[8/8] aggregated posterior, K = 160: {in_words(before[-1])}" in found.err
-    assert kept.stat().st_mtime_ns == time
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["rows"] == before
+    assert f"[8/8] aggregated posterior, K = 160: {progress_text(before[-1])}" in captured.err
+    assert stored.stat().st_mtime_ns == time
     # Other settings are not what was kept.
     assert cli.run([*arguments, "--epochs", "1", "--set", "components=[5]", "--seed", "1"]) == 0
     capsys.readouterr()
-    assert kept.stat().st_mtime_ns != time
+    assert stored.stat().st_mtime_ns != time
 
 
 @pytest.mark.slow
 def test_the_runs_own_prior_is_a_further_baseline(tmp_path):
     run = trained(tmp_path, prior={"name": "vamp", "num_components": 3}, training={"epochs": 5})
-    found = PriorLadder(
+    results = PriorLadder(
         tmp_path / "out", 0, None, run=str(run.path), components=(2,), epochs=1, num_samples=SAMPLES
     ).run(progress=False)
-    (own,) = (r for r in found.rows if r["kind"] == "own")
+    (own,) = (r for r in results.rows if r["kind"] == "own")
     account = jensen.account(
         run.model, run.dataset.test, key=stream_key(0, "account"), num_samples=SAMPLES
     )
@@ -258,14 +261,14 @@ def test_evidence_of_some_rows_is_that_of_these_rows(run):
         what="test",
         progress=False,
     )
-    found = measure(run.model.prior(run.model.encoder), draws)
+    measured = measure(run.model.prior(run.model.encoder), draws)
     account = jensen.account(
         run.model, run.dataset.test, key=stream_key(0, "account"), num_samples=SAMPLES
     )
     np.testing.assert_allclose(
-        found["evidence"]["per_datum"], account.evidence.per_datum[:7], atol=1e-4
+        measured["evidence"]["per_datum"], account.evidence.per_datum[:7], atol=1e-4
     )
-    np.testing.assert_allclose(found["elbo"]["per_datum"], account.elbo.per_datum, atol=1e-4)
+    np.testing.assert_allclose(measured["elbo"]["per_datum"], account.elbo.per_datum, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -297,8 +300,8 @@ def test_without_a_run_one_is_trained_first_and_shortened_on_request(tmp_path, c
         "standard_normal",
         0,
     )
-    found = json.loads((tmp_path / "runs" / "prior-ladder" / "results.json").read_text())
-    assert found["evidence_rows"] == {"train": 20, "test": 20} and found["n"] == {
+    output = json.loads((tmp_path / "runs" / "prior-ladder" / "results.json").read_text())
+    assert output["evidence_rows"] == {"train": 20, "test": 20} and output["n"] == {
         "train": 1257,
         "test": 360,
     }
@@ -335,29 +338,31 @@ def test_wrong_input(run, capsys, tmp_path, monkeypatch, arguments, code, messag
         )
         == code
     )
-    found = capsys.readouterr()
-    assert message in found.err
-    assert found.out == ""
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
 
 
 def test_the_picture_has_every_rung_at_its_place(ladder):
-    from jensen.reports._ladder import draw_ladder
     from jensen.reports._style import WIDE, styled
+    from jensen.reproductions.prior_ladder.picture import ladder_figure
 
-    found = ladder[1]
+    results = ladder[1]
     with styled():
-        panel = draw_ladder(found["rows"], WIDE).axes[0]
+        panel = ladder_figure(results["rows"], WIDE).axes[0]
     curves = {tuple(np.round(line.get_xdata(), 6)): [] for line in panel.lines}
     for line in panel.lines:
         curves[tuple(np.round(line.get_xdata(), 6))].append(np.asarray(line.get_ydata()))
     for kind in ("learned", "fixed"):
-        rungs = [of_kind(found, kind, k) for k in (1, 5, 40)] + [of_kind(found, "aggregated", 160)]
+        rungs = [of_kind(results, kind, k) for k in (1, 5, 40)] + [
+            of_kind(results, "aggregated", 160)
+        ]
         for split in ("train", "test"):
             values = [r[split]["marginal_kl"]["value"] for r in rungs]
             assert any(np.allclose(values, y) for y in curves[1.0, 5.0, 40.0, 160.0])
     levels = [y for x, ys in curves.items() if x == (0.0, 1.0) for y in ys]
     assert any(
-        np.allclose(y, of_kind(found, "standard_normal")["test"]["marginal_kl"]["value"])
+        np.allclose(y, of_kind(results, "standard_normal")["test"]["marginal_kl"]["value"])
         for y in levels
     )
     assert panel.get_xscale() == "log"

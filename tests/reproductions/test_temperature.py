@@ -1,4 +1,8 @@
-"""`jensen reproduce temperature`: its lines are those of the account of the last epoch; what is done is kept; what it says follows from the figures."""
+"""`jensen reproduce temperature`.
+
+Its lines are those of the account of the last epoch; results are stored; the sentences follow
+from the figures.
+"""
 
 import dataclasses
 import json
@@ -14,11 +18,11 @@ from jensen.evaluation import stream_key
 from jensen.generation import posterior_codes
 from jensen.priors import StandardNormal
 from jensen.reports._style import WIDE, styled
-from jensen.reports._temperature import draw_temperature
 from jensen.reproductions._runs import last_model
-from jensen.reproductions._temperature import exchange_rates
-from jensen.reproductions._temperature_table import notes
 from jensen.reproductions.temperature import Temperature
+from jensen.reproductions.temperature._measurements import exchange_rates
+from jensen.reproductions.temperature._table import notes
+from jensen.reproductions.temperature.picture import temperature_figure
 from jensen.weights import log_weights
 
 OPTIONS = {"betas": (0.5, 4.0), "epochs": 12, "num_samples": 20, "rows": 100}
@@ -38,8 +42,8 @@ def run_at(folder, name):
 
 
 def test_every_beta_is_trained_and_every_variance_that_it_is_claimed_to_be(made):
-    folder, found = made
-    assert [(r["kind"], r[r["kind"]]) for r in found["rows"]] == [
+    folder, results = made
+    assert [(r["kind"], r[r["kind"]]) for r in results["rows"]] == [
         ("beta", 0.5),
         ("beta", 1.0),
         ("beta", 4.0),
@@ -61,8 +65,8 @@ def test_every_beta_is_trained_and_every_variance_that_it_is_claimed_to_be(made)
 
 
 def test_the_lines_are_those_of_the_account_of_the_last_epoch(made):
-    folder, found = made
-    for name, row in zip(RUNS, found["rows"], strict=True):
+    folder, results = made
+    for name, row in zip(RUNS, results["rows"], strict=True):
         run = run_at(folder, name)
         x = run.dataset.test[:100]
         account = jensen.account(last_model(run), x, key=stream_key(0, "account"), num_samples=20)
@@ -96,8 +100,8 @@ def test_the_last_model_is_that_of_the_last_epoch_and_not_the_best(made):
 
 
 def test_the_fitted_prior_variance_wins_what_an_account_under_it_wins(made):
-    folder, found = made
-    row = found["rows"][0]
+    folder, results = made
+    row = results["rows"][0]
     run = run_at(folder, "beta-0.5")
     model, x = last_model(run), run.dataset.test[:100]
     codes = posterior_codes(model, run.dataset.split("train"))
@@ -109,19 +113,20 @@ def test_the_fitted_prior_variance_wins_what_an_account_under_it_wins(made):
     accounts = [
         jensen.account(m, x, key=jr.key(3), num_samples=2, num_draws=200) for m in (model, under)
     ]
-    # The same draws: what differs is log p(z), of which one side has the expectation in closed form.
+    # The same draws: what differs is log p(z), of which one side has the expectation in closed
+    # form.
     gain = accounts[1].elbo.per_datum - accounts[0].elbo.per_datum
     assert gain.mean() == pytest.approx(row["fitted_variance"]["gain"], abs=0.002)
     assert row["fitted_variance"]["elbo"] == pytest.approx(
         row["test"]["elbo"]["value"] + row["fitted_variance"]["gain"]
     )
-    assert found["rows"][3]["fitted_variance"] is None
+    assert results["rows"][3]["fitted_variance"] is None
 
 
 def test_exchange_rates_and_differences_are_those_computed_by_hand(made):
-    _, found = made
-    low, high = found["rows"][0]["train"], found["rows"][1]["train"]
-    first = found["exchange_rates"][0]
+    _, results = made
+    low, high = results["rows"][0]["train"], results["rows"][1]["train"]
+    first = results["exchange_rates"][0]
     assert first["between"] == [0.5, 1.0]
     assert first["rate"] == pytest.approx(
         (low["reconstruction"] - high["reconstruction"]) / (low["average_kl"] - high["average_kl"])
@@ -137,10 +142,10 @@ def test_exchange_rates_and_differences_are_those_computed_by_hand(made):
     folder = made[0] / "digits-epochs12" / "measured"
     with np.load(folder / "beta-4.npz") as ours, np.load(folder / "beta-1.npz") as one:
         difference = ours["elbo"] - one["elbo"]
-    against = found["rows"][2]["against_one"]["elbo"]
+    against = results["rows"][2]["against_one"]["elbo"]
     assert against["value"] == pytest.approx(difference.mean())
     assert against["standard_error"] == pytest.approx(difference.std(ddof=1) / 10)
-    assert found["rows"][1]["against_one"]["elbo"] == {"value": 0.0, "standard_error": 0.0}
+    assert results["rows"][1]["against_one"]["elbo"] == {"value": 0.0, "standard_error": 0.0}
 
 
 def test_what_is_done_is_kept_and_what_is_damaged_is_made_again(made, tmp_path, capsys):
@@ -149,10 +154,10 @@ def test_what_is_done_is_kept_and_what_is_damaged_is_made_again(made, tmp_path, 
     folder = tmp_path / "again"
     shutil.copytree(made[0], folder)
     measured = folder / "digits-epochs12" / "measured"
-    kept, damaged = measured / "beta-1.npz", measured / "beta-4.npz"
+    stored, damaged = measured / "beta-1.npz", measured / "beta-4.npz"
     damaged.write_bytes(damaged.read_bytes()[:50])
     shutil.rmtree(folder / "digits-epochs12" / "variance-2")
-    time = kept.stat().st_mtime_ns
+    time = stored.stat().st_mtime_ns
     arguments = [
         "reproduce",
         "temperature",
@@ -174,7 +179,7 @@ def test_what_is_done_is_kept_and_what_is_damaged_is_made_again(made, tmp_path, 
     out = capsys.readouterr()
     assert json.loads(out.out)["rows"] == made[1]["rows"]
     assert "[1/5] beta = 0.5: reconstruction" in out.err
-    assert kept.stat().st_mtime_ns == time
+    assert stored.stat().st_mtime_ns == time
     assert (folder / "temperature.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -222,7 +227,7 @@ def test_the_verdict_on_the_prior_follows_from_the_figures(spread, verdict):
         row_of("beta", 1.0, 5.0, -22.0),
         row_of("beta", 4.0, 1.0, -30.0, variance=0.9),
     ]
-    found = notes(
+    sentences = notes(
         [
             *rows,
             row_of("variance", 2.0, 5.0 + spread, -22.0),
@@ -230,45 +235,48 @@ def test_the_verdict_on_the_prior_follows_from_the_figures(spread, verdict):
         ],
         DETAILS,
     )
-    assert found[0].startswith(
+    assert sentences[0].startswith(
         "A temperature, yes: from beta = 0.5 to 4 the average KL falls from 9.00 to 1.00 nats"
     )
-    assert "for 1 of the 2 pairs that differ in KL" in found[0] and "switched off" not in found[0]
-    assert found[1].startswith(verdict)
     assert (
-        f"lies within {5 - spread:.2f} and {5 + spread:.2f} nats, where beta takes it from 9.00 to 1.00"
-        in found[1]
+        "for 1 of the 2 pairs that differ in KL" in sentences[0]
+        and "switched off" not in sentences[0]
+    )
+    assert sentences[1].startswith(verdict)
+    assert (
+        f"lies within {5 - spread:.2f} and {5 + spread:.2f} nats, where beta takes it from 9.00 to "
+        "1.00" in sentences[1]
     )
     assert (
-        f"and the ELBO within {-27 - spread:.2f} and {-27 + spread:.2f}, where beta takes it down to -31.00"
-        in found[1]
+        f"and the ELBO within {-27 - spread:.2f} and {-27 + spread:.2f}, where beta takes it down "
+        "to -31.00" in sentences[1]
     )
-    assert "largest difference 2e-16" in found[1] and "(ratio 4 at beta = 4)" in found[1]
-    assert ("absorb the variance" in found[1]) == (spread < 0.1)
+    assert "largest difference 2e-16" in sentences[1] and "(ratio 4 at beta = 4)" in sentences[1]
+    assert ("absorb the variance" in sentences[1]) == (spread < 0.1)
     assert (
-        "1.4 at beta = 0.5, 1 at beta = 1, 0.9 at beta = 4; the claim would have it 1/beta, and at an optimum it is 1"
-        in found[2]
+        "1.4 at beta = 0.5, 1 at beta = 1, 0.9 at beta = 4; the claim would have it 1/beta, and at "
+        "an optimum it is 1" in sentences[2]
     )
-    assert "0.30 nats, at beta = 0.5" in found[2]
+    assert "0.30 nats, at beta = 0.5" in sentences[2]
     assert (
-        "ELBO is highest at beta = 1 (-27.00)" in found[3]
-        and "(paired, over the data): none." in found[3]
+        "ELBO is highest at beta = 1 (-27.00)" in sentences[3]
+        and "(paired, over the data): none." in sentences[3]
     )
     rows[2]["test"]["average_kl"]["value"] = 0.001
     assert "(at beta = 4 the code is switched off)" in notes(rows, DETAILS)[0]
     rows[2]["test"]["average_kl"]["value"] = 6.0
     assert (
-        "not by these figures alone: from beta = 0.5 to 4 the average KL goes, up and down, from 9.00 to 6.00"
-        in notes(rows, DETAILS)[0]
+        "not by these figures alone: from beta = 0.5 to 4 the average KL goes, up and down, from "
+        "9.00 to 6.00" in notes(rows, DETAILS)[0]
     )
 
 
 def test_the_picture_has_every_run_at_its_place(made):
-    _, found = made
+    _, results = made
     with styled():
-        plane, split, bounds, variance = draw_temperature(found["rows"], WIDE).axes
+        plane, split, bounds, variance = temperature_figure(results["rows"], WIDE).axes
     value = lambda row, line: row["test"][line]["value"]  # noqa: E731
-    along = found["rows"][:3]
+    along = results["rows"][:3]
     curves = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in plane.lines]
     assert any(
         np.array_equal(x, [value(r, "average_kl") for r in along])
@@ -286,7 +294,8 @@ def test_the_picture_has_every_run_at_its_place(made):
             assert (
                 (0.5, 1.0, 4.0),
                 tuple(
-                    value(r, line) for r in (found["rows"][3], found["rows"][1], found["rows"][4])
+                    value(r, line)
+                    for r in (results["rows"][3], results["rows"][1], results["rows"][4])
                 ),
             ) in drawn
     assert any(np.allclose(line.get_ydata(), [2, 1, 0.25]) for line in variance.lines)
@@ -301,9 +310,10 @@ def test_the_picture_has_every_run_at_its_place(made):
     [
         (
             ["--set", "betas=[0,1]"],
-            "betas must be positive and finite, since each stands for a prior variance 1 / beta; got 0",
+            "betas must be positive and finite, since each stands for a prior variance 1 / beta; "
+            "got 0",
         ),
-        (["--set", "betas=[1]"], "at least one other than 1 is wanted"),
+        (["--set", "betas=[1]"], "at least one other than 1 is needed"),
         (["--epochs", "0"], "epochs must be at least 1; got 0"),
         (["--num-samples", "1"], "num_samples must be at least 2; got 1"),
         (["--set", "rows=1"], "rows must be at least 2; got 1"),
@@ -317,6 +327,6 @@ def test_the_picture_has_every_run_at_its_place(made):
 def test_wrong_input(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.run(["reproduce", "temperature", *arguments]) == 2
-    found = capsys.readouterr()
-    assert message in found.err and found.out == ""
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.out == ""
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,7 @@
-"""The VampPrior table on small recipes: figures, what is kept, what goes on, and what goes wrong in one row alone."""
+"""The VampPrior table on small recipes.
+
+Values, stored results, resumed trainings, and errors that concern one row alone.
+"""
 
 import json
 import re
@@ -39,7 +42,10 @@ PUBLISHED = """
 rerun = "Somebody (2020)"
 original = "Somebody else (2018)"
 [figures]
-digits-vae-vamp = [{ source = "rerun", value = -25.0, spread = 0.5, basis = "read" }, { source = "original", value = -24.0, basis = "from memory" }]
+digits-vae-vamp = [
+    { source = "rerun", value = -25.0, spread = 0.5, basis = "read" },
+    { source = "original", value = -24.0, basis = "from memory" },
+]
 digits-vae-standard_normal = [{ source = "original", value = -26.0, basis = "second-hand" }]
 mnist-vae-vamp = [{ source = "original", value = -80.0, basis = "read" }]
 """
@@ -48,22 +54,22 @@ mnist-vae-vamp = [{ source = "original", value = -80.0, basis = "read" }]
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A shelf of small recipes in place of the shipped ones."""
-    folder = tmp_path / "recipes" / "vampprior"
+    folder = tmp_path / "reproductions" / "vampprior" / "recipes"
     folder.mkdir(parents=True)
     for prior in ("vamp", "standard_normal"):
         (folder / f"digits-vae-{prior}.toml").write_text(
             RECIPE.format(prior=prior, rate=0.002).replace('"vamp"', '"vamp"\nnum_components = 4')
         )
-    (folder / "_published.toml").write_text(PUBLISHED)
-    monkeypatch.setattr(_recipes, "FOLDER", tmp_path / "recipes")
+    (folder.parent / "published.toml").write_text(PUBLISHED)
+    monkeypatch.setattr(_recipes, "REPRODUCTIONS", tmp_path / "reproductions")
     monkeypatch.chdir(tmp_path)
     return folder
 
 
 def call(capsys, *arguments):
     code = cli.run(["reproduce", "vampprior", "--out", "out", "--num-samples", "60", *arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def rows_of(out):
@@ -82,14 +88,16 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     ]  # in the order of the published list
     row = rows["digits-vae-vamp"]
     run = jensen.load("out/digits-vae-vamp")
-    found = estimate_evidence(
+    estimate = estimate_evidence(
         Importance(num_samples=60), run.model, run.dataset.test, stream_key(0, "evidence")
     )
-    assert row["log_p"] == pytest.approx(found.value, abs=1e-9)
-    assert row["standard_error"] == pytest.approx(np.sqrt((found.standard_errors**2).sum()) / 360)
-    assert row["data_error"] == pytest.approx(found.values.std(ddof=1) / np.sqrt(360))
+    assert row["log_p"] == pytest.approx(estimate.value, abs=1e-9)
+    assert row["standard_error"] == pytest.approx(
+        np.sqrt((estimate.standard_errors**2).sum()) / 360
+    )
+    assert row["data_error"] == pytest.approx(estimate.values.std(ddof=1) / np.sqrt(360))
     assert [f["difference"] for f in row["published"]] == pytest.approx(
-        [found.value + 25, found.value + 24]
+        [estimate.value + 25, estimate.value + 24]
     )
     assert (
         row["epochs"],
@@ -105,7 +113,8 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     )
     written = (tmp_path / "out" / "results.md").read_text()
     assert re.search(
-        rf"\| digits-vae-vamp \| {found.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, original -24.00\? \| {found.value + 25:+.2f} \| 6/6 \|",
+        rf"\| digits-vae-vamp \| {estimate.value:.2f} \+- [\d.]+ \| rerun -25.00 \+- 0.50, "
+        rf"original -24.00\? \| {estimate.value + 25:+.2f} \| 6/6 \|",
         written,
     )
     assert "rerun: Somebody (2020)." in written
@@ -117,7 +126,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(
     shelf, capsys, tmp_path, monkeypatch
 ):
     first = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])
-    kept = tmp_path / "out" / "digits-vae-vamp" / "evidence" / "test-60.npz"
+    stored = tmp_path / "out" / "digits-vae-vamp" / "evidence" / "test-60.npz"
     times = {
         p: p.stat().st_mtime_ns
         for p in (tmp_path / "out" / "digits-vae-vamp").rglob("*")
@@ -125,7 +134,7 @@ def test_what_is_done_is_skipped_and_what_is_damaged_is_made_again(
     }
     assert rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1]) == first
     assert {p: p.stat().st_mtime_ns for p in times} == times
-    kept.write_bytes(kept.read_bytes()[:100])
+    stored.write_bytes(stored.read_bytes()[:100])
     again = rows_of(call(capsys, "--json", "--only", "digits-vae-vamp")[1])["digits-vae-vamp"]
     assert again["log_p"] == first["digits-vae-vamp"]["log_p"]
     # Other sample counts, seeds and schedules are other rows, and never taken for one another.
@@ -295,10 +304,11 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
         (["vampprior", "--set", "epoch=3"], "has no option 'epoch' (did you mean 'epochs'?)"),
         (
             ["vamprior"],
-            "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, iwae, posteriordb, ",
+            "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, "
+            "iwae, posteriordb, ",
         ),
         (
-            ["vampprior", "--out", "recipes/vampprior/digits-vae-vamp.toml"],
+            ["vampprior", "--out", "reproductions/vampprior/recipes/digits-vae-vamp.toml"],
             "is a file; --out wants a folder",
         ),
     ],
@@ -307,10 +317,10 @@ def test_wrong_input_exits_with_2_before_anything_is_written(
     shelf, capsys, tmp_path, arguments, message
 ):
     assert cli.run(["reproduce", *arguments]) == 2
-    found = capsys.readouterr()
-    assert message in found.err
-    assert found.out == ""
-    assert [p.name for p in tmp_path.iterdir()] == ["recipes"]
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["reproductions"]
 
 
 def test_two_processes_do_not_work_in_one_folder(shelf, capsys, tmp_path):
@@ -336,7 +346,7 @@ def test_without_a_name_the_reproductions_are_listed(capsys):
     assert cli.run(["reproduce", "vampprior", "--list", "--json", "--out", "nowhere"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 20 and rows[0]["file"].endswith(
-        "recipes/vampprior/mnist-vae-standard_normal.toml"
+        "vampprior/recipes/mnist-vae-standard_normal.toml"
     )
 
 
@@ -352,8 +362,8 @@ def test_a_killed_folder_of_somebody_else_is_left_alone(shelf, capsys, tmp_path)
 
 
 def test_the_picture_has_every_figure_at_its_place():
-    from jensen.reports._published import draw_comparison
     from jensen.reports._style import WIDE, styled
+    from jensen.reproductions._published_picture import published_figure
 
     def row(recipe, ours, *published):
         figures = [{"source": s, "value": v, "spread": e, "basis": b} for s, v, e, b in published]
@@ -377,7 +387,7 @@ def test_the_picture_has_every_figure_at_its_place():
         row("caltech101-vae-vamp", -115.0, ("original", -114.55, None, "second-hand")),
     ]
     with styled():
-        figure = draw_comparison(rows, WIDE)
+        figure = published_figure(rows, WIDE)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["mnist", "caltech101"]
     for axes, wanted in zip(figure.axes, ([-82.43, -82.38, -82.5], [-114.55, -115.0])):
         containers = axes.containers

@@ -6,7 +6,10 @@ from jensen.datasets._available import available as available
 from jensen.datasets._dataset import Dataset as Dataset
 from jensen.datasets._load import dataset_names as dataset_names
 from jensen.datasets._load import load_dataset as load_dataset
+from jensen.datasets._load import load_rows as load_rows
 from jensen.datasets._load import sources as sources
+from jensen.datasets._part import Like as Like
+from jensen.datasets._rows import Rows as Rows
 from jensen.datasets._source import AbstractSource as AbstractSource
 from jensen.datasets._source import PinnedFile as PinnedFile
 from jensen.datasets.caltech101 import Caltech101 as Caltech101

@@ -8,6 +8,7 @@ from jensen.evidence._bounds import BoundValue as BoundValue
 from jensen.evidence._bounds import evaluate_bounds as evaluate_bounds
 from jensen.evidence._estimate import estimate_evidence as estimate_evidence
 from jensen.evidence._record import Evidence as Evidence
+from jensen.evidence._record import OtherStart as OtherStart
 from jensen.evidence._record import evidence_of_log_weights as evidence_of_log_weights
 from jensen.evidence._record import pareto_k as pareto_k
 from jensen.evidence._record import pareto_k_threshold as pareto_k_threshold

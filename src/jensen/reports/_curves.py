@@ -1,4 +1,4 @@
-"""Training curves: bound, reconstruction and average KL by epoch, the KL weight, and the best epoch."""
+"""Training curves: bound, reconstruction, average KL and KL weight by epoch, and the best epoch."""
 
 import math
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def draw_curves(history: History, layout: Layout) -> Figure:
 
 
 def best_epoch(history: History) -> int:
-    """The epoch whose model was kept."""
+    """Returns the epoch of the best model."""
     return int(history[-1]["best_epoch"])
 
 
@@ -69,7 +69,10 @@ def warm_up_epochs(history: History) -> int:
 
 
 def warm_up_spans(history: History) -> list[tuple[int, int]]:
-    """(first, last) of every stretch of epochs trained at a smaller KL weight than the largest one: one while it warms up, several when it rises in cycles."""
+    """Returns (first, last) of every stretch of epochs at a smaller KL weight than the largest.
+
+    A warm-up has one, a cyclical schedule several.
+    """
     full = max(record["beta"] for record in history)
     spans: list[tuple[int, int]] = []
     for record in history:
@@ -82,7 +85,10 @@ def warm_up_spans(history: History) -> list[tuple[int, int]]:
 
 
 def visible_range(values: np.ndarray) -> tuple[float, float]:
-    """A range that shows all but the first steep epochs: from the least value of the last three quarters, with room to see where they come from."""
+    """Returns a range that shows all but the first steep epochs.
+
+    It holds the last three quarters of the values, with room to see where they come from.
+    """
     values = values[np.isfinite(values).any(axis=1)] if values.ndim == 2 else values
     late = values[len(values) // 4 :] if len(values) >= 12 else values
     late = late[np.isfinite(late)]
@@ -97,12 +103,15 @@ def visible_range(values: np.ndarray) -> tuple[float, float]:
 
 
 def describe(history: History) -> str:
-    """The figure in words."""
+    """Returns the figure in words."""
     last, best = history[-1], best_epoch(history)
-    said = f"Bound, reconstruction and average KL over {last['epoch']} epochs; the best epoch is {best}; the last training bound is {last['train']['bound']:.2f}"
+    text = (
+        f"Bound, reconstruction and average KL over {last['epoch']} epochs; "
+        f"the best epoch is {best}; the last training bound is {last['train']['bound']:.2f}"
+    )
     if last["validation"]:
-        said += f" and the last validation bound {last['validation']['bound']:.2f}"
-    return said + " nats per datum."
+        text += f" and the last validation bound {last['validation']['bound']:.2f}"
+    return f"{text} nats per datum."
 
 
 def _draw_panel(

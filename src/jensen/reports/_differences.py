@@ -1,4 +1,7 @@
-"""Differences between accounts: small multiples, a panel for each line, a row for each run, paired standard errors as bars."""
+"""Differences between accounts: a panel for each line, a row for each run.
+
+Bars are paired standard errors.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,14 +12,17 @@ from jensen.reports._style import BLUE, INK, MUTED, ORANGE, Layout, canvas, plac
 LONGEST = 26
 
 
-def draw_differences(found: Comparison | Standings, layout: Layout) -> Figure:
-    """Each run minus the first; filled (blue above, orange below) beyond two standard errors, hollow within."""
-    table = found.to_dataset()
-    names = [plain_name(name) for name in found.names]
+def draw_differences(comparison: Comparison | Standings, layout: Layout) -> Figure:
+    """Returns the figure of each run minus the first.
+
+    Markers are filled beyond two standard errors (blue above, orange below), hollow within.
+    """
+    table = comparison.to_dataset()
+    names = [plain_name(name) for name in comparison.names]
     runs = len(names) - 1
     labels = min(LONGEST, max(map(len, names[1:]))) * 0.073 + 0.2
     columns = 1 if layout.narrow else 3
-    rows = -(-len(found.rows) // columns)
+    rows = -(-len(comparison.rows) // columns)
     gap, panel, above, below, top = 0.3, 0.2 + 0.24 * runs, 0.3, 0.32, 0.34
     width = (layout.width - labels - 0.2 - gap * (columns - 1)) / columns
     figure = canvas(layout.width, top + rows * (panel + above + below) + 0.05)
@@ -29,7 +35,7 @@ def draw_differences(found: Comparison | Standings, layout: Layout) -> Figure:
         fontsize=8.5,
         color=MUTED,
     )
-    for i, (name, label, _) in enumerate(found.rows):
+    for i, (name, label, _) in enumerate(comparison.rows):
         row, column = divmod(i, columns)
         axes = place(
             figure,
@@ -67,17 +73,20 @@ def draw_differences(found: Comparison | Standings, layout: Layout) -> Figure:
     return figure
 
 
-def describe(found: Comparison | Standings) -> str:
-    """The figure in words."""
-    table = found.to_dataset()
-    said = [
-        f"{name} {float(table['difference'].sel(line='elbo')[i]):+.3f}"
-        for i, name in enumerate(found.names)
-    ][1:]
-    return f"Differences of {len(found.rows)} lines to {found.names[0]}, {found.split} split, nats per datum; the ELBO: {', '.join(said)}."
+def describe(comparison: Comparison | Standings) -> str:
+    """Returns the figure in words."""
+    elbo = comparison.to_dataset()["difference"].sel(line="elbo")
+    first, *others = comparison.names
+    differences = ", ".join(
+        f"{name} {float(elbo[i]):+.3f}" for i, name in enumerate(others, start=1)
+    )
+    return (
+        f"Differences of {len(comparison.rows)} lines to {first}, {comparison.split} split, "
+        f"nats per datum; the ELBO: {differences}."
+    )
 
 
 def plain_name(name: str) -> str:
-    """A run's name as it is drawn: printable ASCII alone, so that every font has it, the end of a long one."""
+    """Returns a run's name as it is drawn: in printable ASCII, and the end of a long one."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in name)
     return plain if len(plain) <= LONGEST else "..." + plain[3 - LONGEST :]

@@ -1,4 +1,4 @@
-"""Distributions over the data and over the latent dimensions: log p(x_n), k-hat, the variance of the posterior means."""
+"""Histograms of log p(x_n) and k-hat over the data, and variances of the posterior means."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -52,7 +52,10 @@ def draw_evidence(values: np.ndarray, worst: np.ndarray, layout: Layout) -> Figu
 
 
 def shown_from(finite: np.ndarray) -> float:
-    """Where the histogram begins: at the smallest value, unless a few lie so far out that they would squeeze the rest into one bar."""
+    """Returns where the histogram begins: at the smallest value, without far outliers.
+
+    A few values far out would squeeze all others into one bar.
+    """
     middle, twentieth, least = np.median(finite), np.quantile(finite, 0.05), finite.min()
     reach = 8 * max(middle - twentieth, 1e-9)
     return float(middle - reach) if middle - least > 2 * reach else float(least)
@@ -90,7 +93,10 @@ def draw_pareto_k(finite: np.ndarray, threshold: float, layout: Layout) -> Figur
 
 
 def draw_dimensions(variance: np.ndarray, layout: Layout) -> Figure:
-    """Variance of the posterior means per latent dimension, largest first, as bars that leave the line at 0.01: upwards active, downwards not."""
+    """Returns bars of the variance of the posterior means per latent dimension, largest first.
+
+    They start at 0.01: those upwards are active, those downwards are not.
+    """
     order = np.argsort(-variance, kind="stable")
     heights = np.maximum(variance[order], FLOOR)
     figure, axes = _one_panel(layout)

@@ -1,4 +1,4 @@
-"""The page: a jinja2 template in which everything is escaped, and the ways numbers and figures are written in it."""
+"""Renders pages from jinja2 templates, in which everything is escaped, and formats their values."""
 
 import base64
 import math
@@ -10,10 +10,22 @@ import jinja2
 from markupsafe import Markup, escape
 
 
-def render(context: Mapping[str, Any], template: str = "report.html.j2") -> bytes:
-    """The page as UTF-8 bytes; characters that UTF-8 cannot hold (from odd file names) become '?'."""
+def render(
+    context: Mapping[str, Any],
+    template: str = "report.html.j2",
+    *,
+    package: str = "jensen.reports",
+) -> bytes:
+    """Renders a page as UTF-8; characters that UTF-8 cannot hold become '?'.
+
+    Args:
+        context: the template's variables.
+        template: in the folder `templates` of `package`. It may include those of this package.
+        package: the package that holds the template.
+    """
+    packages = dict.fromkeys((package, "jensen.reports"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jensen.reports", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, "templates") for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -67,7 +79,10 @@ def options(text: str) -> Markup:
 
 
 def configuration_groups(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A nested configuration as [(section, [(dotted key, value)])]; values outside any section come first, under an empty name."""
+    """Returns a nested configuration as [(section, [(dotted key, value)])].
+
+    Values outside any section come first, under an empty name.
+    """
     loose = [(str(k), _text(v)) for k, v in config.items() if not isinstance(v, Mapping)]
     groups = [("", loose)] if loose else []
     return groups + [(str(k), list(_flat(v))) for k, v in config.items() if isinstance(v, Mapping)]

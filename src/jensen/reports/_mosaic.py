@@ -1,6 +1,7 @@
 """Images side by side as one array of pixels, and as PNG bytes.
 
-Binary data are drawn as ink: 1 dark, 0 white. All other images are drawn as they are, the smallest value black. A pixel of the data becomes a square.
+Binary data are drawn as ink: 1 dark, 0 white. All other images are drawn as they are, the smallest
+value black. A pixel of the data becomes a square.
 """
 
 import io
@@ -13,13 +14,21 @@ FRAME = 205
 
 
 def is_image(event_shape: tuple[int, ...]) -> bool:
-    """Whether one datum is drawn as an image: (H, W), or (H, W, C) with 1, 3 or 4 channels, and at least 2 pixels each way."""
+    """Returns whether one datum is drawn as an image.
+
+    It is when its shape is (H, W), or (H, W, C) with 1, 3 or 4 channels, and H and W are at least
+    2.
+    """
     fits = len(event_shape) == 2 or (len(event_shape) == 3 and event_shape[2] in CHANNELS)
     return fits and min(event_shape[:2]) >= 2
 
 
 def value_range_of(images: np.ndarray) -> tuple[float, float]:
-    """(0, 1) when all values lie within, else the smallest and the largest value; with far outliers, as counts have, the .5% and 99.5% quantiles."""
+    """Returns the values drawn darkest and brightest.
+
+    They are (0, 1) when all values lie within, else the smallest and the largest value; with far
+    outliers, as counts have, the .5% and 99.5% quantiles.
+    """
     finite = images[np.isfinite(images)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         return 0.0, 1.0
@@ -49,7 +58,15 @@ def to_colours(
 def tile(
     colours: np.ndarray, columns: int, *, scale: int = 1, gap: int = 2, line: int = 1
 ) -> np.ndarray:
-    """Colours [N, H, W, 3] as one array of pixels, `columns` in a row, each pixel a square of `scale`, with a frame of `line` pixels around each image."""
+    """Returns images side by side as one array of pixels.
+
+    Args:
+        colours: [N, H, W, 3].
+        columns: images in a row.
+        scale: the side of the square that each pixel becomes.
+        gap: pixels between images.
+        line: pixels of the frame around each image.
+    """
     n, height, width = colours.shape[:3]
     rows = -(-n // columns)
     big = colours.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -70,7 +87,10 @@ def scale_for(shape: tuple[int, ...], *, pixels: int) -> int:
 
 
 def thumbnail(colours: np.ndarray, *, pixels: int = 168) -> bytes:
-    """One image [1, H, W, 3], framed, as PNG bytes: large ones shrunk to `pixels`, the page draws small ones larger."""
+    """Returns one image [1, H, W, 3], framed, as PNG bytes.
+
+    Large images are shrunk to `pixels`; the page draws small ones larger.
+    """
     from PIL import Image
 
     height, width = colours.shape[1:3]
@@ -96,7 +116,8 @@ def image_grid(
     images = np.asarray(images)
     if images.ndim not in (3, 4) or not is_image(images.shape[1:]):
         raise ValueError(
-            f"an image grid wants [N, H, W] or [N, H, W, C] with C = 1, 3 or 4; got shape {images.shape}."
+            "an image grid wants [N, H, W] or [N, H, W, C] with C = 1, 3 or 4; "
+            f"got shape {images.shape}."
         )
     if len(images) == 0:
         raise ValueError("an image grid wants at least one image; got none.")

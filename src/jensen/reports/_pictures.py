@@ -11,7 +11,9 @@ Range = tuple[float, float]
 
 
 class Pictures:
-    """Draws image events of one data set: one value range and one sense of ink for all figures, so that they can be compared.
+    """Draws image events of one data set.
+
+    All figures have one value range and one sense of ink, so that they can be compared.
 
     Pictures((0.0, 1.0), ink=True).samples(means, WIDE)
     """
@@ -47,7 +49,9 @@ class Pictures:
         for row, dimension in enumerate(walk.dimensions):
             low, high = walk.positions[row, 0], walk.positions[row, -1]
             separator = "   " if layout.narrow else "\n"
-            label = f"z{dimension}{separator}{plain(round(low, 2))} to {plain(round(high, 2))}{separator}sd {walk.spread[row]:.2f}"
+            positions = f"{plain(round(low, 2))} to {plain(round(high, 2))}"
+            spread = f"sd {walk.spread[row]:.2f}"
+            label = separator.join((f"z{dimension}", positions, spread))
             strips.append((label, walk.means[row], "normal"))
         return self._strips(strips, STEPS, layout, label_width=1.25)
 

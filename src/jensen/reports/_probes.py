@@ -1,4 +1,4 @@
-"""What the report asks of the model: codes of data, means of p(x|z), and walks along single latent dimensions."""
+"""What a report evaluates of the model: codes, means of p(x|z), and walks along dimensions."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,8 @@ class Traversal:
     Attributes:
         datum: the index of the datum whose code is the starting point.
         dimensions: the latent dimensions walked along, the most active first.
-        positions: where each walk stops, [rows, STEPS]: evenly from the 2% to the 98% quantile of the posterior means.
+        positions: where each walk stops, [rows, STEPS]: evenly from the 2% to the 98% quantile of
+            the posterior means.
         spread: the standard deviation of the posterior means along each of them.
         means: of p(x|z) at every stop, [rows, STEPS, *event].
     """
@@ -36,8 +37,11 @@ class Traversal:
 
 
 def encode(model: Model, data: np.ndarray) -> np.ndarray:
-    """The posterior means of data [N, *event], float64 [N, D]; in a model of several levels of that which the datum decides by itself: the top, or z1 of
-    a Markov chain."""
+    """Returns the posterior means of data [N, *event], float64 [N, D].
+
+    In a model of several levels they are those of the level that the datum decides by itself: the
+    top, or z1 of a Markov chain.
+    """
     block = min(BLOCK, len(data))
     call = eqx.filter_jit(
         lambda model, x: jax.vmap(lambda x: mean_of(root_of(model.encoder(x))))(x)
@@ -52,10 +56,11 @@ def encode(model: Model, data: np.ndarray) -> np.ndarray:
 
 
 def decode(model: Model, codes: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at codes [M, D], [M, *event]; levels below the top are at their means under the prior (those above z1 of a
-    Markov chain have no say).
+    """Returns the means [M, *event] of p(x|z) at codes [M, D].
 
-    For an autoregressive decoder these are means of p(x_i | x_<i, z) along draws, with the same noise for all codes.
+    Levels below the top are at their means under the prior; x does not depend on the levels above
+    z1 of a Markov chain. For an autoregressive decoder these are means of p(x_i | x_<i, z) along
+    draws, with the same noise for all codes.
     """
 
     @eqx.filter_jit
@@ -74,8 +79,11 @@ def decode(model: Model, codes: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
-    """The means of p(x|z) at the posterior mean of each datum's code (of discrete codes: at the most probable one), level after level from the top,
-    [M, *event]; along the datum itself (`mean_along`)."""
+    """Returns the means [M, *event] of p(x|z) at the posterior mean of each datum's code.
+
+    For discrete codes the most probable one stands for the mean. Levels are completed from the
+    top, and autoregressive means are along the datum itself (`mean_along`).
+    """
 
     @eqx.filter_jit
     def call(model, data):
@@ -89,7 +97,10 @@ def reconstruct(model: Model, data: np.ndarray) -> np.ndarray:
 
 
 def traverse(model: Model, codes: np.ndarray, datum: int) -> Traversal:
-    """The walks from the code of `datum` along the (at most 8) dimensions in which the posterior means [N, D] vary most."""
+    """Returns the walks from the code of `datum` along the dimensions that vary most.
+
+    These are at most 8, by the variance of the posterior means `codes` [N, D].
+    """
     variance = codes.var(axis=0)
     dimensions = np.argsort(-variance, kind="stable")[:ROWS]
     low, high = np.quantile(codes[:, dimensions], QUANTILES, axis=0)

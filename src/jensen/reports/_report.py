@@ -1,4 +1,4 @@
-"""From a run to its page: check that account and data belong together, ask the model, draw, render, write."""
+"""Writes the page of a run: checks its account, evaluates the model, draws and renders."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-import jensen.reports._carried as carried
+import jensen.reports._code_by_epoch as code_by_epoch
 import jensen.reports._curves as curves
 import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
@@ -58,7 +58,8 @@ def main_account(inputs: ReportInputs) -> tuple[Account, np.ndarray]:
     """
     if not inputs.accounts:
         raise ValueError(
-            "a report needs at least one account; make one with jensen.account(model, data.test, key=key)."
+            "a report needs at least one account; "
+            "make one with jensen.account(model, data.test, key=key)."
         )
     account = next(iter(inputs.accounts.values()))
     data = inputs.dataset.split(account.split)
@@ -66,7 +67,8 @@ def main_account(inputs: ReportInputs) -> tuple[Account, np.ndarray]:
         account.fingerprint and account.fingerprint != inputs.dataset.fingerprint(account.split)
     ):
         raise ValueError(
-            f"the account of the {account.split} split is about other data ({account.n} rows) than {inputs.dataset.name} holds ({len(data)} rows there): "
+            f"the account of the {account.split} split is about other data ({account.n} rows) than "
+            f"{inputs.dataset.name} holds ({len(data)} rows there): "
             "make the account again, or load the data set as it was."
         )
     return account, data
@@ -97,7 +99,7 @@ def page_context(inputs: ReportInputs, account: Account, data: np.ndarray) -> di
         "level_notes": level_notes(account),
         "figures": figures,
         "history_epochs": len(inputs.history),
-        "carried": carried.label_of(inputs.history),
+        "carried": code_by_epoch.label_of(inputs.history),
         "carried_remarks": remarks_of(inputs.history),
         "warm_up": curves.warm_up_epochs(inputs.history) if inputs.history else 0,
         "best_epoch": curves.best_epoch(inputs.history) if inputs.history else 0,
@@ -151,7 +153,10 @@ def model_figures(
     if not has_discrete_codes(inputs.model, data):
         walk = traverse(inputs.model, codes, start)
         named = ", ".join(f"z{i}" for i in walk.dimensions)
-        alt = f"{means} of p(x|z) as one latent coordinate moves from low to high, for {named}; start: datum {start}."
+        alt = (
+            f"{means} of p(x|z) as one latent coordinate moves from low to high, for {named}; "
+            f"start: datum {start}."
+        )
         drawn["traversals"] = (alt, lambda at: artist.traversals(walk, at))
     return {name: show(name, alt, draw) for name, (alt, draw) in drawn.items()}
 
@@ -174,21 +179,31 @@ def number_figures(
             curves.describe(inputs.history),
             lambda at: curves.draw_curves(inputs.history, at),
         )
-    if carried.label_of(inputs.history):
+    if code_by_epoch.label_of(inputs.history):
         figures["carried"] = line_art(
             "carried",
-            carried.describe(inputs.history),
-            lambda at: carried.draw_carried(inputs.history, at),
+            code_by_epoch.describe(inputs.history),
+            lambda at: code_by_epoch.draw_code_by_epoch(inputs.history, at),
         )
     if np.isfinite(values).any():
-        alt = f"Histogram of log p(x) of {account.n} data, mean {account.evidence.value:.2f}, lowest {values.min():.2f}, highest {values.max():.2f} nats."
+        alt = (
+            f"Histogram of log p(x) of {account.n} data, mean {account.evidence.value:.2f}, "
+            f"lowest {values.min():.2f}, highest {values.max():.2f} nats."
+        )
         figures["evidence"] = line_art("evidence", alt, lambda at: draw_evidence(values, worst, at))
     if tail.finite.size:
-        alt = f"Histogram of k-hat of {tail.finite.size} data with the threshold at {tail.threshold:.2f}; {tail.share:.1%} of all data are above it."
+        alt = (
+            f"Histogram of k-hat of {tail.finite.size} data with the threshold at "
+            f"{tail.threshold:.2f}; {tail.share:.1%} of all data are above it."
+        )
         figures["pareto_k"] = line_art(
             "pareto_k", alt, lambda at: draw_pareto_k(tail.finite, tail.threshold, at)
         )
-    alt = f"Variance of the posterior means of {len(variance)} latent dimensions; {int(np.sum(variance > ACTIVE_VARIANCE))} are above {ACTIVE_VARIANCE}."
+    active = int(np.sum(variance > ACTIVE_VARIANCE))
+    alt = (
+        f"Variance of the posterior means of {len(variance)} latent dimensions; "
+        f"{active} are above {ACTIVE_VARIANCE}."
+    )
     figures["dimensions"] = line_art("dimensions", alt, lambda at: draw_dimensions(variance, at))
     return figures
 

@@ -16,7 +16,8 @@ LINES = (
         "evidence",
         "log p(x)",
         0,
-        "Evidence: how probable the model makes a datum, estimated by importance sampling, whose expectation lies at or below it.",
+        "Evidence: how probable the model makes a datum, estimated by importance sampling, whose "
+        "expectation lies at or below it.",
         "",
     ),
     (
@@ -67,7 +68,8 @@ LINES = (
         "\N{MINUS SIGN} I(n; z)",
         2,
         "What the code tells about which datum it came from.",
-        "A price to pay, not a loss. If near 0: a KL warm-up (--warm-up 50), a smaller --beta, or a weaker decoder.",
+        "A price to pay, not a loss. If near 0: a KL warm-up (--warm-up 50), a smaller --beta, or "
+        "a weaker decoder.",
     ),
     (
         "marginal_kl",
@@ -80,14 +82,16 @@ LINES = (
         "total_correlation",
         "\N{MINUS SIGN} total correlation",
         3,
-        "How far the dimensions of q(z) are from being independent: KL(q(z) || product of its marginals).",
+        "How far the dimensions of q(z) are from being independent: KL(q(z) || product of its "
+        "marginals).",
         "A prior whose dimensions depend on each other (--prior vamp).",
     ),
     (
         "dimension_wise_kl",
         "\N{MINUS SIGN} dimension-wise KL",
         3,
-        "How far each dimension of q(z) by itself is from the prior's: the sum of KL(q(z_j) || p(z_j)).",
+        "How far each dimension of q(z) by itself is from the prior's: the sum of KL(q(z_j) || "
+        "p(z_j)).",
         "Other means, scales or shapes, dimension by dimension; any learned prior.",
     ),
     (
@@ -103,7 +107,10 @@ LINES = (
 
 @dataclass(frozen=True)
 class Beside:
-    """The same line on another split, and main minus other with the error of two samples of data; no difference where q(z) is over other numbers of data."""
+    """The same line on another split, and main minus other with the error of two samples of data.
+
+    There is no difference where q(z) is over other numbers of data.
+    """
 
     value: float
     standard_error: float
@@ -115,7 +122,10 @@ class Beside:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, nats per datum; None beside it where another account has no such line."""
+    """One line of the table, nats per datum, and the same line of other accounts beside it.
+
+    None stands where another account lacks the line.
+    """
 
     name: str
     label: str
@@ -177,8 +187,11 @@ def _beside(main: Account, other: Account, name: str) -> Beside | None:
 
 
 def _lines_of(account: Account) -> list[tuple[str, str, int, str, str]]:
-    """LINES, with a line for each level of a model of several; the two parts of the top level's KL lie under it, those of the Jensen gap under that if it is
-    split."""
+    """Returns LINES, with a line for each level of a model of several.
+
+    The two parts of the top level's KL lie under it, those of the Jensen gap under that if it is
+    split.
+    """
     here = account.lines.keys() | (set() if account.gaps is None else account.gaps.lines.keys())
     lines = [line for line in LINES if line[0] in here]
     if account.gaps is not None and not account.gaps.complete:
@@ -215,7 +228,10 @@ def _over_subset(line: tuple[str, str, int, str, str], n: int) -> tuple[str, str
 
 @dataclass(frozen=True)
 class Datum:
-    """One of the worst data: its index in the split, its numbers, and either its picture (PNG bytes) or its values as text."""
+    """One of the worst data: its index in the split, its numbers, and its picture or values.
+
+    An image has its picture as PNG bytes, all other data have their values as text.
+    """
 
     index: int
     evidence: float
@@ -256,7 +272,11 @@ class TailShape:
 
 
 def tail_shape(account: Account) -> TailShape:
-    """k-hat of the account's evidence; -inf (equal weights), NaN (too few samples to tell) and +inf (one draw has all the weight) counted apart."""
+    """Returns the distribution of k-hat of the account's evidence.
+
+    Three values count apart: -inf (equal weights), NaN (too few samples to tell) and +inf (one
+    draw has all the weight).
+    """
     from jensen.evidence import pareto_k_threshold
 
     k, threshold = (

@@ -1,4 +1,7 @@
-"""The sandwich: lower bounds climbing towards log p(x), and beside them forward and reverse chains on simulated data, on axes of the same scale."""
+"""The sandwich: lower bounds that approach log p(x), and chains on simulated data beside them.
+
+Both panels have the same scale.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -23,49 +26,51 @@ if TYPE_CHECKING:
     from jensen.evidence._sandwich import Sandwich
 
 
-def draw_sandwich(found: "Sandwich", layout: Layout) -> Figure:
-    """Two panels with the same number of nats to the inch, and below them acceptance and effective sample size along the temperatures."""
+def draw_sandwich(sandwich: "Sandwich", layout: Layout) -> Figure:
+    """Returns two panels with the same number of nats to the inch, and one below them.
+
+    It shows acceptance and effective sample size along the temperatures.
+    """
     span = max(
-        found.rungs[-1].value - found.rungs[0].value,
-        found.bidirectional.gap if found.bidirectional else 0.0,
+        sandwich.rungs[-1].value - sandwich.rungs[0].value,
+        sandwich.bidirectional.gap if sandwich.bidirectional else 0.0,
         0.1,
     )
-    panels = 2 if found.bidirectional else 1
+    panels = 2 if sandwich.bidirectional else 1
     rows = (panels if layout.narrow else 1) + 1
     left, gap, height, between = 1.35, 1.0, 1.75, 0.95
     width = layout.width - left - 0.2 if layout.narrow else (layout.width - left - gap - 0.2) / 2
     figure = canvas(layout.width, rows * (height + between) + 0.1)
     bottoms = [(rows - 1 - row) * (height + between) + 0.55 for row in range(rows)]
     axes = place(figure, left, bottoms[0], width, height)
-    _rungs(axes, found, span)
-    if found.bidirectional:
+    _bounds_panel(axes, sandwich, span)
+    if sandwich.bidirectional:
         second = (
             place(figure, left, bottoms[1], width, height)
             if layout.narrow
             else place(figure, left + width + gap, bottoms[0], width, height)
         )
-        _simulated(second, found, span)
+        _simulated_panel(second, sandwich, span)
     below = place(
         figure, left, bottoms[-1], width if layout.narrow else layout.width - left - 0.2, height
     )
-    _along(below, found)
+    _temperature_panel(below, sandwich)
     return figure
 
 
-def describe_sandwich(found: "Sandwich") -> str:
-    """The figure in words."""
-    said = (
-        "Lower bounds on log p(x): "
-        + ", ".join(f"{r.name} {r.value:.3f} +- {r.standard_error:.3f}" for r in found.rungs)
-        + "."
+def describe_sandwich(sandwich: "Sandwich") -> str:
+    """Returns the figure in words."""
+    bounds = ", ".join(
+        f"{rung.name} {rung.value:.3f} +- {rung.standard_error:.3f}" for rung in sandwich.rungs
     )
-    return said + (f" {found.bidirectional.certifies}" if found.bidirectional else "")
+    text = f"Lower bounds on log p(x): {bounds}."
+    return f"{text} {sandwich.bidirectional.certifies}" if sandwich.bidirectional else text
 
 
-def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
-    axes.set_title(f"{len(found.index)} data")
-    places = np.arange(len(found.rungs))[::-1]
-    for at, rung in zip(places, found.rungs, strict=True):
+def _bounds_panel(axes: Axes, sandwich: "Sandwich", span: float) -> None:
+    axes.set_title(f"{len(sandwich.index)} data")
+    places = np.arange(len(sandwich.rungs))[::-1]
+    for at, rung in zip(places, sandwich.rungs, strict=True):
         colour = ORANGE if rung.name == "annealed" else BLUE
         axes.errorbar(
             rung.value,
@@ -85,15 +90,18 @@ def _rungs(axes: Axes, found: "Sandwich", span: float) -> None:
             fontsize=8.5,
             color=INK,
         )
-    axes.set_yticks(places, [rung.name.replace(", ", "\n") for rung in found.rungs])
-    _scale(axes, (found.rungs[0].value + found.rungs[-1].value) / 2, span, len(found.rungs))
+    axes.set_yticks(places, [rung.name.replace(", ", "\n") for rung in sandwich.rungs])
+    _set_scale(
+        axes, (sandwich.rungs[0].value + sandwich.rungs[-1].value) / 2, span, len(sandwich.rungs)
+    )
 
 
-def _simulated(axes: Axes, found: "Sandwich", span: float) -> None:
-    both = found.bidirectional
+def _simulated_panel(axes: Axes, sandwich: "Sandwich", span: float) -> None:
+    both = sandwich.bidirectional
     assert both is not None
     axes.set_title(
-        f"{len(both.lower)} simulated: gap {_fixed(both.gap, 3)} \N{PLUS-MINUS SIGN} {both.standard_error:.3f}"
+        f"{len(both.lower)} simulated: "
+        f"gap {_fixed(both.gap, 3)} \N{PLUS-MINUS SIGN} {both.standard_error:.3f}"
     )
     low, high = float(np.nanmean(both.lower)), float(np.nanmean(both.upper))
     axes.axvspan(low, high, color=PALE)
@@ -109,10 +117,10 @@ def _simulated(axes: Axes, found: "Sandwich", span: float) -> None:
             color=INK,
         )
     axes.set_yticks([0, 1], ["forward\nlower", "reverse\nupper"])
-    _scale(axes, (low + high) / 2, span, 2)
+    _set_scale(axes, (low + high) / 2, span, 2)
 
 
-def _scale(axes: Axes, middle: float, span: float, rows: int) -> None:
+def _set_scale(axes: Axes, middle: float, span: float, rows: int) -> None:
     axes.set_xlim(middle - 0.75 * span, middle + 0.75 * span)
     axes.set_ylim(-0.6, rows - 0.3)
     axes.set_xlabel("nats per datum")
@@ -124,12 +132,16 @@ def _fixed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _along(axes: Axes, found: "Sandwich") -> None:
-    """Acceptance and ESS against the share of the temperatures that is done: where a schedule is too coarse, one of them falls."""
-    curves = found.annealed.curves
+def _temperature_panel(axes: Axes, sandwich: "Sandwich") -> None:
+    """Draws acceptance and ESS against the share of the temperatures that is done.
+
+    Where a schedule is too coarse, one of them falls.
+    """
+    curves = sandwich.annealed.curves
     share = np.arange(1, len(curves["beta"]) + 1) / len(curves["beta"])
     axes.set_title("along the temperatures")
-    # Steps differ in length from move to move, and so does their acceptance: the mean over a few shows what the schedule does.
+    # Steps differ in length from move to move, and so does their acceptance: the mean over a few
+    # shows the effect of the schedule.
     few = max(1, len(share) // 25)
     weight = np.convolve(np.ones(len(share)), np.ones(few), "same")
     axes.plot(

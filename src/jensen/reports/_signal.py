@@ -1,4 +1,4 @@
-"""Signal-to-noise ratios of gradient estimators against the number of samples, a panel for each part of the model."""
+"""Signal-to-noise ratios of gradients against the number of samples, a panel for each part."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +32,10 @@ LOOKS = {
 
 
 def draw_signal(lines: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
-    """Lines with 'gradient', 'num_samples', 'part', 'ratio' and 'standard_error'; two standard errors as bars; both axes are logarithmic."""
+    """Returns the figure of `jensen.reports.draw_signal` in one layout.
+
+    Bars are two standard errors; both axes are logarithmic.
+    """
     parts = list(dict.fromkeys(line["part"] for line in lines if _positive(line["ratio"]))) or [
         lines[0]["part"]
     ]

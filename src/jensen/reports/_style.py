@@ -1,7 +1,8 @@
 """The look of the figures: palette, two layouts (a page and a phone), and figures as bytes.
 
-No text that comes from a user is drawn in a figure of the page: names, notes and configuration live in the page, where they are escaped. The picture of a
-comparison, which has no page, names its runs in plain ASCII (`_differences.plain_name`).
+No text that comes from a user is drawn in a figure of the page: names, notes and configuration
+stand in the page, where they are escaped. The picture of a comparison, which has no page, names
+its runs in plain ASCII (`_differences.plain_name`).
 """
 
 import contextlib
@@ -17,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 INK, MUTED, RULE, PALE = "#1d2733", "#55626f", "#d4dbe2", "#eef2f5"
-# Okabe & Ito's palette (darkened where it would be faint on white): told apart with any of the common colour-vision deficiencies.
+# Okabe & Ito's palette, darkened where it would be faint on white: readers with any of the common
+# colour-vision deficiencies can tell the colours apart.
 BLUE, ORANGE, PURPLE, GREEN = "#0072b2", "#d55e00", "#8f4a86", "#00795a"
 
 SETTINGS: dict[Any, Any] = {
@@ -61,7 +63,14 @@ WIDE, NARROW = Layout(9.2, False), Layout(3.9, True)
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure of the report as bytes: what the page embeds in both layouts, the files to keep, and the text for readers who do not see it."""
+    """One figure as bytes.
+
+    Attributes:
+        name: of its files.
+        alt: the text for readers who do not see it.
+        wide, narrow: what the page embeds in each layout.
+        files: {file name: bytes}.
+    """
 
     name: str
     alt: str
@@ -86,8 +95,17 @@ def line_art(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
     return Drawing(name, alt, wide, narrow, {f"{name}.svg": wide, f"{name}.png": _png(figure)})
 
 
+def line_art_files(name: str, alt: str, draw: Callable[[Layout], Figure]) -> dict[str, bytes]:
+    """A figure outside the page as {file name: bytes}: its SVG and its PNG, in jensen's style."""
+    with styled():
+        return line_art(name, alt, draw).files
+
+
 def picture(name: str, alt: str, draw: Callable[[Layout], Figure]) -> Drawing:
-    """A figure made of pixels: PNG as a file; in the page too, unless it is too large, as only noisy colour images are."""
+    """Returns a figure made of pixels: PNG as a file, and in the page.
+
+    In the page it is JPEG if the PNG is too large, as only noisy colour images are.
+    """
     wide, narrow = _png(draw(WIDE)), _png(draw(NARROW))
     return Drawing(
         name, alt, _within(wide, 250_000), _within(narrow, 150_000), {f"{name}.png": wide}

@@ -15,7 +15,10 @@ POINTS = 300
 
 
 class Vectors:
-    """Draws events as numbers. Small ones element by element, in the data's own units; long ones as lines over the element's index.
+    """Draws events as numbers.
+
+    Small ones are drawn element by element, in the data's own units; long ones as lines over the
+    element's index.
 
     Vectors(data).samples(means, WIDE)
     """
@@ -30,7 +33,10 @@ class Vectors:
             self.sample_count, self.reconstruction_count = 12, 12
 
     def reconstructions(self, data: np.ndarray, means: np.ndarray, layout: Layout) -> Figure:
-        """Reconstruction against data, one panel per element; or one panel per datum, the mean over the data."""
+        """Returns reconstruction against data, one panel per element.
+
+        Long events have one panel per datum, with the mean over the data.
+        """
         data, means = data.reshape(len(data), -1), means.reshape(len(means), -1)
         if self.size > TABLE:
             figure, panels = _panels(len(data), layout, x_label="element", legend=True)
@@ -75,7 +81,7 @@ class Vectors:
         return figure
 
     def samples(self, means: np.ndarray, layout: Layout) -> Figure:
-        """Means of p(x|z) beside the data: pairs of elements, a histogram for single numbers, or lines."""
+        """Returns means of p(x|z) beside the data: pairs of elements, a histogram, or lines."""
         means = means.reshape(len(means), -1)
         if self.size > TABLE:
             figure, panels = _panels(len(means), layout, x_label="element")
@@ -114,7 +120,10 @@ class Vectors:
         return figure
 
     def traversals(self, walk: Traversal, layout: Layout) -> Figure:
-        """One panel per latent dimension: the mean as the coordinate moves, from dark to bright; in units of the data's spread around their mean."""
+        """Returns one panel per latent dimension: the mean as the coordinate moves.
+
+        It moves from dark to bright, in units of the data's spread around their mean.
+        """
         centre, spread = self.data.mean(axis=0), self.data.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         scaled = (
@@ -138,9 +147,8 @@ class Vectors:
         limits = _limits(scaled)
         for row, axes in enumerate(panels):
             positions = walk.positions[row]
-            axes.set_title(
-                f"z{walk.dimensions[row]}: {plain(round(positions[0], 2))} to {plain(round(positions[-1], 2))} (sd {walk.spread[row]:.2f})"
-            )
+            low, high = (plain(round(position, 2)) for position in (positions[0], positions[-1]))
+            axes.set_title(f"z{walk.dimensions[row]}: {low} to {high} (sd {walk.spread[row]:.2f})")
             if self.size == 1:
                 means = walk.means.reshape(*walk.positions.shape)[row]
                 axes.plot(positions, means, color=INK, linewidth=1)

@@ -1,10 +1,15 @@
-"""The waterfall of nats: from log p(x) down to the ELBO, and from the reconstruction down to the same ELBO.
+"""The waterfall of nats: from log p(x), and from the reconstruction, down to the same ELBO.
 
-    log p(x)       - Jensen gap             = ELBO      (the gap in its two parts, where all data have them)
-    reconstruction - I(n; z) - marginal KL  = ELBO      (less the KLs of the levels below the top, in a model of several)
+    log p(x)       - Jensen gap             = ELBO
+    reconstruction - I(n; z) - marginal KL  = ELBO
 
-A bar whose axis does not begin at 0 shows a false length. So the levels (log p(x), ELBO, reconstruction) are marks at a position, the steps between them are
-bars of true length on an axis that shows just their range, and a strip above shows where that range lies on the whole scale from 0.
+The gap is in its two parts where all data have them. In a model of several levels the second line
+also subtracts the KLs of the levels below the top.
+
+A bar whose axis does not begin at 0 shows a false length. So the levels (log p(x), ELBO,
+reconstruction) are marks at a position, the steps between them are bars of true length on an axis
+that shows just their range, and a strip above shows where that range lies on the whole scale from
+0.
 """
 
 import math
@@ -54,7 +59,11 @@ GAP_LABELS = {
 
 @dataclass(frozen=True)
 class Segment:
-    """One row of the waterfall, nats per datum: a level lies at `end` (= `start`); a step leads from `start` to `end`, where the next row begins."""
+    """One row of the waterfall, nats per datum.
+
+    A level lies at `end` (= `start`); a step leads from `start` to `end`, where the next row
+    begins.
+    """
 
     name: str
     kind: Literal["level", "step"]
@@ -95,7 +104,7 @@ def _gap_steps(account: Account) -> tuple[str, ...]:
 
 
 def draw_waterfall(account: Account, layout: Layout) -> Figure:
-    """The figure: the strip of the whole scale above, the two descents below, on one zoomed axis."""
+    """Returns the figure: the whole scale as a strip, and the two descents on one zoomed axis."""
     first, second = segments(account)
     rows = [*first, None, *second]
     low, high = window([*first, *second], room=0.04 if layout.narrow else 0.25)
@@ -128,7 +137,10 @@ def draw_waterfall(account: Account, layout: Layout) -> Figure:
 
 
 def window(rows: list[Segment], *, room: float) -> tuple[float, float]:
-    """The range of nats that holds every row, with room at the right for the labels of values: this share of the rows' own range."""
+    """Returns the range of nats that holds every row.
+
+    `room` at the right, a share of the rows' own range, is for the labels of values.
+    """
     ends = [end for row in rows for end in (row.start, row.end)]
     errors = [row.standard_error for row in rows if math.isfinite(row.standard_error)]
     low, high = min(ends) - max(errors, default=0.0), max(ends) + max(errors, default=0.0)
@@ -213,7 +225,7 @@ def _draw_row(
 
 
 def value_text(row: Segment) -> str:
-    """What is written at a row: its value (of a step, what it adds) and its Monte Carlo standard error."""
+    """Returns a row's value (of a step, what it adds) and its Monte Carlo standard error."""
     value = row.value if row.kind == "level" else -row.value
     text = f"{value:{'+' if row.kind == 'step' else ''}.3f}".replace("-", "\N{MINUS SIGN}")
     if row.bound:
@@ -280,7 +292,9 @@ def describe(account: Account) -> str:
     )
     split = f" ({parts})" if parts else ""
     return (
-        f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap {value['jensen_gap']}{split}, is the ELBO {value['elbo']}; "
+        f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap "
+        f"{value['jensen_gap']}{split}, is the ELBO {value['elbo']}; "
         f"reconstruction {value['reconstruction']}, {below}"
-        f"minus I(n; z) {value['index_information']}, minus the marginal KL {value['marginal_kl']}, is the same ELBO."
+        f"minus I(n; z) {value['index_information']}, "
+        f"minus the marginal KL {value['marginal_kl']}, is the same ELBO."
     )

@@ -1,6 +1,10 @@
-"""Reproductions: published figures made again, and experiments that settle a claim. Each file is one, `jensen reproduce NAME`.
+"""Reproductions: published results made again, and experiments that test a claim.
 
-Importing this room is light; JAX is imported when something runs.
+Each folder is one reproduction, `jensen reproduce NAME`. It holds all that the reproduction alone
+uses: its class (`__init__.py`), measurements, table, picture, recipes and published values.
+Beside the folders lies what several of them share.
+
+Importing this room is light: JAX and matplotlib are imported when something runs.
 """
 
 from collections.abc import Mapping
@@ -17,22 +21,30 @@ __getattr__, __dir__ = reproductions.attribute_access()
 def build(
     name: str, options: Mapping[str, Any], context: Mapping[str, Any]
 ) -> AbstractReproduction:
-    """The reproduction called `name`; its options are checked against their annotations.
+    """Builds the reproduction called `name`, and checks the options against their annotations.
+
+    Args:
+        name: of a folder of this package.
+        options: values of the keyword arguments of the class.
+        context: 'out' (a Path), 'seed' and 'data_dir'.
 
     Raises:
         ValueError: an unknown name or option, or a value of a wrong type or out of range.
 
-        build("vampprior", {"only": ["mnist-vae-vamp"]}, {"out": Path("runs/vampprior"), "seed": 0, "data_dir": None}).planned()
+        context = {"out": Path("runs/vampprior"), "seed": 0, "data_dir": None}
+        build("vampprior", {"only": ["mnist-vae-vamp"]}, context).planned()
     """
     from pydantic import TypeAdapter, ValidationError
 
-    known = reproductions.options(name)
+    parameters = reproductions.options(name)
     checked = dict(options)
-    for key in known.keys() & options.keys():
+    for option in parameters.keys() & options.keys():
+        adapter = TypeAdapter(parameters[option].annotation)
         try:
-            checked[key] = TypeAdapter(known[key].annotation).validate_python(options[key])
+            checked[option] = adapter.validate_python(options[option])
         except ValidationError as error:
+            reason = error.errors()[0]["msg"]
             raise ValueError(
-                f"reproduction {name!r}, {key}: {error.errors()[0]['msg']}; got {options[key]!r}."
+                f"reproduction {name!r}, {option}: {reason}; got {options[option]!r}."
             ) from None
     return reproductions.build(name, checked, context)

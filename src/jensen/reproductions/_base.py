@@ -1,4 +1,4 @@
-"""What a reproduction is, and what it leaves behind: a table as text, results.md, results.json and a picture."""
+"""The base class of reproductions, and what one writes: a table as text, Markdown and JSON."""
 
 import abc
 import json
@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, and a row's cell as text."""
+    """A column of a table: its heading, and the function that writes a row's cell."""
 
     heading: str
     cell: Callable[[Row], str]
@@ -23,16 +23,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of plain values, and how they are shown.
+    """Rows of plain values, and the table that shows them.
 
     Attributes:
         title: one line.
         columns: of the table.
-        rows: one mapping of plain values each.
-        notes: what a reader of the table has to know.
+        rows: each a mapping of plain values.
+        notes: sentences under the table.
         details: further values for JSON.
-        failed: how many rows have no figure although one was asked for.
-        files: what was written, in the order in which a reader wants it.
+        failed: the number of rows that should have a value and have none.
+        files: paths of the files written, the most useful first.
     """
 
     title: str
@@ -44,13 +44,14 @@ class Results:
     files: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The table for a terminal."""
+        """Returns the table for a terminal."""
         cells = self._cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(self.columns))]
+        # The first and the last column hold names and remarks, the others numbers.
         lines = [
             "  ".join(
-                cell.ljust(w) if i in (0, len(widths) - 1) else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(line, widths))
+                cell.ljust(width) if i in (0, len(widths) - 1) else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths))
             )
             for line in cells
         ]
@@ -58,26 +59,17 @@ class Results:
         return "\n".join([self.title, "", *(line.rstrip() for line in lines), "", *self.notes])
 
     def markdown(self) -> str:
-        """The table as Markdown."""
-        head, *body = (
+        """Returns the table as Markdown."""
+        heading, *body = (
             f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
             for line in self._cells()
         )
-        return "\n".join(
-            [
-                f"# {self.title}",
-                "",
-                head,
-                "|" + "---|" * len(self.columns),
-                *body,
-                "",
-                *(f"- {note}" for note in self.notes),
-                "",
-            ]
-        )
+        rule = "|" + "---|" * len(self.columns)
+        notes = [f"- {note}" for note in self.notes]
+        return "\n".join([f"# {self.title}", "", heading, rule, *body, "", *notes, ""])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: what `--json` prints and results.json holds."""
+        """Returns plain values: what `--json` prints and results.json holds."""
         return {
             "title": self.title,
             **self.details,
@@ -92,62 +84,101 @@ class Results:
         write_atomically(folder / "results.md", self.markdown())
 
     def _cells(self) -> list[list[str]]:
-        return [
-            [c.heading for c in self.columns],
-            *([c.cell(row) for c in self.columns] for row in self.rows),
-        ]
+        headings = [column.heading for column in self.columns]
+        return [headings, *([column.cell(row) for column in self.columns] for row in self.rows)]
 
 
 class AbstractReproduction(abc.ABC):
-    """Published figures made again, or a claim put to the test.
+    """Published results made again, or an experiment that tests a claim.
 
-    Constructed from context by name: `out` (the folder it works in), `seed`, `data_dir` (None: where the data are otherwise looked for); keyword-only arguments
-    with a default are its options. Nothing is computed or written before `run`.
+    The constructor takes its context by name: `out` (the folder in which it works), `seed` and
+    `data_dir` (None: the default places are searched). Keyword-only arguments with a default are
+    options. Nothing is computed or written before `run`.
 
         class MyTable(AbstractReproduction):
-            def __init__(self, out: Path, seed: int, data_dir: str | None, *, epochs: int = 100): ...
+            summary = "one line for `jensen reproduce`"
+
+            def __init__(self, out: Path, seed: int, data_dir: str | None, *, epochs: int = 100):
+                ...
     """
 
     summary: ClassVar[str]
 
     @abc.abstractmethod
     def planned(self) -> Results:
-        """What would be run, and what of it is done; nothing is run."""
+        """Returns a table of what `run` computes, and how much of it is done."""
 
     @abc.abstractmethod
     def run(self, *, progress: bool = True) -> Results:
-        """Runs what is not done, goes on with what was interrupted, skips what is done; writes results into the folder.
+        """Computes what is not done yet, and writes the results into the folder.
+
+        Rows that are done are skipped, interrupted trainings are resumed.
 
         Raises:
-            KeyboardInterrupt: the user stopped it; what is done is kept, and `run` goes on from there.
-            ValueError, RunError: what is wrong for all rows; what is wrong for one is said in that row.
+            KeyboardInterrupt: the user stopped it. What is done stays, and `run` resumes there.
+            ValueError, RunError: an error that concerns all rows. An error of one row is the
+                message of that row.
         """
 
 
 def number(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
-    """'-82.43', '+0.12' with a sign, and '' for None or NaN.
+    """Formats a number: '-82.43', '+0.12' with `sign`, and '' for None or NaN.
 
     number(-82.4312)  # '-82.43'
     """
     if value is None or math.isnan(value):
         return ""
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
     return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}"
 
 
 def plus_minus(value: float | None, error: float | None, digits: int = 2) -> str:
-    """'-82.43 +- .06' as a table shows it; without error, the value alone.
+    """Formats a value with its error; the value alone when there is no error.
 
     plus_minus(-82.43, 0.06)  # '-82.43 +- 0.06'
     """
-    return number(value, digits) + (
-        f" +- {number(error, digits)}" if number(value) and number(error) else ""
-    )
+    text, error_text = number(value, digits), number(error, digits)
+    return f"{text} +- {error_text}" if text and number(error) else text
 
 
 def finite(value: Any) -> Any:
-    """The same plain values with NaN and infinities, which JSON lacks, as None."""
+    """Returns the same plain values with None for NaN and infinities, which JSON lacks."""
     if isinstance(value, Mapping):
-        return {k: finite(v) for k, v in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def store_row(path: Path, settings: Mapping[str, Any], row: Row) -> None:
+    """Writes a row beside the settings that it was computed with; `read_stored_row` reads it."""
+    write_atomically(path, json.dumps({"settings": settings, "row": finite(row)}))
+
+
+def read_stored_row(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the row stored at `path`; None if there is none that was computed so.
+
+    A file that is damaged or has other settings counts as none: the row is computed again.
+    """
+    try:
+        stored = json.loads(path.read_text())
+        return stored["row"] if stored["settings"] == settings else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def paired_difference(values: Any, baseline: Any) -> dict[str, float]:
+    """Returns the mean difference of two arrays [N], and its standard error over the data.
+
+    paired_difference(np.ones(4), np.zeros(4))  # {'value': 1.0, 'standard_error': 0.0}
+    """
+    difference = values - baseline
+    return {
+        "value": float(difference.mean()),
+        "standard_error": float(difference.std(ddof=1) / math.sqrt(len(difference))),
+    }
+
+
+def without(row: Row, *keys: str) -> dict[str, Any]:
+    """Returns the row without some of its keys."""
+    return {key: value for key, value in row.items() if key not in keys}

@@ -1,4 +1,8 @@
-"""Recipes: configurations shipped with the package, each of which `jensen fit --config` runs alone, and the figures published for them."""
+"""Recipes: configurations shipped with the package, and the values published for them.
+
+`NAME/recipes/RECIPE.toml` is one recipe of the reproduction NAME; `jensen fit --config` runs it
+alone. `NAME/published.toml` lists published values by recipe.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,17 +12,18 @@ from typing import Any
 
 from jensen._rooms import nearest
 
-FOLDER = Path(__file__).parent / "recipes"
+REPRODUCTIONS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A published figure, nats per datum.
+class PublishedValue:
+    """A published log p(x), nats per datum.
 
     Attributes:
-        source: whose, a short key; `citation` says it in full.
-        value, spread: the figure, and its spread over the source's own trainings (None when not given).
+        source: a short key; `citation` is the source in full.
+        value: the published value.
         basis: 'read' in the source, 'second-hand' from a source that quotes it, or 'from memory'.
+        spread: over the source's own trainings; None when it is not given.
         details: what else was published with it, as plain values.
     """
 
@@ -29,73 +34,88 @@ class Figure:
     spread: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return {
+            "source": self.source,
+            "citation": self.citation,
+            "value": self.value,
+            "spread": self.spread,
+            "basis": self.basis,
+            **self.details,
+        }
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """A configuration by name; `figures` are those published for it, the one to compare with first."""
+    """A configuration by name, and the values published for it, the one to compare with first."""
 
     name: str
     path: Path
-    figures: tuple[Figure, ...] = ()
+    published: tuple[PublishedValue, ...] = ()
 
     def values(self) -> dict[str, Any]:
-        """What the TOML file says."""
+        """Returns the content of the TOML file."""
         return tomllib.loads(self.path.read_text())
 
 
-def recipes(group: str) -> tuple[Recipe, ...]:
-    """The recipes of a reproduction, those with published figures in the order of the publication list.
+def recipe_folder(reproduction: str) -> Path:
+    """Returns the folder of a reproduction's recipes."""
+    return REPRODUCTIONS / reproduction / "recipes"
+
+
+def recipes(reproduction: str) -> tuple[Recipe, ...]:
+    """Returns the recipes of a reproduction: in the order of published.toml, then by name.
 
     recipes("vampprior")[0].name  # 'mnist-vae-standard_normal'
     """
     published: dict[str, Any] = {"sources": {}, "figures": {}}
-    listed = FOLDER / group / "_published.toml"
+    listed = REPRODUCTIONS / reproduction / "published.toml"
     if listed.exists():
         published = tomllib.loads(listed.read_text())
-    paths = {
-        p.stem: p for p in sorted((FOLDER / group).glob("*.toml")) if not p.stem.startswith("_")
-    }
-    order = sorted(
-        paths,
-        key=lambda name: (
-            list(published["figures"]).index(name) if name in published["figures"] else len(paths),
-            name,
-        ),
+    rank = {name: i for i, name in enumerate(published["figures"])}
+    paths = sorted(
+        recipe_folder(reproduction).glob("*.toml"),
+        key=lambda path: (rank.get(path.stem, len(rank)), path.stem),
     )
     return tuple(
         Recipe(
-            name,
-            paths[name],
-            tuple(_figure(f, published["sources"]) for f in published["figures"].get(name, ())),
+            path.stem,
+            path,
+            tuple(
+                _published_value(entry, published["sources"])
+                for entry in published["figures"].get(path.stem, ())
+            ),
         )
-        for name in order
+        for path in paths
     )
 
 
-def choose(group: str, only: tuple[str, ...]) -> tuple[Recipe, ...]:
-    """The recipes named, or all of them when none is.
+def choose(reproduction: str, only: tuple[str, ...]) -> tuple[Recipe, ...]:
+    """Returns the recipes named in `only`, or all of them when it is empty.
 
     Raises:
-        ValueError: a name that is none of them.
+        ValueError: the reproduction has no recipe of that name.
 
         choose("vampprior", ("mnist-vae-vamp",))
     """
-    known = {recipe.name: recipe for recipe in recipes(group)}
+    by_name = {recipe.name: recipe for recipe in recipes(reproduction)}
     for name in only:
-        if name not in known:
+        if name not in by_name:
             raise ValueError(
-                f"{group} has no recipe {name!r}{nearest(name, tuple(known))}; its recipes: {', '.join(known)}."
+                f"{reproduction} has no recipe {name!r}{nearest(name, tuple(by_name))}; "
+                f"its recipes: {', '.join(by_name)}."
             )
-    return tuple(recipe for name, recipe in known.items() if not only or name in only)
+    return tuple(recipe for name, recipe in by_name.items() if not only or name in only)
 
 
-def _figure(values: dict[str, Any], sources: dict[str, str]) -> Figure:
-    details = {k: v for k, v in values.items() if k not in ("source", "value", "basis", "spread")}
-    return Figure(
-        values["source"],
-        sources[values["source"]],
-        values["value"],
-        values["basis"],
-        values.get("spread"),
-        details,
+def _published_value(entry: Mapping[str, Any], citations: Mapping[str, str]) -> PublishedValue:
+    named = ("source", "value", "basis", "spread")
+    return PublishedValue(
+        entry["source"],
+        citations[entry["source"]],
+        entry["value"],
+        entry["basis"],
+        entry.get("spread"),
+        {key: value for key, value in entry.items() if key not in named},
     )

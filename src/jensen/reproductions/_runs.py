@@ -1,4 +1,4 @@
-"""One training of a reproduction: started, gone on with, or found done, whatever state an earlier attempt left its folder in."""
+"""Trainings of a reproduction: started, resumed or loaded, whatever an earlier call left there."""
 
 import json
 import time
@@ -25,8 +25,8 @@ from jensen.training.optimisers import make_optimiser
 from jensen.training.state import initial_state
 
 ENDED = ("completed", "stopped_early")
-# What may differ between two runs that are trained alike.
-ASIDE = {
+# Settings that do not change the trained weights: runs may differ in them.
+NOT_COMPARED = {
     "data.data_dir",
     "account.num_samples",
     "account.num_draws",
@@ -37,86 +37,65 @@ ASIDE = {
 
 
 @dataclass(frozen=True)
-class KeptEvidence:
-    """An estimate of log p(x) on the test split, and how long it took; `kept` when it was found in the run folder."""
+class TimedEvidence:
+    """An estimate of log p(x) on the test split, and the seconds that it took."""
 
     estimate: Evidence
     seconds: float
-    kept: bool
 
 
 def state_of(path: Path) -> str:
-    """What a run folder holds, in words: 'not begun', 'interrupted at epoch 7', 'trained', or 'diverged'."""
+    """Describes a run folder: 'not begun', 'interrupted at epoch 7', 'trained' or 'diverged'."""
     if not (path / "run.json").exists():
         return "not begun"
     run = load(path)
     if run.status in ENDED:
         return "trained"
-    return (
-        "diverged"
-        if run.status == "diverged"
-        else f"interrupted at epoch {run.history[-1]['epoch'] if run.history else 0}"
-    )
+    if run.status == "diverged":
+        return "diverged"
+    return f"interrupted at epoch {run.history[-1]['epoch'] if run.history else 0}"
 
 
 def finished_run(config: Config, path: Path, *, progress: bool) -> Run:
-    """The run at `path`, trained to its end (or to where it diverged): started, gone on with, or merely opened.
+    """Returns the run at `path`, trained to its end or to where it diverged.
+
+    It is started if there is none, resumed if it was interrupted, and otherwise loaded.
 
     Raises:
-        KeyboardInterrupt: a signal asked for the end; the run folder holds what is needed to go on.
+        KeyboardInterrupt: a signal stopped the training; the folder holds what a resume needs.
         RunError: the folder holds a run with other settings.
         ValueError, OSError: as `start_run`.
 
-        finished_run(Config.read({"data": {"source": "digits"}}), Path("runs/digits"), progress=True).status  # 'completed'
+        config = Config.read({"data": {"source": "digits"}})
+        finished_run(config, Path("runs/digits"), progress=True).status  # 'completed'
     """
     run = load(path) if (path / "run.json").exists() else None
     if run is not None:
-        check_same(run, config)
+        _check_same(run, config)
         if run.status in (*ENDED, "diverged"):
             return run
-        if (
-            max(run.checkpoints.epochs(), default=0) >= config.training.epochs
-        ):  # killed between its last checkpoint and its record
-            outcome = Outcome(
-                "completed", f"all {config.training.epochs} epochs done.", config.training.epochs
-            )
+        epochs = config.training.epochs
+        if max(run.checkpoints.epochs(), default=0) >= epochs:
+            # The process was killed between the last checkpoint and its record.
+            outcome = Outcome("completed", f"all {epochs} epochs done.", epochs)
             run.update(status=outcome.status, outcome=outcome_record(outcome))
             return run
     try:
         if run is not None and run.checkpoints.epochs():
-            fitted, _ = resume_run(
-                run, dataset=run.load_data(None, data_dir=config.data.data_dir), progress=progress
-            )
-        else:  # nothing there, or stopped before anything was worth keeping
-            fitted, _ = start_run(config, path, overwrite=path.exists(), progress=progress)
+            dataset = run.load_data(None, data_dir=config.data.data_dir)
+            fit, _ = resume_run(run, dataset=dataset, progress=progress)
+        else:
+            # No run, or one that stopped before its first checkpoint: nothing is lost.
+            fit, _ = start_run(config, path, overwrite=path.exists(), progress=progress)
     except CheckpointError as error:
         raise RunError(f"{error} Or remove {path}, to train it again.") from error
-    if fitted.outcome.status == "interrupted" or fitted.stop_requested:
+    if fit.outcome.status == "interrupted" or fit.stop_requested:
         raise KeyboardInterrupt
     return load(path)
 
 
-def check_same(run: Run, config: Config) -> None:
-    """Raises RunError when a run was made with other settings than `config`, naming them."""
-    before, now = (
-        _flat(json.loads(c.model_dump_json())) for c in (Config.read(run.config), config)
-    )
-    differ = [
-        key
-        for key in before.keys() | now.keys()
-        if key not in ASIDE and before.get(key) != now.get(key)
-    ]
-    if differ:
-        what = ", ".join(
-            f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in sorted(differ)[:3]
-        )
-        raise RunError(
-            f"{run.path} was made with other settings ({what}). Remove it, or take another --out."
-        )
-
-
 def last_model(run: Run) -> Model:
-    """The model of a run's last epoch, which need not be the best by validation data.
+    """Returns the model of a run's last epoch, which need not be the best on validation data.
 
     last_model(load("runs/digits"))
     """
@@ -129,29 +108,30 @@ def last_model(run: Run) -> Model:
 
 
 def seconds_of(run: Run) -> float:
-    """The time that the run's epochs took, over all its parts."""
+    """Returns the seconds that the run's epochs took, resumed parts included."""
     return float(sum(record["seconds"] for record in run.history))
 
 
-def kept_evidence(
+def evidence_of_test_split(
     run: Run, *, num_samples: int, seed: int, data_dir: str | None, progress: bool
-) -> KeptEvidence:
-    """log p(x) of the test split by importance sampling: that of an earlier call if it is for this state of the run, else made and kept beside the run.
+) -> TimedEvidence:
+    """Estimates log p(x) of the test split by importance sampling, and stores it in the run folder.
 
-    The draws are those of `jensen evidence RUN --num-samples S`.
+    An estimate stored by an earlier call for the same state of the run is read instead. The draws
+    are those of `jensen evidence RUN --num-samples S`.
     """
     path = run.path / "evidence" / f"test-{num_samples}.npz"
-    wanted = {
+    signature = {
         "fingerprint": run.record["data"]["fingerprints"]["test"],
         "epoch": run.checkpoints.epochs()[-1],
         "seed": seed,
         "best": run.history[-1]["best_epoch"],
     }
-    found = _read(path, wanted, num_samples)
-    if found is not None:
-        return found
+    stored = _read_evidence(path, signature, num_samples)
+    if stored is not None:
+        return stored
     dataset: Dataset = run.load_data(None, data_dir=data_dir)
-    began = time.monotonic()
+    start = time.monotonic()
     with CountProgress(shown=progress) as bar:
         estimate = estimate_evidence(
             Importance(num_samples=num_samples),
@@ -162,44 +142,66 @@ def kept_evidence(
                 f"evidence, S = {num_samples}", done, total
             ),
         )
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     arrays = {
         "value": estimate.values,
         "standard_error": estimate.standard_errors,
         "effective_samples": estimate.effective_samples,
-    }
-    arrays |= {
         "pareto_k": estimate.pareto_k,
-        "made": np.asarray(json.dumps(wanted | {"seconds": seconds})),
+        "made": np.asarray(json.dumps(signature | {"seconds": seconds})),
     }
     write_atomically(path, npz_bytes(arrays))
-    return KeptEvidence(estimate, seconds, kept=False)
+    return TimedEvidence(estimate, seconds)
 
 
-def _read(path: Path, wanted: dict[str, Any], num_samples: int) -> KeptEvidence | None:
+def _check_same(run: Run, config: Config) -> None:
+    """Checks that a run was made with the settings of `config`.
+
+    Raises:
+        RunError: it was made with others; the message names the first three.
+    """
+    recorded, requested = (
+        _flat(json.loads(each.model_dump_json())) for each in (Config.read(run.config), config)
+    )
+    differing = sorted(
+        key
+        for key in recorded.keys() | requested.keys()
+        if key not in NOT_COMPARED and recorded.get(key) != requested.get(key)
+    )
+    if differing:
+        listed = ", ".join(
+            f"{key} {recorded.get(key)!r}, now {requested.get(key)!r}" for key in differing[:3]
+        )
+        raise RunError(
+            f"{run.path} was made with other settings ({listed}). Remove it, or take another --out."
+        )
+
+
+def _read_evidence(path: Path, signature: dict[str, Any], num_samples: int) -> TimedEvidence | None:
     arrays = read_npz(path)
     if arrays is None:
         return None
     made = json.loads(str(arrays["made"]))
     seconds = made.pop("seconds")
-    value, error, effective, k = (
-        arrays[name] for name in ("value", "standard_error", "effective_samples", "pareto_k")
+    if made != signature:
+        return None
+    estimate = Evidence(
+        arrays["value"],
+        arrays["standard_error"],
+        arrays["effective_samples"],
+        arrays["pareto_k"],
+        num_samples,
+        "Importance",
     )
-    return (
-        KeptEvidence(
-            Evidence(value, error, effective, k, num_samples, "Importance"), seconds, kept=True
-        )
-        if made == wanted
-        else None
-    )
+    return TimedEvidence(estimate, seconds)
 
 
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns {dotted key: value} of nested values."""
     out: dict[str, Any] = {}
     for key, value in values.items():
-        out |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
+        if isinstance(value, dict):
+            out |= _flat(value, f"{prefix}{key}.")
+        else:
+            out[f"{prefix}{key}"] = value
     return out
