@@ -18,8 +18,8 @@ from jensen.model import Model
 
 KEY = jr.key(11)
 pytestmark = pytest.mark.usefixtures("x64")
-NARROW = linear_gaussian.make(latent=6, dimension=9, stretch=0.5)
-WIDE = linear_gaussian.make(latent=6, dimension=9, stretch=1.1)
+NARROW = linear_gaussian.make(latent=6, dimension=9, orthogonal=True, stretch=0.4)
+WIDE = linear_gaussian.make(latent=6, dimension=9, orthogonal=True, stretch=1.2)
 X = NARROW.data(60, seed=1)
 
 
@@ -45,8 +45,9 @@ def right():
 
 
 def test_an_untrusted_gap_is_told_as_at_least_and_the_exact_gap_lies_above(low):
-    exact = NARROW.gap(X).mean()
-    assert low.jensen_gap.value < exact - 5 * low.jensen_gap.standard_error
+    missing = NARROW.log_evidence(X).mean() - low.evidence.value
+    assert missing > 4 * low.evidence.standard_error
+    assert low.jensen_gap.value < NARROW.gap(X).mean() - 0.5 * missing
     assert (low.evidence.bound, low.jensen_gap.bound, low.elbo.bound) == ("lower", "lower", "")
     assert math.isnan(low.evidence.error)
     text = str(low)
@@ -124,7 +125,7 @@ def test_compare_marks_bounds_and_what_their_difference_is(low, right):
     line = next(row for row in str(found).splitlines() if row.startswith("  log p(x)"))
     assert f">= {low.evidence.value:.3f}" in line and f">= {evidence.difference:+.3f}" in line
     assert compare(low, right).lines["evidence"].bound == "upper"
-    both = compare(low, dataclasses.replace(low)).lines["evidence"]
+    both = compare(low, Account.from_json(low.to_json(), low.arrays())).lines["evidence"]
     assert both.bound == "unknown"
     assert found.to_json()["evidence"]["standard_error"] is None
     assert found.to_json()["elbo"]["bound"] is None
@@ -146,14 +147,14 @@ def test_differences_between_splits_of_which_one_is_untrusted(low, right):
 
 
 class MostlyExact(AbstractEncoder):
-    """The exact posterior, but for data whose last observation is high: there a third of its width."""
+    """The exact posterior, but for data whose last observation is high: there a quarter of its width."""
 
     exact: AbstractEncoder
     above: float
 
     def __call__(self, x):
         q = self.exact(x).base_dist
-        return diagonal_normal(q.loc, q.scale * jnp.where(x[-1] > self.above, 0.35, 1.0))
+        return diagonal_normal(q.loc, q.scale * jnp.where(x[-1] > self.above, 0.25, 1.0))
 
 
 def few_bad(rows=200, bad=3):
@@ -172,7 +173,7 @@ def test_few_data_that_carry_the_distrust_are_annealed_where_that_is_cheap(monke
     np.testing.assert_array_equal(account_evidence.decisive_data(before.evidence_estimate), bad)
     assert before.evidence.bound == "lower"
     exact = world.log_evidence(x)
-    assert (before.evidence.per_datum - exact)[bad].max() < -0.3
+    assert (before.evidence.per_datum - exact)[bad].mean() < -0.3
     # Beside so cheap a model compiling is most of the work; without that there is enough to spend on few.
     monkeypatch.setattr(account_evidence, "COMPILATION", 0.0)
     monkeypatch.setattr(account_evidence, "SHARE", 3.0)
@@ -182,7 +183,7 @@ def test_few_data_that_carry_the_distrust_are_annealed_where_that_is_cheap(monke
     np.testing.assert_array_equal(np.flatnonzero(estimate.methods == "annealed"), bad)
     assert np.abs((estimate.values - exact)[bad] / estimate.standard_errors[bad]).max() < 4
     assert after.evidence.bound == ""
-    assert "3 of the data, whose k-hat was too high, were annealed" in str(after)
+    assert "3 of the data, whose k-hat was too high, were annealed" in " ".join(str(after).split())
     assert not any(v.startswith("Untrusted") for v in after.verdicts)
     again = Account.from_json(after.to_json(), after.arrays())
     assert str(again) == str(after) and again.evidence_estimate.bound == ""
