@@ -90,6 +90,13 @@ def test_nobody_is_influential(values):
         assert len(influential_data(values)[0]) == 0
 
 
+def test_the_tail_behind_an_outlier_is_not_named_with_it():
+    """Values beyond 10 median absolute deviations that carry little once the outlier is gone."""
+    values = np.r_[np.random.default_rng(0).normal(size=396), 9.0, 9.5, 10.0, -700.0]
+    assert influential_data(values)[0].tolist() == [399]
+    assert len(influential_data(values[:-1])[0]) == 0
+
+
 def test_influence_does_not_depend_on_units():
     """A change of the data's units adds a constant to every log-density."""
     values = np.r_[np.random.default_rng(0).normal(size=399), -700.0]

@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class Line(eqx.Module):
 
     def __call__(self, above):
         loc = self.constant + self.slope * above
-        return diagonal_normal(loc, np.full(1, self.scale))
+        return diagonal_normal(loc, jnp.full(1, self.scale))
 
 
 class Encoder(AbstractEncoder):
@@ -40,7 +41,7 @@ class Encoder(AbstractEncoder):
 
     def __call__(self, x):
         below = Line(self.low[0] * x, self.low[1], self.low[2])
-        return Joint(diagonal_normal(self.top[0] * x, np.full(1, self.top[1])), (below,))
+        return Joint(diagonal_normal(self.top[0] * x, jnp.full(1, self.top[1])), (below,))
 
 
 class Prior(AbstractPrior):
@@ -49,15 +50,15 @@ class Prior(AbstractPrior):
     low: tuple[float, float, float]
 
     def __call__(self, encoder):
-        below = Line(np.full(1, self.low[0]), self.low[1], self.low[2])
-        return Joint(diagonal_normal(np.zeros(1), np.ones(1)), (below,))
+        below = Line(jnp.full(1, self.low[0]), self.low[1], self.low[2])
+        return Joint(diagonal_normal(jnp.zeros(1), jnp.ones(1)), (below,))
 
 
 class Decoder(AbstractDecoder):
     """p(x|z1, z2) = N(z1, S^2)."""
 
     def __call__(self, z):
-        return diagonal_normal(z[0], np.full(1, S))
+        return diagonal_normal(z[0], jnp.full(1, S))
 
 
 def exact(low=(0.0, 0.0, S1)) -> Model:
