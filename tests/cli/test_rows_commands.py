@@ -186,6 +186,9 @@ def test_the_splits_of_a_file_of_the_run_s_own_data(run, capsys, tmp_path):
     assert all(np.array_equal(own[key], again[key]) for key in own)
     table_of(60, 9).to_parquet(moved)
     for wrong in (["--split", "both"], ["--try", "vamp"]):
+        reading = ["--set", "data.header=true"]
+        code, _, err = call(capsys, "account", str(run), "--data", str(moved), *wrong, *reading)
+        assert code == 2 and "says how other rows are read" in err
         code, _, err = call(capsys, "account", str(run), "--data", str(moved), *wrong)
         assert code == 2 and "holds other data than" in err
 
