@@ -1,11 +1,10 @@
 """The shapes and types that the package's annotations promise are checked while tests run, and only then."""
 
-import os
 import zlib
 
 import cheap_compilation
 
-os.environ.setdefault("XLA_FLAGS", cheap_compilation.flags())
+CHEAPER = cheap_compilation.set_up()
 
 import jax
 import jaxtyping
@@ -14,19 +13,20 @@ import pytest
 
 # It has to come before the first import of jensen.
 jaxtyping.install_import_hook("jensen", "typechecker.typechecker")
-# Flags of a person's own ask for what users run.
-RENEW = (
-    cheap_compilation.share_contexts()
-    if os.environ["XLA_FLAGS"] == cheap_compilation.flags()
-    else lambda: None
-)
+RELEASE = cheap_compilation.CONTEXTS in CHEAPER and cheap_compilation.share_contexts()
+
+
+def pytest_report_header():
+    """Says how the tests compile: another version of JAX may not know all that makes it cheap."""
+    return cheap_compilation.header()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _contexts_of_its_own():
     """What JAX keeps of the programs it lowered is let go with the module that they were for."""
     yield
-    RENEW()
+    if RELEASE:
+        RELEASE()
 
 
 @pytest.fixture

@@ -246,6 +246,11 @@ def _transition(
     (log_density, log_ratio), gradient = jax.value_and_grad(density, has_aux=True)(z)
     state = HMCState(z, log_density, gradient)
     moved, info = build_kernel()(
-        key, state, lambda z: density(z)[0], step, path.variance(beta), chains.num_leapfrog
-    )  # pyright: ignore[reportArgumentType]
+        key,
+        state,
+        lambda z: density(z)[0],
+        step,  # pyright: ignore[reportArgumentType]
+        path.variance(beta),
+        chains.num_leapfrog,
+    )
     return jnp.asarray(moved.position), log_ratio, jnp.asarray(info.acceptance_rate)

@@ -1,0 +1,32 @@
+"""What a type checker says of code that uses jensen: read by pyright, never run.
+
+A line that must be refused carries the rule that refuses it; were it accepted, the comment would be
+unnecessary, and that is an error too.
+"""
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from typing import assert_type
+
+import jax
+
+import jensen
+from jensen.priors import Vamp
+
+data = jensen.load_dataset("digits")
+assert_type(data, jensen.Dataset)
+model = jensen.vae(data.event_shape, latent_dim=16, prior="vamp", data=data, key=jax.random.key(0))
+assert_type(model, jensen.Model)
+assert_type(jensen.bounds.ELBO(), jensen.bounds.ELBO)
+assert_type(jensen.priors.Vamp, type[Vamp])
+fitted = jensen.fit(model, data, bound=jensen.bounds.IWAE(), epochs=3, key=jax.random.key(1))
+assert_type(fitted, jensen.Fit)
+account = jensen.account(fitted.model, data.test, key=jax.random.key(2))
+assert_type(account, jensen.Account)
+assert_type(account.elbo.value, float)
+assert_type(jensen.load("runs/digits"), jensen.Run)
+
+jensen.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
+jensen.priors.NoSuchPrior  # pyright: ignore[reportAttributeAccessIssue]
+jensen.fit(model, data)  # pyright: ignore[reportCallIssue]
