@@ -64,6 +64,17 @@ def test_labels_of_splits_as_keras_gives_them(tmp_path):
         assert np.array_equal(load_rows(source, split="test").labels, Y[:4])
 
 
+def test_labels_may_be_text_and_labels_that_are_objects_are_left_out(tmp_path):
+    import pandas as pd
+
+    text = np.array(["a", "b"] * 20)
+    for labels in (text, pd.Series(text)):
+        assert load_rows({"X": X, "y": labels}).labels.tolist() == text.tolist()
+    rows = load_rows(saved(tmp_path, X=X, y=text.astype(object)))
+    assert rows.labels is None and "left out: 'y'" in rows.notes
+    assert np.array_equal(rows.values, X)
+
+
 def test_what_is_left_out_is_told_and_a_key_can_be_named(tmp_path):
     other = np.zeros((40, 6), int)
     pickled = np.array({"a": 1}, dtype=object)

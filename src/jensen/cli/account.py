@@ -142,6 +142,11 @@ def account(
         }.items()
         if value is not None
     ]
+    if reading and (try_ or split == "both"):
+        raise ValueError(
+            "--set data.KEY says how other rows are read; --try and --split both are of the run's "
+            "own data, which are read as they were for its training. Leave it out."
+        )
     if try_ and unused:
         raise ValueError(
             f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself."

@@ -65,6 +65,10 @@ class Archive:
         if not self.headers:
             raise ValueError(f"{path} holds no arrays; write it with np.savez(path, x=...).")
 
+    def readable(self, key: str) -> bool:
+        """Whether the header of the array called `key` says nothing against reading it."""
+        return isinstance(self.headers[key], Header)
+
     def read(self, key: str) -> np.ndarray:
         """The array called `key`.
 

@@ -90,30 +90,42 @@ def from_object(source: Any, reading: Reading, name: str = "data") -> Raw:
 def _from_mapping(mapping: Mapping[Any, Any], reading: Reading, name: str) -> Raw:
     named = {str(key): value for key, value in mapping.items()}
     return _from_keys(
-        list(named), lambda key, where: _part(named[key], where, reading), reading, name, name
+        list(named),
+        lambda key, where: _part(named[key], where, reading),
+        lambda key, where: _array(named[key], where),
+        reading,
+        name,
+        name,
     )
 
 
 def _from_keys(
     keys: Sequence[str],
     read: Callable[[str, str], Part],
+    read_labels: Callable[[str, str], np.ndarray | None],
     reading: Reading,
     where: str,
     name: str,
 ) -> Raw:
     """The arrays that the keys stand for (see `choose`); `read` makes one of them of a key and of
-    what it is called in messages."""
+    what it is called in messages, `read_labels` labels, or None of what cannot be read."""
     choice = choose(keys, where, reading.key)
     parts = {split: read(key, f"{where}, {key}") for split, key in choice.arrays.items()}
-    labels = {split: read(key, f"{where}, {key}").values for split, key in choice.labels.items()}
+    read_as = {key: read_labels(key, f"{where}, {key}") for key in choice.labels.values()}
+    labels = {
+        split: values
+        for split, key in choice.labels.items()
+        if (values := read_as[key]) is not None
+    }
+    left_out = [*choice.left_out, *(key for key, values in read_as.items() if values is None)]
     notes = []
     if (*choice.arrays, *choice.arrays.values()) != (WHOLE, WHOLE):
         renamed = [key for split, key in choice.arrays.items() if key != split]
         notes += [f"the data are {listed(renamed)}"] if renamed else []
-    if choice.labels:
-        notes.append(f"labels, not data: {listed(list(choice.labels.values()))}")
-    if choice.left_out:
-        notes.append(f"left out: {listed(choice.left_out)}")
+    if labels:
+        notes.append(f"labels, not data: {listed([choice.labels[split] for split in labels])}")
+    if left_out:
+        notes.append(f"left out: {listed(left_out)}")
     raw = _raw(name, parts, labels)
     return replace(raw, notes=(*notes, *raw.notes))
 
@@ -183,8 +195,15 @@ def _read_numpy(path: Path, reading: Reading) -> Raw:
         archive = Archive(path)
         if archive.headers.keys() >= _SPARSE_KEYS and reading.key is None:
             return _raw(path.stem, {WHOLE: _read_sparse(path, archive)}, {})
-        read = lambda key, where: Part(archive.read(key))  # noqa: E731
-        return _from_keys(list(archive.headers), read, reading, str(path), path.stem)
+        return _from_keys(
+            list(archive.headers),
+            lambda key, where: Part(archive.read(key)),
+            # Labels that are Python objects are no reason to refuse the data.
+            lambda key, where: archive.read(key) if archive.readable(key) else None,
+            reading,
+            str(path),
+            path.stem,
+        )
     _refuse(str(path), key=reading.key)
     return _raw(path.stem, {WHOLE: Part(read_npy(path))}, {})
 

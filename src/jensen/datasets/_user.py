@@ -97,9 +97,9 @@ def user_rows(
             raise ValueError(f"{raw.where} {has}.")
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]
         arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
-        values, binary_notes = binarised_rows(
-            np.concatenate([arrays[key] for key in chosen]), binarise, seed, reading.like.threshold
-        )
+        parts = [arrays[key] for key in chosen]
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        values, binary_notes = binarised_rows(whole, binarise, seed, reading.like.threshold)
     origins = [raw.rows[key] for key in chosen]
     labels = [raw.labels[key] for key in chosen if key in raw.labels]
     return Rows(
