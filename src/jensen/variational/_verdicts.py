@@ -8,7 +8,7 @@
 the weights move most, and MCMC is advised |
 | Biased | the weights can judge q, and move a mean or a standard deviation by more than `tolerance`, noise allowed for: .05 where k-hat is 0, less above |
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
-| No ELBO | its standard error is above 1 nat: it may be -inf (a heavy-tailed q where log p falls fast) |
+| No ELBO | its standard error is above 1 nat, of 10,000 draws: it may be -inf (a heavy-tailed q where log p falls fast) |
 | Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
 | No evidence | a term of the log-density is not the log of a normalised density |
 | Nothing stands out | none of these |
@@ -245,7 +245,8 @@ def _tails(seen: Seen) -> str:
 
 
 def _elbo(seen: Seen) -> str:
-    if seen.elbo_error <= MOST_ERROR:
+    # A spread of log w, not the error of however many draws there are: more of them mend nothing.
+    if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
         f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "
