@@ -97,12 +97,19 @@ def trustworthy(seen: Seen) -> bool:
 
         trustworthy(seen)
     """
-    return seen.pareto_k <= pareto_k_threshold(seen.num_draws) or nearly_equal(seen)
+    return seen.pareto_k <= pareto_k_threshold(seen.num_draws) or _equal(seen)
 
 
-def nearly_equal(seen: Seen) -> bool:
-    """Whether nearly all draws are effective."""
-    return seen.pareto_k < HEAVY and seen.effective_draws >= EQUAL * seen.num_draws
+def nearly_equal(pareto_k: float, effective_draws: float, num_draws: int) -> bool:
+    """Whether nearly all draws are effective.
+
+    nearly_equal(0.72, 97_600, 100_000)  # True
+    """
+    return pareto_k < HEAVY and effective_draws >= EQUAL * num_draws
+
+
+def _equal(seen: Seen) -> bool:
+    return nearly_equal(seen.pareto_k, seen.effective_draws, seen.num_draws)
 
 
 def tolerance(pareto_k: float) -> float:
@@ -216,7 +223,7 @@ def _modes(seen: Seen) -> str:
 
 
 def _tails(seen: Seen) -> str:
-    if nearly_equal(seen):
+    if _equal(seen):
         return ""
     moved, threshold = most_moved(seen), pareto_k_threshold(seen.num_draws)
     remedy = (
