@@ -61,7 +61,7 @@ class _ByIdentityAndPrecision:
         self._results: dict[tuple[int, bool], tuple[Any, Any]] = {}
 
     def __call__(self, array: np.ndarray) -> Any:
-        key = (id(array), bool(jax.config.jax_enable_x64))
+        key = (id(array), bool(jax.config.read("jax_enable_x64")))
         remembered = self._results.get(key)
         if remembered is not None and remembered[0]() is array:
             result = remembered[1]()

@@ -91,4 +91,4 @@ def constrained(constrain: Any, u: Array, names: tuple[str, ...]) -> dict[str, A
         values = constrain(u)
         return {name: values[name] for name in names}
 
-    return jax.vmap(one)(jnp.asarray(u))
+    return jax.vmap(one)(u)

@@ -18,7 +18,15 @@ from jensen.variational._draws import draws_at_a_time, names_to_keep, weighted_d
 from jensen.variational._modes import Mode
 from jensen.variational._moment_moves import moment_moves
 from jensen.variational._problem import as_model, datum
-from jensen.variational._verdicts import NO_VARIANCE, Seen, biased, in_doubt, trustworthy, verdicts
+from jensen.variational._verdicts import (
+    NO_VARIANCE,
+    Seen,
+    biased,
+    in_doubt,
+    nearly_equal,
+    trustworthy,
+    verdicts,
+)
 from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
@@ -97,7 +105,7 @@ class Drawn:
     @cached_property
     def evidence(self) -> Evidence:
         """log p(x), from MORE times as many draws where k-hat or what is to be said of q's moments
-        is in doubt: of ten thousand k-hat may be far too high for weights that are nearly equal."""
+        is in doubt: of ten thousand k-hat may be far too high."""
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (
             self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values())
@@ -105,12 +113,16 @@ class Drawn:
         if (
             self.may_grow
             and MORE * numbers <= MOST_NUMBERS
-            and (not evidence.pareto_k[0] <= NO_VARIANCE or self._moments_in_doubt(evidence))
+            and (self._tail_in_doubt(evidence) or self._moments_in_doubt(evidence))
         ):
             self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
             self.__dict__.pop("importance", None)  # of the first draws
             evidence = evidence_of_log_weights(self.log_w[None])
         return evidence
+
+    def _tail_in_doubt(self, evidence: Evidence) -> bool:
+        k, effective = float(evidence.pareto_k[0]), float(1 / np.sum(np.square(self.importance)))
+        return not (k <= NO_VARIANCE or nearly_equal(k, effective, len(self.log_w)))
 
     def _moments_in_doubt(self, evidence: Evidence) -> bool:
         moves = moment_moves(self.draws, self.importance)

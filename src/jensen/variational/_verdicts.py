@@ -8,7 +8,7 @@
 the weights move most, and MCMC is advised |
 | Biased | the weights can judge q, and move a mean or a standard deviation by more than `tolerance`, noise allowed for: .05 where k-hat is 0, less above |
 | Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
-| No ELBO | its standard error is above 1 nat: it may be -inf (a heavy-tailed q where log p falls fast) |
+| No ELBO | its standard error is above 1 nat, of 10,000 draws: it may be -inf (a heavy-tailed q where log p falls fast) |
 | Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
 | No evidence | a term of the log-density is not the log of a normalised density |
 | Nothing stands out | none of these |
@@ -97,12 +97,19 @@ def trustworthy(seen: Seen) -> bool:
 
         trustworthy(seen)
     """
-    return seen.pareto_k <= pareto_k_threshold(seen.num_draws) or nearly_equal(seen)
+    return seen.pareto_k <= pareto_k_threshold(seen.num_draws) or _equal(seen)
 
 
-def nearly_equal(seen: Seen) -> bool:
-    """Whether nearly all draws are effective."""
-    return seen.pareto_k < HEAVY and seen.effective_draws >= EQUAL * seen.num_draws
+def nearly_equal(pareto_k: float, effective_draws: float, num_draws: int) -> bool:
+    """Whether nearly all draws are effective.
+
+    nearly_equal(0.72, 97_600, 100_000)  # True
+    """
+    return pareto_k < HEAVY and effective_draws >= EQUAL * num_draws
+
+
+def _equal(seen: Seen) -> bool:
+    return nearly_equal(seen.pareto_k, seen.effective_draws, seen.num_draws)
 
 
 def tolerance(pareto_k: float) -> float:
@@ -216,7 +223,7 @@ def _modes(seen: Seen) -> str:
 
 
 def _tails(seen: Seen) -> str:
-    if nearly_equal(seen):
+    if _equal(seen):
         return ""
     moved, threshold = most_moved(seen), pareto_k_threshold(seen.num_draws)
     remedy = (
@@ -245,7 +252,8 @@ def _tails(seen: Seen) -> str:
 
 
 def _elbo(seen: Seen) -> str:
-    if seen.elbo_error <= MOST_ERROR:
+    # A spread of log w, not the error of however many draws there are: more of them mend nothing.
+    if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
         f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "

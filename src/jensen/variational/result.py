@@ -186,7 +186,10 @@ class VariationalFit:
         with jax.enable_x64(True):
             size = draws_at_a_time(self.target)
             parts = [
-                jax.tree.map(np.asarray, constrained(self.target.constrain, u[i : i + size], names))
+                jax.tree.map(
+                    np.asarray,
+                    constrained(self.target.constrain, jnp.asarray(u[i : i + size]), names),
+                )
                 for i in range(0, len(u), size)
             ]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
