@@ -5,7 +5,7 @@
 | Collapsed | I(n; z) is below 5% of log N |
 | Saturated | I(n; z) is above 95% of log N; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
 | Missed modes | draws from the prior find more of p(x) than q(z|x) does, by 3 standard errors in the mean or 4 at a datum, and .05 nats |
-| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than its standard error (`Evidence.bound`) |
+| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than two standard errors (`Evidence.bound`), and by .02 nats |
 | Prior | the marginal KL is above .5 nats, 5% of the average KL and 3 standard errors, and not below a measured amortisation gap |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
 | Posterior | the Jensen gap is above 1 nat or 5% of |ELBO|, and 3 standard errors; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jensen.anatomy.gaps import Gaps
 
 BARELY_USED, PART = 0.05, 0.25
+WORTH_TELLING = 0.02  # nats that untrusted data may move the mean of log p(x) by
 ANNEAL_FROM_PRIOR = (
     "Run chains from the prior (jensen evidence RUN --estimator annealed --set start=prior), and train a posterior that can "
     "hold several modes."
@@ -107,6 +108,8 @@ def _evidence(account: "Account") -> str:
     if not account.evidence.bound or estimate.misses_modes:
         return ""
     rise = estimate.shortfall
+    if rise < WORTH_TELLING:
+        return ""
     weight = (
         f"ten times as many samples would raise the mean by about {rise:.2g} nats"
         if math.isfinite(rise)
@@ -213,7 +216,8 @@ def _that(line: "Line") -> str:
 
 
 def _nothing(account: "Account") -> str:
+    gap = "at least" if account.jensen_gap.bound else "at most"
     return (
-        f"Nothing stands out: a better prior can win at most {max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), a better posterior at most "
+        f"Nothing stands out: a better prior can win at most {max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), a better posterior {gap} "
         f"{max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. What is left lies in the decoder and in the data."
     )
