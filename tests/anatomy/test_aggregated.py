@@ -278,7 +278,7 @@ def test_beyond_the_largest_number_q_is_over_random_subsets_and_says_so(x64, mon
 
 
 def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
-    """Other subsets and other draws, the same data: without the subset's part the error would be a third of the spread."""
+    """Other subsets and other draws, the same data: without the subset's part the error would be too small by a third."""
     world = linear_gaussian.make(latent=2, s2=0.05, stretch=1.2)
     x, lines, alone = world.data(300, seed=0), [], []
     for i in range(60):
@@ -294,7 +294,7 @@ def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
         # The standard deviation of 60 repeats has a relative standard error of 1 / sqrt(2 * 59) = 9%, the jackknife's own is small.
         assert abs(spread / told - 1) < 4 * 0.092, (name, spread, told)
         without = np.sqrt(np.mean(errors**2 - np.square(alone)))
-        assert without < 0.6 * spread, (name, without, spread)
+        assert without < 0.75 * spread, (name, without, spread)
         assert np.mean(np.abs(values - values.mean()) < 1.96 * errors) > 0.88
         assert lines[0][name].data_error > lines[0][name].subset_error == alone[0]
     whole = surgery(world.model, x, jr.key(0), num_draws=2)

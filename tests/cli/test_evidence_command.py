@@ -72,7 +72,7 @@ def test_what_k_hat_distrusts_is_printed_as_a_bound_without_an_error(
     found = json.loads(call(capsys, *plain, "--json", "--out", str(out))[1])
     assert (found["bound"], found["standard_error"]) == ("lower", None)
     assert found["shortfall"] > 0
-    rows = list(csv.DictReader(out.open()))
+    rows = list(csv.DictReader(out.read_text().splitlines()))
     assert {row["standard_error"] for row in rows} == {"nan"}
     assert f"log p(x) >= {found['value']:.3f} nats" in first
     smoothed = call(capsys, *plain, "--set", "smooth=true")[1]

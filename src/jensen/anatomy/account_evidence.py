@@ -68,7 +68,7 @@ def account_evidence(
 
 
 def decisive_data(estimate: Evidence) -> np.ndarray:
-    """The fewest data, ascending, without whose shortfalls the standard error of the mean would cover: those with the largest.
+    """The fewest data, ascending, without whose shortfalls the standard error of the mean covers: those with the largest.
 
     decisive_data(estimate_evidence(Importance(num_samples=1000), model, x, key))  # [17, 301]
     """

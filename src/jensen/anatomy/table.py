@@ -37,7 +37,7 @@ PART_ROWS = (
 )
 WIDTH = 100
 BOUND_NOTE = (
-    "Data that k-hat distrusts may move the mean of log p(x) by more than its standard error"
+    "Data that k-hat distrusts may move the mean of log p(x) by more than two standard errors"
 )
 MISSED_NOTE = "Draws from the prior find more of log p(x) than those from q(z|x)"
 NO_ERROR = "are lower bounds in expectation, and have no +-"

@@ -11,7 +11,7 @@ the one over the data, there in Student's quantile, which is larger where the da
 | Collapsed | I(n; z) is below 5% of its ceiling; of a level below the top, I(n; z1 given z2) is, and its KL too where the levels above tell all data apart |
 | Saturated | I(n; z) is above 95% of its ceiling; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
 | Missed modes | draws from the prior find more of p(x) than q(z|x) does, by 3 standard errors in the mean or 4 at a datum, and .05 nats |
-| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than its standard error (`Evidence.bound`) |
+| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than two standard errors (`Evidence.bound`), and by .02 nats |
 | Prior | the marginal KL is above .5 nats and 5% of the average KL, and not below a measured amortisation gap |
 | Prior of z1 | likewise KL(q(z1 given z2), p(z1 given z2)) of a level below the top, on the subset that the account states |
 | Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
@@ -55,6 +55,7 @@ TO_TELL_APART = 0.1  # nats: the least ceiling of I(n; z) under which a code can
 PRIOR_NATS, PRIOR_SHARE = 0.5, 0.05
 GAP_SHARE, GAP_LEAST, GAP_MOST = 0.1, 0.2, 1.0  # of the average KL; nats
 BEYOND_CHANCE = 0.99865  # one-sided: 3 standard errors of a normal
+WORTH_TELLING = 0.02  # nats that untrusted data may move the mean of log p(x) by
 ANNEAL_FROM_PRIOR = (
     "Run chains from the prior (jensen evidence RUN --estimator annealed --set start=prior), and "
     "train a posterior that can hold several modes."
@@ -252,6 +253,8 @@ def _evidence(account: "Account") -> str:
     if not account.evidence.bound or estimate.misses_modes:
         return ""
     rise = estimate.shortfall
+    if rise < WORTH_TELLING:
+        return ""
     weight = (
         f"ten times as many samples would raise the mean by about {rise:.2g} nats"
         if math.isfinite(rise)
@@ -428,6 +431,7 @@ def _undecided(account: "Account") -> str:
 
 def _nothing(account: "Account") -> str:
     code = code_name(account)
+    gap = "at least" if account.jensen_gap.bound else "at most"
     of_level = f" of {code}" if account.levels else ""
     below = "".join(
         f"a better {conditional(name)} at most {max(split.aggregate_kl.value, 0):.2f}, "
@@ -436,6 +440,6 @@ def _nothing(account: "Account") -> str:
     return (
         f"Nothing stands out: {BOTH}, a better prior{of_level} can win at most "
         f"{max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), {below}a better posterior "
-        f"at most {max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. "
+        f"{gap} {max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. "
         "What is left lies in the decoder and in the data."
     )

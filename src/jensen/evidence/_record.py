@@ -24,6 +24,7 @@ PER_DATUM = (
     "trusted",
     "shortfalls",
 )
+COVERED = 2.0  # standard errors of the mean that untrusted data may move it by, and it is still said to cover
 LOWER, UNKNOWN = "lower", "unknown"  # what `Evidence.bound` may be where no standard error covers
 
 
@@ -154,14 +155,14 @@ class Evidence:
         """What `value` is where no standard error covers it: "lower", a lower bound in expectation; "unknown", not even that (smoothed
         or corrected weights, grids); "" where `standard_error` covers.
 
-        It covers where the untrusted data move the mean by no more than the Monte Carlo error of the trusted ones, and chains from
+        It covers where the untrusted data move the mean by no more than two Monte Carlo errors of the trusted ones, and chains from
         another start, if there were any, do not find more. Not their number decides but their weight in the mean.
         """
         if self.misses_modes:
             return LOWER
         errors = self.standard_errors[self.estimated & self.trusted]
         covered = np.sqrt(np.sum(errors**2)) / max(1, int(self.estimated.sum()))
-        if not self.shortfall > covered:
+        if not self.shortfall > COVERED * covered:
             return ""
         return LOWER if self.unbiased_weights else UNKNOWN
 
