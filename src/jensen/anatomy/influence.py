@@ -80,9 +80,9 @@ def influential_data(values: np.ndarray) -> tuple[np.ndarray, float]:
     if not 0 < len(far) <= max(1, FEW * len(values)) or not deviations[far].sum() > SHARE * total:
         return nobody
     # No more than carry it: the tail that is left need not be of the same kind.
-    rest = total - np.cumsum(deviations[far])
-    tail = deviations[far].sum() - np.cumsum(deviations[far])
-    far = far[: 1 + int(np.argmax(tail <= SHARE * rest))]
+    tail = np.append(np.cumsum(deviations[far][::-1])[::-1][1:], 0.0)  # behind each of them
+    near = np.delete(deviations, far).sum()
+    far = far[: 1 + int(np.argmax(tail <= SHARE * (tail + near)))]
     if not abs(values.mean() - np.delete(values, far).mean()) > MOVED:
         return nobody
     return far, float(deviations[far].sum() / total)
