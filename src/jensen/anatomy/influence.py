@@ -8,7 +8,7 @@ carries of a line is its share of the deviations from the median,
 which does not depend on the data's units: these shift log-densities by a constant. Influential are
 the data farther from the median than FAR median absolute deviations, where they are few, carry more
 than SHARE together, and move the mean by more than MOVED nats; of these as many, from the farthest
-on, as leave the others no such share of what remains. For normal values FAR is 6.7 standard
+on, as leave the others no such share of what remains, or no such move. For normal values FAR is 6.7 standard
 deviations.
 """
 
@@ -82,9 +82,12 @@ def influential_data(values: np.ndarray) -> tuple[np.ndarray, float]:
     # No more than carry it: the tail that is left need not be of the same kind.
     tail = np.append(np.cumsum(deviations[far][::-1])[::-1][1:], 0.0)  # behind each of them
     near = np.delete(deviations, far).sum()
-    far = far[: 1 + int(np.argmax(tail <= SHARE * (tail + near)))]
-    if not abs(values.mean() - np.delete(values, far).mean()) > MOVED:
+    # The mean without the first, without the first two, ...; the last is without all of them.
+    means = (values.sum() - np.cumsum(values[far])) / (len(values) - 1 - np.arange(len(far)))
+    if not abs(values.mean() - means[-1]) > MOVED:
         return nobody
+    enough = (tail <= SHARE * (tail + near)) | (np.abs(means - means[-1]) <= MOVED)
+    far = far[: 1 + int(np.argmax(enough))]
     return far, float(deviations[far].sum() / total)
 
 
