@@ -8,7 +8,7 @@ carries of a line is its share of the deviations from the median,
 which does not depend on the data's units: these shift log-densities by a constant. Influential are
 the data farther from the median than FAR median absolute deviations, where they are few, carry more
 than SHARE together, and move the mean by more than MOVED nats; of these as many, from the farthest
-on, as leave the others no such share of what remains. For normal values FAR is 6.7 standard
+on, as leave the others no such share of what remains, or no such move. For normal values FAR is 6.7 standard
 deviations.
 """
 
@@ -80,11 +80,14 @@ def influential_data(values: np.ndarray) -> tuple[np.ndarray, float]:
     if not 0 < len(far) <= max(1, FEW * len(values)) or not deviations[far].sum() > SHARE * total:
         return nobody
     # No more than carry it: the tail that is left need not be of the same kind.
-    rest = total - np.cumsum(deviations[far])
-    tail = deviations[far].sum() - np.cumsum(deviations[far])
-    far = far[: 1 + int(np.argmax(tail <= SHARE * rest))]
-    if not abs(values.mean() - np.delete(values, far).mean()) > MOVED:
+    tail = np.append(np.cumsum(deviations[far][::-1])[::-1][1:], 0.0)  # behind each of them
+    near = np.delete(deviations, far).sum()
+    # The mean without the first, without the first two, ...; the last is without all of them.
+    means = (values.sum() - np.cumsum(values[far])) / (len(values) - 1 - np.arange(len(far)))
+    if not abs(values.mean() - means[-1]) > MOVED:
         return nobody
+    enough = (tail <= SHARE * (tail + near)) | (np.abs(means - means[-1]) <= MOVED)
+    far = far[: 1 + int(np.argmax(enough))]
     return far, float(deviations[far].sum() / total)
 
 

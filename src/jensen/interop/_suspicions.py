@@ -62,17 +62,28 @@ def foreign_remarks(model: Model, data: np.ndarray) -> tuple[str, ...]:
     host = host_of(model)
     every = np.linspace(0, len(data) - 1, min(len(data), PROBED)).astype(int)
     rows = np.asarray(data)[every]
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # densities may be -inf at what is tried here
-        remarks = [_logits(model, rows)]
-        if host is not None and host.failure is not None:
-            # Rows with one element changed may be none of the model's (one-hot rows, say): that its
-            # callable refuses them is no fault, and says nothing.
-            host.failure, remarks = None, []
+    # Densities may be -inf at what is tried here, and differences of such no numbers.
+    with np.errstate(invalid="ignore", over="ignore"):
+        remarks = [_logits_where_answered(model, rows)]
         if host is not None or getattr(model.encoder, "foreign_shape", None):
             remarks.append(_scales(model, rows))
     return tuple(filter(None, remarks))
+
+
+def _logits_where_answered(model: Model, rows: np.ndarray) -> str:
+    """Rows with one element changed may be none of the model's (one-hot rows, say): that it refuses
+    them is no fault, and says nothing."""
+    host = host_of(model)
+    if host is None:
+        try:
+            return _logits(model, rows)
+        except Exception:  # what is wrong with the model itself, the account raises
+            return ""
+    remark = _logits(model, rows)
+    if host.failure is None:
+        return remark
+    host.failure = None
+    return ""
 
 
 def _logits(model: Model, rows: np.ndarray) -> str:
