@@ -15,7 +15,7 @@ from jensen._notes import note
 from jensen._parameters import partition
 from jensen._rooms import RecordedName
 from jensen.anatomy import Account, Generalisation, account, generalisation
-from jensen.checks import check_data, check_posterior
+from jensen.checks import check_data, check_posterior, check_size
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
 from jensen.fitting import Fit, fit_run, restored_state
@@ -83,6 +83,7 @@ def start_run(
         "latent_dim": config.model.latent_dim,
         **parts,
     }
+    check_size(recipe, lambda key: build_model(recipe, data=dataset, key=key))
     model = build_model(recipe, data=dataset, key=stream_key(config.seed, "model"))
     check_data(model, dataset)
     check_posterior(model, dataset)

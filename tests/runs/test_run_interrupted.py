@@ -87,12 +87,15 @@ def test_another_run_in_the_place_of_a_deleted_one_is_not_touched(run, finished,
 def test_an_account_of_a_deleted_run_is_not_stored(run, monkeypatch):
     from jensen import evaluation
 
+    loaded = jensen.load(run)
+    made = loaded.account
+    _ = loaded.model, loaded.dataset
+
     def account(*_, **__):
         shutil.rmtree(run)
+        return made
 
     monkeypatch.setattr(evaluation, "account", account)
-    loaded = jensen.load(run)
-    _ = loaded.model, loaded.dataset
     with pytest.raises(RunError, match="was deleted, or moved out of reach"):
         account_of(loaded, "train")
     assert not run.exists()
