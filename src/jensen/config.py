@@ -82,14 +82,19 @@ class ModelConfig(_Section):
     name: str = "vae"
     latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = 16
 
-    @model_validator(mode="after")
-    def _known(self) -> "ModelConfig":
-        names = Room("jensen.models", "model").names()
-        if self.name == "by_hand":
+    @model_validator(mode="before")
+    @classmethod
+    def _not_by_hand(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("name") == "by_hand":
             raise ValueError(
                 "model.name: this configuration records a model that was put together in Python, "
                 "which jensen cannot build; fit it from Python"
             )
+        return values
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelConfig":
+        names = Room("jensen.models", "model").names()
         if self.name not in names:
             raise ValueError(
                 f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}"

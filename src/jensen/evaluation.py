@@ -16,7 +16,7 @@ from jensen._notes import note
 from jensen._parameters import partition
 from jensen._rooms import RecordedName
 from jensen.anatomy import Account, Generalisation, account, generalisation
-from jensen.checks import check_data, check_posterior, check_rows
+from jensen.checks import check_data, check_posterior, check_rows, check_size
 from jensen.config import ROOMS, Config
 from jensen.datasets import Dataset, Like, Rows, dataset_names, load_dataset, load_rows
 from jensen.datasets._dataset import SPLITS
@@ -85,6 +85,7 @@ def start_run(
         "latent_dim": config.model.latent_dim,
         **parts,
     }
+    check_size(recipe, lambda key: build_model(recipe, data=dataset, key=key))
     model = build_model(recipe, data=dataset, key=stream_key(config.seed, "model"))
     check_data(model, dataset)
     check_posterior(model, dataset)

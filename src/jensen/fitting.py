@@ -79,6 +79,8 @@ def fit(
 
         jensen.fit(model, data, epochs=100, key=jax.random.key(1)).model
     """
+    if not jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jr.wrap_key_data(key)  # of jax.random.PRNGKey
     known = [f.name for f in fields(TrainingOptions)]
     for name in options:
         if name not in known:
@@ -422,8 +424,6 @@ def _name_of(thing: Any) -> str:
 
 def _seed_of(key: Key) -> int | None:
     """The seed that `jax.random.key` made a key of; None for another key."""
-    data = np.asarray(
-        jr.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-    )
+    data = np.asarray(jr.key_data(key))
     seed = int(data.ravel()[-1])
     return seed if np.array_equal(np.asarray(jr.key_data(jr.key(seed))), data) else None

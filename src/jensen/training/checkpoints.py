@@ -11,6 +11,8 @@ import logging
 import os
 import re
 import shutil
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from jensen._parameters import partition
 from jensen._rooms import file_digest
 from jensen.model import Model
 from jensen.training.state import TrainingState, name_leaves, named_constants, set_leaves
+
+OVERHEAD = 2**18  # bytes of a checkpoint beside its arrays: names, manifests, blocks half filled
 
 
 class CheckpointError(RuntimeError):
@@ -67,6 +71,10 @@ class Checkpoints:
         self.folder.mkdir(exist_ok=True)
         self.remove_unfinished()
         named = jax.tree.map(np.asarray, state.named)
+        needed = sum(array.nbytes for array in jax.tree.leaves(named)) + OVERHEAD
+        if shutil.disk_usage(self.folder).free < needed:
+            # Before orbax begins, whose threads each have words of their own on a full disk.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / epoch))
         try:
             with _quiet(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 items = {part: ocp.args.StandardSave(arrays) for part, arrays in named.items()}
@@ -207,13 +215,27 @@ def _digests(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without orbax's own words: what goes wrong comes as an exception, and is said once."""
+    """Without orbax's own words: what goes wrong comes as an exception, and is said once. Threads
+    that it began have ended, so that none of them speaks later."""
+    running = set(threading.enumerate())
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    before = [logger.level for logger in loggers]
+    before, hook = [logger.level for logger in loggers], sys.excepthook
+
+    def only_main(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            hook(kind, error, trace)
+
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
+    sys.excepthook = only_main
     try:
         yield
+    except BaseException:
+        for thread in set(threading.enumerate()) - running:
+            thread.join(timeout=5)
+        raise  # and the hook stays: threads that are none of Python's may speak later still
+    else:
+        sys.excepthook = hook
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
