@@ -119,7 +119,7 @@ def _other_start_arrays(estimate: Evidence) -> dict[str, np.ndarray]:
 
 def _estimate(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evidence:
     """The estimate of log p(x); accounts of earlier versions hold k-hat and no more about trust."""
-    optional = {
+    optional: dict[str, Any] = {
         field: arrays[name]
         for field, name in (
             ("trusted", "trusted"),

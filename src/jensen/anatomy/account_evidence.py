@@ -104,15 +104,15 @@ def pair_work(model: Model, x: np.ndarray) -> float:
     pair_work(model, data[0])
     """
     arrays, rest = eqx.partition(model, eqx.is_array)
-    x = jnp.asarray(x)
+    datum = jnp.asarray(x)
 
     def log_weights(arrays, keys):
         model = eqx.combine(arrays, rest)
-        prior, posterior = model.prior(model.encoder), model.encoder(x)
+        prior, posterior = model.prior(model.encoder), model.encoder(datum)
 
         def one(key):
             z = posterior.sample(key)
-            return model.decoder(z).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
+            return model.decoder(z).log_prob(datum) + prior.log_prob(z) - posterior.log_prob(z)
 
         return jax.vmap(one)(keys)
 

@@ -93,8 +93,8 @@ def _memory(error: Exception) -> str:
     )
     asked = f" ({found[0]})" if found else ""
     return (
-        f"there is not enough memory{asked}. Less is needed with a smaller --batch-size, --hidden "
-        "or --latent-dim in a training, with --chunk or fewer samples and rows elsewhere."
+        f"there is not enough memory{asked}. Less is needed with a smaller --batch-size, --hidden, "
+        "--latent-dim or --num-samples in a training, with --chunk or fewer rows elsewhere."
     )
 
 

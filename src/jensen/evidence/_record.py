@@ -107,7 +107,7 @@ class Evidence:
     methods: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     reasons: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     trusted: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
-    shortfalls: np.ndarray = field(default=None)  # pyright: ignore[reportArgumentType]
+    shortfalls: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
     unbiased_weights: bool = True
     other_start: OtherStart | None = None
     notes: tuple[str, ...] = ()
