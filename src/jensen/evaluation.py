@@ -75,7 +75,8 @@ def start_run(
     check_replaceable(path, overwrite=overwrite)
     if not named and Path(source).expanduser().exists():
         config.data.source = _absolute(source)
-    dataset = load_dataset(**config.data.model_dump() | {"source": config.data.source})
+    options = config.data.model_dump(exclude={"source"})
+    dataset = load_dataset(config.data.source, **options)
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
     recipe = {
         "model": config.model.name,

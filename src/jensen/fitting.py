@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -79,7 +80,7 @@ def fit(
 
         jensen.fit(model, data, epochs=100, key=jax.random.key(1)).model
     """
-    if not jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         key = jr.wrap_key_data(key)  # of jax.random.PRNGKey
     known = [f.name for f in fields(TrainingOptions)]
     for name in options:
@@ -264,10 +265,13 @@ def resume_run(
                 "configuration describes it. Go on from Python: jensen.fitting.resume_run("
                 f"jensen.load({str(run.path)!r}), {section}=...)."
             )
-    bound, gradient = bound or _member(run, "bound"), gradient or _member(run, "gradient")
+    strategies: dict[str, Any] = {
+        "bound": _member(run, "bound") if bound is None else bound,
+        "gradient": _member(run, "gradient") if gradient is None else gradient,
+    }
     model = model or run.blank_model()
     dataset = dataset or run.dataset
-    gradient.check(bound, model, options.num_samples)
+    strategies["gradient"].check(strategies["bound"], model, options.num_samples)
     held = run.is_held
     run.acquire()
     try:
@@ -284,11 +288,10 @@ def resume_run(
         fitted = fit_run(
             model,
             dataset,
-            bound,
-            gradient,
-            options,
-            run.key,
-            run,
+            **strategies,
+            options=options,
+            key=run.key,
+            run=run,
             start=start,
             progress=progress,
             hold=True,
