@@ -57,8 +57,9 @@ def start_run(
     progress: bool = True,
     hold: bool = False,
 ) -> tuple[Fit, Dataset]:
-    """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed. With `hold` the run's lock
-    is kept, for what the caller writes next.
+    """Builds everything that a configuration describes, checks it, and trains. Nothing is written
+    before the checks have passed. With `hold` the run's lock is kept, for what the caller writes
+    next.
 
     Raises:
         ValueError: anything wrong with the configuration, the data or the folder.
