@@ -59,8 +59,9 @@ def start_run(
     progress: bool = True,
     hold: bool = False,
 ) -> tuple[Fit, Dataset]:
-    """Builds everything that a configuration describes, checks it, and trains. Nothing is written before the checks have passed. With `hold` the run's lock
-    is kept, for what the caller writes next.
+    """Builds everything that a configuration describes, checks it, and trains. Nothing is written
+    before the checks have passed. With `hold` the run's lock is kept, for what the caller writes
+    next.
 
     Raises:
         ValueError: anything wrong with the configuration, the data or the folder.
@@ -77,8 +78,8 @@ def start_run(
     check_replaceable(path, overwrite=overwrite)
     if not named and Path(source).expanduser().exists():
         config.data.source = _absolute(source)
-    reading: dict[str, Any] = config.data.model_dump()
-    dataset = load_dataset(**reading)
+    options = config.data.model_dump(exclude={"source"})
+    dataset = load_dataset(config.data.source, **options)
     parts: dict[str, Any] = {name: getattr(config, name) for name in MODEL_PARTS}
     recipe = {
         "model": config.model.name,

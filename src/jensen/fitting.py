@@ -76,7 +76,8 @@ def fit(
     Raises:
         ValueError: data outside the likelihood's support, an option that does not exist, or a bound and gradient that do not go together,
             or `out` exists. Nothing has been written then.
-        RunError: the run folder cannot be written any more (a full disk, a folder that was removed); it says what is kept.
+        RunError: the run folder cannot be written any more (a full disk, a folder that was
+            removed); it says what is kept.
 
         jensen.fit(model, data, epochs=100, key=jax.random.key(1)).model
     """
@@ -250,7 +251,8 @@ def resume_run(
         hold: keep the run's lock, for what the caller writes next (`run.release()`).
 
     Raises:
-        RunError, CheckpointError: nothing left to do, or nothing good to go on from. The run is then as it was.
+        RunError, CheckpointError: nothing left to do, or nothing good to go on from. The run is
+            then as it was.
 
         resume_run(jensen.load("runs/digits"))
     """
@@ -265,11 +267,13 @@ def resume_run(
                 "configuration describes it. Go on from Python: jensen.fitting.resume_run("
                 f"jensen.load({str(run.path)!r}), {section}=...)."
             )
-    bound = _member(run, "bound") if bound is None else bound
-    gradient = _member(run, "gradient") if gradient is None else gradient
+    strategies: dict[str, Any] = {
+        "bound": _member(run, "bound") if bound is None else bound,
+        "gradient": _member(run, "gradient") if gradient is None else gradient,
+    }
     model = model or run.blank_model()
     dataset = dataset or run.dataset
-    gradient.check(bound, model, options.num_samples)
+    strategies["gradient"].check(strategies["bound"], model, options.num_samples)
     held = run.is_held
     run.acquire()
     try:
@@ -286,11 +290,10 @@ def resume_run(
         fitted = fit_run(
             model,
             dataset,
-            bound,
-            gradient,
-            options,
-            run.key,
-            run,
+            **strategies,
+            options=options,
+            key=run.key,
+            run=run,
             start=start,
             progress=progress,
             hold=True,
@@ -317,12 +320,13 @@ def restored_state(run: Run, model: Model, options: TrainingOptions) -> Training
 def _check_epochs_left(run: Run, done: int, epochs: int) -> None:
     if done == epochs:
         raise RunError(
-            f"{run.path} has done all its {epochs} epochs; to go on, give more of them: --epochs {2 * epochs}."
+            f"{run.path} has done all its {epochs} epochs; to go on, give more of them: "
+            f"--epochs {2 * epochs}."
         )
     if done > epochs:
         raise RunError(
-            f"the checkpoint of {run.path} is of epoch {done}, and --epochs {epochs} is fewer. Give "
-            "more, or go back to an earlier checkpoint with --checkpoint."
+            f"the checkpoint of {run.path} is of epoch {done}, and --epochs {epochs} is fewer. "
+            "Give more, or go back to an earlier checkpoint with --checkpoint."
         )
 
 
@@ -332,14 +336,14 @@ def _why_it_stopped(run: Run, error: OSError) -> str:
     reason = "no space is left on the disk" if full else error.strerror or str(error)
     where = f" ({error.filename})" if error.filename else ""
     try:
-        kept = run.checkpoints.epochs()
+        finished = run.checkpoints.epochs()
     except OSError:
-        kept = []
+        finished = []
     remedy = "free some space" if full else "mend this"
     return f"{run.path} could not be written: {reason}{where}. " + (
-        f"The checkpoint of epoch {kept[-1]} is intact; {remedy} and go on with: "
+        f"The checkpoint of epoch {finished[-1]} is intact; {remedy} and go on with: "
         f"jensen fit --resume {run.path}"
-        if kept
+        if finished
         else f"No checkpoint was finished; {remedy} and start again with --overwrite."
     )
 
@@ -395,8 +399,8 @@ def _describe(
 def _record_of(
     section: str, member: AbstractBound | AbstractGradientEstimator
 ) -> tuple[dict[str, Any], str]:
-    """({'name': 'iwae', option: value}, ''): the room's name of a bound or gradient estimator, and its options. What the room cannot build again is
-    described in words, which are the second entry, too."""
+    """({'name': 'iwae', option: value}, ''): the room's name of a bound or gradient estimator, and
+    its options. What the room cannot build again is described in words, the second entry."""
     room = ROOMS[section]
     cls = type(member)
     name = cls.__module__.rpartition(".")[2]

@@ -87,11 +87,12 @@ def _memory(error: Exception) -> str:
     """How much was asked for, as far as NumPy or XLA say it, and what makes it less."""
     import re
 
-    found = re.search(
-        r"allocate [\d.]+ \w+ for an array with shape \([^)]*\)|allocating \d+ bytes|[\d.]+ ?[KMGT]i?B",
+    size = re.search(
+        r"allocate [\d.]+ \w+ for an array with shape \([^)]*\)|allocating \d+ bytes"
+        r"|[\d.]+ ?[KMGT]i?B",
         str(error),
     )
-    asked = f" ({found[0]})" if found else ""
+    asked = f" ({size[0]})" if size else ""
     return (
         f"there is not enough memory{asked}. Less is needed with a smaller --batch-size, --hidden, "
         "--latent-dim or --num-samples in a training, with --chunk or fewer rows elsewhere."

@@ -168,8 +168,8 @@ def _read_config(path: Path) -> Checked:
         raise RunError(f"{file} is nested too deeply to be read; the run is damaged.") from None
     except (OSError, ValueError) as error:
         raise RunError(
-            f"{file} cannot be read ({error}); the run is damaged. Restore the file; if you changed "
-            "it on purpose, remove its first line, the checksum."
+            f"{file} cannot be read ({error}); the run is damaged. Restore the file; if you "
+            "changed it on purpose, remove its first line, the checksum."
         ) from error
 
 

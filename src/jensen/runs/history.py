@@ -13,7 +13,7 @@ NAME = "metrics.jsonl"
 
 
 class History(NamedTuple):
-    """The intact records of a metrics.jsonl, and a sentence for each thing that is wrong with it."""
+    """The intact records of a metrics.jsonl, and a sentence for each thing that is wrong."""
 
     records: list[dict[str, Any]]
     damage: tuple[str, ...]
