@@ -7,6 +7,7 @@ import pytest
 import linear_gaussian
 from jensen.anatomy import account
 from jensen.anatomy.influence import influential_data
+from jensen.anatomy.verdicts import PRIOR_NATS, beyond_chance
 
 KEY = jax.random.key(7)
 WORLD = linear_gaussian.make(dimension=6, latent=3, orthogonal=True)
@@ -111,6 +112,24 @@ def test_influence_does_not_depend_on_units():
 def test_five_data_give_no_verdict_of_the_prior(seed):
     found = of(WORLD.data(5, seed))
     assert not {"Prior", "Posterior"} & set(names(found))
+
+
+@pytest.mark.usefixtures("x64")
+def test_five_data_alike_in_size_give_no_verdict_of_the_prior():
+    """Five codes on a circle: a large marginal KL with a small data error, all of it because q(z)
+    is a mixture of five. Two hundred codes on the circle are another matter."""
+
+    def on_circle(n, radius):
+        angles = 2 * np.pi * np.arange(n) / n
+        code = np.zeros((n, WORLD.w.shape[1]))
+        code[:, 0], code[:, 1] = radius * np.cos(angles), radius * np.sin(angles)
+        x = code @ WORLD.w.T + WORLD.b
+        return account(WORLD.model, x, key=KEY, num_samples=100, num_draws=200)
+
+    few = on_circle(5, 1.6)
+    assert few.marginal_kl.value > PRIOR_NATS and beyond_chance(few.marginal_kl)
+    assert "Prior" not in names(few) and "Undecided" in names(few)
+    assert "Prior" in names(on_circle(200, 4.0))
 
 
 @pytest.mark.usefixtures("x64")

@@ -131,7 +131,8 @@ def influence_words(influence: Influence) -> str:
 
     influence_words(influences(acc)[0])  # 'datum 17 carries 99% of the marginal KL ...'
     """
-    name = influence.line.replace("_", " ").replace(" kl", " KL")
+    name = influence.line.replace("dimension_wise", "dimension-wise").replace("_", " ")
+    name = name.replace(" kl", " KL")
     name = {"evidence": "log p(x)", "elbo": "the ELBO", "index information": "I(n; z)"}.get(
         name, f"the {name}"
     )

@@ -281,7 +281,8 @@ def _figures(line: "Line", width: int, gap: int) -> str:
 def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
     at_most = all(ceiling.bound == "upper" for ceiling in ceilings)
     title = "could be won here, at most, by" if at_most else "could be won here by"
-    out = [f"  {title:<34}{'nats':>8}    {'+-':>6}"]
+    column = 34 if at_most else 44  # each label says "at most" or "at least" then
+    out = [f"  {title:<{column}}{'nats':>8}    {'+-':>6}"]
     given = ""
     for ceiling in ceilings:
         label = ("    of it, " if ceiling.part_of else "  ") + ceiling.what
@@ -293,8 +294,9 @@ def _won(ceilings: "tuple[Ceiling, ...]") -> list[str]:
         words = "; ".join(filter(None, (same, ceiling.remedy)))
         first, *rest = textwrap.wrap(words, 50, break_on_hyphens=False) or [""]
         error = "" if ceiling.standard_error is None else f"{ceiling.standard_error:.3f}"
-        out.append(f"  {label:<34}{ceiling.value + 0.0:>8.3f}    {error:>6}   {first}".rstrip())
-        out += [" " * 57 + line for line in rest]
+        figures = f"{ceiling.value + 0.0:>8.3f}    {error:>6}"
+        out.append(f"  {label:<{column}}{figures}   {first}".rstrip())
+        out += [" " * (column + 23) + line for line in rest]
     return out
 
 

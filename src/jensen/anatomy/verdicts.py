@@ -269,7 +269,8 @@ def _evidence(account: "Account") -> str:
 
 
 def _prior(account: "Account", prior: str) -> str:
-    if not (_prior_matters(account) and beyond_chance(account.marginal_kl)):
+    marginal = account.marginal_kl
+    if not _prior_matters(account) or _too_few_rows(account) or not beyond_chance(marginal):
         return ""
     code = code_name(account)
     of_level = f" of {code}" if account.levels else ""
@@ -284,11 +285,28 @@ def _prior(account: "Account", prior: str) -> str:
 def _prior_matters(account: "Account") -> bool:
     """Whether the marginal KL would be worth a verdict if its errors were small."""
     least = max(PRIOR_NATS, PRIOR_SHARE * account.average_kl.value)
+    # Of rows that are all alike q(z) is one place, and its distance from p(z) is no fault of p(z).
+    alike = account.n > 1 and account.index_ceiling <= TO_TELL_APART
     return (
         account.marginal_kl.value > least
+        and not alike
         and not _share(account) > SATURATED
         and not _misplaced(account)
     )
+
+
+def _too_few_rows(account: "Account") -> bool:
+    """Whether the marginal KL is small without each datum's own share of q(z).
+
+    A prior is not of these rows, so that what it could win is nearer to KL(q'(z) || p(z)) with q'
+    the mixture over the other rows: (R q(z) - q(z|x_n)) / (R - 1), R rows in effect. At the average
+    of log q(z|x_n) / q(z), I(n; z), that is lower than the marginal KL by
+    log((R - exp I(n; z)) / (R - 1)): next to nothing for many rows, nearly all of it for five.
+    """
+    rows = math.exp(account.index_ceiling)
+    rest = (rows - math.exp(account.index_information.value)) / max(rows - 1, 1e-12)
+    won = account.marginal_kl.value + math.log(max(rest, 1e-12))
+    return won <= max(PRIOR_NATS, PRIOR_SHARE * account.average_kl.value)
 
 
 def _priors_below(account: "Account") -> list[str]:
@@ -410,7 +428,9 @@ def _by_size(account: "Account") -> dict[str, tuple[str, "Line"]]:
 def _undecided(account: "Account") -> str:
     """What is sizeable and sure to be so on these data, but not on others."""
     open_lines = [
-        (name, line) for name, line in _by_size(account).values() if not beyond_chance(line)
+        (name, line)
+        for verdict, (name, line) in _by_size(account).items()
+        if not beyond_chance(line) or (verdict == "Prior" and _too_few_rows(account))
     ]
     if not open_lines:
         return ""
@@ -424,7 +444,8 @@ def _undecided(account: "Account") -> str:
         "one datum says nothing of others"
         if n == 1
         else f"{n} other data could give another size, or none (a verdict asks for "
-        f"{certain_errors(n):.1f} data errors)"
+        f"{certain_errors(n):.1f} data errors, and that a marginal KL is not made of q(z) being a "
+        "mixture of so few)"
     )
     return f"Undecided: {named}: {why}. Account for more data."
 
