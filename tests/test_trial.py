@@ -283,7 +283,7 @@ def test_the_command_tries_keeps_and_reports(tmp_path, capsys):
     assert all(t.verdict in page for t in kept)
     capsys.readouterr()
     for arguments, said in (
-        (["--set", "prior.num_components=5"], "--set goes with --try"),
+        (["--set", "prior.num_components=5"], "goes with --try"),
         (["--try", "mixture", "--gaps", "5"], "--try takes no --gaps"),
         (["--try", "mixture", "--set", "encoder.name=flow"], "got encoder"),
         (["--try", "mixture", "--set", "training.beta=2"], "refit_prior has no option 'beta'"),

@@ -141,7 +141,7 @@ def test_foreign_code_needs_trust_on_the_command_line(tmp_path, capsys, monkeypa
         == 0
     )
     capsys.readouterr()
-    assert cli.run(["evidence", "run", "--num-samples", "20"]) == 1
+    assert cli.run(["evidence", "run", "--num-samples", "20"]) == 2
     assert "--trust-code" in capsys.readouterr().err
     assert (
         cli.run(

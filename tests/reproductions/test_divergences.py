@@ -284,7 +284,7 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
         and page.count("data:image/svg") == 4
     )
     _, again, _ = call(capsys, *chosen, "--json")
-    assert json.loads(again)["rows"] == found["rows"]  # the seconds are those of the first
+    assert json.loads(again)["rows"] == output["rows"]  # the seconds are those of the first
     _, listed, _ = call(capsys, "--list", *chosen)
     assert listed.count("done") == 2
     _, listed, _ = call(capsys, "--list", *chosen, "--seed", "1")

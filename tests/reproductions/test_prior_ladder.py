@@ -258,7 +258,7 @@ def test_evidence_of_some_rows_is_that_of_these_rows(run):
         stream_key(0, "account"),
         num_samples=SAMPLES,
         rows=7,
-        what="test",
+        split="test",
         progress=False,
     )
     measured = measure(run.model.prior(run.model.encoder), draws)

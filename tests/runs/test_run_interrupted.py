@@ -186,6 +186,15 @@ def test_a_run_killed_in_its_last_account_is_finished_by_resume(
     assert re.search(r"has done all its 4 epochs.*--epochs 8", err)
 
 
+@pytest.fixture
+def hang_up_ends():
+    """SIGHUP ends this process, also where the tests were started by nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up_ends")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_each_signal_that_ends_a_process_asks_the_training_to_stop(number):
     before = signal.getsignal(number)
@@ -209,6 +218,7 @@ def test_nohup_stays_in_force():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("hang_up_ends")
 def test_a_hang_up_saves_and_says_how_to_go_on(run, at_epoch, capsys):
     at_epoch(5, lambda: signal.raise_signal(signal.SIGHUP))
     code, _, err = call(capsys, "fit", "--resume", str(run), "--epochs", "7")

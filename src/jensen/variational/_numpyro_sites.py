@@ -116,6 +116,9 @@ def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
     )
     traces: list[dict[str, Any]] = []
     traced: dict[str, dict[str, Any]] = {"data": {}, "masks": {}}
+    # Found while the model is traced: a support may depend on the value of another site, which
+    # exists within the trace alone.
+    shapes: dict[str, tuple[int, ...]] = {}
 
     def abstract() -> dict[str, dict[str, Any]]:
         trace = handlers.trace(started).get_trace(*args, **kwargs)
@@ -124,6 +127,8 @@ def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
             if site["is_observed"] and not is_factor(site):
                 _refuse_broadcast(name, site)
                 traced["data"][name] = site["value"]
+            if not site["is_observed"] and not is_delta(site):
+                shapes[name] = _unconstrained_shape(name, site)
             mask = _mask_of(site["fn"])
             if mask is not None:
                 traced["masks"][name] = mask
@@ -140,14 +145,15 @@ def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
     masks = {name: np.asarray(value) for name, value in read["masks"].items()}
     for name, value in data.items():
         _refuse_data(name, value, trace[name], masks.get(name))
-    return _sites(trace, masks)
+    return _sites(trace, masks, shapes)
 
 
-def _sites(trace: dict[str, Any], masks: dict[str, np.ndarray]) -> Sites:
+def _sites(
+    trace: dict[str, Any], masks: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
+) -> Sites:
     sampled = _sampled(trace)
     latent = {n: s for n, s in sampled.items() if not s["is_observed"] and not is_delta(s)}
     imputed = {name: of for name in latent if (of := _imputed_in(name, trace)) is not None}
-    shapes = {name: _unconstrained_shape(name, site) for name, site in latent.items()}
     entries = {name: _entries(masks[name], shapes[name], latent[name]) for name in imputed}
     shapes = {n: s for n, s in shapes.items() if n not in entries or entries[n].any()}
     if not shapes:
