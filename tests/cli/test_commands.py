@@ -133,7 +133,7 @@ def test_monte_carlo_is_one_option_away(runs, capsys, tmp_path):
     records, values = [], []
     for estimator in ("importance", "monte_carlo"):
         file = tmp_path / f"{estimator}.npz"
-        arguments = ["--estimator", estimator, "--num-samples", "500", "--out", str(file)]
+        arguments = ["--estimator", estimator, "--num-samples", "20000", "--out", str(file)]
         _, out, _ = call(capsys, "evidence", str(runs / "plain"), *arguments, "--json")
         records.append(json.loads(out))
         with np.load(file) as arrays:
@@ -146,7 +146,10 @@ def test_monte_carlo_is_one_option_away(runs, capsys, tmp_path):
     trusted = np.isfinite(errors)
     assert trusted.sum() > 100
     difference = (monte_carlo["value"] - importance["value"])[trusted].mean()
-    assert 0 < abs(difference) < 5 * np.sqrt((errors[trusted] ** 2).sum()) / trusted.sum()
+    error = np.sqrt((errors[trusted] ** 2).sum()) / trusted.sum()
+    # Where draws from the prior look trustworthy because none hit the posterior's core, they are
+    # low: never beyond errors above, and by hundredths of a nat below with three dimensions.
+    assert -0.02 - 5 * error < difference < 5 * error and difference != 0
     _, out, _ = call(
         capsys, "evidence", str(runs / "plain"), "--no-sandwich", "--num-samples", "30"
     )
@@ -221,10 +224,10 @@ def test_encode_gives_the_encoders_means_and_scales(runs, capsys, tmp_path):
         "columns": ["row"],
     }
     lines = (tmp_path / "c.csv").read_text().splitlines()
-    assert lines[0].startswith("mean_0,mean_1,mean_2,scale_0,scale_1,scale_2")
+    assert lines[0].startswith("row,mean_0,mean_1,mean_2,scale_0,scale_1,scale_2")
     model, data = jensen.load(runs / "plain").model, jensen.load_dataset("digits")
     q = model.encoder(jnp.asarray(data.validation[4]))
-    row = np.array([float(v) for v in lines[5].split(",")[:6]])
+    row = np.array([float(v) for v in lines[5].split(",")[1:7]])
     assert np.allclose(
         row, np.concatenate([q.base_dist.loc, q.base_dist.scale]), rtol=1e-4, atol=1e-5
     )

@@ -8,8 +8,8 @@ carries of a line is its share of the deviations from the median,
 which does not depend on the data's units: these shift log-densities by a constant. Influential are
 the data farther from the median than FAR median absolute deviations, where they are few, carry more
 than SHARE together, and move the mean by more than MOVED nats; of these as many, from the farthest
-on, as leave the others no such share of what remains, or no such move. For normal values FAR is 6.7 standard
-deviations.
+on, as leave the others no such share of what remains, or no such move. These alone must have such a
+share and move: a long tail is no outlier. For normal values FAR is 6.7 standard deviations.
 """
 
 from dataclasses import dataclass, replace
@@ -87,8 +87,12 @@ def influential_data(values: np.ndarray) -> tuple[np.ndarray, float]:
     if not abs(values.mean() - means[-1]) > MOVED:
         return nobody
     enough = (tail <= SHARE * (tail + near)) | (np.abs(means - means[-1]) <= MOVED)
-    far = far[: 1 + int(np.argmax(enough))]
-    return far, float(deviations[far].sum() / total)
+    last = int(np.argmax(enough))
+    share = float(deviations[far[: last + 1]].sum() / total)
+    # A long tail carries much together, and none of it more than its like.
+    if not (share > SHARE and abs(values.mean() - means[last]) > MOVED):
+        return nobody
+    return far[: last + 1], share
 
 
 def account_without(account: "Account", data: np.ndarray) -> "Account":
