@@ -147,14 +147,13 @@ def test_monte_carlo_is_one_option_away(runs, capsys, tmp_path):
     assert trusted.sum() > 100
     difference = (monte_carlo["value"] - importance["value"])[trusted].mean()
     error = np.sqrt((errors[trusted] ** 2).sum()) / trusted.sum()
-    # Where draws from the prior look trustworthy because none hit the posterior's core, they are
-    # low: never beyond errors above, and by hundredths of a nat below with three dimensions.
-    assert -0.02 - 5 * error < difference < 5 * error and difference != 0
+    # Light-tailed proposals are a little low also where k-hat trusts them, each in its own way.
+    assert 0 < abs(difference) < 5 * error + 0.01
     _, out, _ = call(
         capsys, "evidence", str(runs / "plain"), "--no-sandwich", "--num-samples", "30"
     )
     assert re.search(
-        r"log p\(x\) = -\d+\.\d+ \+- \d+\.\d+ nats per datum \(importance, 30 samples, 360 test data\)",
+        r"log p\(x\) >= -\d+\.\d+ nats per datum \(importance, 30 samples, 360 test data\)",
         out,
     )
 
