@@ -242,9 +242,10 @@ def pareto_k(log_w: np.ndarray) -> np.ndarray:
             # Weights of few discrete codes are equal by the dozen: the fit then divides by 0 on its way to a k near 0, which is what so short a tail has.
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 out[n] = array_stats.psislw(-row)[1]  # arviz-stats wants -(log p - log q)
-                if np.isnan(out[n]):
-                    # A quarter of the tail is one value, the cutoff itself: weights of few codes,
-                    # which are bounded. arviz-stats 1.3 has no k for them, 0.8 one near 0.
+                # Weights of few codes are bounded, and their tail is a few values that repeat:
+                # arviz-stats 1.3 has no k for them, 0.8 one near 0. Any other NaN stays one.
+                largest = np.sort(row)[-tail_size(len(row)) :]
+                if np.isnan(out[n]) and len(np.unique(largest)) <= len(largest) / 4:
                     out[n] = 0.0
     return out
 
