@@ -84,6 +84,27 @@ def test_one_untrusted_datum_alone_is_a_bound_whatever_its_own_error():
     assert evidence([-90.0], 0.9, [True], [0.0]).bound == ""
 
 
+def test_tails_without_variance_widen_the_error_of_the_mean_and_others_do_not():
+    """k-hat of 0.6 is trusted, but its tail has no variance: what it lacks is common to all data."""
+    k_hat = np.repeat([0.2, 0.6], 50)
+    values, errors, effective = np.full(100, -90.0), np.full(100, 0.02), np.full(100, 500.0)
+    mixed = Evidence(values, errors, effective, k_hat, 1000, "Importance")
+    assert mixed.trusted.all()
+    assert mixed.bound == ""
+    assert mixed.shortfall == 0.0
+    rise = tenfold_rises(k_hat, effective, mixed.samples)[-1]
+    # By the delta method, E log(mean of w) = log p(x) - se^2 / 2 where the weights have a variance.
+    np.testing.assert_allclose(mixed.shortfalls, np.where(k_hat > 0.5, rise, 0.5 * 0.02**2))
+    assert mixed.bias == pytest.approx(0.5 * (rise + 0.0002))
+    assert mixed.standard_error == pytest.approx(0.002)
+    assert mixed.error == pytest.approx(np.hypot(0.002, mixed.bias))
+    light = mixed.rows(np.arange(50))
+    assert light.error < 1.01 * light.standard_error
+    # More data lessen the Monte Carlo error, not what all of them lack.
+    heavy = mixed.rows(np.tile(np.arange(50, 100), 20))
+    assert heavy.bias == pytest.approx(mixed.rows(np.arange(50, 51)).bias)
+
+
 def test_smoothed_weights_are_not_even_a_bound():
     log_w = pareto_log_weights(1.7, 3, 500)
     plain = evidence_of_log_weights(log_w)

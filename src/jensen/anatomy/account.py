@@ -125,12 +125,15 @@ def account(
     lines["evidence"] = line_from_data(
         estimate.values, estimate.standard_errors, bound=estimate.bound
     )
+    bias = 0.0 if estimate.bound else estimate.bias  # of a bound no error is told
+    lines["evidence"] = with_subset_error(lines["evidence"], bias)
     # Evidence and ELBO are estimated from different draws, so their Monte Carlo errors are independent.
     lines["jensen_gap"] = line_from_data(
         estimate.values - lines["elbo"].per_datum,
         np.hypot(estimate.standard_errors, lines["elbo"].per_datum_error),
         bound=estimate.bound,
     )
+    lines["jensen_gap"] = with_subset_error(lines["jensen_gap"], bias)
     split_gap = None
     if gaps is not None:
         measured: dict[str, Any] = {

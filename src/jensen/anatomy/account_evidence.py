@@ -72,7 +72,7 @@ def decisive_data(estimate: Evidence) -> np.ndarray:
 
     decisive_data(estimate_evidence(Importance(num_samples=1000), model, x, key))  # [17, 301]
     """
-    order = np.argsort(-estimate.shortfalls, kind="stable")
+    order = np.argsort(-np.where(estimate.trusted, 0.0, estimate.shortfalls), kind="stable")
     untrusted = int((~estimate.trusted).sum())
     # By bisection: once enough of the largest are taken out, more of them change nothing.
     low, high = 0, untrusted

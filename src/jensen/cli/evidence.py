@@ -204,7 +204,7 @@ def _show(
             {
                 "evidence": {
                     "value": found.value,
-                    "standard_error": None if found.bound else found.standard_error,
+                    "standard_error": None if found.bound else found.error,
                     "bound": found.bound or None,
                 }
             },
@@ -214,9 +214,10 @@ def _show(
     if json:
         values = {
             "value": found.value,
-            "standard_error": None if found.bound else found.standard_error,
+            "standard_error": None if found.bound else found.error,
             "bound": found.bound or None,
             "shortfall": found.shortfall,
+            "bias": found.bias,
             "num_samples": found.num_samples,
             "n": n,
             "untrusted_share": found.untrusted,
@@ -358,6 +359,11 @@ def _print_trust(found: "Evidence") -> None:
         print(f"not to be trusted for {found.untrusted:.1%} of the data.")
     if found.bound:
         print(_bound_in_words(found))
+    elif found.bias > found.standard_error:
+        print(
+            f"The +- holds {found.bias:.2g} nats by which the tails of the weights are expected to "
+            f"leave log p(x) too low, beside a Monte Carlo error of {found.standard_error:.2g}."
+        )
     for note in found.notes:
         print(f"note: {note}")
 

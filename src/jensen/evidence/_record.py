@@ -25,6 +25,9 @@ PER_DATUM = (
     "shortfalls",
 )
 COVERED = 2.0  # standard errors of the mean that untrusted data may move it by, and it is still said to cover
+# Above it a weight has no variance, so that the delta method's standard error has no foundation,
+# although the estimate can be trusted up to 0.7 (Vehtari et al. 2024, section 3).
+FINITE_VARIANCE = 0.5
 LOWER, UNKNOWN = "lower", "unknown"  # what `Evidence.bound` may be where no standard error covers
 
 
@@ -89,8 +92,9 @@ class Evidence:
         num_samples, estimator: how they were made; the most samples of any datum.
         samples, methods, reasons: per datum, how many samples, by which method ("importance", "annealed" ...), and why by this one ("": no choice).
         trusted: per datum; by default whether k-hat is at most its threshold.
-        shortfalls: per datum, nats by which ten times as many samples are expected to raise an untrusted estimate; 0 for trusted
-            ones, inf where nothing tells (see `evidence._shortfall`).
+        shortfalls: per datum, nats by which the estimate is expected to be too low: what ten times as
+            many samples would add where k-hat is above 0.5 (see `evidence._shortfall`), half the
+            squared standard error (delta method) below it; inf where nothing tells.
         unbiased_weights: whether the weights' mean is unbiased for p(x), so that its log is a lower bound in expectation.
         other_start: the comparison with chains from another start, where there was one.
         notes: what a reader has to know of the whole.
@@ -124,7 +128,9 @@ class Evidence:
             rises = tenfold_rises(self.pareto_k, self.effective_samples, self.samples)
             # k-hat has nothing to say of a datum that is untrusted for another reason.
             rises = np.where(np.isfinite(self.pareto_k), rises, np.inf)
-            object.__setattr__(self, "shortfalls", np.where(self.trusted, 0.0, rises))
+            delta = 0.5 * np.square(self.standard_errors)
+            heavy = ~self.trusted | (self.pareto_k > FINITE_VARIANCE)
+            object.__setattr__(self, "shortfalls", np.where(heavy, rises, delta))
         if self.methods is None:
             object.__setattr__(
                 self,
@@ -141,14 +147,33 @@ class Evidence:
 
     @property
     def standard_error(self) -> float:
-        """The Monte Carlo standard error of `value`, these data given: of the draws that came. Where `bound` is set it covers nothing."""
+        """The Monte Carlo standard error of `value`, these data given: of the draws that came.
+
+        What covers log p(x) is `error`.
+        """
         errors = self.standard_errors[self.estimated]
         return float(np.sqrt(np.sum(errors**2)) / len(errors)) if len(errors) else math.nan
 
     @property
     def shortfall(self) -> float:
-        """Nats by which the untrusted data may at least move the mean: the mean over the data of `shortfalls`."""
-        return float(self.shortfalls[self.estimated].mean()) if self.estimated.any() else math.nan
+        """Nats by which the untrusted data may at least move the mean: their part of the mean of `shortfalls`."""
+        return self._mean_shortfall(~self.trusted)
+
+    @property
+    def bias(self) -> float:
+        """Nats by which the trusted data are expected to leave the mean too low.
+
+        A k-hat between 0.5 and 0.7 lets an estimate pass, but the draws that carry its tail have
+        mostly not come, at all such data alike: that does not average out over the data, as
+        `standard_error` does.
+        """
+        return self._mean_shortfall(self.trusted)
+
+    def _mean_shortfall(self, data: np.ndarray) -> float:
+        """The sum of `shortfalls` over some data, divided by the number of all that are estimated."""
+        if not self.estimated.any():
+            return math.nan
+        return float(self.shortfalls[self.estimated & data].sum() / self.estimated.sum())
 
     @property
     def bound(self) -> str:
@@ -173,8 +198,9 @@ class Evidence:
 
     @property
     def error(self) -> float:
-        """`standard_error` where it covers; NaN where `value` is a bound, or less."""
-        return math.nan if self.bound else self.standard_error
+        """`standard_error` and `bias` together, as the root of the sum of their squares; NaN where
+        `value` is a bound, or less."""
+        return math.nan if self.bound else math.hypot(self.standard_error, self.bias)
 
     @property
     def estimated(self) -> np.ndarray:

@@ -202,7 +202,11 @@ class Annealed(AbstractEvidenceEstimator):
             num_samples=self.num_samples,
             estimator="Annealed",
             trusted=trusted,
-            shortfalls=np.where(trusted, 0.0, chain_shortfalls(found.log_w, values, errors)),
+            shortfalls=np.where(
+                trusted,
+                0.5 * np.square(errors),  # of a logarithm of a mean (delta method)
+                chain_shortfalls(found.log_w, values, errors),
+            ),
             notes=(*notes, *faults(found, index)),
             curves={
                 "beta": found.betas[1:],
