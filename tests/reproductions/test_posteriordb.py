@@ -155,8 +155,9 @@ def test_the_table_of_numpyros_side_holds_what_is_known_and_is_kept(folder, caps
     full = rows["AutoMultivariateNormal"]
     assert full["elbo"] > rows["AutoNormal"]["elbo"]
     # Three data and three parameters: the posterior's tails are heavier than any normal's, and
-    # importance sampling errs downwards.
-    assert log_z - 1.0 < full["evidence"] < log_z + 4 * full["evidence_error"]
+    # importance sampling errs downwards: a lower bound, which no error covers.
+    assert full["evidence_error"] is None
+    assert log_z - 1.0 < full["evidence"] < log_z + 0.2
     assert {path.rsplit("/")[-1] for path in output["files"]} == {
         "posteriors.svg",
         "posteriors.png",
@@ -190,7 +191,7 @@ def stand_in(monkeypatch):
         calls.append((target, family, num_draws))
         noise = np.random.default_rng(int(jax.random.key_data(key)[-1])).normal(size=(num_draws, 3))
         draws = {"beta": noise[:, :2] + [1.0, -1.0], "sigma": np.exp(noise[:, 2]), "further": noise}
-        figure = SimpleNamespace(value=-7.5, standard_error=0.01)
+        figure = SimpleNamespace(value=-7.5, standard_error=0.01, error=0.01)
         outcome = SimpleNamespace(converged=True, message="converged: the gradient is small.")
         return SimpleNamespace(
             elbo=figure,

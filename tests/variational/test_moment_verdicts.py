@@ -122,3 +122,19 @@ def test_less_is_tolerated_the_heavier_the_tail():
     allowed = [tolerance(k) for k in (0.2, 0.4, 0.6, 0.7)]
     assert allowed == sorted(allowed, reverse=True) and allowed[-1] > 0
     assert tolerance(0.9) == tolerance(0.7)
+
+
+def test_evidence_that_no_error_covers_is_told_as_a_bound():
+    """q of a quarter of the width: log p(x) = 0 lies above, by more than the spread."""
+    low = measured(worlds.gaussian(np.eye(4)), 1 / 4, 0)
+    assert low.evidence.bound == "lower"
+    assert low.evidence.value < -3 * low.evidence.standard_error < 0
+    assert f"log p(x) >= {low.evidence.value:.4f} nats" in str(low)
+    assert low.gap.value == pytest.approx(low.evidence.value - low.elbo.value)
+    assert np.isnan(low.gap.standard_error)
+    stats = low.to_datatree()["sample_stats"].attrs
+    assert (stats["evidence_bound"], np.isnan(stats["evidence_standard_error"])) == ("lower", True)
+    near = measured(worlds.gaussian(np.eye(2)), 1.02, 0)
+    assert near.evidence.bound == ""
+    assert f"{near.evidence.value:.4f} +- {near.evidence.error:.4f}" in str(near)
+    assert abs(near.evidence.value) < 4 * near.evidence.error

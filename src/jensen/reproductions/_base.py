@@ -141,6 +141,15 @@ def plus_minus(value: float | None, error: float | None, digits: int = 2) -> str
     return f"{text} +- {error_text}" if text and number(error) else text
 
 
+def bounded_below(value: float | None, error: float | None, digits: int = 2) -> str:
+    """Formats a log p(x) with its error, and as a lower bound when no error covers it.
+
+    bounded_below(-82.43, None)  # '>= -82.43'
+    """
+    text = plus_minus(value, error, digits)
+    return f">= {text}" if text and not number(error) else text
+
+
 def finite(value: Any) -> Any:
     """Returns the same plain values with None for NaN and infinities, which JSON lacks."""
     if isinstance(value, Mapping):

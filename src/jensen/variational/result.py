@@ -96,12 +96,13 @@ class VariationalFit:
 
     @property
     def gap(self) -> Figure | None:
-        """log p(x) - ELBO, nats; its error is that of the evidence and the ELBO added, as if they moved apart."""
+        """log p(x) - ELBO, nats; its error is that of the evidence and the ELBO added, as if they
+        moved apart, and NaN where log p(x) is a lower bound (`evidence.bound`): so is the gap then."""
         if self.evidence is None:
             return None
         return Figure(
             self.evidence.value - self.elbo.value,
-            self.evidence.standard_error + self.elbo.standard_error,
+            self.evidence.error + self.elbo.standard_error,
         )
 
     @property
@@ -276,7 +277,8 @@ class VariationalFit:
             if self.evidence is None
             else {
                 "evidence": self.evidence.value,
-                "evidence_standard_error": self.evidence.standard_error,
+                "evidence_standard_error": self.evidence.error,
+                "evidence_bound": self.evidence.bound,
             }
         )
         groups = {
@@ -307,9 +309,12 @@ class VariationalFit:
             f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}"
         )
         if self.evidence is not None:
-            said.append(
-                f"log p(x) {self.evidence.value:.4f} +- {self.evidence.standard_error:.4f} nats by importance sampling"
+            figure = (
+                f">= {self.evidence.value:.4f}"
+                if self.evidence.bound
+                else f"{self.evidence.value:.4f} +- {self.evidence.error:.4f}"
             )
+            said.append(f"log p(x) {figure} nats by importance sampling")
         else:
             said.append(f"log p(x) is not defined: {self.target.improper_because}")
         if self.left_out:

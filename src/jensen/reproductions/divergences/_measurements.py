@@ -68,7 +68,7 @@ def fit_and_measure(
         "elbo": fit.elbo.value,
         "elbo_error": fit.elbo.standard_error,
         "evidence": fit.evidence.value,  # type: ignore[union-attr]
-        "evidence_error": fit.evidence.standard_error,  # type: ignore[union-attr]
+        "evidence_error": fit.evidence.error,  # type: ignore[union-attr]
         "log_z": target.log_z,
         "pareto_k": fit.pareto_k,
         "mean": mean.tolist(),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jensen.reproductions._base import Column, Row, number, plus_minus
+from jensen.reproductions._base import Column, Row, bounded_below, number, plus_minus
 from jensen.reproductions.divergences._divergences import IWAE_SAMPLES
 from jensen.reproductions.divergences._targets import RHO, TARGETS
 
@@ -218,7 +218,9 @@ COLUMNS = (
     Column("family", lambda row: _spaced(row["family"])),
     Column("f", _divergence_cell),
     Column("ELBO", lambda row: plus_minus(row.get("elbo"), row.get("elbo_error"), 3)),
-    Column("evidence", lambda row: plus_minus(row.get("evidence"), row.get("evidence_error"), 3)),
+    Column(
+        "evidence", lambda row: bounded_below(row.get("evidence"), row.get("evidence_error"), 3)
+    ),
     Column("log Z", lambda row: number(row.get("log_z"), 3)),
     Column("k-hat", lambda row: number(row.get("pareto_k"))),
     Column("mean error", lambda row: number(row.get("mean_error"), 3)),

@@ -20,7 +20,7 @@ from numpyro.infer import SVI, Trace_ELBO, autoguide
 from numpyro.optim import Adam
 
 import jensen
-from jensen.evidence._record import pareto_k, pareto_k_threshold
+from jensen.evidence._record import evidence_of_log_weights, pareto_k, pareto_k_threshold
 from jensen.reproductions.posteriordb._posteriors import AbstractPosterior
 
 WINDOW, BACK = 1000, 5
@@ -98,7 +98,7 @@ def fit_jensen(
         elbo=float(fit.elbo.value),
         elbo_error=float(fit.elbo.standard_error),
         evidence=None if evidence is None else float(evidence.value),
-        evidence_error=None if evidence is None else float(evidence.standard_error),
+        evidence_error=None if evidence is None else float(evidence.error),
         pareto_k=float(fit.pareto_k),
         evaluations=int(fit.evaluations),
         seconds=seconds,
@@ -235,8 +235,6 @@ def _log_weights(
 
 
 def _evidence(log_w: np.ndarray) -> tuple[float, float]:
-    """Returns the log of the mean weight, and its standard error by the delta method."""
-    largest = log_w.max()
-    weights = np.exp(log_w - largest)
-    error = weights.std(ddof=1) / weights.mean() / math.sqrt(len(weights))
-    return float(largest + math.log(weights.mean())), float(error)
+    """Returns log p(y) by the mean weight, and its error; NaN where k-hat makes it a bound."""
+    evidence = evidence_of_log_weights(log_w[None])
+    return evidence.value, evidence.error

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from jensen.reproductions._base import Column, Row, number, plus_minus
+from jensen.reproductions._base import Column, Row, bounded_below, number, plus_minus
 
 VERDICTS = {
     "passes": "within the tolerances, and trusted",
@@ -148,7 +148,7 @@ def _predicted_cell(row: Row) -> str:
 def _evidence_cell(row: Row, key: str) -> str:
     if row["status"] != "done":
         return ""
-    return "-" if row[key] is None else plus_minus(row[key], row["evidence_error"], 3)
+    return "-" if row[key] is None else bounded_below(row[key], row["evidence_error"], 3)
 
 
 def _remarks_cell(row: Row) -> str:
