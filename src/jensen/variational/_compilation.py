@@ -37,8 +37,14 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def _known_options() -> dict[str, Any]:
     if jax.default_backend() != "cpu":
         return {}
+    return {name: value for name, value in CHEAPER.items() if _is_known(name, value)}
+
+
+def _is_known(name: str, value: Any) -> bool:
+    # Each option by itself: XLA refuses all of a program's options for one that it does not know.
+    # As a compiler option that is an error; in XLA_FLAGS it would end the process.
     try:
-        jax.jit(lambda x: x, compiler_options=CHEAPER).lower(0.0).compile()
-    except jax.errors.JaxRuntimeError:  # no such option any more
-        return {}
-    return dict(CHEAPER)
+        jax.jit(lambda x: x, compiler_options={name: value}).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
