@@ -43,7 +43,7 @@ def test_the_options_are_those_that_this_xla_accepts(forgotten):
     assert compiles(options)
     for name in _compilation.CHEAPER.keys() - options.keys():
         assert not compiles({name: _compilation.CHEAPER[name]})
-    # Every XLA so far has levels of optimisation, which save more than the other option.
+    # Every XLA so far has levels of optimisation.
     assert options["xla_backend_optimization_level"] == 1
 
 
