@@ -5,24 +5,23 @@ that run for milliseconds; what is done here halves it and changes nothing that 
                        generation
     shared contexts    JAX loads all dialects of MLIR anew for each program that it lowers; the
                        programs of one test module share them
-    shared programs    JAX's persistent cache, in a folder that lives as long as this run of the
-                       tests: a program that another test, worker or child process compiled is
-                       loaded. JAX_COMPILATION_CACHE_DIR names another folder, which stays.
 
-The first two reach into JAX and XLA, and another version may not know them: XLA ends the process at a flag
+JAX's persistent compilation cache is not among these. Shared by the processes of one run it was hit
+by one program of thirteen, loading a small program takes as long as compiling it at no optimisation,
+and writing the others costs 20 ms each: a quarter more CPU time (1,136 programs of tests/laws and
+tests/models, 95 s for 75 s).
+
+Flags and contexts reach into JAX and XLA, and another version may not know them: XLA ends the process at a flag
 that it does not know or no longer supports. So a child process tries them first, on programs of
 the kinds that the tests compile, and what it does not survive is left out and named in pytest's
 header. Where XLA_FLAGS is set, even to nothing, none of this is used: the tests then run what
 users run.
 """
 
-import atexit
 import functools
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 FLAGS = (
@@ -118,22 +117,10 @@ def set_up() -> tuple[str, ...]:
     if "XLA_FLAGS" in os.environ:
         return ()
     choice = usable()
-    share_programs()
     os.environ["XLA_FLAGS"] = flags_among(choice)
     os.environ[USED] = "\n".join(choice)
     os.environ[LEFT_OUT] = "\n".join(one for one in (*FLAGS, CONTEXTS) if one not in choice)
     return choice
-
-
-def share_programs() -> None:
-    """Lets this process and those that it starts read each other's compiled programs."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="jensen-tests-programs-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    # By default only programs that took a second to compile are kept; here hardly one does.
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 def header() -> str:
