@@ -178,7 +178,7 @@ def test_a_poor_family():
         np.concatenate([0.55 * np.eye(12), np.full((1, 12), 0.75)]), np.zeros(13), 1.0
     )
     found = account(
-        world.model, world.data(1000, seed=6), key=KEY, num_samples=2500, num_draws=16, gaps=40
+        world.model, world.data(2000, seed=6), key=KEY, num_samples=5000, num_draws=16, gaps=40
     )
     assert faults(found) == ["Posterior"], found
     (posterior,) = found.verdicts
