@@ -17,6 +17,7 @@ NAMES = (
     "gradients",
     "hierarchy",
     "convolutions",
+    "pages",
 )
 
 if __name__ == "__main__":

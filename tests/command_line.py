@@ -1,5 +1,9 @@
 """The command line within this process, and options that make a run of seconds."""
 
+import contextlib
+
+import pytest
+
 from jensen import cli
 
 QUICK = [
@@ -21,3 +25,30 @@ def call(capsys, *arguments: str) -> tuple[int, str, str]:
     code = cli.run(list(arguments))
     out = capsys.readouterr()
     return code, out.out, out.err
+
+
+@contextlib.contextmanager
+def undrawn():
+    """A report's page is made, with a dot for each figure.
+
+    It saves two seconds where a test makes a run on its way to something else; tests/reports draws.
+    """
+    from jensen.reports import _report
+    from jensen.reports._style import Drawing
+
+    dot = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("line_art", "picture"):
+            patch.setattr(
+                _report,
+                kind,
+                lambda name, alt, draw: Drawing(name, alt, dot, dot, {f"{name}.svg": dot}),
+            )
+        yield
+
+
+def fitted(folder, *arguments: str) -> str:
+    """The path of a finished run of `jensen fit ARGUMENTS`, its report without figures."""
+    with undrawn():
+        assert cli.run(["fit", *arguments, "--out", str(folder)]) == 0
+    return str(folder)

@@ -46,15 +46,9 @@ def _numbers_of_its_own(request, monkeypatch):
 
 
 @pytest.fixture
-def without_drawing(monkeypatch):
-    """A report's page is made, with a dot for each figure: two seconds less, where a test makes a run on its way to something else. tests/reports draws."""
-    from jensen.reports import _report
-    from jensen.reports._style import Drawing
+def without_drawing():
+    """See `undrawn`."""
+    from command_line import undrawn  # it imports jensen, so after the hook
 
-    dot = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-    for kind in ("line_art", "picture"):
-        monkeypatch.setattr(
-            _report,
-            kind,
-            lambda name, alt, draw: Drawing(name, alt, dot, dot, {f"{name}.svg": dot}),
-        )
+    with undrawn():
+        yield

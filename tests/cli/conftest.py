@@ -4,35 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from command_line import QUICK
-from jensen import cli
+from command_line import QUICK, fitted
 
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory) -> Path:
     """A run with the standard normal prior."""
     folder = tmp_path_factory.mktemp("runs") / "plain"
-    assert cli.run(["fit", "digits", "--out", str(folder), *QUICK]) == 0
+    fitted(folder, "digits", *QUICK)
     return folder
 
 
 @pytest.fixture(scope="session")
 def runs(plain) -> Path:
     """A folder with the runs `plain` and `vamp`."""
-    assert (
-        cli.run(
-            [
-                "fit",
-                "digits",
-                "--out",
-                str(plain.parent / "vamp"),
-                *QUICK,
-                "--prior",
-                "vamp",
-                "--set",
-                "prior.num_components=5",
-            ]
-        )
-        == 0
-    )
+    vamp = ["--prior", "vamp", "--set", "prior.num_components=5"]
+    fitted(plain.parent / "vamp", "digits", *QUICK, *vamp)
     return plain.parent

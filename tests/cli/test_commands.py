@@ -134,7 +134,7 @@ def test_monte_carlo_is_one_option_away(runs, capsys, tmp_path):
     records, values = [], []
     for estimator in ("importance", "monte_carlo"):
         file = tmp_path / f"{estimator}.npz"
-        arguments = ["--estimator", estimator, "--num-samples", "20000", "--out", str(file)]
+        arguments = ["--estimator", estimator, "--num-samples", "4000", "--out", str(file)]
         _, out, _ = call(capsys, "evidence", str(runs / "plain"), *arguments, "--json")
         records.append(json.loads(out))
         with np.load(file) as arrays:

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from command_line import fitted
 from jensen import cli
 
 QUICK = [
@@ -30,8 +31,7 @@ def run(tmp_path_factory):
     np.save(
         folder / "data.npy", (np.random.default_rng(0).random((200, 6)) < 0.3).astype(np.float32)
     )
-    assert cli.run(["fit", str(folder / "data.npy"), "--out", str(folder / "run"), *QUICK]) == 0
-    return str(folder / "run")
+    return fitted(folder / "run", str(folder / "data.npy"), *QUICK)
 
 
 def call(capsys, *arguments: str) -> tuple[int, str, str]:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from command_line import fitted
 from jensen import cli
 
 SHORT = [
@@ -43,8 +44,7 @@ def run(tmp_path_factory):
         "--warm-up",
         "0",
     ]
-    assert cli.run(["fit", str(folder / "rows.npy"), "--out", str(folder / "run"), *options]) == 0
-    return str(folder / "run")
+    return fitted(folder / "run", str(folder / "rows.npy"), *options)
 
 
 def test_the_rungs_climb_and_are_told(run, capsys, monkeypatch):

@@ -51,6 +51,32 @@ def test_with_the_exact_posterior_there_is_no_gap():
     assert np.abs(found.gaps).max() < 1e-10
 
 
+def sandwich_of(gaps, errors, separations, num_chains=16):
+    n = len(gaps)
+    return _bidirectional.Bidirectional(
+        lower=np.full(n, -5.0),
+        upper=np.asarray(gaps) - 5.0,
+        lower_errors=np.full(n, errors),
+        upper_errors=np.zeros(n),
+        separations=np.asarray(separations),
+        num_chains=num_chains,
+        acceptance=(0.6, 0.6),
+    )
+
+
+def test_chains_are_apart_where_no_weights_meet_and_noise_does_not_explain_the_gap():
+    # A gap of six errors, but weights in common; weights apart, but by less than a nat.
+    assert list(sandwich_of([3, 3, 3], 0.5, [-0.1, 0.5, 2.0]).apart) == [False, False, True]
+    # 4 errors of 16 chains are too many for 2 data, not for 1,000; of 2 chains for none.
+    one_of = lambda n, chains: sandwich_of(  # noqa: E731
+        [2.0] + [0.0] * (n - 1), 0.5, [1.5] + [-1.0] * (n - 1), chains
+    )
+    assert list(one_of(2, 16).apart) == [True, False]
+    assert not one_of(1000, 16).apart.any()
+    assert not one_of(2, 2).apart.any()
+    assert list(sandwich_of([np.inf, np.nan], np.nan, [np.inf, np.nan]).apart) == [False, False]
+
+
 def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("jensen.evidence._lots.KEEP_SECONDS", 0.0)
     world, estimator, options = (

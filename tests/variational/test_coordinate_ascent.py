@@ -233,14 +233,14 @@ def test_a_heywood_case_stops_at_the_floor_and_is_named():
     x = np.concatenate(
         [z, z + 0.5 * rng.normal(size=(100, 1)), rng.normal(size=(100, 2))], axis=1
     )  # column 0 is the factor
-    found = fit_factor_analysis(x, 1, key=KEY, least_noise=0.02)
+    found = fit_factor_analysis(x, 1, key=KEY, least_noise=0.1)
     assert found.outcome.converged and rises(found)
     assert "column 0 is at its floor (a Heywood case)" in found.outcome.warnings[0]
-    assert found.noise[0] == pytest.approx(0.02 * x[:, 0].var(), rel=1e-12)
+    assert found.noise[0] == pytest.approx(0.1 * x[:, 0].var(), rel=1e-12)
     # Given that, the others are at their maximum.
     implied = np.sum(found.loadings**2, axis=1) + found.noise
     assert implied[1:] == pytest.approx(x.var(axis=0)[1:], rel=1e-3)
-    assert fit_factor_analysis(x, 1, key=KEY, least_noise=0.01).elbo > found.elbo
+    assert fit_factor_analysis(x, 1, key=KEY, least_noise=0.05).elbo > found.elbo
 
 
 def test_too_few_sweeps_are_no_convergence():
