@@ -26,7 +26,8 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Distribution, Key
-from jensen.anatomy._lines import (
+from jensen.anatomy.line_table import SUBSET_GAP, spec
+from jensen.anatomy.lines import (
     AT_LEAST,
     Line,
     line_from_data,
@@ -36,17 +37,12 @@ from jensen.anatomy._lines import (
 from jensen.evidence import family_of, refinement
 from jensen.interop import guarded
 from jensen.model import Model
-from jensen.weights import over_samples, pairs_at_a_time
+from jensen.weights import over_samples, pairs_at_a_time, weigh
 
 PAIRS = {"cpu": 1024}
 PAIRS_ELSEWHERE = 65536
-SUBSET_GAP = "subset_jensen_gap"  # the Jensen gap of the data on which it is split
-LINES = ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap")
-MEANING = {
-    "refined_elbo": "ELBO of the best posterior of the family for each datum",
-    "approximation_gap": "log p(x) - ELBO of the best posterior of the family",
-    "amortisation_gap": "ELBO of the best posterior of the family - ELBO",
-}
+GAP_LINES = ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap")
+REFINED_ELBO = "ELBO of the best posterior of the family for each datum"
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,8 @@ class Gaps:
         index: [n], which of the data, ascending.
         of: how many data there are.
         refined_elbo, approximation_gap, amortisation_gap, jensen_gap: the lines over these n data.
-        non_finite: at how many of them the search met values that are not finite; they keep the best before, which may be the encoder's posterior.
+        non_finite: at how many of them the search met values that are not finite; they keep the
+            best posterior before that, which may be the encoder's.
     """
 
     family: str
@@ -92,30 +89,32 @@ class Gaps:
 
     @property
     def where(self) -> str:
-        """The family, and the subset if it is one, in words: `diagonal family, on a random 100 of the 360 data, where the Jensen gap is 0.656`."""
-        subset = (
-            ""
-            if self.complete
-            else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {AT_LEAST[self.jensen_gap.bound]}{self.jensen_gap.value:.3f}"
-        )
-        return f"{self.family} family{subset}"
+        """The family, and the subset if it is one, in words.
+
+        gaps.where  # 'diagonal family, on a random 100 of the 360 data, where the Jensen gap is .6'
+        """
+        if self.complete:
+            return f"{self.family} family"
+        gap = f"{AT_LEAST[self.jensen_gap.bound]}{self.jensen_gap.value:.3f}"
+        subset = f"a random {self.n} of the {self.of} data"
+        return f"{self.family} family, on {subset}, where the Jensen gap is {gap}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        lines = {name: getattr(self, name) for name in LINES}
-        kept = {n: v.figures() | {"unit": "nats per datum"} for n, v in lines.items()}
+        lines = {name: getattr(self, name) for name in GAP_LINES}
+        figures = {n: v.figures() | {"unit": "nats per datum"} for n, v in lines.items()}
         return {
             "family": self.family,
             "own": self.own,
             "n": self.n,
             "of": self.of,
             "non_finite": self.non_finite,
-            **kept,
+            **figures,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The values per datum."""
-        lines = {name: getattr(self, name) for name in LINES}
+        lines = {name: getattr(self, name) for name in GAP_LINES}
         values = {f"gaps.{n}": v.per_datum for n, v in lines.items()} | {
             f"gaps.{n}.error": v.per_datum_error for n, v in lines.items()
         }
@@ -131,12 +130,18 @@ class Gaps:
             )
 
         whole = {k: values[k] for k in ("family", "own", "of", "non_finite")}
-        return Gaps(index=arrays["gaps.index"], **whole, **{name: line(name) for name in LINES})  # pyright: ignore[reportArgumentType]
+        lines = {name: line(name) for name in GAP_LINES}
+        return Gaps(index=arrays["gaps.index"], **whole, **lines)  # pyright: ignore[reportArgumentType]
 
     def variables(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        """name -> (values [of], attributes), NaN where a datum is not among these: what an xarray Dataset over all data holds."""
+        """What an xarray Dataset over all data holds: name -> (values [of], attributes).
+
+        Values are NaN for data that are not among these.
+        """
         out = {}
-        for name, meaning in MEANING.items():
+        parts = ("approximation_gap", "amortisation_gap")
+        meanings = {"refined_elbo": REFINED_ELBO} | {part: spec(part).formula for part in parts}
+        for name, meaning in meanings.items():
             line, values = getattr(self, name), np.full(self.of, np.nan)
             values[self.index] = line.per_datum
             errors = {"standard_error": line.error, "data_error": line.data_error}
@@ -209,10 +214,10 @@ def inference_gaps(
     columns = []
     for start in range(0, n, chunk):
         part = index[np.minimum(np.arange(start, start + chunk), n - 1)]
-        found = _gains(
+        gains = _gains(
             model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options
         )
-        columns.append([np.asarray(a)[: n - start] for a in found])
+        columns.append([np.asarray(a)[: n - start] for a in gains])
         on_progress(min(start + chunk, n), n)
     gains, non_finite = (np.concatenate(column) for column in zip(*columns, strict=True))
     return _gaps(
@@ -303,15 +308,16 @@ def _gains(
 
     def one(x, n):
         key_search, key_draws = jr.split(jr.fold_in(key, n))
-        found = refinement(model, prior, x, key_search, **options)
-        q = found.posterior
+        refined = refinement(model, prior, x, key_search, **options)
+        q = refined.posterior
 
         def gain(sample):
             z = q.base.sample(jr.fold_in(key_draws, sample))
             moved, log_det = q.transform(z)
-            likelihoods = model.decoder(moved).log_prob(x) - model.decoder(z).log_prob(x)
-            return likelihoods + (prior.log_prob(moved) - prior.log_prob(z)) + log_det
+            new, old = weigh(model, prior, x, moved), weigh(model, prior, x, z)
+            likelihoods = new.log_likelihood - old.log_likelihood
+            return likelihoods + (new.log_prior - old.log_prior) + log_det
 
-        return over_samples(gain, draws, options["block"]), found.non_finite
+        return over_samples(gain, draws, options["block"]), refined.non_finite
 
     return jax.vmap(one)(x, index)

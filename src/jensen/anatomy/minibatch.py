@@ -17,8 +17,8 @@ from scipy.special import logsumexp
 
 from jensen._numerics import LOG_2PI, diagonal_normal_log_density
 from jensen._types import Key
-from jensen.anatomy._lines import Line, line_from_data
-from jensen.anatomy.surgery import Surgery
+from jensen.anatomy.elbo_surgery import Surgery
+from jensen.anatomy.lines import Line, line_from_data
 from jensen.distributions import diagonal_normal_parameters
 
 BIAS = {
@@ -40,12 +40,12 @@ class MinibatchSplit:
 
 
 def minibatch_split(
-    cut: Surgery, key: Key, *, batch_size: int = 64, estimator: str = "stratified"
+    draws: Surgery, key: Key, *, batch_size: int = 64, estimator: str = "stratified"
 ) -> MinibatchSplit:
     """The split of the average KL that minibatches of these data would estimate, on the first draw of each.
 
     Args:
-        cut: of an encoder of diagonal normals under a prior of independent normals.
+        draws: of an encoder of diagonal normals under a prior of independent normals.
         key: shuffles the data into batches; a remainder of fewer than batch_size data is left out.
         batch_size: M, from 3 to N.
         estimator: 'weighted' or 'stratified'.
@@ -55,22 +55,22 @@ def minibatch_split(
 
         minibatch_split(surgery(model, x, key), key).total_correlation.value  # beside marginals(surgery(...)), over all data
     """
-    n = len(cut.posterior_means)
+    n = len(draws.posterior_means)
     if estimator not in BIAS:
         raise ValueError(f"estimator must be one of {', '.join(BIAS)}; got {estimator!r}.")
     if not 3 <= batch_size <= n:
         raise ValueError(f"batch_size must be from 3 to the number of data, {n}; got {batch_size}.")
-    normals = cut.posteriors.map(diagonal_normal_parameters)
-    if normals is None or cut.factors is None:
+    normals = draws.posteriors.map(diagonal_normal_parameters)
+    if normals is None or draws.factors is None:
         raise ValueError(
             "minibatch estimates are for diagonal normal posteriors under a prior of independent normals."
         )
     loc, scale = (np.asarray(a, np.float64) for a in normals)
-    z, weights = np.asarray(cut.z, np.float64)[:, 0], _log_weights(estimator, batch_size, n)
+    z, weights = np.asarray(draws.z, np.float64)[:, 0], _log_weights(estimator, batch_size, n)
     batches = np.asarray(jr.permutation(key, n))[: n // batch_size * batch_size].reshape(
         -1, batch_size
     )
-    columns = [_split(z[b], loc[b], scale[b], weights, cut.factors) for b in batches]
+    columns = [_split(z[b], loc[b], scale[b], weights, draws.factors) for b in batches]
     columns = [np.concatenate(values) for values in zip(*columns, strict=True)]
     information, correlation, dimension_wise = (
         line_from_data(values, np.full(len(values), values.std(ddof=1))) for values in columns
@@ -84,11 +84,11 @@ def _log_weights(estimator: str, batch: int, n: int) -> np.ndarray:
     """The log weight of datum m in the mixture at the draw of datum i, [i, m]."""
     if estimator == "weighted":
         return np.full((batch, batch), -np.log(n * batch))
-    others = batch - 1
-    weights = np.full((batch, batch), 1 / others)
+    rest = batch - 1
+    weights = np.full((batch, batch), 1 / rest)
     each = np.arange(batch)
     weights[each, each] = 1 / n  # the draw's own, wherever it stands in the batch
-    weights[each, each - 1] = (n - others) / (n * others)
+    weights[each, each - 1] = (n - rest) / (n * rest)
     return np.log(weights)
 
 

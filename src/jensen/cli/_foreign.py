@@ -66,6 +66,7 @@ def account_of_foreign(
             rows.values,
             key=stream_key(seed or 0, "account"),
             split=rows.name,
+            row_columns=rows.columns(beside=("index",)),
             on_progress=bar.advance,
             **given,
         )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jensen._types import Key
+    from jensen.datasets import Rows
     from jensen.evidence._sandwich import Sandwich
     from jensen.evidence.annealed import Annealed
     from jensen.progress import CountProgress
@@ -90,8 +91,12 @@ def print_sandwich(found: "Sandwich", annealed: "Annealed", of: int, split: str)
             print(f"note: {note}")
 
 
-def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> Mapping[str, Any]:
-    """Plain values."""
+def sandwich_record(
+    found: "Sandwich", annealed: "Annealed", picture: Path, rows: "Rows"
+) -> Mapping[str, Any]:
+    """Plain values; `rows` are those that the sandwich's data were chosen from."""
+    from jensen.cli.output import row_lists
+
     steps = [None, *found.steps]
     rungs = [
         {
@@ -107,6 +112,7 @@ def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> M
         "rungs": rungs,
         "n": len(found.index),
         "index": found.index.tolist(),
+        "rows": row_lists(rows, found.index),
         "untrusted": {
             "importance": found.importance.untrusted,
             "annealed": found.annealed.untrusted,

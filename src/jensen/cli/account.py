@@ -155,7 +155,7 @@ def account(
         raise ValueError(
             "--try wants a RUN folder: a new prior is fitted to the run's training data."
         )
-    from jensen.cli.output import check_suffix, write_account
+    from jensen.cli.output import check_suffix, row_lists, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
     numbers = {
@@ -165,6 +165,7 @@ def account(
         "gaps": gaps,
         "gap_family": gap_family,
     }
+    rows = None
     if run is None or model is not None:
         of_runs = [
             name
@@ -207,4 +208,9 @@ def account(
         found = account_of(opened, rows.name, rows=rows, seed=seed, store=data is None, **numbers)
         if out:
             write_account(out, found, rows)
-    print_json(found.to_json()) if json else print(found)
+    if not json:
+        print(found)
+        return
+    # The rows of other data in the order of their file; those of a split are in the run's account.
+    named = {} if data is None or rows is None else {"rows": row_lists(rows)}
+    print_json(found.to_json() | named)

@@ -108,6 +108,8 @@ def bounds(
             }
             for name, v in found.items()
         }
+        from jensen.cli.output import row_lists
+
         print_json(
             {
                 "bounds": lines,
@@ -116,6 +118,7 @@ def bounds(
                 "n": len(rows),
                 "split": rows.name,
                 "unit": "nats per datum",
+                **({} if data is None else {"rows": row_lists(rows)}),
             }
         )
         return

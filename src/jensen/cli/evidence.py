@@ -24,6 +24,7 @@ from jensen.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from jensen.datasets import Rows
     from jensen.evidence import Evidence
 
 IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
@@ -176,7 +177,9 @@ def evidence(
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    _show(opened, found, made, annealed, estimator, name, len(values), json)
+    _show(
+        opened, found, made, annealed, estimator, rows_evaluated, json, list_rows=data is not None
+    )
     if refused and not json:
         print(f"no sandwich: {refused}")
 
@@ -187,14 +190,17 @@ def _show(
     made: Any,
     annealed: Any,
     estimator: str,
-    split: str,
-    n: int,
+    rows: "Rows",
     json: bool,
+    *,
+    list_rows: bool,
 ) -> None:
     from jensen.anatomy.bits import bits_record, dimensions_in_bits
     from jensen.cli import _sandwich
+    from jensen.cli.output import row_lists
     from jensen.evidence import pareto_k_threshold
 
+    n, split = len(rows), rows.name
     picture = _sandwich.draw(opened, made) if made else None
     dimensions = dimensions_in_bits(opened.model)
     bits = (
@@ -229,7 +235,9 @@ def _show(
             "methods": _shares(found),
         }
         values |= (
-            {"sandwich": _sandwich.sandwich_record(made, annealed, picture)} if picture else {}
+            {"sandwich": _sandwich.sandwich_record(made, annealed, picture, rows)}
+            if picture
+            else {}
         )
         print_json(
             {
@@ -238,6 +246,7 @@ def _show(
                 "estimator": estimator,
                 "split": split,
                 "unit": "nats per datum",
+                **({"rows": row_lists(rows)} if list_rows else {}),
             }
         )
         return
@@ -255,7 +264,7 @@ def _show(
 
 def _figure(value: float, error: float | None, bound: str, digits: int) -> str:
     """`= value +- error`, or the sign of a bound and the value alone."""
-    from jensen.anatomy._lines import SIGN
+    from jensen.anatomy.lines import SIGN
 
     if bound:
         return f"{SIGN[bound]}{value:.{digits}f}"

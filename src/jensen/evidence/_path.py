@@ -17,6 +17,7 @@ from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import CONTINUOUS, code_kind, diagonal_normal_parameters
 from jensen.interop import require_gradient
 from jensen.model import Model
+from jensen.weights import weigh
 
 Start = Literal["encoder", "prior"]
 DRAWS = 128
@@ -52,12 +53,9 @@ class AnnealingPath(eqx.Module):
     def log_ratio(self, z: Float[Array, " dim"]) -> Float[Array, ""]:
         """log p(x, z) - log start(z), nats."""
         code = self.unravel(z)
-        log_likelihood = self.model.decoder(code).log_prob(self.x)
-        return (
-            log_likelihood
-            if self.from_prior
-            else log_likelihood + self.prior.log_prob(code) - self.start.log_prob(code)
-        )
+        weights = weigh(self.model, self.prior, self.x, code, self.start)
+        # Where the prior is the start, log p(z) - log start(z) is 0, and not 0 up to rounding.
+        return weights.log_likelihood if self.from_prior else weights.log_w
 
     def variance(self, beta: Array) -> Float[Array, " dim"]:
         """The spread to expect of each dimension under f_beta: precisions add up along the path."""

@@ -33,15 +33,8 @@ from jensen.distributions import (
 from jensen.distributions.bijections import Bijection
 from jensen.interop import require_gradient
 from jensen.model import Model
-from jensen.weights import over_samples
+from jensen.weights import over_samples, weigh
 
-# The maps under which an encoder's own family is closed; of any other encoder, and of several levels, the family meant is q moved by shifts and scales.
-OWN_FAMILY = {
-    "diagonal_normal": "diagonal",
-    "full_normal": "full",
-    "student_t": "diagonal",
-    "flow": "flow",
-}
 FAMILIES = ("own", *BIJECTIONS)
 LEAST = 1e-3  # nats: what is less is no improvement to go on for
 
@@ -84,9 +77,8 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     levels = isinstance(jax.eval_shape(lambda key: posterior.sample(key), jr.key(0)), tuple)
     if model.recipe is None:  # built by hand: what it is, and not what it was called
         return "full" if full_normal_parameters(posterior) is not None else "diagonal"
-    return (
-        "diagonal" if levels else OWN_FAMILY.get(model.recipe.values["encoder"]["name"], "diagonal")
-    )
+    # A posterior of several levels is moved by shifts and scales as a whole.
+    return "diagonal" if levels else model.encoder.closed_under
 
 
 def refine(model: Model, prior: Distribution, x: Array, key: Key, **options: Any) -> Pushforward:
@@ -150,11 +142,11 @@ def refinement(
 
     def slopes(bijection, key):
         def height(bijection):
-            q, held = moved(bijection), moved(jax.lax.stop_gradient(bijection))
+            q, constant = moved(bijection), moved(jax.lax.stop_gradient(bijection))
 
             def one(sample):
                 z, _ = q.transform(q.base.sample(jr.fold_in(key, sample)))
-                return model.decoder(z).log_prob(x) + prior.log_prob(z) - held.log_prob(z)
+                return weigh(model, prior, x, z, constant).log_w
 
             return jnp.mean(over_samples(one, num_samples, block))
 
@@ -165,9 +157,8 @@ def refinement(
 
         def one(sample):
             z, log_det = q.transform(q.base.sample(jr.fold_in(key_scores, sample)))
-            return (
-                model.decoder(z).log_prob(x) + prior.log_prob(z) + log_det
-            )  # - log q(z), which is the same for all maps
+            # Without - log q(z), which is the same for all maps.
+            return weigh(model, prior, x, z).log_joint + log_det
 
         return over_samples(one, num_scored, block)
 
@@ -191,29 +182,28 @@ def refinement(
             0, window, step, (climber.bijection, climber.moments, nothing)
         )
         mean = jax.tree.map(lambda t: t / (window - window // 2), total)
-        found = scores(mean)
-        gain = found - climber.scores
-        better = jnp.mean(gain) > jnp.maximum(
-            jnp.std(gain) / num_scored**0.5, LEAST
-        )  # never where the gain is NaN
-        finite = jnp.isfinite(jnp.mean(found))
-        kept: Any = climber.best
+        new_scores = scores(mean)
+        gain = new_scores - climber.scores
+        # Never where the gain is NaN.
+        better = jnp.mean(gain) > jnp.maximum(jnp.std(gain) / num_scored**0.5, LEAST)
+        finite = jnp.isfinite(jnp.mean(new_scores))
+        best: Any = climber.best
         return jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             _Climber(
                 bijection,
                 moments,
                 mean,
-                found,
+                new_scores,
                 climber.rate,
                 jnp.asarray(0),
                 climber.windows + 1,
                 climber.non_finite,
             ),
             _Climber(
-                kept,
-                adam.init(kept),
-                kept,
+                best,
+                adam.init(best),
+                best,
                 climber.scores,
                 climber.rate / 2,
                 climber.misses + 1,

@@ -21,7 +21,7 @@ from jensen.evidence._record import Evidence
 from jensen.evidence._refinement import family_of, refine
 from jensen.evidence._streaming import stream_log_weights
 from jensen.model import Model
-from jensen.weights import LogWeights, datum_log_weights, over_samples
+from jensen.weights import datum_log_weights, draw, over_samples, weigh
 
 MAX_SAMPLES = 100_000
 REFINING = 2**31 - 1  # folded into a datum's key for its refinement; no sample has that number
@@ -215,10 +215,7 @@ class Importance(AbstractEvidenceEstimator):
         )
 
         def plain(sample):
-            z = posterior.sample(jr.fold_in(key, sample))
-            return LogWeights(
-                model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z)
-            ).tempered()
+            return draw(model, prior, posterior, x, jr.fold_in(key, sample)).weights.tempered()
 
         def defended(sample):
             key_component, key_posterior, key_prior = jr.split(jr.fold_in(key, sample), 3)
@@ -229,11 +226,11 @@ class Importance(AbstractEvidenceEstimator):
                 posterior.sample(key_posterior),
             )
             # log w = log p(x|z) + log p(z) - log [(1 - a) q(z|x) + a p(z)]
-            log_prior = prior.log_prob(z)
+            weights = weigh(model, prior, x, z, posterior)
             proposal = jnp.logaddexp(
-                math.log1p(-self.defensive) + posterior.log_prob(z),
-                math.log(self.defensive) + log_prior,
+                math.log1p(-self.defensive) + weights.log_posterior,
+                math.log(self.defensive) + weights.log_prior,
             )
-            return LogWeights(model.decoder(z).log_prob(x), log_prior, proposal).tempered()
+            return replace(weights, log_posterior=proposal).tempered()
 
         return defended if self.defensive > 0 else plain

@@ -20,6 +20,7 @@ from jensen.evidence._grid import Grid, box_of, grid_of_mass
 from jensen.evidence._record import Evidence
 from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
+from jensen.weights import weigh
 
 TOLERANCE = 0.01  # nats between a grid and the one of half its resolution
 EDGE = 20.0  # nats below the maximum that a density has to be at the edge
@@ -217,7 +218,8 @@ def _log_density(
     posterior = model.encoder(x)
 
     def one(z):
-        return model.decoder(z).log_prob(x) + prior.log_prob(z) if joint else posterior.log_prob(z)
+        weights = weigh(model, prior, x, z, posterior)
+        return weights.log_joint if joint else weights.log_posterior
 
     return jax.lax.map(one, points, batch_size=min(block, len(points)))
 

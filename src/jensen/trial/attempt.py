@@ -17,7 +17,7 @@ import numpy as np
 
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
-from jensen.anatomy._lines import line_from_draws, with_subset_error
+from jensen.anatomy.lines import line_from_draws, with_subset_error
 from jensen.anatomy.prior_density import log_density
 from jensen.config import Config
 from jensen.datasets import Dataset, load_dataset
@@ -93,22 +93,22 @@ def try_prior(
                 "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
             }
             report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
-            cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
-            draws = [
+            draws = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
+            parts = [
                 _parts(some, before, after, f"{label(new)} on {name}")
-                for some in (cut, cut.again)
+                for some in (draws, draws.second_draws)
                 if some is not None
             ]
             gains[name] = Gain(
                 len(rows),
-                cut.z.shape[1],
+                draws.z.shape[1],
                 **{
                     # What is realised has no q(z) in it.
                     line: _measured(
-                        *(some[line] for some in draws),
-                        subset_error=0.0 if line == "realised" else cut.subset_error,
+                        *(some[line] for some in parts),
+                        subset_error=0.0 if line == "realised" else draws.subset_error,
                     )
-                    for line in draws[0]
+                    for line in parts[0]
                 },
             )
     return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
@@ -148,23 +148,23 @@ def check_trial(
 
 
 def _parts(
-    cut: Surgery, before: Distribution, after: Distribution, what: str
+    draws: Surgery, before: Distribution, after: Distribution, what: str
 ) -> dict[str, np.ndarray]:
     """What was predicted, what of it is realised, and what is left, at every draw."""
-    was, now = log_density(before, cut.z), log_density(after, cut.z)
+    was, now = log_density(before, draws.z), log_density(after, draws.z)
     if not (np.isfinite(was).all() and np.isfinite(now).all()):
         raise ArithmeticError(
             f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density."
         )
     return {
-        "predicted": cut.log_aggregated - was,
+        "predicted": draws.log_aggregated - was,
         "realised": now - was,
-        "left": cut.log_aggregated - now,
+        "left": draws.log_aggregated - now,
     }
 
 
 def _measured(
-    draws: np.ndarray, again: np.ndarray | None = None, *, subset_error: float = 0.0
+    draws: np.ndarray, second_draws: np.ndarray | None = None, *, subset_error: float = 0.0
 ) -> Measured:
-    line = with_subset_error(line_from_draws(draws, again), subset_error)
+    line = with_subset_error(line_from_draws(draws, second_draws), subset_error)
     return Measured(line.value, line.standard_error, line.data_error)

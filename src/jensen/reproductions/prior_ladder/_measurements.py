@@ -17,10 +17,10 @@ import numpy as np
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery
 from jensen.anatomy import surgery as perform_surgery
-from jensen.anatomy._lines import Line, line_from_data, line_from_draws, with_subset_error
 from jensen.anatomy.aggregated import log_densities
+from jensen.anatomy.elbo_surgery import posterior_draws
+from jensen.anatomy.lines import Line, line_from_data, line_from_draws, with_subset_error
 from jensen.anatomy.prior_density import PAIRS_AT_A_TIME, log_density
-from jensen.anatomy.surgery import posterior_draws
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level

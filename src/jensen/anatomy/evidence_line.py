@@ -21,10 +21,13 @@ from jensen._types import Key
 from jensen.anatomy.aggregated import numbers_computed
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence._other_start import CHECK_DATA, compare_with_other_start
+from jensen.evidence._path import differentiable
+from jensen.evidence.annealed import Annealed
 from jensen.evidence.auto import spliced
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo
 from jensen.model import Model
+from jensen.weights import draw
 
 SHARE, PRIOR_SHARE = (
     0.5,
@@ -111,8 +114,7 @@ def pair_work(model: Model, x: np.ndarray) -> float:
         prior, posterior = model.prior(model.encoder), model.encoder(datum)
 
         def one(key):
-            z = posterior.sample(key)
-            return model.decoder(z).log_prob(datum) + prior.log_prob(z) - posterior.log_prob(z)
+            return draw(model, prior, posterior, datum, key).weights.log_w
 
         return jax.vmap(one)(keys)
 
@@ -124,15 +126,11 @@ def pair_work(model: Model, x: np.ndarray) -> float:
 
 
 def _with_few_annealed(estimate: Evidence, model: Model, data: np.ndarray, key: Key) -> Evidence:
-    from jensen.evidence._path import differentiable
-
     index = decisive_data(estimate)
     if len(index) > affordable_annealing(model, data, estimate.num_samples):
         return estimate
     if not differentiable(model, data[0]):
         return estimate
-    from jensen.evidence.annealed import Annealed
-
     chains = Annealed(
         num_samples=CHAINS, num_temperatures=TEMPERATURES, num_leapfrog=LEAPFROG, check_data=0
     )
