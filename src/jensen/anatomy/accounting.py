@@ -5,14 +5,14 @@
     average KL = I(n; z) + marginal KL
     marginal KL = total correlation + dimension-wise KL
 
-In a model of several levels that is inferred from the top downwards the average KL is the sum of the
-KLs of its levels, and I(n; z) and the marginal KL split that of the top level. Inferred from the data
-upwards (a Markov chain), they split the average KL of all levels together, exactly (see
+In a model of several levels that is inferred from the top downwards the average KL is the sum of
+the KLs of its levels, and I(n; z) and the marginal KL split that of the top level. Inferred from
+the data upwards (a Markov chain), they split the average KL of all levels together, exactly (see
 `elbo_surgery`).
 
-Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how far a repetition with
-other draws on the same data would lie. `data_error` is that of a mean over the data as a sample: how
-far another split of the same size would lie.
+Two standard errors are kept apart. `standard_error` is the Monte Carlo one: how far a repetition
+with other draws on the same data would lie. `data_error` is that of a mean over the data as a
+sample: how far another split of the same size would lie.
 """
 
 import math

@@ -39,7 +39,7 @@ class Account(AccountRecord):
 
     @property
     def ceilings(self) -> tuple[Ceiling, ...]:
-        """What each remedy can win: at most so much, or at least where the line is a lower bound."""
+        """What each remedy can win: at most so much, or at least where a line is a bound."""
         return remedy_ceilings(self)
 
     def to_json(self) -> dict[str, Any]:

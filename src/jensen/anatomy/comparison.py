@@ -101,8 +101,8 @@ class Comparison:
         if not self.lines.keys() & set(aggregate_names()):
             out += [
                 "",
-                "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers "
-                "of data.",
+                "  I(n; z) and the marginal KL are left out: the two q(z) are over different "
+                "numbers of data.",
             ]
         if any(d.bound for d in self.lines.values()):
             out += [

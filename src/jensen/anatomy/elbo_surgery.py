@@ -3,17 +3,17 @@
     ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),      q(z) = (1/N) sum_n q(z|x_n)
 
 with q(z) evaluated as the full N-component mixture, in float64, whatever the family of q(z|x)
-(`anatomy.aggregated`); where all N would take too long, as the mixture over random subsets, which the
-result states. For z_n ~ q(z|x_n), on the same draws,
+(`anatomy.aggregated`); where all N would take too long, as the mixture over random subsets, which
+the result states. For z_n ~ q(z|x_n), on the same draws,
 
     I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N, see `distinct_rows`)
     marginal KL = E log q(z_n)     - log p(z_n)
 
 In a model of several levels the datum decides one of them by itself, the root; its q(z) is the
 mixture. Inferred from the top downwards, z is the top level here, and each level below adds its own
-KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels: the
-others know the datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and
-log q(z_1 .. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
+KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels:
+the others know the datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1
+.. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
 """
 
 import warnings
@@ -69,8 +69,8 @@ class Surgery:
         posteriors: the root level of q(z|x_n), for all n.
         posterior_means: their means, [N, *code] (see `distributions.mean_of`).
         z: the draws themselves, of the root level, [N, draws, *code].
-        indexed: the levels that I(n; z) and the marginal KL are those of, the root first: those that
-            know the datum through the root alone.
+        indexed: the levels that I(n; z) and the marginal KL are those of, the root first: those
+            that know the datum through the root alone.
         factors: mean and scale of p(z) at the one indexed level, if its dimensions are independent
             normals.
         rows: which of the data these are.
@@ -150,8 +150,8 @@ def surgery(
         data: [N, *event]; q(z) is the mixture over exactly these.
         key: with it, the datum's index and the draw's number everything random is determined.
         num_draws: per datum; by default as many (1 to 16) as are affordable.
-        aggregated_over: take q(z) over random subsets of so many of the data; by default over all of
-            them, or as many as are affordable (`aggregated.affordable`).
+        aggregated_over: take q(z) over random subsets of so many of the data; by default over all
+            of them, or as many as are affordable (`aggregated.affordable`).
         on_progress: called with the number of draws done and their total.
 
     Returns:
@@ -205,13 +205,13 @@ def surgery(
         ]:
             _check_finite(name, values.reshape(len(rows), -1), rows, n)
         # log q(z_n|x_n) of the root level is computed again, in float64 from the same z, since the
-        # mixture log q(z_n) is in float64 and holds that very term. I(n; z) is the difference of the
-        # two: from float32 values a code at the ceiling would come out beyond log N by the rounding
-        # of log q, which at small scales is whole nats.
+        # mixture log q(z_n) is in float64 and holds that very term. I(n; z) is the difference of
+        # the two: from float32 values a code at the ceiling would come out beyond log N by the
+        # rounding of log q, which at small scales is whole nats.
         own = log_posteriors[..., indexed[0]] = log_densities(posteriors[rows], z)
         if factors is not None:
-            # Likewise log p(z), so that the marginal KL closes with the KLs of its dimensions, which
-            # are computed in float64 from the same z (`anatomy.marginal_split`).
+            # Likewise log p(z), so that the marginal KL closes with the KLs of its dimensions,
+            # which are computed in float64 from the same z (`anatomy.marginal_split`).
             log_priors[..., -1] = diagonal_normal_log_density(z, *factors)
         log_aggregated, subset_error = aggregated_density(
             posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report

@@ -2,10 +2,10 @@
 
 I(n; z) grows with the number of data that q(z) is the mixture of, up to log N, and the marginal KL
 falls. So both are compared over equally many: on the larger split q(z) is taken again over random
-subsets of the size of the smaller one, each with the datum itself. I(n; z) is then still a mean over
-all data of the split, the marginal KL is the rest of the KL that the two split, and their differences
-sum to that of the KL. Total correlation and dimension-wise KL need one q(z) for all draws and have no
-difference where the splits differ in size.
+subsets of the size of the smaller one, each with the datum itself. I(n; z) is then still a mean
+over all data of the split, the marginal KL is the rest of the KL that the two split, and their
+differences sum to that of the KL. Total correlation and dimension-wise KL need one q(z) for all
+draws and have no difference where the splits differ in size.
 """
 
 import math
@@ -43,7 +43,8 @@ class Generalisation:
     Attributes:
         train, test: the accounts; overfitting is among the verdicts of `test`.
         lines: every line that both have.
-        over: how many data q(z) is the mixture of in the differences of I(n; z) and the marginal KL.
+        over: how many data q(z) is the mixture of in the differences of I(n; z) and the marginal
+            KL.
     """
 
     train: Account
@@ -164,13 +165,13 @@ def overfitting(lines: dict[str, Change], fewest: int) -> str:
             else f"{gap.difference:.2f} +- {gap.standard_error:.2f}"
         )
         encoder = (
-            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more data "
-            "or a smaller one would mend."
+            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more "
+            "data or a smaller one would mend."
         )
     causes = "; ".join(text for _, text in named)
     return (
-        f"Overfitting: the ELBO is {lost:.2f} +- {elbo.standard_error:.2f} nats lower on test than on "
-        f"train{', ' + causes if causes else ''}.{encoder}"
+        f"Overfitting: the ELBO is {lost:.2f} +- {elbo.standard_error:.2f} nats lower on test than "
+        f"on train{', ' + causes if causes else ''}.{encoder}"
     )
 
 

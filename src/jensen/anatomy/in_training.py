@@ -2,11 +2,11 @@
 
 They become curves against the epoch.
 
-    ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     q(z) = (1/M) sum_m q(z|x_m) over the M data of the subset
+    ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     q(z) = (1/M) sum_m q(z|x_m)
 
 Subset and draws are the same at every epoch, so that a curve moves because the model does. q(z) is
-that of the subset alone, so I(n; z) is at most log M, or the entropy of its distinct rows where some
-repeat: these are figures of M training data, not of all N.
+that of the subset alone, so I(n; z) is at most log M, or the entropy of its distinct rows where
+some repeat: these are figures of M training data, not of all N.
 
 Taking accounts may cost SHARE of the training's time. What has been spent is read from the records,
 so that a resumed training decides by the same rule as one that was never interrupted; the first
@@ -44,7 +44,8 @@ class InTraining:
     {'account': ...} where an account is due, {} elsewhere.
 
     Args:
-        model: as it is before training; its family of posteriors decides how many data can be afforded.
+        model: as it is before training; its family of posteriors decides how many data can be
+            afforded.
         data: the training data as they are accounted for, [N, *event]: grey levels drawn once.
         key: the run's; it chooses the subset and the draws.
         every: an account after every so many epochs, or rarer where that would take more than SHARE
@@ -114,9 +115,9 @@ class InTraining:
 def subset_account(draws: Surgery, *, complete: bool = False) -> Record:
     """Collect the lines of a surgery on a subset of the training data as plain values.
 
-    Each line has its value and its Monte Carlo standard error, nats per datum; beside them stand the
-    active units, and a label that names the subset and its ceiling. `complete` says that the subset
-    is all of the training data.
+    Each line has its value and its Monte Carlo standard error, nats per datum; beside them stand
+    the active units, and a label that names the subset and its ceiling. `complete` says that the
+    subset is all of the training data.
 
         subset_account(surgery(model, subset, key, num_draws=2))["index_information"]["value"]
     """
@@ -171,8 +172,8 @@ def remarks_of(history: Sequence[Record]) -> tuple[str, ...]:
         remarks.append(
             f"the account in training was taken {len(made)} times, not at all {asked} epochs asked "
             f"for: one takes {np.median(seconds):.2g} s, and all may take {SHARE:.0%} of the "
-            "training's time. Fewer data "
-            f"(--set training.account_rows={max(2, made[-1]['n'] // 4)}) make it cheaper."
+            "training's time. Fewer data (--set "
+            f"training.account_rows={max(2, made[-1]['n'] // 4)}) make it cheaper."
         )
     failed = [r for r in history if "error" in r.get("account", {})]
     if failed:

@@ -1,7 +1,8 @@
-"""I(n; z1, z2, ...) of a model of several levels, and the split of every level's KL, over a stated subset of the data.
+"""I(n; z1, z2, ...) of several levels, and the split of every level's KL, on a subset of the data.
 
-The exact aggregated posterior of all levels, (1/M) sum_m q(z1, z2 | x_m), needs q(z1 | x_m, z2) for every pair of a datum and a draw: M^2 evaluations of a
-network, where the top level alone needs matrix products only. So it is taken over M data, and says so: its ceiling is log M, not log N.
+The exact aggregated posterior of all levels, (1/M) sum_m q(z1, z2 | x_m), needs q(z1 | x_m, z2) for
+every pair of a datum and a draw: M^2 evaluations of a network, where the top level alone needs
+matrix products only. So it is taken over M data, and says so: its ceiling is log M, not log N.
 
 The aggregate of a level given those above it follows from the same densities, since
 q(z_l | z_>l) = q(z_>=l) / q(z_>l), each a mixture over the M data. On the same draws,
@@ -131,7 +132,10 @@ class JointInformation:
 def joint_information(
     model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
 ) -> JointInformation:
-    """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each; and the split of each level's KL.
+    """Estimate I(n; z1, z2, ...) and the split of each level's KL on M data chosen at random.
+
+    I(n; z1, z2, ...) is E log q(z|x_n) - log (1/M) sum_m q(z|x_m), with one draw z of all levels
+    from each of the data.
 
     Args:
         model: any whose encoder gives a distribution with sample and log_prob.

@@ -1,8 +1,8 @@
 """The table of an account's lines: everything that is said of a line, once.
 
 The text table, the rows and the waterfall of a report, JSON, the xarray Dataset, comparisons and
-the table of docs/account.md are made from `LINES`. A new line that is computed from the posterior draws
-is one more entry with its `values`; nothing else has to change:
+the table of docs/account.md are made from `LINES`. A new line that is computed from the posterior
+draws is one more entry with its `values`; nothing else has to change:
 
     LineSpec("code_norm", "norm of z", values=lambda s: np.linalg.norm(s.z, axis=-1))
 
@@ -217,7 +217,7 @@ LINES: tuple[LineSpec, ...] = (
         "--beta, or a weaker decoder.",
         overfit_remedy="codes of test data cost more bits than those of train: a larger --beta, "
         "more data",
-        method="log q(z\\|x_n) - log q(z)",
+        method="log q(z|x_n) - log q(z)",
         values=lambda s: s.index_information,
         of_aggregate=True,
         by_dimension="I(n; z_j)",

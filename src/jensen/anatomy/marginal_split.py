@@ -4,11 +4,11 @@
        marginal KL         total correlation         dimension-wise KL
 
 for a prior of independent dimensions (Chen, Li, Grosse & Duvenaud 2018, section 3). Where the
-dimensions of q(z|x) are independent as well, the average KL of a dimension is
-I(n; z_j) + KL(q(z_j) || p(z_j)). The total correlation needs q(z) to have normal marginals only:
-diagonal and full normals; under a prior whose dimensions depend on each other the second part has no
-such meaning, and is left out. All on the same draws as the rest of the account, each q(z_j) the
-mixture over all N data (`univariate`).
+dimensions of q(z|x) are independent as well, the average KL of a dimension is I(n; z_j) + KL(q(z_j)
+|| p(z_j)). The total correlation needs q(z) to have normal marginals only: diagonal and full
+normals; under a prior whose dimensions depend on each other the second part has no such meaning,
+and is left out. All on the same draws as the rest of the account, each q(z_j) the mixture over all
+N data (`univariate`).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,8 @@ class Marginals:
 
     Attributes:
         total_correlation: KL(q(z) || prod_j q(z_j)).
-        dimension_wise_kl: sum_j KL(q(z_j) || p(z_j)); None where the prior's dimensions are not independent.
+        dimension_wise_kl: sum_j KL(q(z_j) || p(z_j)); None where the prior's dimensions are not
+            independent.
         by_dimension: arrays [D], nats: `index_information`, I(n; z_j), where the dimensions of
             q(z|x) are independent; `marginal_kl`, KL(q(z_j) || p(z_j)), where those of the prior
             are; `average_kl`, KL(q(z_j|x) || p(z_j)), where both are. Each with `NAME.error`, its

@@ -1,12 +1,17 @@
-"""What a minibatch says of I(n; z), total correlation and dimension-wise KL (Chen, Li, Grosse & Duvenaud 2018, appendix C): training signals, and how biased.
+"""What minibatches estimate of I(n; z), total correlation and dimension-wise KL, and with what bias.
 
-With a batch of M data the mixture q(z) = (1/N) sum_n q(z|x_n) is replaced at each draw by a weighted sum over the batch:
+They are training signals (Chen, Li, Grosse & Duvenaud 2018, appendix C). With a batch of M data the
+mixture q(z) = (1/N) sum_n q(z|x_n) is replaced at each draw by a weighted sum over the batch:
 
-    weighted     1 / (N M) for every datum of the batch: log q(z) is too low by log M where the data's codes are apart, by log N where they are the same. The
-                 first is so of codes, the second of their single dimensions: the dimension-wise KL is too low by some log N for every dimension
-    stratified   1 / N for the draw's own datum, 1 / (M - 1) for the others but one, (N - M + 1) / (N (M - 1)) for that: unbiased for q(z), so its log is low
+    weighted     1 / (N M) for every datum of the batch: log q(z) is too low by log M where the data's
+                 codes are apart, by log N where they are the same. The first holds for codes, the
+                 second for their single dimensions: the dimension-wise KL is too low by some log N
+                 for every dimension
+    stratified   1 / N for the draw's own datum, 1 / (M - 1) for the others but one,
+                 (N - M + 1) / (N (M - 1)) for that one: unbiased for q(z), so its log is low
 
-Neither is a figure to report: the account takes all N. They are here to be compared with it, by those whose training uses them.
+Neither is a figure to report: the account takes all N. They are here to be compared with it, by
+those whose training uses them.
 """
 
 from dataclasses import dataclass
@@ -29,7 +34,10 @@ BIAS = {
 
 @dataclass(frozen=True)
 class MinibatchSplit:
-    """I(n; z), total correlation and dimension-wise KL as minibatches estimate them, nats per datum; `bias` says which way they err."""
+    """I(n; z), total correlation and dimension-wise KL as minibatches estimate them.
+
+    In nats per datum; `bias` says which way they err.
+    """
 
     estimator: str
     batch_size: int
@@ -42,7 +50,7 @@ class MinibatchSplit:
 def minibatch_split(
     draws: Surgery, key: Key, *, batch_size: int = 64, estimator: str = "stratified"
 ) -> MinibatchSplit:
-    """The split of the average KL that minibatches of these data would estimate, on the first draw of each.
+    """Estimate the split of the average KL from minibatches, on the first draw of each datum.
 
     Args:
         draws: of an encoder of diagonal normals under a prior of independent normals.
@@ -51,9 +59,10 @@ def minibatch_split(
         estimator: 'weighted' or 'stratified'.
 
     Raises:
-        ValueError: another estimator, a batch size out of range, or posteriors or a prior of another family.
+        ValueError: another estimator, a batch size out of range, or posteriors or a prior of
+            another family.
 
-        minibatch_split(surgery(model, x, key), key).total_correlation.value  # beside marginals(surgery(...)), over all data
+        minibatch_split(surgery(model, x, key), key).total_correlation.value
     """
     n = len(draws.posterior_means)
     if estimator not in BIAS:
@@ -63,7 +72,8 @@ def minibatch_split(
     normals = draws.posteriors.map(diagonal_normal_parameters)
     if normals is None or draws.factors is None:
         raise ValueError(
-            "minibatch estimates are for diagonal normal posteriors under a prior of independent normals."
+            "minibatch estimates are for diagonal normal posteriors under a prior of independent "
+            "normals."
         )
     loc, scale = (np.asarray(a, np.float64) for a in normals)
     z, weights = np.asarray(draws.z, np.float64)[:, 0], _log_weights(estimator, batch_size, n)

@@ -1,8 +1,8 @@
 """Three and more accounts side by side, each paired with the first, and ranked.
 
-With many comparisons some differences cross two standard errors by chance. Bonferroni's threshold for
-m of them, z(1 - 0.05 / 2m) standard errors, is crossed by any of them with a probability of at most 5%
-where there is no difference at all.
+With many comparisons some differences cross two standard errors by chance. Bonferroni's threshold
+for m of them, z(1 - 0.05 / 2m) standard errors, is crossed by any of them with a probability of at
+most 5% where there is no difference at all.
 """
 
 import math

@@ -44,11 +44,12 @@ class AccountRecord:
         evidence_estimate: the estimate behind the evidence line, with k-hat per datum.
         num_draws: posterior draws per datum behind the other lines.
         verdicts: what the figures mean, in words.
-        fingerprint: of the data, so that two accounts can be compared datum by datum; "" if unknown.
+        fingerprint: of the data, so that two accounts can be compared datum by datum; "" if
+            unknown.
         levels: the KL of each level, kl_z1 first; empty where I(n; z) and the marginal KL are those
             of all levels together.
-        joint_information: I(n; z1, z2, ...) over a subset of the data; None where I(n; z) is that of
-            all levels.
+        joint_information: I(n; z1, z2, ...) over a subset of the data; None where I(n; z) is that
+            of all levels.
         dimensions: the numbers in one datum if its likelihood is customarily reported in bits per
             dimension, otherwise None.
         aggregated_over: how many data q(z) is the mixture of; None means all N. With fewer (where
@@ -58,14 +59,15 @@ class AccountRecord:
             latent dimension's share, where q(z) and the prior allow it.
         gaps: the Jensen gap split into approximation and amortisation, where that was asked for.
         left_out: lines that this account cannot have, and why.
-        prior, encoder: the names of the model's parts, "" for a model without a recipe: the remedies
-            depend on them.
+        prior, encoder: the names of the model's parts, "" for a model without a recipe: the
+            remedies depend on them.
         row_counts: how often each distinct row of the data occurs; the ceiling of I(n; z) follows.
             None (accounts of earlier versions): all rows are taken to differ.
         can_try_prior: whether `jensen.try_prior` and `--try` can re-fit the prior alone.
         further_lines: lines of the table that have no attribute of their own here.
-        row_columns: the columns that name the rows of the data: "row", "split" and the index columns
-            by name, [N] each (see `datasets.Rows.columns`). Empty: data are named by their position.
+        row_columns: the columns that name the rows of the data: "row", "split" and the index
+            columns by name, [N] each (see `datasets.Rows.columns`). Empty: data are named by their
+            position.
     """
 
     split: str

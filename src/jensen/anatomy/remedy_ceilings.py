@@ -154,7 +154,7 @@ def richer_posterior(account: AccountRecord) -> str:
 
 
 def _member(room: Room, name: str, base: Any) -> Any:
-    """The class of this name; its abstract class for foreign code, which nobody imports for words."""
+    """The class of this name; for code from elsewhere, which is not imported, its base."""
     return room.find(name) if name in room.names() else base
 
 

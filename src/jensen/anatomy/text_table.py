@@ -164,7 +164,8 @@ def _notes(account: AccountRecord, where: str = "") -> list[str]:
         out += [
             "",
             f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- "
-            f"{joint.standard_error:.3f} (at most {joint.rows.ceiling_words(of_all=str(joint.n))}).",
+            f"{joint.standard_error:.3f} (at most "
+            f"{joint.rows.ceiling_words(of_all=str(joint.n))}).",
             *(line for note in level_notes(account) for line in _wrapped(where + note)),
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""
@@ -242,18 +243,18 @@ def _estimate(account: AccountRecord) -> str:
     annealed = int((estimate.methods == "annealed").sum())
     if not annealed and estimate.misses_modes:
         return (
-            f"{estimate.num_samples} importance samples per datum, "
-            f"not to be trusted for {estimate.untrusted:.1%} of the data"
+            f"{estimate.num_samples} importance samples per datum, not to be trusted for "
+            f"{estimate.untrusted:.1%} of the data"
         )
     if not annealed:
         return (
-            f"{estimate.num_samples} importance samples per datum, "
-            f"k-hat too high for {estimate.untrusted:.1%} of the data"
+            f"{estimate.num_samples} importance samples per datum, k-hat too high for "
+            f"{estimate.untrusted:.1%} of the data"
         )
     return (
         f"{estimate.num_samples} importance samples per datum; {annealed} of the data, whose k-hat "
-        "was too high, were annealed instead; not to be trusted: "
-        f"{estimate.untrusted:.1%} of the data"
+        f"was too high, were annealed instead; not to be trusted: {estimate.untrusted:.1%} of the "
+        "data"
     )
 
 

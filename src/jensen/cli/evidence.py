@@ -136,7 +136,7 @@ def evidence(
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
 
-    values, name = rows_evaluated.values, rows_evaluated.name
+    values = rows_evaluated.values
     key = stream_key(run_seed(opened, seed), "evidence")
     store = Path(opened.path) / "evidence" / f"{Path(estimator).stem}.npz"
     made, refused = None, ""

@@ -1,26 +1,36 @@
-"""What the numbers say, in plain words: each verdict names its fault, the line, its size, and the remedy that addresses it.
+"""Verdicts: each names its fault, the line, its size, and the remedy that addresses it.
 
-All thresholds are in nats, or relative to a KL or to the ceiling of I(n; z): none moves with the
-data's units. A size is worth a verdict only beyond 3 standard errors: of the Monte Carlo one, and of
-the one over the data, there in Student's quantile, which is larger where the data are few.
+A verdict begins with one of these words; when, is in docs/account.md:
 
-| begins with | when |
-|---|---|
-| Influential data | a few data carry a line (`influence`): the verdicts that follow are without them, and what would be said with them is named |
-| Identical rows | the ceiling of I(n; z), the entropy of the distinct rows, is below .1 nats: there is nothing to tell apart |
-| Collapsed | I(n; z) is below 5% of its ceiling; of a level below the top, I(n; z1 given z2) is, and its KL too where the levels above tell all data apart |
-| Saturated | I(n; z) is above 95% of its ceiling; nothing is then said of the prior: q(z) is N separate places, and only a prior that knows them could fit it |
-| Missed modes | draws from the prior find more of p(x) than q(z|x) does, by 3 standard errors in the mean or 4 at a datum, and .05 nats |
-| Untrusted evidence | the data that k-hat distrusts may move the mean of log p(x) by more than two standard errors (`Evidence.bound`), and by .02 nats |
-| Prior | the marginal KL is above .5 nats and 5% of the average KL, and not below a measured amortisation gap |
-| Prior of z1 | likewise KL(q(z1 given z2), p(z1 given z2)) of a level below the top, on the subset that the account states |
-| Evidence too low | the approximation gap is 3 standard errors below 0, which it cannot be |
-| Posterior | the Jensen gap is above a tenth of the average KL, that held between .2 and 1 nat; where it is split, a part is named when it is above a quarter of the gap (on the same data) and 3 standard errors |
-| Overfitting | the ELBO on test is lower than on train by more than that size; the lines that fell by a quarter of that and 3 of their standard errors are named (`generalisation`) |
-| Undecided | a size would be worth a verdict, but not beyond its error over the data: these are too few |
-| Training | the training says so: the KL weight was not full at the end, or no epoch was better for too long |
-| Nothing stands out | none of these |
-"""  # noqa: E501
+    Influential data      a few data carry a line (`influence`): the verdicts that follow are without
+                          them, and what would be found with them is named
+    Identical rows        the ceiling of I(n; z) is below .1 nats: there is nothing to tell apart
+    Collapsed             I(n; z) is below 5% of its ceiling; of a level below the top,
+                          I(n; z1 given z2) is, and its KL too where the levels above tell all apart
+    Saturated             I(n; z) is above 95% of its ceiling; there is then no verdict on the prior:
+                          q(z) is N separate places, and only a prior that knows them could fit it
+    Missed modes          draws from the prior find more of p(x) than q(z|x) does, by 3 standard
+                          errors in the mean or 4 at a datum, and .05 nats
+    Untrusted evidence    the data that k-hat distrusts may move the mean of log p(x) by more than
+                          two standard errors (`Evidence.bound`), and by .02 nats
+    Prior                 the marginal KL is above .5 nats and 5% of the average KL, and not below a
+                          measured amortisation gap
+    Prior of z1           likewise KL(q(z1 given z2), p(z1 given z2)) of a level below the top, on
+                          the subset that the account states
+    Evidence too low      the approximation gap is 3 standard errors below 0, which it cannot be
+    Posterior             the Jensen gap is above a tenth of the average KL, but at least .2 and at
+                          most 1 nat; where it is split, a part is named when it is above a quarter
+                          of the gap (on the same data) and 3 standard errors
+    Overfitting           the ELBO on test is lower than on train by more than that size; the lines
+                          that fell by a quarter of that and 3 of their standard errors are named
+                          (`generalisation_gap`)
+    Undecided             a size would be worth a verdict, but not beyond its error over the data:
+                          these are too few
+    Training              the KL weight was not full at the end, or no epoch was better for too long
+    Nothing stands out    none of these
+
+Thresholds are in `verdicts.thresholds`.
+"""
 
 import numpy as np
 
@@ -108,8 +118,8 @@ def _influential(
     )
     return (
         f"Influential data: {named}. The verdicts below are without "
-        f"{data_words(data, account)}{also}. "
-        "Look at these rows first: mistakes, duplicates, or a kind of their own?"
+        f"{data_words(data, account)}{also}. Look at these rows first: mistakes, duplicates, or a "
+        "kind of their own?"
     )
 
 
@@ -165,7 +175,7 @@ def _nothing(account: AccountRecord) -> str:
     )
     return (
         f"Nothing stands out: {ENCODER_AND_DECODER}, a better prior{of_level} can win at most "
-        f"{max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), {below}a better posterior "
-        f"{gap} {max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is used. "
-        "What is left lies in the decoder and in the data."
+        f"{max(account.marginal_kl.value, 0):.2f} nats (the marginal KL), {below}a better "
+        f"posterior {gap} {max(account.jensen_gap.value, 0):.2f} (the Jensen gap), and the code is "
+        "used. What is left lies in the decoder and in the data."
     )

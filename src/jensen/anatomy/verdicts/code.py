@@ -41,17 +41,17 @@ def _top_code(account: AccountRecord) -> str:
         return (
             f"Collapsed: {level}I(n; {code}) is {abs(information):.2f} nats, {abs(share):.2f} of "
             f"{account.ceiling}: the code is barely used ({account.active_units} of "
-            f"{account.latent_dim} units active).{carried} Try a KL warm-up (--warm-up 50), a smaller "
-            "--beta, or a weaker decoder."
+            f"{account.latent_dim} units active).{carried} Try a KL warm-up (--warm-up 50), a "
+            "smaller --beta, or a weaker decoder."
         )
     if share > SATURATED:
         return (
             f"Saturated: {level}I(n; {code}) is {information:.2f} nats, {share:.2f} of "
             f"{account.ceiling}: the code tells nearly every datum apart, so this line cannot grow "
             "with these N data, and a longer code shows up in the marginal KL "
-            f"({account.marginal_kl.value:.2f} nats), which only a prior that knows these very data "
-            "could win. By itself no fault; if codes were to be shared between data, a larger --beta "
-            "or fewer latent dimensions."
+            f"({account.marginal_kl.value:.2f} nats), which only a prior that knows these very "
+            "data could win. By itself no fault; if codes were to be shared between data, a larger "
+            "--beta or fewer latent dimensions."
         )
     return ""
 

@@ -17,11 +17,11 @@ def missed_modes(account: AccountRecord) -> str:
     if compared is None or not account.evidence_estimate.misses_modes:
         return ""
     return (
-        f"Missed modes: on {len(compared.index)} of the data, chosen at random, draws from the prior "
-        f"give log p(x) {compared.difference:.2f} +- {compared.standard_error:.2f} nats higher than "
-        f"draws from q(z|x) do, beyond errors at {int(compared.higher.sum())} of them: q(z|x) leaves "
-        "out modes of the posterior, which no k-hat shows. log p(x) and the Jensen gap are at least "
-        f"that much higher there. {ANNEAL_FROM_PRIOR}"
+        f"Missed modes: on {len(compared.index)} of the data, chosen at random, draws from the "
+        f"prior give log p(x) {compared.difference:.2f} +- {compared.standard_error:.2f} nats "
+        f"higher than draws from q(z|x) do, beyond errors at {int(compared.higher.sum())} of them: "
+        "q(z|x) leaves out modes of the posterior, which no k-hat shows. log p(x) and the Jensen "
+        f"gap are at least that much higher there. {ANNEAL_FROM_PRIOR}"
     )
 
 
@@ -53,7 +53,7 @@ def evidence_too_low(account: AccountRecord) -> str:
         return ""
     return (
         f"Evidence too low: the best posterior of each datum has an ELBO {-gap.value:.2f} +- "
-        f"{gap.standard_error:.2f} nats above the estimate of log p(x), which it cannot exceed. Try "
-        "more samples "
-        f"(jensen account RUN --num-samples {10 * account.evidence_estimate.num_samples})."
+        f"{gap.standard_error:.2f} nats above the estimate of log p(x), which it cannot exceed. "
+        "Try more samples (jensen account RUN --num-samples "
+        f"{10 * account.evidence_estimate.num_samples})."
     )

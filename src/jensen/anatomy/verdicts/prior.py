@@ -35,9 +35,9 @@ def prior_verdict(account: AccountRecord) -> str:
     of_level = f" of {code}" if account.levels else ""
     whole = account.levels[f"kl_{code}"] if account.levels else account.average_kl
     return (
-        f"Prior: the marginal KL{of_level} is {value_words(account.marginal_kl)} of {whole.value:.2f} nats "
-        f"of KL: {ENCODER_AND_DECODER}, a better prior{of_level} can win at most that "
-        f"({better_prior(account)}){_coupling(account)}."
+        f"Prior: the marginal KL{of_level} is {value_words(account.marginal_kl)} of "
+        f"{whole.value:.2f} nats of KL: {ENCODER_AND_DECODER}, a better prior{of_level} can win at "
+        f"most that ({better_prior(account)}){_coupling(account)}."
     )
 
 
@@ -81,10 +81,10 @@ def conditional_prior_verdicts(account: AccountRecord) -> list[str]:
         )
         if won.value > least and not saturated_down_to(account, name):
             out.append(
-                f"Prior of {name}: on {joint.n} of the data, {conditional(name)} is {won.value:.2f} "
-                f"+- {won.standard_error:.2f} nats from the codes {name} given the levels above, of "
-                f"{split.kl.value:.2f} nats of KL: {ENCODER_AND_DECODER}, a better {conditional(name)} can win at "
-                f"most that ({BETTER_CONDITIONAL})."
+                f"Prior of {name}: on {joint.n} of the data, {conditional(name)} is "
+                f"{won.value:.2f} +- {won.standard_error:.2f} nats from the codes {name} given the "
+                f"levels above, of {split.kl.value:.2f} nats of KL: {ENCODER_AND_DECODER}, a "
+                f"better {conditional(name)} can win at most that ({BETTER_CONDITIONAL})."
             )
     return out
 
@@ -97,8 +97,8 @@ def _coupling(account: AccountRecord) -> str:
     apart, together = parts.dimension_wise_kl.value, parts.total_correlation.value
     if apart < PART * account.marginal_kl.value:
         return (
-            f"; {together:.2f} of it is dependence between dimensions (total correlation), which no "
-            "prior of independent ones can win"
+            f"; {together:.2f} of it is dependence between dimensions (total correlation), which "
+            "no prior of independent ones can win"
         )
     if together < PART * account.marginal_kl.value:
         return (
@@ -106,6 +106,6 @@ def _coupling(account: AccountRecord) -> str:
             "other means, scales or shapes"
         )
     return (
-        f"; {apart:.2f} of it lies in the dimensions one by one, {together:.2f} in their dependence "
-        "(total correlation)"
+        f"; {apart:.2f} of it lies in the dimensions one by one, {together:.2f} in their "
+        "dependence (total correlation)"
     )

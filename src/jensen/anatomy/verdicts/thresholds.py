@@ -1,8 +1,8 @@
 """When a size is worth a verdict.
 
 All thresholds are in nats, or relative to a KL or to the ceiling of I(n; z): none moves with the
-data's units. A size counts only beyond 3 standard errors: of the Monte Carlo one, and of the one over
-the data, there in Student's quantile, which is larger where the data are few.
+data's units. A size counts only beyond 3 standard errors: of the Monte Carlo one, and of the one
+over the data, there in Student's quantile, which is larger where the data are few.
 """
 
 import math
@@ -63,11 +63,11 @@ def value_words(line: Line) -> str:
 
 
 def information_share(account: AccountRecord) -> float:
-    """I(n; z) as a share of its ceiling; neither little nor much where nothing can be told apart."""
+    """I(n; z) as a share of its ceiling; a half where the rows do not differ."""
     ceiling = account.index_ceiling
     return account.index_information.value / ceiling if ceiling > TO_TELL_APART else 0.5
 
 
 def most_words(line: Line) -> str:
-    """How much of a line can be won: at most the line, unless the line itself is known from below alone."""
+    """How much of a line can be won, in words: at most the line, unless it is a lower bound."""
     return "that or more" if line.bound else "at most that"
