@@ -1,4 +1,4 @@
-"""The table of lines: a new entry is everywhere at once, and stored accounts of before still load."""
+"""The table of lines: a new entry is everywhere at once, and older stored accounts still load."""
 
 import json
 from dataclasses import replace

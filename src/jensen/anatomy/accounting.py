@@ -189,6 +189,8 @@ def _evidence_lines(estimate: Evidence, elbo: Line) -> dict[str, Line]:
 
 def _checked_columns(columns: Mapping[str, np.ndarray] | None, n: int) -> dict[str, np.ndarray]:
     checked = {name: np.asarray(column) for name, column in (columns or {}).items()}
+    # Objects and dates are kept as text, which JSON and .npz files can hold.
+    checked = {k: v if v.dtype.kind in "biufU" else v.astype(str) for k, v in checked.items()}
     for name, column in checked.items():
         if column.shape != (n,):
             raise ValueError(

@@ -95,7 +95,7 @@ class JointInformation:
         return self.rows.ceiling()
 
     def above(self, level: int) -> float:
-        """I(n; z_>l): what the levels above z_l tell of the datum, on this subset; 0 for the top."""
+        """I(n; z_>l), what the levels above z_l tell of the datum; 0 for the top."""
         return sum(split.information.value for split in list(self.levels.values())[level:])
 
     def to_json(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""What minibatches estimate of I(n; z), total correlation and dimension-wise KL, and with what bias.
+"""What minibatches estimate of I(n; z) and the parts of the marginal KL, and with what bias.
 
 They are training signals (Chen, Li, Grosse & Duvenaud 2018, appendix C). With a batch of M data the
 mixture q(z) = (1/N) sum_n q(z|x_n) is replaced at each draw by a weighted sum over the batch:
 
-    weighted     1 / (N M) for every datum of the batch: log q(z) is too low by log M where the data's
-                 codes are apart, by log N where they are the same. The first holds for codes, the
+    weighted     1 / (N M) for every datum of the batch: log q(z) is too low by log M where the
+                 data's codes are apart, by log N where they are the same. The first holds for codes, the
                  second for their single dimensions: the dimension-wise KL is too low by some log N
                  for every dimension
     stratified   1 / N for the draw's own datum, 1 / (M - 1) for the others but one,
@@ -27,8 +27,10 @@ from jensen.anatomy.lines import Line, line_from_data
 from jensen.distributions import diagonal_normal_parameters
 
 BIAS = {
-    "weighted": "log q(z) too low by log M to log N, so I(n; z) too high; the dimension-wise KL too low by up to log N for every dimension",
-    "stratified": "unbiased for q(z), so log q(z) too low and I(n; z) too high; the parts of the marginal KL with it",
+    "weighted": "log q(z) too low by log M to log N, so I(n; z) too high; the dimension-wise KL too "
+    "low by up to log N for every dimension",
+    "stratified": "unbiased for q(z), so log q(z) too low and I(n; z) too high; the parts of the "
+    "marginal KL with it",
 }
 
 

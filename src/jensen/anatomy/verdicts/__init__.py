@@ -2,13 +2,14 @@
 
 A verdict begins with one of these words; when, is in docs/account.md:
 
-    Influential data      a few data carry a line (`influence`): the verdicts that follow are without
-                          them, and what would be found with them is named
+    Influential data      a few data carry a line (`influence`): the verdicts that follow are
+                          without them, and what would be found with them is named
     Identical rows        the ceiling of I(n; z) is below .1 nats: there is nothing to tell apart
     Collapsed             I(n; z) is below 5% of its ceiling; of a level below the top,
                           I(n; z1 given z2) is, and its KL too where the levels above tell all apart
-    Saturated             I(n; z) is above 95% of its ceiling; there is then no verdict on the prior:
-                          q(z) is N separate places, and only a prior that knows them could fit it
+    Saturated             I(n; z) is above 95% of its ceiling; there is then no verdict on the
+                          prior: q(z) is N separate places, and only a prior that knows them could
+                          fit it
     Missed modes          draws from the prior find more of p(x) than q(z|x) does, by 3 standard
                           errors in the mean or 4 at a datum, and .05 nats
     Untrusted evidence    the data that k-hat distrusts may move the mean of log p(x) by more than
