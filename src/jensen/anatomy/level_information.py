@@ -17,7 +17,7 @@ the marginal KL is for the prior of the top. The terms I(n; z_l | z_>l) sum to I
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -211,9 +211,21 @@ def _means_without_one(densities: np.ndarray, own: np.ndarray, total: np.ndarray
     return values.sum(axis=1) / (m - 1)
 
 
+class PairDensities(NamedTuple):
+    """Log densities level by level of one draw z_n for each of the data.
+
+    Attributes:
+        log_posteriors: log q(z_n | x_m) at [m, n, level].
+        log_priors: log p(z_n) at [n, level].
+    """
+
+    log_posteriors: Array
+    log_priors: Array
+
+
 @eqx.filter_jit
-def _densities(model: Model, x: Array, key: Key) -> tuple[Array, Array]:
-    """log q(z_n | x_m) level by level at [m, n, level], and log p(z_n) at [n, level]."""
+def _densities(model: Model, x: Array, key: Key) -> PairDensities:
+    """The densities of draws z_n ~ q(z|x_n) under the posteriors of all data."""
     draws = jax.vmap(lambda x, n: model.encoder(x).sample(jr.fold_in(key, n)))(
         x, jnp.arange(x.shape[0])
     )
@@ -223,7 +235,7 @@ def _densities(model: Model, x: Array, key: Key) -> tuple[Array, Array]:
         posterior = model.encoder(x)
         return jax.vmap(lambda z: level_log_probs(posterior, z))(draws)
 
-    return (
+    return PairDensities(
         jax.lax.map(component, x, batch_size=BLOCK),
         jax.vmap(lambda z: level_log_probs(prior, z))(draws),
     )

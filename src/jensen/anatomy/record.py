@@ -191,8 +191,8 @@ class AccountRecord:
 
         acc.datum_names([17])  # [{'index': 17, 'row': 412, 'id': 'x-3'}]
         """
+        columns = {name: np.asarray(column) for name, column in self.row_columns.items()}
         return [
             {"index": int(n)} | {name: column[n].item() for name, column in columns.items()}
-            for columns in [{k: np.asarray(v) for k, v in self.row_columns.items()}]
             for n in data
         ]

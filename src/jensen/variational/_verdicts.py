@@ -20,9 +20,9 @@ import numpy as np
 
 from jensen.evidence import pareto_k_threshold
 from jensen.variational._moment_moves import MomentMoves
+from jensen.variational.families import families
 
 NO_VARIANCE, MOST_NAMED = 0.5, 4
-RICHER = ("full_rank", "student_t", "flow")
 MOVED_MEAN, MOVED_SD, TOO_NARROW, MOST_ERROR = 0.1, 0.1, 1.5, 1.0
 BIASED = 0.05  # of a standard deviation in a mean, of 1 in a standard deviation
 EQUAL = 0.9  # share of effective draws from which on weights are nearly equal, whatever k-hat
@@ -233,12 +233,8 @@ def _tails(seen: Seen) -> str:
     )
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
     if not seen.pareto_k <= threshold:
-        others = [name for name in RICHER if name != seen.family]
-        richer = (
-            ""
-            if seen.family in ("flow", "mixture")
-            else f" or a richer family ({', '.join(others)})"
-        )
+        suggested = _richer_families(seen.family)
+        richer = f" or a richer family ({', '.join(suggested)})" if suggested else ""
         return (
             f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
             f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
@@ -282,3 +278,12 @@ def _evidence(seen: Seen) -> str:
         f"No evidence: {seen.improper_because}, so log p(x) is not defined; the ELBO compares fits "
         "of this model to these data alone."
     )
+
+
+def _richer_families(family: str) -> list[str]:
+    """The families to try instead of one that is not trusted, by what their classes say."""
+    classes = {name: families.find(name) for name in families.names()}
+    if family in classes and classes[family].richest:
+        return []
+    order = sorted(classes, key=lambda name: classes[name].richness)
+    return [name for name in order if classes[name].richness > 0 and name != family]

@@ -40,10 +40,15 @@ class AbstractFamily(eqx.Module):
         reparameterised: whether derivatives pass its draws, so that gradient estimators may use them.
         network: whether its parameters are the weights of a network and not in the units of the start. A stochastic fit then takes a tenth of the steps, since
             many weights move a draw at once, and judges its convergence by draws: weights have directions in which q does not change, and wander along them.
+        richness: where a fit with another family is not trusted, families above 0 are suggested in
+            this order.
+        richest: whether no other family is suggested where a fit with this one is not trusted.
     """
 
     reparameterised: eqx.AbstractClassVar[bool]
     network: ClassVar[bool] = False
+    richness: ClassVar[int] = 0
+    richest: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self) -> Distribution:

@@ -33,6 +33,8 @@ class Flow(AbstractFamily):
 
     reparameterised: ClassVar[bool] = True
     network: ClassVar[bool] = True
+    richness: ClassVar[int] = 3
+    richest: ClassVar[bool] = True
     map: FlowMap
     start: Start = constant()
 

@@ -39,6 +39,7 @@ class Mixture(AbstractFamily):
     """
 
     reparameterised: ClassVar[bool] = False
+    richest: ClassVar[bool] = True
     logits: Float[Array, " components"]
     shift: Float[Array, "components dim"]
     log_diagonal: Float[Array, "components dim"]

@@ -41,6 +41,7 @@ class StudentT(AbstractFamily):
     """
 
     reparameterised: ClassVar[bool] = True
+    richness: ClassVar[int] = 2
     shift: Float[Array, " dim"]
     log_diagonal: Float[Array, " dim"]
     below: Float[Array, " pairs"]
