@@ -65,7 +65,7 @@ class Generalisation:
         }
 
     def __str__(self) -> str:
-        return table_of_both(self)
+        return table_of_both(self.train, self.test, self.lines, self.over)
 
 
 def generalisation(

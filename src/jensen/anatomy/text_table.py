@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from jensen.anatomy.gaps import Gaps
 from jensen.anatomy.influence import influence_words, influences
@@ -23,30 +22,6 @@ BOUND_NOTE = (
 )
 MISSED_NOTE = "Draws from the prior find more of log p(x) than those from q(z|x)"
 NO_ERROR = "are lower bounds in expectation, and have no +-"
-
-
-class TwoSplits(Protocol):
-    """What `table_of_both` reads of a `Generalisation`."""
-
-    @property
-    def train(self) -> AccountRecord:
-        """The account of the data trained on."""
-        ...
-
-    @property
-    def test(self) -> AccountRecord:
-        """The account of other data."""
-        ...
-
-    @property
-    def over(self) -> int:
-        """How many data q(z) is the mixture of in the differences of its lines."""
-        ...
-
-    @property
-    def lines(self) -> Mapping[str, Change]:
-        """The lines that have a difference."""
-        ...
 
 
 def account_table(account: AccountRecord) -> str:
@@ -74,12 +49,19 @@ def account_table(account: AccountRecord) -> str:
     return "\n".join([*out, *_notes(account), "", *ceilings, "", *_verdicts(account)])
 
 
-def table_of_both(both: TwoSplits) -> str:
-    """Write train and test beside each other, and test minus train.
+def table_of_both(
+    train: AccountRecord, test: AccountRecord, changes: Mapping[str, Change], over: int
+) -> str:
+    """Write two accounts of one model beside each other, and test minus train.
 
-    print(table_of_both(jensen.generalisation(model, train, test, x_train, x_test, key=key)))
+    Args:
+        train, test: the accounts.
+        changes: the differences of the lines that have one.
+        over: how many data q(z) is the mixture of in the differences of its lines.
+
+        both = jensen.generalisation(model, train, test, x_train, x_test, key=key)
+        print(table_of_both(train, test, both.lines, both.over))
     """
-    train, test = both.train, both.test
     difference = f"{test.split} - {train.split}"
     out = [
         f"Account of the {train.split} split ({train.n} data) and the {test.split} split "
@@ -92,7 +74,7 @@ def table_of_both(both: TwoSplits) -> str:
     ]
     for entry in _specs_of_both(train, test):
         values = "  ".join(_figures(account.line(entry.name), 10, 2) for account in (train, test))
-        change, text, error, mark = both.lines.get(entry.name), "", "", ""
+        change, text, error, mark = changes.get(entry.name), "", "", ""
         if change is not None:
             text = f"{SIGN[change.bound]}{change.difference:+.3f}"
             error = "" if change.bound else f"{change.standard_error:.3f}"
@@ -111,7 +93,7 @@ def table_of_both(both: TwoSplits) -> str:
         out += _wrapped(
             f"I(n; z) (at most {train.ceiling} on {train.split}, {test.ceiling} on {test.split}) "
             "grows with the data that q(z) is over, and the marginal KL falls: their differences "
-            f"are of q(z) over {both.over} data, random subsets on the larger split, and sum to "
+            f"are of q(z) over {over} data, random subsets on the larger split, and sum to "
             "that of the KL that they split. Their own columns are of each split by itself." + none
         )
     for account in (train, test):
