@@ -23,8 +23,9 @@ from jensen.cli.options import (
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account
 in the run; with --data, on every row of another file, which is not stored.
 
-With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
-options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
+With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it
+wins of the marginal KL is told instead, with the options that --set gives prior and re-fitting;
+such trials are kept in the run, too, and its report shows them.
 
 Example: jensen account runs/digits --split train --json
 
@@ -82,7 +83,8 @@ def account(
     gap_family: Annotated[
         str | None,
         typer.Option(
-            help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.",
+            help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or "
+            "flow.",
             show_default="the run's, or own",
         ),
     ] = None,
@@ -149,7 +151,8 @@ def account(
         )
     if try_ and unused:
         raise ValueError(
-            f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself."
+            f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the "
+            "account by itself."
         )
     if try_ and run is None:
         raise ValueError(

@@ -16,10 +16,11 @@ TABLES = (".npz", ".csv")
 
 
 def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
-    """Raises ValueError, before anything is computed, when a file to be written has another suffix."""
+    """Raises ValueError, before anything is computed, for a file with another suffix."""
     if path is not None and Path(path).suffix not in suffixes:
         raise ValueError(
-            f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path!r}."
+            f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got "
+            f"{path!r}."
         )
 
 

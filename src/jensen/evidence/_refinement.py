@@ -1,14 +1,19 @@
-"""The best posterior of one datum: q(z|x) moved by a bijection T that is fitted to this datum alone (Cremer, Li & Duvenaud 2018, section 4.2).
+"""The best posterior of one datum: q(z|x) moved by a bijection T that is fitted to this datum alone.
+
+(Cremer, Li & Duvenaud 2018, section 4.2.)
 
     maximise over T    E_q [log p(x, T(z)) + log |det dT/dz| - log q(z)]
 
-T starts at the identity and acts in units of q. Adam climbs with fresh draws at every step, in windows of steps. After each window its average iterate is
-scored on draws that stay the same, and kept only if it is better than the best so far by more than the standard error of the paired difference: so noise is
-not taken for progress, and the amortised posterior, where it cannot be improved, stays.
+T starts at the identity and acts in units of q. Adam climbs with fresh draws at every step, in
+windows of steps. After each window its average iterate is scored on draws that stay the same, and
+kept only if it is better than the best so far by more than the standard error of the paired
+difference: so noise is not taken for progress, and the amortised posterior, where it cannot be
+improved, stays.
 
-The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed parameters of T. It costs T^-1, which all families have in
-closed form, and has no variance where q' is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can win
-(docs/results.md).
+The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed
+parameters of T. It costs T^-1, which all families have in closed form, and has no variance where q'
+is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can
+win (docs/results.md).
 """
 
 from typing import Any
@@ -69,7 +74,8 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
         raise ValueError(
-            f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps."
+            f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps "
+            "are not to be had. Leave out the gaps."
         )
     require_gradient(model, "refining a posterior")
     if family != "own":
@@ -111,11 +117,14 @@ def refinement(
         prior: model.prior(model.encoder), made once.
         x: one datum.
         key: of this datum, e.g. folded with its index.
-        family: 'own' (that of the encoder), 'diagonal', 'full' or 'flow': the maps T (see `distributions.bijections`).
+        family: 'own' (that of the encoder), 'diagonal', 'full' or 'flow': the maps T (see
+            `distributions.bijections`).
         num_samples: fresh draws per step.
-        window: steps between two scores; what is scored is the mean iterate of the second half of them.
+        window: steps between two scores; what is scored is the mean iterate of the second half of
+            them.
         max_windows: at most so many.
-        patience: stop after so many windows in a row without improvement; each of them halves the rate and goes back to the best.
+        patience: stop after so many windows in a row without improvement; each of them halves the
+            rate and goes back to the best.
         rate: of Adam, in units of q's scale.
         num_scored: the draws that every score is made on.
         block: no more than so many samples are decoded at a time.
@@ -123,7 +132,8 @@ def refinement(
     Raises:
         ValueError: an unknown family, discrete codes, or a number out of range.
 
-        refinement(model, model.prior(model.encoder), x, key, family="diagonal").posterior.log_prob(z)
+        refined = refinement(model, model.prior(model.encoder), x, key, family="diagonal")
+        refined.posterior.log_prob(z)
     """
     for name, value, least in [
         ("num_samples", num_samples, 1),

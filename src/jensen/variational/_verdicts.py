@@ -135,7 +135,10 @@ def in_doubt(moves: MomentMoves, pareto_k: float) -> bool:
 
 
 def most_moved(seen: Seen) -> list[str]:
-    """The parameters that the importance weights move most against q, with how: by a tenth of a standard deviation, or its size by a tenth."""
+    """The parameters that the importance weights move most against q, and how.
+
+    By a tenth of a standard deviation, or its size by a tenth.
+    """
     mean, log_sd = np.abs(seen.moves.mean), np.abs(seen.moves.log_sd)
     return _named(seen, (mean > MOVED_MEAN) | (log_sd > np.log1p(MOVED_SD)))
 
@@ -236,13 +239,15 @@ def _tails(seen: Seen) -> str:
         suggested = _richer_families(seen.family)
         richer = f" or a richer family ({', '.join(suggested)})" if suggested else ""
         return (
-            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
-            f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
+            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much "
+            "of the posterior is, and neither its moments nor the evidence can be relied "
+            f"on.{named} This posterior wants MCMC{richer}."
         )
     if seen.pareto_k > NO_VARIANCE:
         return (
-            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no variance, so the evidence is likely too low by more than its "
-            f"standard error says: a light-tailed q hides its own bias.{named} {remedy}"
+            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no "
+            "variance, so the evidence is likely too low by more than its standard error says: a "
+            f"light-tailed q hides its own bias.{named} {remedy}"
         )
     return ""
 
@@ -252,8 +257,9 @@ def _elbo(seen: Seen) -> str:
     if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "
-        "falls exponentially. The evidence and k-hat do not suffer from it."
+        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide "
+        "it, and it may be -inf, as that of heavy tails is where log p falls exponentially. The "
+        "evidence and k-hat do not suffer from it."
     )
 
 
@@ -268,7 +274,10 @@ def _narrow(seen: Seen) -> str:
     named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
         f" and {len(order) - 4} more" if len(order) > 4 else ""
     )
-    return f"Too narrow: by linear response the standard deviations of the mean-field q are too small: {named}. Use sd(linear_response=True), or full_rank."
+    return (
+        "Too narrow: by linear response the standard deviations of the mean-field q are too small: "
+        f"{named}. Use sd(linear_response=True), or full_rank."
+    )
 
 
 def _evidence(seen: Seen) -> str:
