@@ -83,7 +83,8 @@ def test_a_drawn_part_takes_its_line_s_place_in_the_waterfall(world, monkeypatch
     monkeypatch.setattr(line_table, "LINES", (*line_table.LINES, part))
     acc = make(world)
     assert [row.name for row in segments(acc)[1]][2] == "half"
-    assert f"minus the half of it {acc.line('half').value:.5g}"[:30] in describe(acc)
+    value = f"{-acc.line('half').value:.2f}".rstrip("0")
+    assert f"minus the half of it \N{MINUS SIGN}{value}, is the same ELBO" in describe(acc)
 
 
 def test_influential_data_carry_a_new_line_too(world, monkeypatch):

@@ -76,10 +76,11 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
 
 def label_of(name: str, levels: int = 0) -> str:
     """What a row is called; the code of the top level is named where there are several."""
-    label = spec(name).label
+    label, sign = spec(name).label, spec(name).sign.replace("-", MINUS)
     if levels:
         label = label.replace("; z)", f"; z{levels})")
-    sign = spec(name).sign.replace("-", MINUS)
+    if spec(name).part_of == "jensen_gap":
+        label = label.removesuffix(" gap")  # the margin has no room for more
     return f"{sign} {label}" if sign else label
 
 
