@@ -92,8 +92,11 @@ def weigh(
 
         weigh(model, prior, x, z, model.encoder(x)).log_w
     """
+    # In this order: XLA rounds by how it fuses a program, which follows the order of the operations.
+    log_likelihood = model.decoder(z).log_prob(x)
+    log_prior = prior.log_prob(z)
     log_posterior = jnp.zeros(()) if posterior is None else posterior.log_prob(z)
-    return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), log_posterior)
+    return LogWeights(log_likelihood, log_prior, log_posterior)
 
 
 def draw(model: Model, prior: Distribution, posterior: Distribution, x: Array, key: Key) -> Draw:
