@@ -9,8 +9,8 @@ import numpy as np
 
 import jensen
 from jensen.anatomy import surgery
-from jensen.anatomy.account import cut_lines
-from jensen.anatomy.marginals import marginals
+from jensen.anatomy.marginal_split import marginals
+from jensen.anatomy.surgery_lines import surgery_lines
 from jensen.weights import log_weights
 
 ROWS, DIMENSIONS, POINTS, BLOCK, ROUNDS = 50_000, 40, 2_500, 2048, 3
@@ -43,7 +43,7 @@ def main() -> list[str]:
         began = time.perf_counter()
         cut = surgery(model, data, jax.random.key(1), num_draws=1)
         middle = time.perf_counter()
-        cut_lines(cut)
+        surgery_lines(cut)
         found, _ = marginals(cut)
         assert found is not None
         return middle - began, time.perf_counter() - middle

@@ -8,7 +8,15 @@ import pytest
 from jax import random as jr
 
 from jensen.models.vae import vae
-from jensen.weights import LARGEST, datum_log_weights, log_weights, pairs_at_a_time
+from jensen.weights import (
+    LARGEST,
+    datum_log_weights,
+    draw,
+    draw_levels,
+    log_weights,
+    pairs_at_a_time,
+    weigh,
+)
 from linear_gaussian import make
 
 compiled = eqx.filter_jit(log_weights)
@@ -146,3 +154,35 @@ def test_fewer_pairs_are_decoded_at_a_time_where_a_decoder_makes_large_arrays():
     )  # values and gates
     assert pairs_at_a_time(autoregressive, x, 2048) == LARGEST["cpu"] // (28 * 28 * 32)
     assert pairs_at_a_time(convolutional, x, 7) == 7
+
+
+def test_a_draw_has_its_code_and_the_parts_of_its_log_weight(x64):
+    truth = make(orthogonal=True)
+    model, x = truth.model, jnp.asarray(truth.data(1, seed=4)[0])
+    prior, posterior, key = model.prior(model.encoder), model.encoder(x), jr.key(7)
+    drawn = draw(model, prior, posterior, x, key)
+    np.testing.assert_array_equal(drawn.z, posterior.sample(key))
+    assert drawn.weights.log_prior == prior.log_prob(drawn.z)
+    assert drawn.weights.log_posterior == posterior.log_prob(drawn.z)
+    # The exact posterior: every log-weight is log p(x).
+    evidence = truth.log_evidence(np.asarray(x)[None])[0]
+    assert drawn.weights.log_w == pytest.approx(evidence, abs=1e-10)
+    assert drawn.weights.tempered() == pytest.approx(evidence, abs=1e-10)
+    # Without a distribution that z was drawn from, the log-weight is log p(x, z).
+    joint = weigh(model, prior, x, drawn.z)
+    assert joint.log_w == joint.log_joint == drawn.weights.log_joint
+    levels = draw_levels(model, prior, posterior, x, key)
+    np.testing.assert_array_equal(levels.z, drawn.z)
+    assert levels.log_likelihood == drawn.weights.log_likelihood
+    assert levels.log_priors.shape == (1,) and levels.log_priors[0] == drawn.weights.log_prior
+
+
+def test_the_draws_of_surgery_are_those_of_importance_sampling(small_vae):
+    from jensen.anatomy.elbo_surgery import posterior_draws
+
+    model, x = small_vae
+    draws = posterior_draws(model, x, jr.key(8), 3)
+    parts = compiled(model, x, jr.key(8), 3)
+    np.testing.assert_allclose(draws.log_likelihood, parts.log_likelihood.T, rtol=1e-5)
+    np.testing.assert_allclose(draws.log_priors.sum(axis=-1), parts.log_prior.T, rtol=1e-5)
+    np.testing.assert_allclose(draws.log_posteriors.sum(axis=-1), parts.log_posterior.T, rtol=1e-4)

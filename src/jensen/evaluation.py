@@ -289,6 +289,7 @@ def account_of(
             gaps=gaps or settings.get("gaps"),
             gap_family=gap_family or settings.get("gap_family") or "own",
             fingerprint=rows.fingerprint,
+            row_columns=rows.columns(beside=("index",)),
             remarks=tuple(
                 f"Training: {w}"
                 for w in ([f"the objective was {run.objective}."] if run.objective else [])

@@ -7,7 +7,7 @@ sample index), so no result depends on how data and samples are grouped into bat
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from jensen._types import Array, Distribution, Float, Int, Key
+from jensen.distributions import level_log_probs, root_code
 from jensen.model import Model
 
 # Limit on the size of one array while samples are decoded: 64 MB in float32 on CPU, 1 GB elsewhere.
@@ -43,6 +44,85 @@ class LogWeights(eqx.Module):
         """
         return self.log_likelihood + beta * (self.log_prior - self.log_posterior)
 
+    @property
+    def log_joint(self) -> Float[Array, "*shape"]:
+        """log p(x, z), in nats."""
+        return self.log_likelihood + self.log_prior
+
+    @property
+    def log_w(self) -> Float[Array, "*shape"]:
+        """log p(x, z) - log q(z|x), in nats: `tempered()` up to the order of the sum."""
+        return self.log_joint - self.log_posterior
+
+
+class Draw(eqx.Module):
+    """One draw z of one datum, and the parts of its log-weight, in nats."""
+
+    z: Any
+    weights: LogWeights
+
+
+class LevelDraws(NamedTuple):
+    """Draws of a model of several levels and their log densities level by level, in nats.
+
+    Attributes:
+        z: the codes of the root level.
+        log_likelihood: log p(x|z).
+        log_priors, log_posteriors: log p and log q of each level, z_1 first, on the last axis.
+    """
+
+    z: Array
+    log_likelihood: Array
+    log_priors: Array
+    log_posteriors: Array
+
+
+def weigh(
+    model: Model,
+    prior: Distribution,
+    x: Array,
+    z: Any,
+    posterior: Distribution | None = None,
+) -> LogWeights:
+    """Compute log p(x|z), log p(z) and log q(z|x) of one code of one datum, leaves of shape [].
+
+    Every log-weight of this library is made here. `prior` is model.prior(model.encoder).
+    `posterior` is the distribution that z was drawn from, the encoder's or another; without one,
+    log q is 0 and `log_w` is log p(x, z).
+
+        weigh(model, prior, x, z, model.encoder(x)).log_w
+    """
+    # In this order: XLA rounds by how it fuses a program, which follows the order of the operations.
+    log_likelihood = model.decoder(z).log_prob(x)
+    log_prior = prior.log_prob(z)
+    log_posterior = jnp.zeros(()) if posterior is None else posterior.log_prob(z)
+    return LogWeights(log_likelihood, log_prior, log_posterior)
+
+
+def draw(model: Model, prior: Distribution, posterior: Distribution, x: Array, key: Key) -> Draw:
+    """Draw z from `posterior` and compute the parts of its log-weight for the datum x.
+
+    draw(model, prior, model.encoder(x), x, key).weights.log_w
+    """
+    z = posterior.sample(key)
+    return Draw(z, weigh(model, prior, x, z, posterior))
+
+
+def draw_levels(
+    model: Model, prior: Distribution, posterior: Distribution, x: Array, key: Key
+) -> LevelDraws:
+    """Draw z from `posterior` and compute its log densities level by level.
+
+    draw_levels(model, prior, model.encoder(x), x, key).log_priors.sum()  # log p(z)
+    """
+    z = posterior.sample(key)
+    return LevelDraws(
+        root_code(posterior, z),
+        model.decoder(z).log_prob(x),
+        level_log_probs(prior, z),
+        level_log_probs(posterior, z),
+    )
+
 
 def datum_log_weights(
     model: Model,
@@ -62,8 +142,7 @@ def datum_log_weights(
 
     def sample_log_weights(sample):
         # Folded, not split: sample s is the same draw whatever num_samples is.
-        z = posterior.sample(jr.fold_in(key, sample))
-        return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
+        return draw(model, prior, posterior, x, jr.fold_in(key, sample)).weights
 
     return over_samples(sample_log_weights, num_samples, block)
 

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 import linear_gaussian
 from jensen.anatomy import Account, account, active_units, compare
-from jensen.anatomy._lines import LINES
+from jensen.anatomy.line_table import field_names
 
 KEY = jax.random.key(5)
 
@@ -55,7 +55,7 @@ def test_every_line_agrees_with_its_closed_form():
 def test_the_identities_close_on_the_same_draws(draws):
     model = linear_gaussian.make(latent=2)
     found = account(model.model, model.data(50, seed=1), key=KEY, num_samples=50, num_draws=draws)
-    v = {name: found.line(name).value for name in LINES}
+    v = {name: found.line(name).value for name in field_names()}
     assert v["elbo"] == pytest.approx(v["reconstruction"] - v["average_kl"], abs=1e-10)
     assert v["average_kl"] == pytest.approx(v["index_information"] + v["marginal_kl"], abs=1e-10)
     assert v["elbo"] == pytest.approx(-v["expected_energy"] + v["entropy"], abs=1e-10)
@@ -77,7 +77,7 @@ def test_the_standard_error_is_that_of_repeated_accounts():
         account(model.model, x, key=jax.random.key(i), num_samples=30, num_draws=4)
         for i in range(60)
     ]
-    for name in LINES:
+    for name in field_names():
         spread = np.std([a.line(name).value for a in repeats], ddof=1)
         said = np.sqrt(np.mean([a.line(name).standard_error ** 2 for a in repeats]))
         # The standard deviation of 60 repeats has a relative standard error of 1 / sqrt(2 * 59) = 9%.
@@ -124,7 +124,7 @@ def test_an_account_survives_storage_and_becomes_xarray():
     assert again.to_json() == found.to_json()
     assert str(again) == str(found)
     dataset = found.to_dataset()
-    for name in LINES:
+    for name in field_names():
         assert float(dataset[name].mean()) == pytest.approx(found.line(name).value, abs=1e-12)
         assert dataset[name].attrs["standard_error"] == pytest.approx(
             found.line(name).error, nan_ok=True

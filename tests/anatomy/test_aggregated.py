@@ -11,10 +11,10 @@ from scipy.special import logsumexp
 import jensen
 import linear_gaussian
 from jensen.anatomy import aggregated, surgery
-from jensen.anatomy.account import cut_lines
 from jensen.anatomy.aggregated import affordable, aggregated_density, log_densities, mixture_density
-from jensen.anatomy.joint_information import joint_information
-from jensen.anatomy.surgery import encode
+from jensen.anatomy.elbo_surgery import encode
+from jensen.anatomy.level_information import joint_information
+from jensen.anatomy.surgery_lines import surgery_lines
 from jensen.distributions import (
     Coupling,
     CouplingFlow,
@@ -285,7 +285,7 @@ def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
     x, lines, alone = world.data(300, seed=0), [], []
     for i in range(60):
         cut = surgery(world.model, x, jr.key(i), num_draws=2, aggregated_over=40)
-        lines.append(cut_lines(cut)[0])
+        lines.append(surgery_lines(cut))
         alone.append(cut.subset_error)
     for name in ("index_information", "marginal_kl"):
         values, errors = (
@@ -301,7 +301,7 @@ def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
         assert lines[0][name].data_error > lines[0][name].subset_error == alone[0]
     whole = surgery(world.model, x, jr.key(0), num_draws=2)
     assert whole.subset_error == 0
-    assert cut_lines(whole)[0]["index_information"].subset_error == 0
+    assert surgery_lines(whole)["index_information"].subset_error == 0
 
 
 def test_the_error_of_information_over_all_levels_is_the_spread_over_subsets(x64):

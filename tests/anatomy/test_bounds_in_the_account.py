@@ -11,7 +11,7 @@ import pytest
 
 import linear_gaussian
 import mirror_modes
-from jensen.anatomy import Account, account, account_evidence, compare, generalisation
+from jensen.anatomy import Account, account, compare, evidence_line, generalisation
 from jensen.distributions import diagonal_normal
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model
@@ -170,14 +170,14 @@ def test_few_data_that_carry_the_distrust_are_annealed_where_that_is_cheap(monke
     world, model, x, bad = few_bad()
     settings = {"key": KEY, "num_samples": 400, "num_draws": 1}
     before = account(model, x, **settings)
-    np.testing.assert_array_equal(account_evidence.decisive_data(before.evidence_estimate), bad)
+    np.testing.assert_array_equal(evidence_line.decisive_data(before.evidence_estimate), bad)
     assert before.evidence.bound == "lower"
     exact = world.log_evidence(x)
     assert (before.evidence.per_datum - exact)[bad].mean() < -0.3
     # Beside so cheap a model compiling is most of the work; without that there is enough to spend on few.
-    monkeypatch.setattr(account_evidence, "COMPILATION", 0.0)
-    monkeypatch.setattr(account_evidence, "SHARE", 3.0)
-    assert account_evidence.affordable_annealing(model, x, 400) >= 3
+    monkeypatch.setattr(evidence_line, "COMPILATION", 0.0)
+    monkeypatch.setattr(evidence_line, "SHARE", 3.0)
+    assert evidence_line.affordable_annealing(model, x, 400) >= 3
     after = account(model, x, **settings)
     estimate = after.evidence_estimate
     np.testing.assert_array_equal(np.flatnonzero(estimate.methods == "annealed"), bad)
@@ -191,11 +191,11 @@ def test_few_data_that_carry_the_distrust_are_annealed_where_that_is_cheap(monke
 
 def test_what_annealing_may_cost_is_a_share_of_importance_sampling():
     _, model, x, _ = few_bad()
-    pair = account_evidence.pair_work(model, x[0])
-    assert account_evidence.affordable_annealing(model, x, 400) == 0
+    pair = evidence_line.pair_work(model, x[0])
+    assert evidence_line.affordable_annealing(model, x, 400) == 0
     samples = 10**8
-    affordable = account_evidence.affordable_annealing(model, x, samples)
-    spent = affordable * 16 * 165 * 7 * 3 * pair + account_evidence.COMPILATION
+    affordable = evidence_line.affordable_annealing(model, x, samples)
+    spent = affordable * 16 * 165 * 7 * 3 * pair + evidence_line.COMPILATION
     assert spent <= 0.4 * len(x) * samples * pair < spent + 2 * 16 * 165 * 21 * pair
 
 

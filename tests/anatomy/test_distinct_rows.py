@@ -7,9 +7,9 @@ import pytest
 import linear_gaussian
 from jensen.anatomy import Account, account
 from jensen.anatomy.distinct_rows import RowCounts, count_rows
+from jensen.anatomy.elbo_surgery import surgery
 from jensen.anatomy.in_training import subset_account
-from jensen.anatomy.joint_information import joint_information
-from jensen.anatomy.surgery import surgery
+from jensen.anatomy.level_information import joint_information
 
 KEY = jax.random.key(3)
 SHARP = linear_gaussian.make(dimension=12, latent=6, s2=1e-6)  # tells all distinct rows apart

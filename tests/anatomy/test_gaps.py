@@ -8,7 +8,7 @@ import discrete
 import jensen
 import linear_gaussian
 from jensen.anatomy import Account, Gaps, account, compare, inference_gaps
-from jensen.anatomy._lines import line_from_data
+from jensen.anatomy.lines import line_from_data
 
 KEY = jax.random.key(3)
 FEW = {"num_samples": 50, "num_draws": 4}
@@ -161,7 +161,7 @@ def test_the_table_and_the_verdict_split_the_gap_and_name_the_remedies(split_acc
 def test_other_families_and_doubtful_evidence_are_named(split_account):
     from dataclasses import replace
 
-    from jensen.anatomy.verdicts import verdicts
+    from jensen.anatomy.verdicts import account_verdicts
 
     _, _, found = split_account
     line = lambda v: line_from_data(np.full(7, v), np.full(7, 0.01))  # noqa: E731
@@ -175,13 +175,14 @@ def test_other_families_and_doubtful_evidence_are_named(split_account):
         index=np.arange(7),
         of=7,
     )
-    said = " ".join(verdicts(replace(found, gaps=rich), encoder="diagonal_normal"))
+    said = " ".join(account_verdicts(replace(found, gaps=rich, encoder="diagonal_normal")))
     assert (
         "of 0.90 +- 0.00 that the best member of the full family leaves, a richer posterior (--set encoder.name=full_normal, or flow)"
         in said
     )
     assert "larger network" not in said and "of the data)" not in said.split("Posterior")[1]
-    low = " ".join(verdicts(replace(found, gaps=replace(found.gaps, approximation_gap=line(-0.5)))))
+    too_low = replace(found.gaps, approximation_gap=line(-0.5))
+    low = " ".join(account_verdicts(replace(found, gaps=too_low)))
     assert (
         "Evidence too low: the best posterior of each datum has an ELBO 0.50 +- 0.00 nats above the estimate of log p(x)"
         in low

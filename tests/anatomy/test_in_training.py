@@ -12,8 +12,8 @@ import jensen
 from jensen import cli
 from jensen.anatomy import in_training
 from jensen.anatomy.aggregated import affordable_rows
+from jensen.anatomy.elbo_surgery import encode, surgery
 from jensen.anatomy.in_training import SHARE, InTraining, accounts_of, remarks_of, subset_account
-from jensen.anatomy.surgery import encode, surgery
 from jensen.fitting import resume_run
 
 KEY = jr.key(0)

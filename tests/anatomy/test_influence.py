@@ -7,7 +7,7 @@ import pytest
 import linear_gaussian
 from jensen.anatomy import account
 from jensen.anatomy.influence import influential_data
-from jensen.anatomy.verdicts import PRIOR_NATS, beyond_chance
+from jensen.anatomy.verdicts.thresholds import PRIOR_NATS, beyond_chance
 
 KEY = jax.random.key(7)
 WORLD = linear_gaussian.make(dimension=6, latent=3, orthogonal=True)

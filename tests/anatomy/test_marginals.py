@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 import linear_gaussian
 from jensen.anatomy import account, surgery
-from jensen.anatomy.marginals import marginals
+from jensen.anatomy.marginal_split import marginals
 from jensen.anatomy.minibatch import minibatch_split
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import diagonal_normal, full_normal

@@ -64,7 +64,7 @@ def difference(a, b, name):
 def test_every_difference_is_paired_with_the_first():
     accounts = [account(1), account(2, 0.3), account(3, 1e-4), account(4, -0.5)]
     found = jensen.compare(*accounts, names=("a", "b", "c", "d"))
-    assert [row[0] for row in found.rows] == ["evidence", *LINES]
+    assert [row.name for row in found.rows] == ["evidence", *LINES]
     for name in found.lines:
         for entry, other in zip(found.lines[name], accounts, strict=True):
             assert (entry.difference, entry.standard_error) == pytest.approx(

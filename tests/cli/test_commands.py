@@ -11,7 +11,7 @@ import pytest
 
 import jensen
 from command_line import QUICK, call
-from jensen.anatomy._lines import LINES
+from jensen.anatomy.line_table import field_names
 from jensen.evidence import Evidence
 
 
@@ -55,7 +55,7 @@ def test_account_json_is_one_object_with_every_line(runs, capsys):
         - found["index_information"]["value"]
         - found["marginal_kl"]["value"]
     )
-    for line in LINES:
+    for line in field_names():
         # What rests on evidence that k-hat does not trust is a bound, and has no standard error.
         if found[line]["bound"] is None:
             assert found[line]["standard_error"] > 0

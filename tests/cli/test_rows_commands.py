@@ -3,6 +3,7 @@ every row of a file, --split those of the run's own data."""
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,33 @@ def test_evidence_and_bounds_of_one_row(run, capsys, tmp_path):
     arguments = ["--bound", "elbo", "--num-samples", "4", "--json"]
     code, text, _ = call(capsys, "bounds", str(run), *one, *arguments)
     assert code == 0 and json.loads(text)["n"] == 1
+    assert json.loads(text)["rows"] == {"row": [0], "sample_id": ["s0"]}
+    code, text, _ = call(capsys, "evidence", str(run), *one, *options[:3], "--json")
+    assert code == 0 and json.loads(text)["rows"] == {"row": [0], "sample_id": ["s0"]}
+
+
+def test_the_json_of_an_account_names_rows_and_influential_data(run, capsys, tmp_path):
+    table = table_of(12, 5)
+    table.iloc[7] += 1e3
+    table.to_parquet(tmp_path / "odd.parquet")
+    other = ["--data", str(tmp_path / "odd.parquet"), "--num-samples", "20"]
+    code, text, _ = call(capsys, "account", str(run), *other, "--json")
+    assert code == 0
+    found, names = json.loads(text), table.index.tolist()
+    assert found["rows"] == {"row": list(range(12)), "sample_id": names}
+    row = {"index": 7, "row": 7, "sample_id": names[7]}
+    assert found["influential"] and all(i["rows"] == [row] for i in found["influential"])
+    assert f"row 7 (sample_id {names[7]}) carries" in found["verdicts"][0]
+    # Of the run's own data the row is that of its file, and not the place in the split.
+    copy = shutil.copytree(run, tmp_path / "copy")
+    own = ["--split", "all", "--num-samples", "20"]
+    code, text, _ = call(capsys, "account", str(copy), *own, "--json")
+    assert code == 0 and "rows" not in json.loads(text)
+    columns = jensen.load(copy).stored_account("all").row_columns
+    assert sorted(columns["row"].tolist()) == list(range(60))
+    own_names = table_of(60, 0).index
+    assert columns["sample_id"].tolist() == own_names[columns["row"]].tolist()
+    assert set(columns["split"]) == {"train", "validation", "test"}
 
 
 def test_an_account_of_one_row_says_what_it_lacks(run, capsys, tmp_path):

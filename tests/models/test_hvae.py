@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 import jensen
-from jensen.anatomy.joint_information import joint_information
+from jensen.anatomy.level_information import joint_information
 from jensen.distributions import Joint, complete, diagonal_normal, level_log_probs
 from jensen.models import build_model
 from jensen.models.hvae import hvae

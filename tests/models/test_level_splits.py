@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jensen.anatomy import Account, account
-from jensen.anatomy.joint_information import joint_information
+from jensen.anatomy.level_information import joint_information
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import Joint, diagonal_normal
 from jensen.encoders import AbstractEncoder

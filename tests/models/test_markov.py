@@ -11,7 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 import jensen
-from jensen.anatomy.joint_information import joint_information
+from jensen.anatomy.level_information import joint_information
 from jensen.anatomy.units import active_units_by_level, variance_of_means
 from jensen.distributions import (
     BottomUp,

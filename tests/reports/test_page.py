@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from _worlds import account_of, echo_data, history_of, inputs_of
 
-from jensen.anatomy._lines import LINES
+from jensen.anatomy.line_table import field_names
 from jensen.datasets import Dataset
 from jensen.reports import write_report
 
@@ -70,8 +70,8 @@ def test_the_table_holds_the_account_s_values(tmp_path, splits):
         [account_of(40, split, seed=seed) for seed, split in enumerate(splits, 1)],
     )
     html, page = written(tmp_path, inputs_of(accounts={a.split: a for a in (test, *others)}))
-    assert tuple(page.lines) == LINES
-    for name in LINES:
+    assert tuple(page.lines) == field_names()
+    for name in field_names():
         ours = test.line(name)
         expected = [ours.value, ours.standard_error, ours.data_error]
         for other in (account.line(name) for account in others):

@@ -160,7 +160,7 @@ def test_the_rows_of_the_table_hold_the_parts_and_say_where(account):
         "amortisation_gap",
     ]
     whole = rows["subset_jensen_gap"]
-    assert whole.label == "the Jensen gap of 7 data" and rows["approximation_gap"].depth == 3
+    assert whole.label == "Jensen gap of 7 data" and rows["approximation_gap"].depth == 3
     assert whole.value == main.gaps.jensen_gap.value
     assert whole.beside[0].value == split(account).gaps.jensen_gap.value
     assert "amortisation_gap" not in {

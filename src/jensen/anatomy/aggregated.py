@@ -1,10 +1,12 @@
-"""The exact aggregated posterior q(z) = (1/N) sum_n q(z|x_n) of posteriors of any family, in float64 and in bounded memory.
+"""The exact aggregated posterior q(z) = (1/N) sum_n q(z|x_n), in float64 and in bounded memory.
 
-Components are taken in blocks, points in blocks, and a running log-sum-exp over components is kept for every point: the result depends on the blocks by
-rounding only. Three ways to the log densities of all pairs of a block:
+Components are taken in blocks, points in blocks, and a running log-sum-exp over components is kept
+for every point: the result depends on the blocks by rounding only. Three ways to the log densities
+of all pairs of a block:
 
     diagonal normals   the expanded square as two matrix products (`_numerics.mixture_log_density`)
-    full normals       |L_n^-1 z - L_n^-1 m_n|^2: whitened once per component, then one matrix product [points, D] x [D, components D]
+    full normals       |L_n^-1 z - L_n^-1 m_n|^2: whitened once per component, then one matrix
+                       product [points, D] x [D, components D]
     all others         their own log_prob, for every pair
 """
 
@@ -51,7 +53,9 @@ def _silent(done: int, total: int) -> None:
 
 
 def log_densities(posteriors: Stacked, z: np.ndarray) -> np.ndarray:
-    """log q(z_n | x_n) of draws z [N, draws, ...] from each of N posteriors, float64 [N, draws], nats.
+    """Compute log q(z_n | x_n) of draws z [N, draws, ...] from each of N posteriors.
+
+    The result is float64 [N, draws], nats.
 
     log_densities(stack(encoder, data), z)
     """
@@ -85,7 +89,8 @@ def mixture_density(
         posteriors: of any one family.
         z: points [M, *event]; whole numbers stay whole numbers.
         log_weights: log w_n [N]; 1/N each when absent.
-        on_progress: called with the number of points done (each counted in proportion to the components done) and M.
+        on_progress: called with the number of points done (each counted in proportion to the
+            components done) and M.
 
     Returns:
         float64 log densities [M], nats.
@@ -105,8 +110,13 @@ def mixture_density(
 
 
 class Aggregated(NamedTuple):
-    """log q(z) at draws, float64 [n, draws], and the standard error that the random data it is taken over give to its mean over them
-    (0 where they are all N; NaN where fewer than two others are)."""
+    """log q(z) at draws.
+
+    Attributes:
+        log_density: float64 [n, draws], nats.
+        subset_error: the standard error that the random data which q(z) is taken over give to the
+            mean of `log_density`; 0 where they are all N, NaN where fewer than two others are.
+    """
 
     log_density: np.ndarray
     subset_error: float
@@ -127,19 +137,25 @@ def aggregated_density(
     Args:
         own: log q(z_n | x_n) of these draws, [n, draws].
         rows: which of the data, [n]; all N by default.
-        over: M. With M = N, q(z) is the mixture over all N. With fewer, it is that of M data: those of one random subset, of which the draw's own datum is
-            always one. So log q(z_n | x_n) - log q(z_n) is I(n; z) of M random data, at most log M.
+        over: M. With M = N, q(z) is the mixture over all N. With fewer, it is that of M data: those
+            of one random subset, of which the draw's own datum is always one. So
+            log q(z_n | x_n) - log q(z_n) is I(n; z) of M random data, at most log M.
         key: chooses the subset.
 
-        aggregated_density(posteriors, z, log_densities(posteriors, z), over=len(posteriors), key=key).log_density
+        own = log_densities(posteriors, z)
+        aggregated_density(posteriors, z, own, over=len(posteriors), key=key).log_density
     """
     n, flat = len(posteriors), z.reshape(-1, *z.shape[2:])
     if over >= n:
         whole = mixture_density(posteriors, flat, on_progress=on_progress)
         return Aggregated(whole.reshape(own.shape), 0.0)
+    # Every draw must see a mixture of M data of which its own datum is one. One subset serves all
+    # draws: M - 1 data, and one to spare. The mixture at a draw of a datum outside the subset is
+    # over the M - 1 and the datum itself; at a draw of a datum inside it, which is among the M - 1
+    # already, it is over these and the one to spare. So the sum over the M - 1 is computed once for
+    # all draws, and `extra` is the term of the last one.
     *some, spare = np.asarray(jr.permutation(key, n))[:over]
     numbers = np.arange(n) if rows is None else rows
-    # The other M - 1: for a datum among the `some`, those and the one to spare.
     extra = np.where(
         np.isin(numbers, some)[:, None],
         mixture_density(posteriors[np.array([spare])], flat).reshape(own.shape),
@@ -161,6 +177,7 @@ def aggregated_density(
         totals.append(total.reshape(own.shape))
     log_density = np.logaddexp(np.logaddexp.reduce(totals), extra) - np.log(over)
     error = _subset_error(np.array(totals), groups, own, extra, numbers)
+    # Of a finite population: a subset of all data but one has hardly an error left.
     return Aggregated(log_density, error * math.sqrt(1 - (over - 1) / (n - 1)))
 
 
@@ -171,7 +188,9 @@ def _subset_error(
     extra: np.ndarray,
     numbers: np.ndarray,
 ) -> float:
-    """The standard error of the mean of log q(z) that comes of the random data in it, by the jackknife over groups of them.
+    """The standard error of the mean of log q(z) that comes from the random data in it.
+
+    It is the jackknife's, over groups of these data.
 
     Args:
         totals: log of the summed densities of each group, [groups, n, draws].
@@ -186,8 +205,10 @@ def _subset_error(
     among = np.isin(numbers, np.concatenate(groups))[:, None]
     means = []
     for k, group in enumerate(groups):
-        # Without the group the others stand for all, a draw's own density for itself alone:
-        # log [f (rest - own) + own] = log rest + log [f - (f - 1) own / rest] for a datum in the rest, f > 1.
+        # Without the group the rest stand for all data in the sum, so that their densities count
+        # f = all / rest times; but a draw's own density counts once, since its datum is always in
+        # q(z). For a datum in the rest, with f > 1,
+        #     log [f (rest - own) + own] = log rest + log [f - (f - 1) own / rest].
         rest = np.logaddexp.reduce(np.delete(totals, k, axis=0))
         factor = sum(sizes) / (sum(sizes) - sizes[k])
         inside = (among[:, 0] & ~np.isin(numbers, group))[:, None]
@@ -199,7 +220,9 @@ def _subset_error(
 
 
 def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
-    """(draws per datum, how many data q(z) is taken over) that keep the surgery at some minutes: all N data and 1 to 16 draws where that can be.
+    """Find (draws per datum, how many data q(z) is taken over) that take some minutes at most.
+
+    They are all N data and 1 to 16 draws where that is affordable.
 
     Args:
         posteriors: of all N data.
@@ -215,8 +238,10 @@ def affordable(posteriors: Stacked, z: np.ndarray) -> tuple[int, int]:
 
 
 def affordable_rows(posteriors: Stacked, z: np.ndarray, *, work: float = WORK / 1000) -> int:
-    """Of how many data q(z), at one draw of each, is made with no more than `work` numbers computed for all pairs: by default a fraction of a second on two
-    cores. As many as there are for diagonal normals, whose pairs are matrix products.
+    """Find for how many data q(z), at one draw of each, takes at most `work` numbers computed.
+
+    By default that is a fraction of a second on two cores. All of them for diagonal normals, whose
+    pairs are matrix products.
 
     Args:
         posteriors: of any number of data.
@@ -248,7 +273,7 @@ def _stream(
         some, weights = posteriors[rows], jnp.asarray(weights)
         for start in range(0, points, point_block):
             index = np.minimum(np.arange(start, start + point_block), points - 1)
-            found = _add(
+            maxima, totals = _add(
                 some,
                 weights,
                 jnp.asarray(z[index]),
@@ -256,7 +281,8 @@ def _stream(
                 jnp.asarray(total[index]),
             )
             part = slice(start, min(start + point_block, points))
-            maximum[part], total[part] = (np.asarray(a)[: points - start] for a in found)
+            maximum[part] = np.asarray(maxima)[: points - start]
+            total[part] = np.asarray(totals)[: points - start]
             on_progress(
                 round((points * first + (part.stop * (min(first + block, n) - first))) / n), points
             )
@@ -299,7 +325,13 @@ def _real(z: Array) -> Array:
 
 
 def _cost(posteriors: Stacked, z: np.ndarray) -> float:
-    """How many numbers the log density at one more point takes to compute; those of matrix products count an eighth."""
+    """How many numbers are computed for the log density of one component at one more point.
+
+    The cost model of this module: time is the count of numbers that the traced program computes.
+    Counting makes the choice of draws and subsets the same on every machine, which a measured time
+    would not. A number from a transcendental function counts as several (`TRANSCENDENTAL`); a
+    multiply-add of a matrix product counts an eighth, since those run that much faster.
+    """
     one = posteriors.one(0)
     if full_normal_parameters(one) is not None:
         return len(z) ** 2 / 8 + 4 * len(z)
@@ -311,26 +343,26 @@ def _cost(posteriors: Stacked, z: np.ndarray) -> float:
             jax.make_jaxpr(program)(arrays, np.repeat(z[None], points, axis=0)).jaxpr
         )
 
-    return (
-        numbers(9) - numbers(1)
-    ) / 8  # what does not depend on the point, a normaliser, is computed once for all of them
+    # The difference leaves out what does not depend on the point, such as a normaliser, which is
+    # computed once for all points.
+    return (numbers(9) - numbers(1)) / 8
 
 
 def numbers_computed(jaxpr) -> float:
-    """How many numbers a program computes, transcendental functions by their cost; those of matrix products count an eighth.
+    """Count the numbers that a program computes, weighted by their cost (see `_cost`).
 
     numbers_computed(jax.make_jaxpr(jnp.exp)(jnp.zeros(3)).jaxpr)  # 24
     """
-    found = 0.0
+    count = 0.0
     for equation in jaxpr.eqns:
         inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
         programs = [p for p in inner if hasattr(p, "eqns")]
         if programs:
-            found += equation.params.get("length", 1) * sum(map(numbers_computed, programs))
+            count += equation.params.get("length", 1) * sum(map(numbers_computed, programs))
             continue
         size = sum(int(np.prod(getattr(v.aval, "shape", ()))) for v in equation.outvars)
         if equation.primitive.name == "dot_general":
             contracted = equation.params["dimension_numbers"][0][0]
             size *= int(np.prod([equation.invars[0].aval.shape[axis] for axis in contracted])) / 8
-        found += size * TRANSCENDENTAL.get(equation.primitive.name, 1)
-    return found
+        count += size * TRANSCENDENTAL.get(equation.primitive.name, 1)
+    return count

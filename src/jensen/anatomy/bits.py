@@ -1,4 +1,7 @@
-"""Bits per dimension: the unit in which discrete data such as grey images are customarily reported, -log2 p(x) / D. Lower is better, in this unit alone."""
+"""Bits per dimension, -log2 p(x) / D: the customary unit of discrete data such as grey images.
+
+Lower is better, in this unit alone.
+"""
 
 import math
 from typing import Any
@@ -11,7 +14,9 @@ UNIT = "bits per dimension, lower is better"
 
 
 def dimensions_in_bits(model: Model) -> int | None:
-    """D, the numbers in one datum, if the model's likelihood is customarily reported in bits per dimension; otherwise None.
+    """Find D, the numbers in one datum, if its likelihood is reported in bits per dimension.
+
+    None where that is not the custom.
 
     dimensions_in_bits(jensen.vae((28, 28), likelihood="discretized_logistic", key=key))  # 784
     """
@@ -31,7 +36,7 @@ def in_bits(nats: float, dimensions: int) -> float:
 
 
 def bits_record(lines: dict[str, dict[str, Any]], dimensions: int) -> dict[str, Any]:
-    """Lines {name: {'value': nats, 'standard_error': nats, ...}} in bits per dimension, as plain values with their unit.
+    """Convert lines {name: {'value': nats, 'standard_error': nats, ...}} to bits per dimension.
 
     The sign turns with the unit: a lower bound in nats ('bound': 'lower') is an upper one in bits.
 

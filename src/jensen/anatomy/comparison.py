@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from jensen.anatomy._lines import OF_Q_Z, SIGN, Line, bound_of_difference, clear_difference
-from jensen.anatomy._record import Account
-from jensen.anatomy.standings import Entry, Standings, entries_dataset, paired, plain_bounds
-from jensen.anatomy.table import GAP_ROWS, ROWS, table_rows
+from jensen.anatomy.accounts import Account
+from jensen.anatomy.line_table import SUBSET_GAP, LineSpec, aggregate_names
+from jensen.anatomy.lines import SIGN, Line, bound_of_difference, clear_difference, plain_bounds
+from jensen.anatomy.ranking import ComparedLine, RankedComparison, entries_dataset, paired
 
 if TYPE_CHECKING:
     import xarray
 
-GAPS = tuple(name for name, _, _ in GAP_ROWS)
+GAPS = (SUBSET_GAP, "approximation_gap", "amortisation_gap")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One line of two accounts: the values, second minus first, and the paired standard error of that difference (nats per datum).
+    """One line of two accounts, nats per datum.
 
-    `first_bound` and `second_bound` are "lower" where that value is a lower bound; `bound` is what the difference then is: "lower",
-    "upper", or "unknown" where both are.
+    Attributes:
+        first, second: the values.
+        difference: second minus first.
+        standard_error: of the difference, paired over the data.
+        first_bound, second_bound: "lower" where that value is a lower bound.
+        bound: what the difference then is: "lower", "upper", or "unknown" where both are.
     """
 
     first: float
@@ -43,7 +47,7 @@ class Comparison:
     split: str
     n: int
     lines: dict[str, Difference]
-    rows: tuple[tuple[str, str, str], ...] = ROWS
+    rows: tuple[LineSpec, ...]
 
     def to_json(self) -> dict:
         """Plain values: what `jensen compare A B --json` prints."""
@@ -56,12 +60,17 @@ class Comparison:
         }
 
     def to_dataset(self) -> "xarray.Dataset":
-        """An xarray Dataset over `run` and `line`: value, difference to the first run, and its paired standard error, nats per datum.
+        """An xarray Dataset over `run` and `line`, nats per datum.
+
+        It holds the value, the difference to the first run and its paired standard error.
 
         compare(a, b).to_dataset()["difference"].sel(run="second", line="elbo")
         """
         entries = {
-            name: (Entry(d.first, 0.0, 0.0), Entry(d.second, d.difference, d.standard_error))
+            name: (
+                ComparedLine(d.first, 0.0, 0.0),
+                ComparedLine(d.second, d.difference, d.standard_error),
+            )
             for name, d in self.lines.items()
         }
         return entries_dataset(self.names, self.split, self.n, entries)
@@ -69,13 +78,15 @@ class Comparison:
     def __str__(self) -> str:
         width = max(12, *(len(n) for n in self.names))
         out = [
-            f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum",
+            f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same "
+            f"{self.n} data; nats per datum",
             "",
-            f"  {'line':<28}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}   {'+-':>6}",
+            f"  {'line':<28}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}"
+            f"   {'+-':>6}",
             "  " + "-" * (52 + 2 * width),
         ]
-        for name, label, _ in self.rows:
-            d = self.lines[name]
+        for row in self.rows:
+            d = self.lines[row.name]
             clear = "  *" if clear_difference(d.difference, d.standard_error, d.bound) else ""
             first, second = (
                 f"{SIGN[bound]}{value:.3f}"
@@ -84,17 +95,20 @@ class Comparison:
             change = f"{SIGN[d.bound]}{d.difference:+.3f}"
             error = "" if d.bound else f"{d.standard_error:.3f}"
             out.append(
-                f"  {label:<28}{first:>{width}}  {second:>{width}}  {change:>10}   {error:>6}{clear}".rstrip()
+                f"  {row.text_label:<28}{first:>{width}}  {second:>{width}}  {change:>10}   "
+                f"{error:>6}{clear}".rstrip()
             )
-        if not self.lines.keys() & set(OF_Q_Z):
+        if not self.lines.keys() & set(aggregate_names()):
             out += [
                 "",
-                "  I(n; z) and the marginal KL are left out: the two q(z) are over different numbers of data.",
+                "  I(n; z) and the marginal KL are left out: the two q(z) are over different "
+                "numbers of data.",
             ]
         if any(d.bound for d in self.lines.values()):
             out += [
                 "",
-                "  >=, <=: k-hat distrusts log p(x) of one of the two, so that these are bounds in expectation, with no +-;",
+                "  >=, <=: k-hat distrusts log p(x) of one of the two, so that these are bounds in "
+                "expectation, with no +-;",
                 "  ~: it distrusts both, and their difference may be anything.",
             ]
         elbo = self.lines["elbo"]
@@ -102,7 +116,8 @@ class Comparison:
         clear = abs(elbo.difference) > 2 * elbo.standard_error
         out += ["", "  * differs by more than two standard errors of the paired difference", ""]
         out.append(
-            f"  {better} has the higher ELBO, by {abs(elbo.difference):.3f} +- {elbo.standard_error:.3f} nats per datum."
+            f"  {better} has the higher ELBO, by {abs(elbo.difference):.3f} +- "
+            f"{elbo.standard_error:.3f} nats per datum."
             if clear
             else "  The two ELBOs do not differ by more than two standard errors."
         )
@@ -123,24 +138,29 @@ def compare(
     /,
     *more: Account,
     names: Sequence[str] | None = None,
-) -> Standings: ...
+) -> RankedComparison: ...
 
 
-def compare(*accounts: Account, names: Sequence[str] | None = None) -> Comparison | Standings:
-    """Each account minus the first, line by line; the standard error is that of the mean of the paired differences over the data.
+def compare(
+    *accounts: Account, names: Sequence[str] | None = None
+) -> Comparison | RankedComparison:
+    """Subtract the first account from each of the others, line by line.
+
+    The standard error is that of the mean of the paired differences over the data. Lines that not
+    all accounts have are left out: levels; I(n; z) and the marginal KL where q(z) is over different
+    numbers of data; the parts of the Jensen gap where they are not of the same data (a family of
+    posteriors may differ, as each encoder has its own).
 
     Args:
         accounts: two or more, of the same data points.
         names: what they are called, one name each.
 
     Returns:
-        Of two accounts a `Comparison`; of more a `Standings`, which also ranks them.
+        Of two accounts a `Comparison`; of more a `RankedComparison`, which also ranks them.
 
     Raises:
-        ValueError: fewer than two accounts, another number of names, names that are not all different (of more than two), or accounts of different data points.
-
-    Lines that not all accounts have are left out: levels; I(n; z) and the marginal KL where q(z) is over different numbers of data; the parts of the Jensen gap
-    where they are not of the same data (a family of posteriors may differ, as each encoder has its own).
+        ValueError: fewer than two accounts, another number of names, names that are not all
+            different (of more than two), or accounts of different data points.
 
         print(compare(run_a.account, run_b.account))
         print(compare(a, b, c, names=("vae", "vamp", "mixture")))
@@ -156,7 +176,8 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     names = tuple(names)
     if len(names) != len(accounts):
         raise ValueError(
-            f"a comparison of {len(accounts)} accounts wants as many names; got {len(names)}: {', '.join(names)}."
+            f"a comparison of {len(accounts)} accounts wants as many names; got {len(names)}: "
+            f"{', '.join(names)}."
         )
     if len(accounts) > 2 and len(set(names)) < len(names):
         raise ValueError(f"the names of compared accounts must differ; got {', '.join(names)}.")
@@ -164,19 +185,21 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     for other, name in zip(accounts[1:], names[1:], strict=True):
         if first.n != other.n or first.fingerprint != other.fingerprint:
             raise ValueError(
-                f"{names[0]} and {name} were not evaluated on the same data points ({first.split}: {first.n}, {other.split}: {other.n} data; "
-                "fingerprints differ): a paired comparison would be meaningless. Account for both on the same split of the same data."
+                f"{names[0]} and {name} were not evaluated on the same data points ({first.split}: "
+                f"{first.n}, {other.split}: {other.n} data; fingerprints differ): a paired "
+                "comparison would be meaningless. Account for both on the same split of the same "
+                "data."
             )
     rows, left_out = common_rows(accounts)
     entries = {}
-    for name, _, _ in rows:
-        base = first.line(name)
-        entries[name] = tuple(_entry(a.line(name), base) for a in accounts)
+    for row in rows:
+        base = first.line(row.name)
+        entries[row.name] = tuple(_entry(a.line(row.name), base) for a in accounts)
     if len(accounts) > 2:
         columns = {
             line: tuple(a.line(line).per_datum for a in accounts) for line in ("elbo", "evidence")
         }
-        return Standings(names, first.split, first.n, entries, rows, left_out, columns)
+        return RankedComparison(names, first.split, first.n, entries, rows, left_out, columns)
     lines = {
         name: Difference(
             a.value,
@@ -192,24 +215,25 @@ def compare(*accounts: Account, names: Sequence[str] | None = None) -> Compariso
     return Comparison((names[0], names[1]), first.split, first.n, lines, rows)
 
 
-def _entry(line: Line, base: Line) -> Entry:
+def _entry(line: Line, base: Line) -> ComparedLine:
     difference, error = paired(line.per_datum, base.per_datum)
     if line is not base:
-        # Random data that q(z) is over move all data of an account together: no pairing takes that away.
-        error = math.hypot(error, line.subset_error, base.subset_error)
+        # Random data that q(z) is over move all data of an account together, which pairing does not
+        # remove.
+        error = math.hypot(error, line.shared_error, base.shared_error)
     bound = bound_of_difference(line.bound, base.bound) if line is not base else ""
-    return Entry(line.value, difference, error, line.bound, bound)
+    return ComparedLine(line.value, difference, error, line.bound, bound)
 
 
 def common_rows(
     accounts: Sequence[Account],
-) -> tuple[tuple[tuple[str, str, str], ...], dict[str, tuple[str, ...]]]:
-    """(the rows of the table that can be compared, {why not: the names of the other lines}).
+) -> tuple[tuple[LineSpec, ...], dict[str, tuple[str, ...]]]:
+    """Find (the lines that can be compared, {why not: the names of the other lines}).
 
-    common_rows([a, b])[0][0]  # ('evidence', 'log p(x)', ...)
+    common_rows([a, b])[0][0].name  # 'evidence'
     """
     every = [a.lines.keys() | (set() if a.gaps is None else a.gaps.lines.keys()) for a in accounts]
-    union = list(dict.fromkeys(row[0] for a in accounts for row in table_rows(a)))
+    union = list(dict.fromkeys(entry.name for a in accounts for entry in a.line_specs))
     common = set.intersection(*(set(names) for names in every))
     why: dict[str, tuple[str, ...]] = {
         "not in every account": tuple(name for name in union if name not in common)
@@ -217,7 +241,7 @@ def common_rows(
     over = sorted({a.aggregated_over or a.n for a in accounts})
     if len(over) > 1:  # I(n; z) of fewer data is lower by that alone
         why[f"q(z) is over different numbers of data ({', '.join(map(str, over))})"] = tuple(
-            name for name in union if name in OF_Q_Z
+            name for name in union if name in aggregate_names()
         )
     if not _same_gaps(accounts):
         why["the Jensen gap is not split on the same data"] = tuple(
@@ -225,9 +249,9 @@ def common_rows(
         )
     # Levels that only some of the models have are left out: there is nothing to pair them with.
     alike = all(a.levels.keys() == accounts[0].levels.keys() for a in accounts)
-    candidates = table_rows(accounts[0] if alike else replace(accounts[0], levels={}))
+    candidates = (accounts[0] if alike else replace(accounts[0], levels={})).line_specs
     out = {name for names in why.values() for name in names}
-    return tuple(row for row in candidates if row[0] not in out), {
+    return tuple(entry for entry in candidates if entry.name not in out), {
         reason: names for reason, names in why.items() if names
     }
 

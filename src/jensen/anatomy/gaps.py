@@ -3,16 +3,19 @@
     log p(x) - ELBO(q)  =  [log p(x) - ELBO(q*)]  +  [ELBO(q*) - ELBO(q)]
         Jensen gap            approximation gap       amortisation gap
 
-q* is the best posterior of a family for this datum alone (`evidence.refine`), q the encoder's. The first part wants a richer family, the second a better
-encoder.
+q* is the best posterior of a family for this datum alone (`evidence.refine`), q the encoder's. The
+first part wants a richer family, the second a better encoder.
 
-Which family: 'own' is the encoder's. For a diagonal normal that is all diagonal normals, as in the paper; for full normals all full normals. A Student's t is
-moved and scaled elementwise and keeps its degrees of freedom; a flow gets more layers; a posterior of several levels is moved and scaled as a whole, over its
-conditionals. Another family ('diagonal', 'full', 'flow') says what those maps of q could reach: the approximation gap is then theirs.
+Which family: 'own' is the encoder's. For a diagonal normal that is all diagonal normals, as in the
+paper; for full normals all full normals. A Student's t is moved and scaled elementwise and keeps
+its degrees of freedom; a flow gets more layers; a posterior of several levels is moved and scaled
+as a whole, over its conditionals. Another family ('diagonal', 'full', 'flow') says what those maps
+of q could reach: the approximation gap is then theirs.
 
-The amortisation gap is the mean over draws of q of log p(x, T(z)) + log |det T| - log p(x, z), a paired difference; ELBO(q*) is the ELBO plus that, so that the
-two parts sum to the Jensen gap exactly. q* is found by noisy steps and chosen on other draws than these: the amortisation gap is too low in expectation rather
-than too high, and what it lacks is in the approximation gap.
+The amortisation gap is the mean over draws of q of log p(x, T(z)) + log |det T| - log p(x, z), a
+paired difference; ELBO(q*) is the ELBO plus that, so that the two parts sum to the Jensen gap
+exactly. q* is found by noisy steps and chosen on other draws than these: the amortisation gap is
+too low in expectation rather than too high, and what it lacks is in the approximation gap.
 """
 
 from collections.abc import Callable
@@ -26,7 +29,8 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array, Distribution, Key
-from jensen.anatomy._lines import (
+from jensen.anatomy.line_table import SUBSET_GAP, spec
+from jensen.anatomy.lines import (
     AT_LEAST,
     Line,
     line_from_data,
@@ -36,17 +40,12 @@ from jensen.anatomy._lines import (
 from jensen.evidence import family_of, refinement
 from jensen.interop import guarded
 from jensen.model import Model
-from jensen.weights import over_samples, pairs_at_a_time
+from jensen.weights import over_samples, pairs_at_a_time, weigh
 
 PAIRS = {"cpu": 1024}
 PAIRS_ELSEWHERE = 65536
-SUBSET_GAP = "subset_jensen_gap"  # the Jensen gap of the data on which it is split
-LINES = ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap")
-MEANING = {
-    "refined_elbo": "ELBO of the best posterior of the family for each datum",
-    "approximation_gap": "log p(x) - ELBO of the best posterior of the family",
-    "amortisation_gap": "ELBO of the best posterior of the family - ELBO",
-}
+GAP_LINES = ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap")
+REFINED_ELBO = "ELBO of the best posterior of the family for each datum"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class Gaps:
         index: [n], which of the data, ascending.
         of: how many data there are.
         refined_elbo, approximation_gap, amortisation_gap, jensen_gap: the lines over these n data.
-        non_finite: at how many of them the search met values that are not finite; they keep the best before, which may be the encoder's posterior.
+        non_finite: at how many of them the search met values that are not finite; they keep the
+            best posterior before that, which may be the encoder's.
     """
 
     family: str
@@ -92,30 +92,32 @@ class Gaps:
 
     @property
     def where(self) -> str:
-        """The family, and the subset if it is one, in words: `diagonal family, on a random 100 of the 360 data, where the Jensen gap is 0.656`."""
-        subset = (
-            ""
-            if self.complete
-            else f", on a random {self.n} of the {self.of} data, where the Jensen gap is {AT_LEAST[self.jensen_gap.bound]}{self.jensen_gap.value:.3f}"
-        )
-        return f"{self.family} family{subset}"
+        """The family, and the subset if it is one, in words.
+
+        gaps.where  # 'diagonal family, on a random 100 of the 360 data, where the Jensen gap is .6'
+        """
+        if self.complete:
+            return f"{self.family} family"
+        gap = f"{AT_LEAST[self.jensen_gap.bound]}{self.jensen_gap.value:.3f}"
+        subset = f"a random {self.n} of the {self.of} data"
+        return f"{self.family} family, on {subset}, where the Jensen gap is {gap}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        lines = {name: getattr(self, name) for name in LINES}
-        kept = {n: v.figures() | {"unit": "nats per datum"} for n, v in lines.items()}
+        lines = {name: getattr(self, name) for name in GAP_LINES}
+        figures = {n: v.figures() | {"unit": "nats per datum"} for n, v in lines.items()}
         return {
             "family": self.family,
             "own": self.own,
             "n": self.n,
             "of": self.of,
             "non_finite": self.non_finite,
-            **kept,
+            **figures,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The values per datum."""
-        lines = {name: getattr(self, name) for name in LINES}
+        lines = {name: getattr(self, name) for name in GAP_LINES}
         values = {f"gaps.{n}": v.per_datum for n, v in lines.items()} | {
             f"gaps.{n}.error": v.per_datum_error for n, v in lines.items()
         }
@@ -131,12 +133,19 @@ class Gaps:
             )
 
         whole = {k: values[k] for k in ("family", "own", "of", "non_finite")}
-        return Gaps(index=arrays["gaps.index"], **whole, **{name: line(name) for name in LINES})  # pyright: ignore[reportArgumentType]
+        lines = {name: line(name) for name in GAP_LINES}
+        options: dict[str, Any] = whole | lines
+        return Gaps(index=arrays["gaps.index"], **options)
 
     def variables(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        """name -> (values [of], attributes), NaN where a datum is not among these: what an xarray Dataset over all data holds."""
+        """What an xarray Dataset over all data holds: name -> (values [of], attributes).
+
+        Values are NaN for data that are not among these.
+        """
         out = {}
-        for name, meaning in MEANING.items():
+        parts = ("approximation_gap", "amortisation_gap")
+        meanings = {"refined_elbo": REFINED_ELBO} | {part: spec(part).formula for part in parts}
+        for name, meaning in meanings.items():
             line, values = getattr(self, name), np.full(self.of, np.nan)
             values[self.index] = line.per_datum
             errors = {"standard_error": line.error, "data_error": line.data_error}
@@ -170,14 +179,16 @@ def inference_gaps(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     **options: Any,
 ) -> Gaps:
-    """The approximation gap and the amortisation gap of a model.
+    """Split a model's Jensen gap into the approximation gap and the amortisation gap.
 
     Args:
         model: its codes must be continuous.
         data: [N, *event].
-        key: with it and a datum's index everything random is determined, the choice of the rows too.
+        key: with it and a datum's index everything random is determined, the choice of the rows
+            too.
         evidence, elbo: log p(x) and the ELBO of these N data, per datum: lines of an account.
-        rows: on so many data, chosen at random; all of them by default, and where there are no more.
+        rows: on so many data, chosen at random; all of them by default, and where there are no
+            more.
         family: 'own', 'diagonal', 'full' or 'flow'; see above.
         num_draws: fresh draws per datum for the difference of the two ELBOs.
         chunk: data refined at a time; bounds the memory, not the result.
@@ -185,10 +196,12 @@ def inference_gaps(
         options: of `evidence.refinement`.
 
     Raises:
-        ValueError: rows or num_draws too small, an unknown family, discrete codes, or evidence and ELBO of other data.
+        ValueError: rows or num_draws too small, an unknown family, discrete codes, or evidence and
+            ELBO of other data.
         ArithmeticError: the parts do not sum to the whole.
 
-        inference_gaps(model, data.test, key, evidence=acc.evidence, elbo=acc.elbo, rows=500).amortisation_gap.value
+        gaps = inference_gaps(model, x, key, evidence=acc.evidence, elbo=acc.elbo, rows=500)
+        gaps.amortisation_gap.value
     """
     chosen = check_gaps(model, data, rows, family)
     for name, value, least in [("num_draws", num_draws, 2), ("chunk", chunk, 1)]:
@@ -196,7 +209,8 @@ def inference_gaps(
             raise ValueError(f"{name} must be at least {least}; got {value}.")
     if not len(data) == len(evidence.per_datum) == len(elbo.per_datum):
         raise ValueError(
-            f"evidence and ELBO are of {len(evidence.per_datum)} and {len(elbo.per_datum)} data; the data are {len(data)}. Take those of one account."
+            f"evidence and ELBO are of {len(evidence.per_datum)} and {len(elbo.per_datum)} data; "
+            f"the data are {len(data)}. Take those of one account."
         )
     key_choice, key_data = jr.split(key)
     n = min(rows or len(data), len(data))
@@ -209,10 +223,10 @@ def inference_gaps(
     columns = []
     for start in range(0, n, chunk):
         part = index[np.minimum(np.arange(start, start + chunk), n - 1)]
-        found = _gains(
+        gains = _gains(
             model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options
         )
-        columns.append([np.asarray(a)[: n - start] for a in found])
+        columns.append([np.asarray(a)[: n - start] for a in gains])
         on_progress(min(start + chunk, n), n)
     gains, non_finite = (np.concatenate(column) for column in zip(*columns, strict=True))
     return _gaps(
@@ -227,7 +241,7 @@ def inference_gaps(
 
 
 def check_gaps(model: Model, data: np.ndarray, rows: int | None, family: str) -> str:
-    """The family meant, once it is certain that there are gaps to be had.
+    """Check that a Jensen gap can be split, and return the family of the best posteriors.
 
     Raises:
         ValueError: no data, rows below 1, an unknown family, or discrete codes.
@@ -248,11 +262,12 @@ def _gaps(
     evidence: Line,
     elbo: Line,
     gains: np.ndarray,
-    met: np.ndarray,
+    non_finite: np.ndarray,
 ) -> Gaps:
-    """The record, from the gains [n, draws] and whether values that are not finite were met at a datum."""
+    """The record, from the gains [n, draws] and whether the search met non-finite values, [n]."""
     lost = np.logical_not(np.isfinite(gains).all(axis=1))
-    gains = np.where(lost[:, None], 0.0, gains)  # the encoder's own posterior is kept there
+    # Where the best posterior gives no finite gain, the encoder's own is the best: a gain of 0.
+    gains = np.where(lost[:, None], 0.0, gains)
     log_p, bound = (
         line_from_data(line.per_datum[index], line.per_datum_error[index], bound=line.bound)
         for line in (evidence, elbo)
@@ -274,7 +289,8 @@ def _gaps(
     missing = whole.value - (approximation.value + amortisation.value)
     if not abs(missing) <= 1e-9 * max(1.0, abs(log_p.value), abs(bound.value)):
         raise ArithmeticError(
-            f"the gaps do not close: approximation + amortisation is off the Jensen gap by {missing:.3g} nats. Please report this."
+            "the gaps do not close: approximation + amortisation is off the Jensen gap by "
+            f"{missing:.3g} nats. Please report this."
         )
     return Gaps(
         family,
@@ -285,7 +301,7 @@ def _gaps(
         approximation,
         amortisation,
         whole,
-        int(np.sum(lost | met)),
+        int(np.sum(lost | non_finite)),
     )
 
 
@@ -299,19 +315,23 @@ def _gains(
     draws: int,
     options: dict[str, Any],
 ) -> tuple[Array, Array]:
-    """log p(x, T(z)) + log |det T| - log p(x, z) of fresh draws z ~ q(z|x), [data, draws], and how often a value was not finite, [data]."""
+    """log p(x, T(z)) + log |det T| - log p(x, z) of fresh draws z ~ q(z|x), [data, draws].
+
+    Beside them, how often the search met a value that is not finite, [data].
+    """
 
     def one(x, n):
         key_search, key_draws = jr.split(jr.fold_in(key, n))
-        found = refinement(model, prior, x, key_search, **options)
-        q = found.posterior
+        refined = refinement(model, prior, x, key_search, **options)
+        q = refined.posterior
 
         def gain(sample):
             z = q.base.sample(jr.fold_in(key_draws, sample))
             moved, log_det = q.transform(z)
-            likelihoods = model.decoder(moved).log_prob(x) - model.decoder(z).log_prob(x)
-            return likelihoods + (prior.log_prob(moved) - prior.log_prob(z)) + log_det
+            new, old = weigh(model, prior, x, moved), weigh(model, prior, x, z)
+            likelihoods = new.log_likelihood - old.log_likelihood
+            return likelihoods + (new.log_prior - old.log_prior) + log_det
 
-        return over_samples(gain, draws, options["block"]), found.non_finite
+        return over_samples(gain, draws, options["block"]), refined.non_finite
 
     return jax.vmap(one)(x, index)

@@ -1,13 +1,16 @@
-"""The account while a model trains: its cheap lines on a fixed random subset of the training data, as curves against the epoch.
+"""The account while a model trains: its cheap lines on a fixed subset of the training data.
 
-    ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     q(z) = (1/M) sum_m q(z|x_m) over the M data of the subset
+They become curves against the epoch.
+
+    ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),     q(z) = (1/M) sum_m q(z|x_m)
 
 Subset and draws are the same at every epoch, so that a curve moves because the model does. q(z) is
-that of the subset alone, so I(n; z) is at most log M, or the entropy of its distinct rows where some
-repeat: these are figures of M training data, not of all N.
+that of the subset alone, so I(n; z) is at most log M, or the entropy of its distinct rows where
+some repeat: these are figures of M training data, not of all N.
 
-Taking accounts may cost SHARE of the training's time. What has been spent is read from the records, so that a resumed training decides by the same rule as
-one that was never interrupted; the first account of a process compiles its programs and is not counted.
+Taking accounts may cost SHARE of the training's time. What has been spent is read from the records,
+so that a resumed training decides by the same rule as one that was never interrupted; the first
+account of a process compiles its programs and is not counted.
 """
 
 import math
@@ -19,10 +22,10 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import check_closure
-from jensen.anatomy.account import cut_lines
 from jensen.anatomy.aggregated import affordable_rows
-from jensen.anatomy.surgery import Surgery, encode, surgery
+from jensen.anatomy.elbo_surgery import Surgery, encode, surgery
+from jensen.anatomy.lines import check_closure
+from jensen.anatomy.surgery_lines import level_lines, surgery_lines
 from jensen.anatomy.units import active_units
 from jensen.model import Model
 
@@ -35,14 +38,20 @@ Record = dict[str, Any]
 
 
 class InTraining:
-    """Called after every epoch with its record and the current model; gives {'account': ...} where an account is due, and nothing elsewhere.
+    """Takes an account after every so many epochs.
+
+    It is called after every epoch with the epoch's record and the current model, and returns
+    {'account': ...} where an account is due, {} elsewhere.
 
     Args:
-        model: as it is before training; its family of posteriors decides how many data can be afforded.
+        model: as it is before training; its family of posteriors decides how many data can be
+            afforded.
         data: the training data as they are accounted for, [N, *event]: grey levels drawn once.
         key: the run's; it chooses the subset and the draws.
-        every: an account after every so many epochs, or rarer where that would take more than SHARE of the time.
-        rows: M, at most: fewer where there are fewer data, or where q(z) of so many would take seconds (posteriors of a flow).
+        every: an account after every so many epochs, or rarer where that would take more than SHARE
+            of the time.
+        rows: M, at most: fewer where there are fewer data, or where q(z) of so many would take
+            seconds (posteriors of a flow).
         before: the records of the epochs that are done, of a training that goes on.
 
     Raises:
@@ -64,7 +73,8 @@ class InTraining:
     ):
         if every < 1 or rows < 2:
             raise ValueError(
-                f"the account in training wants every >= 1 epoch and rows >= 2; got every={every}, rows={rows}."
+                "the account in training needs every >= 1 epoch and rows >= 2; got "
+                f"every={every}, rows={rows}."
             )
         key_choice, self.key = jr.split(jr.fold_in(key, STREAM))
         order = np.asarray(jr.permutation(key_choice, len(data)))
@@ -83,47 +93,48 @@ class InTraining:
             return {}
         began = time.monotonic()
         try:
-            found = subset_account(
+            account = subset_account(
                 surgery(
                     model, self.data, self.key, num_draws=NUM_DRAWS, aggregated_over=len(self.data)
                 ),
                 complete=self.all,
             )
-        except (
-            ValueError,
-            ArithmeticError,
-        ) as error:  # a state that cannot be accounted for is no reason to end its training
-            found = {"n": len(self.data), "error": str(error)}
-        found |= {
+        # A state that cannot be accounted for is no reason to end its training.
+        except (ValueError, ArithmeticError) as error:
+            account = {"n": len(self.data), "error": str(error)}
+        account |= {
             "every": self.every,
             "seconds": round(time.monotonic() - began, 4),
             "compiling": not self._compiled,
         }
         self._compiled = True
-        self._records[-1] = record | {"account": found}
-        return {"account": found}
+        self._records[-1] = record | {"account": account}
+        return {"account": account}
 
 
-def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
-    """The lines of a surgery on a subset of the training data as plain values: each with its value and Monte Carlo standard error, nats per datum; the active
-    units; and a label that names the subset and its ceiling. `complete` says that the subset is all of them.
+def subset_account(draws: Surgery, *, complete: bool = False) -> Record:
+    """Collect the lines of a surgery on a subset of the training data as plain values.
+
+    Each line has its value and its Monte Carlo standard error, nats per datum; beside them stand
+    the active units, and a label that names the subset and its ceiling. `complete` says that the
+    subset is all of the training data.
 
         subset_account(surgery(model, subset, key, num_draws=2))["index_information"]["value"]
     """
-    n, kl = len(cut.z), cut.level_log_posteriors - cut.level_log_priors
-    by_level = len(cut.indexed) < len(kl)
-    lines, levels = cut_lines(cut)
+    n, kl = len(draws.z), draws.level_log_posteriors - draws.level_log_priors
+    by_level = len(draws.indexed) < len(kl)
+    lines, levels = surgery_lines(draws), level_lines(draws)
     check_closure({name: line.value for name, line in (lines | levels).items()})
-    means = cut.posterior_means.reshape(n, -1)
+    means = draws.posterior_means.reshape(n, -1)
     code = f"z{len(kl)}" if by_level and len(kl) > 1 else "z"
     return {
         "label": f"I(n; {code}) of {'all ' if complete else ''}{n} training data, at most "
-        f"{cut.row_counts.ceiling_words(of_all=str(n))}",
+        f"{draws.row_counts.ceiling_words(of_all=str(n))}",
         "n": n,
         "log_n": math.log(n),
-        "index_ceiling": cut.row_counts.ceiling(),
-        "distinct_rows": cut.row_counts.distinct,
-        "num_draws": cut.z.shape[1],
+        "index_ceiling": draws.row_counts.ceiling(),
+        "distinct_rows": draws.row_counts.distinct,
+        "num_draws": draws.z.shape[1],
         **{
             name: {"value": line.value, "standard_error": line.standard_error}
             for name, line in (lines | levels).items()
@@ -135,7 +146,7 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
 
 
 def accounts_of(history: Sequence[Record]) -> list[Record]:
-    """The accounts among a training's records, each with its epoch; those that failed are left out.
+    """Find the accounts among a training's records, each with its epoch, without failed ones.
 
     accounts_of(fit.history)[-1]["index_information"]["value"]
     """
@@ -145,28 +156,40 @@ def accounts_of(history: Sequence[Record]) -> list[Record]:
 
 
 def remarks_of(history: Sequence[Record]) -> tuple[str, ...]:
-    """What is to be said of the accounts in a training: that they are rarer than was asked for, or that some failed. Empty where there is nothing to say."""
+    """Describe what went wrong with the accounts in a training; empty as a rule.
+
+    That they are rarer than was asked for, or that some failed.
+
+    remarks_of(fit.history)
+    """
     made = [r["account"] for r in history if "account" in r]
     if not made:
         return ()
-    said, every = [], made[-1]["every"]
+    remarks, every = [], made[-1]["every"]
     asked = sum(r["epoch"] % every == 0 for r in history)
     if len(made) < asked:
         seconds = [a["seconds"] for a in made if not a["compiling"]] or [made[-1]["seconds"]]
-        said.append(
-            f"the account in training was taken {len(made)} times, not at all {asked} epochs asked for: one takes {np.median(seconds):.2g} s, and all may take "
-            f"{SHARE:.0%} of the training's time. Fewer data (--set training.account_rows={max(2, made[-1]['n'] // 4)}) make it cheaper."
+        remarks.append(
+            f"the account in training was taken {len(made)} times, not at all {asked} epochs asked "
+            f"for: one takes {np.median(seconds):.2g} s, and all may take {SHARE:.0%} of the "
+            "training's time. Fewer data (--set "
+            f"training.account_rows={max(2, made[-1]['n'] // 4)}) make it cheaper."
         )
     failed = [r for r in history if "error" in r.get("account", {})]
     if failed:
-        said.append(
-            f"the account after epoch {failed[0]['epoch']}{f' and {len(failed) - 1} more' * (len(failed) > 1)} failed: {failed[0]['account']['error']}"
+        remarks.append(
+            f"the account after epoch {failed[0]['epoch']}"
+            f"{f' and {len(failed) - 1} more' * (len(failed) > 1)} failed: "
+            f"{failed[0]['account']['error']}"
         )
-    return tuple(said)
+    return tuple(remarks)
 
 
 def _affordable(records: Sequence[Record]) -> bool:
-    """Whether one more account, as long as the last, keeps all of them within SHARE of the training's time since the first."""
+    """Whether one more account, as long as the last, keeps all within SHARE of the time.
+
+    The time is that of the training since the first account.
+    """
     first = next((i for i, r in enumerate(records) if "account" in r), len(records))
     later = records[first + 1 :]
     spent = [

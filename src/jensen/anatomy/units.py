@@ -1,5 +1,7 @@
 """Which latent dimensions carry anything."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,9 @@ BLOCK = 512
 
 
 def active_units(posterior_means: np.ndarray) -> int:
-    """The number of latent dimensions whose posterior mean varies over the data by more than 0.01 in variance (Burda et al. 2016, section 5.1).
+    """Count the latent dimensions whose posterior mean varies over the data.
+
+    Its variance must be above 0.01 (Burda et al. 2016, section 5.1).
 
     Args:
         posterior_means: [N, D].
@@ -28,14 +32,17 @@ def active_units(posterior_means: np.ndarray) -> int:
 def active_units_by_level(
     model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
 ) -> tuple[int, ...]:
-    """The active units of every level, z_1 first: where Var_x E[z_l | x] is above 0.01 (Burda et al. 2016, section 5.1).
+    """Count the active units of every level, z_1 first.
+
+    They are those where Var_x E[z_l | x] is above 0.01 (Burda et al. 2016, section 5.1).
 
     Args:
         model: one or more levels of latent variables.
         data: [N, *event].
         key: of the draws.
-        num_draws: codes per datum. E[z_l | x] of a level that depends on another is the mean of its conditional means along them; what their own spread adds
-            to the variance over the data is taken off again.
+        num_draws: codes per datum. E[z_l | x] of a level that depends on another is the mean of its
+            conditional means along them; what their own spread adds to the variance over the data
+            is taken off again.
 
     Raises:
         ValueError: fewer than two draws.
@@ -51,7 +58,9 @@ def active_units_by_level(
 def variance_of_means(
     model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
 ) -> tuple[np.ndarray, ...]:
-    """Var_x E[z_l | x] of every unit of every level, z_1 first, arrays [D_l]; see `active_units_by_level`.
+    """Compute Var_x E[z_l | x] of every unit of every level, z_1 first, arrays [D_l].
+
+    See `active_units_by_level`.
 
     variance_of_means(model, data.test, jax.random.key(0))[0]
     """
@@ -63,14 +72,14 @@ def variance_of_means(
     parts = []
     for start in range(0, len(data), block):
         index = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = _moments(model, jnp.asarray(data[index]), jnp.asarray(index), key, num_draws)
+        moments = _moments(model, jnp.asarray(data[index]), jnp.asarray(index), key, num_draws)
         parts.append(
             [
                 (
                     np.asarray(m, np.float64)[: len(data) - start],
                     np.asarray(v, np.float64)[: len(data) - start],
                 )
-                for m, v in found
+                for m, v in moments
             ]
         )
     levels = [
@@ -80,11 +89,16 @@ def variance_of_means(
     return tuple(means.var(axis=0) - noise.mean(axis=0) for means, noise in levels)
 
 
+class LevelMoments(NamedTuple):
+    """The mean over draws, [N, D_l] of one level, and the variance of that mean."""
+
+    mean: Array
+    variance: Array
+
+
 @eqx.filter_jit
-def _moments(
-    model: Model, x: Array, index: Array, key: Key, num_draws: int
-) -> list[tuple[Array, Array]]:
-    """For every level the mean [N, D_l] of its conditional means along the draws, and the variance of that mean."""
+def _moments(model: Model, x: Array, index: Array, key: Key, num_draws: int) -> list[LevelMoments]:
+    """For every level the moments [N, D_l] of its conditional means along the draws."""
 
     def one(x, n):
         posterior = model.encoder(x)
@@ -94,6 +108,6 @@ def _moments(
             return [level.mean for level in levels_along(posterior, code)]
 
         drawn = jax.vmap(means)(jnp.arange(num_draws))
-        return [(m.mean(axis=0), m.var(axis=0, ddof=1) / num_draws) for m in drawn]
+        return [LevelMoments(m.mean(axis=0), m.var(axis=0, ddof=1) / num_draws) for m in drawn]
 
     return jax.vmap(one)(x, index)

@@ -1,13 +1,20 @@
-"""The density of a mixture of very many normals on the line, at very many points, in time proportional to their sum instead of their product.
+"""The density of a mixture of very many normals on the line, at very many points.
 
-A normal is the convolution of two narrower ones, N(z; m, s) = integral of N(z; u, a) N(u; m, b) du with a^2 + b^2 = s^2, and the trapezoidal rule on a grid of
-step h gets this integral right to a relative 2 exp(-2 pi^2 (a b / s h)^2), wherever z is, because its terms are the values of one normal of width a b / s. So
-the components are spread over a grid once, and every point reads the grid nodes about it: all terms are positive, nothing cancels. (The fast Gauss transform by
-gridding of Greengard & Lee 2004, SIAM Review 46, used here for densities.)
+The time is proportional to the sum of the two numbers instead of their product.
 
-Components are taken octave by octave of their scales, a = (least scale) / sqrt 2 and h = (least scale) / 2.6 in each, which makes that error 1e-14. Both sums
-stop where a term is below exp(-55) of a component's peak; a point at which this could matter is summed over all components.
+A normal is the convolution of two narrower ones, N(z; m, s) = integral of N(z; u, a) N(u; m, b) du
+with a^2 + b^2 = s^2, and the trapezoidal rule on a grid of step h gets this integral right to a
+relative 2 exp(-2 pi^2 (a b / s h)^2), wherever z is, because its terms are the values of one normal
+of width a b / s. So the components are spread over a grid once, and every point reads the grid
+nodes about it: all terms are positive, nothing cancels. (The fast Gauss transform by gridding of
+Greengard & Lee 2004, SIAM Review 46, used here for densities.)
+
+Components are taken octave by octave of their scales, a = (least scale) / sqrt 2 and h = (least
+scale) / 2.6 in each, which makes that error 1e-14. Both sums stop where a term is below exp(-55) of
+a component's peak; a point at which this could matter is summed over all components.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -26,8 +33,10 @@ LOOK = int(np.ceil(REACH * np.sqrt(0.5) * STEPS))  # nodes on either side of a p
 
 
 def univariate_mixture_log_density(z: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """log (1/N) sum_n N(z; loc_n, scale_n) at every point, in float64: right to 1e-10 where scales are above 1e-6 of the range of the points, below
-    which the rounding of a position shows.
+    """Compute log (1/N) sum_n N(z; loc_n, scale_n) at every point, in float64.
+
+    It is right to 1e-10 where scales are above 1e-6 of the range of the points, below which the
+    rounding of a position shows.
 
     Args:
         z: points [M].
@@ -44,11 +53,13 @@ def univariate_mixture_log_density(z: np.ndarray, loc: np.ndarray, scale: np.nda
     z, loc, scale = (np.asarray(a, np.float64) for a in (z, loc, scale))
     if z.ndim != 1 or loc.ndim != 1 or loc.shape != scale.shape or len(loc) < 1:
         raise ValueError(
-            f"univariate_mixture_log_density wants points [M] and components [N], at least one; got {z.shape}, {loc.shape}, {scale.shape}."
+            "univariate_mixture_log_density wants points [M] and components [N], at least one; "
+            f"got {z.shape}, {loc.shape}, {scale.shape}."
         )
     if not (np.isfinite(scale).all() and (scale > 0).all() and np.isfinite(loc).all()):
         raise ValueError(
-            "univariate_mixture_log_density: every scale must be positive and finite, every location finite."
+            "univariate_mixture_log_density: every scale must be positive and finite, every "
+            "location finite."
         )
     centre = loc.mean()
     z, loc = z - centre, loc - centre
@@ -74,16 +85,18 @@ def _octave(z: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
     nodes, offsets = _nearest(loc, step)
     points, distances = _nearest(z, step)
     near = (points >= nodes.min() - PAGE) & (points <= nodes.max() + PAGE)
-    found = np.zeros(len(z))
+    density = np.zeros(len(z))
     points, distances = points[near], distances[near]
     if not len(points):
-        return found
-    addresses, known, size = _addresses(nodes, points)
+        return density
+    addresses, near_points, size = _addresses(nodes, points)
     grid = _spread(addresses[: len(nodes)], offsets, b, step, size)
     inside = np.zeros(len(points))
-    inside[known] = _read(grid, addresses[len(nodes) :][known], distances[known], a, step)
-    found[near] = inside
-    return found
+    inside[near_points] = _read(
+        grid, addresses[len(nodes) :][near_points], distances[near_points], a, step
+    )
+    density[near] = inside
+    return density
 
 
 def _nearest(values: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -92,14 +105,29 @@ def _nearest(values: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     return nodes.astype(np.int64), nodes * step - values
 
 
-def _addresses(nodes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """(where each node of components, then of points, lies in memory; which points are near any component; how much memory).
+class Layout(NamedTuple):
+    """Where nodes lie in memory.
 
-    Few nodes lie side by side. Of many, only pages near a component are kept; pages beside each other stay beside each other, so a spread never leaves them.
+    Attributes:
+        addresses: of the node of each component, then of each point.
+        near: [points], which of them are near any component.
+        size: of the memory, in nodes.
+    """
+
+    addresses: np.ndarray
+    near: np.ndarray
+    size: int
+
+
+def _addresses(nodes: np.ndarray, points: np.ndarray) -> Layout:
+    """Lay the nodes out in memory.
+
+    Few nodes lie side by side. Of many, only pages near a component are kept; pages beside each
+    other stay beside each other, so a spread never leaves them.
     """
     first, last = nodes.min() - 2 * PAGE, nodes.max() + 2 * PAGE
     if last - first < DENSE:
-        return (
+        return Layout(
             np.concatenate([nodes, points]) - first,
             np.ones(len(points), bool),
             int(last - first + 1),
@@ -111,13 +139,16 @@ def _addresses(nodes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nd
     addresses = (
         np.minimum(np.searchsorted(pages, both // PAGE), len(pages) - 1) * PAGE + both % PAGE
     )
-    return addresses, np.isin(points // PAGE, near), len(pages) * PAGE
+    return Layout(addresses, np.isin(points // PAGE, near), len(pages) * PAGE)
 
 
 def _spread(
     addresses: np.ndarray, offsets: np.ndarray, b: np.ndarray, step: float, size: int
 ) -> np.ndarray:
-    """The grid with h N(u; loc_n, b_n) of all components added at the nodes u about each; powers instead of exponentials, node by node outwards."""
+    """The grid with h N(u; loc_n, b_n) of all components added at the nodes u about each.
+
+    Powers instead of exponentials, node by node outwards.
+    """
     grid = np.zeros(size)
     ratio, unit = offsets / b, step / b
     centre = step / b * np.exp(-0.5 * ratio**2 - 0.5 * LOG_2PI)

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from jensen.datasets import Rows
     from jensen.model import Model
 
-HELP = "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one of jensen.foreign. Its code is executed. Needs --data FILE."
-WANTED = "Say for example --model mymodel:make --data x.npy, where mymodel.py has a function make() that returns a jensen.Model (see jensen.foreign)."
+HELP = (
+    "Instead of RUN: a function of a module here (or of a .py file) that returns a model, e.g. one "
+    "of jensen.foreign. Its code is executed. Needs --data FILE."
+)
+WANTED = (
+    "Say for example --model mymodel:make --data x.npy, where mymodel.py has a function make() that "
+    "returns a jensen.Model (see jensen.foreign)."
+)
 
 
 def account_of_foreign(
@@ -33,11 +39,13 @@ def account_of_foreign(
     """
     if model is None:
         raise ValueError(
-            "give a RUN folder, as `jensen fit` writes it, or else --model MODULE:FUNCTION --data FILE."
+            "give a RUN folder, as `jensen fit` writes it, or else --model MODULE:FUNCTION --data "
+            "FILE."
         )
     if run is not None:
         raise ValueError(
-            f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave one out."
+            f"RUN ({run}) and --model ({model}) exclude each other: a run has its own model. Leave "
+            "one out."
         )
     if of_runs:
         raise ValueError(
@@ -45,7 +53,8 @@ def account_of_foreign(
         )
     if split == "both":
         raise ValueError(
-            f"--split both is of a run's train and test; account for each file by itself, or in Python: jensen.generalisation ({model} has no splits)."
+            "--split both is of a run's train and test; account for each file by itself, or in "
+            f"Python: jensen.generalisation ({model} has no splits)."
         )
     if data is None:
         raise ValueError(f"--model {model} needs --data FILE: the rows to account for.")
@@ -66,6 +75,7 @@ def account_of_foreign(
             rows.values,
             key=stream_key(seed or 0, "account"),
             split=rows.name,
+            row_columns=rows.columns(beside=("index",)),
             on_progress=bar.advance,
             **given,
         )
@@ -76,7 +86,8 @@ def load_model(name: str) -> "Model":
     """What MODULE:FUNCTION() returns; modules are looked for in the working directory first.
 
     Raises:
-        ValueError: no such module or function (the nearest names are given), code that raises, or something that is no `Model`.
+        ValueError: no such module or function (the nearest names are given), code that raises, or
+            something that is no `Model`.
     """
     from jensen.model import Model
 
@@ -116,7 +127,8 @@ def _module(name: str) -> Any:
         here = tuple(sorted(p.stem for p in Path.cwd().glob("*.py")))
         listed = f"; modules here: {', '.join(here)}" if here else ""
         raise ValueError(
-            f"no module {name!r} in {Path.cwd()} or among the installed{nearest(name, here)}{listed}. {WANTED}"
+            f"no module {name!r} in {Path.cwd()} or among the "
+            f"installed{nearest(name, here)}{listed}. {WANTED}"
         ) from None
     except Exception as error:
         raise ValueError(
@@ -142,6 +154,7 @@ def _function(module: Any, module_name: str, name: str) -> Any:
         )
     if not callable(function):
         raise ValueError(
-            f"{module_name}:{name} is {type(function).__name__}, and a function that returns a jensen.Model is wanted."
+            f"{module_name}:{name} is {type(function).__name__}, and a function that returns a "
+            "jensen.Model is wanted."
         )
     return function

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jensen._types import Key
+    from jensen.datasets import Rows
     from jensen.evidence._sandwich import Sandwich
     from jensen.evidence.annealed import Annealed
     from jensen.progress import CountProgress
@@ -65,22 +66,26 @@ def print_sandwich(found: "Sandwich", annealed: "Annealed", of: int, split: str)
     """The rungs, what each wins over the one below, and what the simulated data certify."""
     start = {"encoder": "the encoder's posterior", "prior": "the prior"}[annealed.start]
     print(
-        f"\nLower bounds on {len(found.index)} of the {of} {split} data, nats per datum; none is above log p(x) in expectation"
+        f"\nLower bounds on {len(found.index)} of the {of} {split} data, nats per datum; none is "
+        "above log p(x) in expectation"
     )
     steps = [None, *found.steps]
     for rung, step in zip(found.rungs, steps, strict=True):
         won = "" if step is None else f"{step[0]:+9.3f} +- {step[1]:.3f}"
         print(
-            f"  {rung.name:<22}{rung.value:10.3f} +- {rung.standard_error:<7.3f}{won:<19}  {WHAT[rung.name.split(',')[0]]}"
+            f"  {rung.name:<22}{rung.value:10.3f} +- {rung.standard_error:<7.3f}{won:<19}  "
+            f"{WHAT[rung.name.split(',')[0]]}"
         )
     temperatures = len(found.annealed.curves["beta"])
     accepted = found.annealed.curves["acceptance"].mean()
     print(
-        f"annealed: {annealed.num_samples} chains from {start}, {temperatures} temperatures, {accepted:.0%} of moves accepted",
+        f"annealed: {annealed.num_samples} chains from {start}, {temperatures} temperatures, "
+        f"{accepted:.0%} of moves accepted",
         end="; ",
     )
     print(
-        f"not to be trusted for {found.annealed.untrusted:.1%}, importance sampling for {found.importance.untrusted:.1%} of these data."
+        f"not to be trusted for {found.annealed.untrusted:.1%}, importance sampling for "
+        f"{found.importance.untrusted:.1%} of these data."
     )
     for note in found.annealed.notes:
         print(f"note: {note}")
@@ -90,8 +95,12 @@ def print_sandwich(found: "Sandwich", annealed: "Annealed", of: int, split: str)
             print(f"note: {note}")
 
 
-def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> Mapping[str, Any]:
-    """Plain values."""
+def sandwich_record(
+    found: "Sandwich", annealed: "Annealed", picture: Path, rows: "Rows"
+) -> Mapping[str, Any]:
+    """Plain values; `rows` are those that the sandwich's data were chosen from."""
+    from jensen.cli.output import row_lists
+
     steps = [None, *found.steps]
     rungs = [
         {
@@ -107,6 +116,7 @@ def sandwich_record(found: "Sandwich", annealed: "Annealed", picture: Path) -> M
         "rungs": rungs,
         "n": len(found.index),
         "index": found.index.tolist(),
+        "rows": row_lists(rows, found.index),
         "untrusted": {
             "importance": found.importance.untrusted,
             "annealed": found.annealed.untrusted,

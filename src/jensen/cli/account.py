@@ -23,8 +23,9 @@ from jensen.cli.options import (
 HELP = """Account for every nat of a run's evidence lower bound on one split, and store the account
 in the run; with --data, on every row of another file, which is not stored.
 
-With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it wins of the marginal KL is told instead, with the
-options that --set gives prior and re-fitting; such trials are kept in the run, too, and its report shows them.
+With --try, a new prior is fitted to the training data, encoder and decoder as they are, and what it
+wins of the marginal KL is told instead, with the options that --set gives prior and re-fitting;
+such trials are kept in the run, too, and its report shows them.
 
 Example: jensen account runs/digits --split train --json
 
@@ -82,7 +83,8 @@ def account(
     gap_family: Annotated[
         str | None,
         typer.Option(
-            help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or flow.",
+            help="Of the posteriors refined for --gaps: own (the encoder's), diagonal, full or "
+            "flow.",
             show_default="the run's, or own",
         ),
     ] = None,
@@ -149,13 +151,14 @@ def account(
         )
     if try_ and unused:
         raise ValueError(
-            f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the account by itself."
+            f"--try takes no {', '.join(unused)}: a trial has no evidence and no gaps. Make the "
+            "account by itself."
         )
     if try_ and run is None:
         raise ValueError(
             "--try wants a RUN folder: a new prior is fitted to the run's training data."
         )
-    from jensen.cli.output import check_suffix, write_account
+    from jensen.cli.output import check_suffix, row_lists, write_account
 
     check_suffix(out, (".npz", ".csv", ".nc"))
     numbers = {
@@ -165,6 +168,7 @@ def account(
         "gaps": gaps,
         "gap_family": gap_family,
     }
+    rows = None
     if run is None or model is not None:
         of_runs = [
             name
@@ -207,4 +211,9 @@ def account(
         found = account_of(opened, rows.name, rows=rows, seed=seed, store=data is None, **numbers)
         if out:
             write_account(out, found, rows)
-    print_json(found.to_json()) if json else print(found)
+    if not json:
+        print(found)
+        return
+    # The rows of other data in the order of their file; those of a split are in the run's account.
+    named = {} if data is None or rows is None else {"rows": row_lists(rows)}
+    print_json(found.to_json() | named)

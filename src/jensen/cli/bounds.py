@@ -20,10 +20,11 @@ from jensen.cli.options import (
     run_seed,
 )
 
-HELP = """Evaluate bounds on log p(x) of a run's model, all on the same posterior draws, in nats per datum, at beta = 1.
+HELP = """Evaluate bounds on log p(x) of a run's model, all on the same posterior draws, in nats per
+datum, at beta = 1.
 
-Each line says what it guarantees: 'lower' bounds lie below log p(x) in expectation; cubo and eubo approach it from above in the limit only, and their values
-certify nothing.
+Each line says what it guarantees: 'lower' bounds lie below log p(x) in expectation; cubo and eubo
+approach it from above in the limit only, and their values certify nothing.
 
 Example: jensen bounds runs/digits --num-samples 64 --bound iwae --bound renyi --set renyi.alpha=0.2
 """
@@ -73,7 +74,8 @@ def bounds(
     chosen = {name: room.build(name, options.pop(name, {}), {}) for name in (bound or room.names())}
     if options:
         raise ValueError(
-            f"--set {next(iter(options))}...: no such bound among those evaluated: {', '.join(chosen)}."
+            f"--set {next(iter(options))}...: no such bound among those evaluated: "
+            f"{', '.join(chosen)}."
         )
     opened, rows = open_run_with_rows(run, split, data, data_dir, checkpoint, trust_code, reading)
     from jensen.evaluation import stream_key
@@ -108,6 +110,8 @@ def bounds(
             }
             for name, v in found.items()
         }
+        from jensen.cli.output import row_lists
+
         print_json(
             {
                 "bounds": lines,
@@ -116,6 +120,7 @@ def bounds(
                 "n": len(rows),
                 "split": rows.name,
                 "unit": "nats per datum",
+                **({} if data is None else {"rows": row_lists(rows)}),
             }
         )
         return
@@ -126,7 +131,8 @@ def bounds(
     width = max(len(_title(name, b)) for name, b in chosen.items()) if chosen else 0
     for name, value in sorted(found.items(), key=lambda item: item[1].value):
         print(
-            f"  {_title(name, chosen[name]):<{width}}  {value.value:10.3f} +- {value.standard_error:.3f}  {_says(chosen[name])}"
+            f"  {_title(name, chosen[name]):<{width}}  {value.value:10.3f} +- "
+            f"{value.standard_error:.3f}  {_says(chosen[name])}"
         )
     for name, reason in skipped.items():
         print(f"  {name}: not evaluated: {reason}")

@@ -24,22 +24,28 @@ from jensen.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from jensen.datasets import Rows
     from jensen.evidence import Evidence
 
 IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
-HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Where k-hat distrusts data that matter to the mean, the
-value is a lower bound, printed as >=, with no +-. Sampled ones are lower bounds in expectation, but for those that are
-smoothed or corrected.
+HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Where k-hat
+distrusts data that matter to the mean, the value is a lower bound, printed as >=, with no +-.
+Sampled ones are lower bounds in expectation, but for those that are smoothed or corrected.
 
-importance samples from the encoder's posterior: --set until_trusted=true or target_error=0.05 doubles the samples where they are wanted, proposal=refined
-fits the posterior to each datum first, defensive=0.1 adds the prior, smooth=true Pareto-smooths the weights, correction=jackknife takes the bias off; annealed
-leads chains of Hamiltonian Monte Carlo to the posterior (--set num_temperatures=1000, start=prior, schedule=adaptive); auto anneals the data that importance
-sampling is not trusted with. Both compare with chains from the prior on 16 of the data, which find modes that the encoder misses
-(--set check_data=0 for none). quadrature sums over a grid, for 1 or 2 latent dimensions; monte_carlo samples from the prior, to be compared with.
+importance samples from the encoder's posterior: --set until_trusted=true or target_error=0.05
+doubles the samples where they are wanted, proposal=refined fits the posterior to each datum first,
+defensive=0.1 adds the prior, smooth=true Pareto-smooths the weights, correction=jackknife takes the
+bias off; annealed leads chains of Hamiltonian Monte Carlo to the posterior (--set
+num_temperatures=1000, start=prior, schedule=adaptive); auto anneals the data that importance
+sampling is not trusted with. Both compare with chains from the prior on 16 of the data, which find
+modes that the encoder misses (--set check_data=0 for none). quadrature sums over a grid, for 1 or 2
+latent dimensions; monte_carlo samples from the prior, to be compared with.
 
-Without --estimator, importance sampling on all data is followed by the sandwich on some: ELBO, IWAE, importance sampling and annealing side by side, and
-the gap between forward and reverse chains on data simulated from the model; --set annealed.num_temperatures=1000 and the like are for its chains. A picture
-is written to the run's figures. What takes long is kept in the run folder: given again, the command goes on where it was stopped.
+Without --estimator, importance sampling on all data is followed by the sandwich on some: ELBO,
+IWAE, importance sampling and annealing side by side, and the gap between forward and reverse chains
+on data simulated from the model; --set annealed.num_temperatures=1000 and the like are for its
+chains. A picture is written to the run's figures. What takes long is kept in the run folder: given
+again, the command goes on where it was stopped.
 
 Example: jensen evidence runs/digits --estimator importance --num-samples 5000 --out values.npz
 Example: jensen evidence runs/digits --rows 50 --set annealed.num_temperatures=1000
@@ -115,7 +121,8 @@ def evidence(
     chains = options.pop("annealed", {})
     if chains and not wanted:
         raise ValueError(
-            "--set annealed.KEY is for the sandwich, which is not made here; add --sandwich, or name the option of the estimator alone."
+            "--set annealed.KEY is for the sandwich, which is not made here; add --sandwich, or "
+            "name the option of the estimator alone."
         )
     estimator = estimator or "importance"
     chosen, annealed = _build(estimator, options), _build("annealed", chains)
@@ -135,7 +142,7 @@ def evidence(
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
 
-    values, name = rows_evaluated.values, rows_evaluated.name
+    values = rows_evaluated.values
     key = stream_key(run_seed(opened, seed), "evidence")
     store = Path(opened.path) / "evidence" / f"{Path(estimator).stem}.npz"
     made, refused = None, ""
@@ -172,11 +179,14 @@ def evidence(
                     refused = str(error)
     except KeyboardInterrupt:
         print(
-            f"\nStopped. Annealing that is done is kept in {store.parent}; the same command goes on from there.",
+            f"\nStopped. Annealing that is done is kept in {store.parent}; the same command goes on "
+            "from there.",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    _show(opened, found, made, annealed, estimator, name, len(values), json)
+    _show(
+        opened, found, made, annealed, estimator, rows_evaluated, json, list_rows=data is not None
+    )
     if refused and not json:
         print(f"no sandwich: {refused}")
 
@@ -187,14 +197,17 @@ def _show(
     made: Any,
     annealed: Any,
     estimator: str,
-    split: str,
-    n: int,
+    rows: "Rows",
     json: bool,
+    *,
+    list_rows: bool,
 ) -> None:
     from jensen.anatomy.bits import bits_record, dimensions_in_bits
     from jensen.cli import _sandwich
+    from jensen.cli.output import row_lists
     from jensen.evidence import pareto_k_threshold
 
+    n, split = len(rows), rows.name
     picture = _sandwich.draw(opened, made) if made else None
     dimensions = dimensions_in_bits(opened.model)
     bits = (
@@ -230,7 +243,9 @@ def _show(
             "methods": _shares(found),
         }
         values |= (
-            {"sandwich": _sandwich.sandwich_record(made, annealed, picture)} if picture else {}
+            {"sandwich": _sandwich.sandwich_record(made, annealed, picture, rows)}
+            if picture
+            else {}
         )
         print_json(
             {
@@ -239,6 +254,7 @@ def _show(
                 "estimator": estimator,
                 "split": split,
                 "unit": "nats per datum",
+                **({"rows": row_lists(rows)} if list_rows else {}),
             }
         )
         return
@@ -256,7 +272,7 @@ def _show(
 
 def _figure(value: float, error: float | None, bound: str, digits: int) -> str:
     """`= value +- error`, or the sign of a bound and the value alone."""
-    from jensen.anatomy._lines import SIGN
+    from jensen.anatomy.lines import SIGN
 
     if bound:
         return f"{SIGN[bound]}{value:.{digits}f}"

@@ -9,16 +9,18 @@ import numpy as np
 
 from jensen._files import npz_bytes, write_atomically
 from jensen.anatomy import Account
+from jensen.anatomy.storage import STORED_ROWS
 from jensen.datasets import Rows
 
 TABLES = (".npz", ".csv")
 
 
 def check_suffix(path: str | None, suffixes: tuple[str, ...] = TABLES) -> None:
-    """Raises ValueError, before anything is computed, when a file to be written has another suffix."""
+    """Raises ValueError, before anything is computed, for a file with another suffix."""
     if path is not None and Path(path).suffix not in suffixes:
         raise ValueError(
-            f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path!r}."
+            f"--out wants a file that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got "
+            f"{path!r}."
         )
 
 
@@ -38,9 +40,18 @@ def write_account(path: str, account: Account, rows: Rows) -> None:
     arrays = {
         k: v
         for k, v in account.arrays().items()
-        if Path(path).suffix == ".npz" or len(v) == account.n
+        if not k.startswith(STORED_ROWS) and (Path(path).suffix == ".npz" or len(v) == account.n)
     }
     write_arrays(path, rows.columns(beside=arrays) | arrays)
+
+
+def row_lists(rows: Rows, index: np.ndarray | None = None) -> dict[str, list]:
+    """The numbers and names of the rows, or of those in `index`, as lists for JSON.
+
+    row_lists(load_rows("new.csv"))  # {'row': [0, 1, 2], 'sample_id': ['s2', 's0', 's1']}
+    """
+    columns = {name: np.asarray(column) for name, column in rows.columns().items()}
+    return {k: (v if index is None else v[index]).tolist() for k, v in columns.items()}
 
 
 def _beyond_netcdf(column: np.ndarray) -> bool:

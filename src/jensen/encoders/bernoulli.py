@@ -4,6 +4,7 @@ As in neural variational inference and learning (Mnih & Gregor 2014).
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.random as jr
@@ -27,6 +28,8 @@ class Bernoulli(AbstractEncoder):
         encoder = Bernoulli((28, 28), 40, network=make, data=None, key=jr.key(0))
         encoder(x).sample(key)  # 40 numbers, each 0. or 1.
     """
+
+    usual_for: ClassVar[str] = "binary"
 
     network: AbstractNetwork
     head: Linear

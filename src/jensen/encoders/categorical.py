@@ -6,6 +6,7 @@ variable), and no order of the classes is implied, as class numbers would.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.random as jr
@@ -34,6 +35,8 @@ class Categorical(AbstractEncoder):
         encoder = Categorical((28, 28), 20, network=make, data=None, key=key, num_classes=8)
         encoder(x).sample(key)  # 160 numbers, 20 of them 1.
     """
+
+    usual_for: ClassVar[str] = "one-hot"
 
     network: AbstractNetwork
     head: Linear

@@ -1,6 +1,7 @@
 """The diagonal normal posterior, q(z|x) = N(z; m(x), diag(s(x)^2)) (Kingma & Welling 2013)."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax.random as jr
 
@@ -20,6 +21,9 @@ class DiagonalNormal(AbstractNetworkEncoder):
 
         DiagonalNormal((28, 28), 40, network=make, data=None, key=jr.key(0))(x).sample(key)
     """
+
+    richer_remedy: ClassVar[str] = "a richer posterior (--set encoder.name=full_normal, or flow)"
+    usual_for: ClassVar[str] = "continuous"
 
     head: Linear
 

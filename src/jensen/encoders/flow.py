@@ -7,7 +7,7 @@ one pass per dimension.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -37,6 +37,9 @@ class Flow(AbstractNetworkEncoder):
         encoder = Flow((28, 28), 40, network=make, data=None, key=jr.key(0), num_layers=4)
         encoder(x).log_prob(z)
     """
+
+    richer_remedy: ClassVar[str] = "more layers (--set encoder.num_layers=8)"
+    closed_under: ClassVar[str] = "flow"
 
     head: Linear
     layers: tuple["_Layer", ...]

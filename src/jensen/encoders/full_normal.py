@@ -4,7 +4,7 @@ It has correlations between latent dimensions (Kingma & Welling 2019, section 2.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -34,6 +34,9 @@ class FullNormal(AbstractNetworkEncoder):
         encoder = FullNormal((28, 28), 40, network=make, data=None, key=jr.key(0))
         encoder(x).scale_tril
     """
+
+    richer_remedy: ClassVar[str] = "a richer posterior (--set encoder.name=flow)"
+    closed_under: ClassVar[str] = "full"
 
     head: Linear
     below: Linear

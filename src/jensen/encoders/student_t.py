@@ -4,7 +4,7 @@ Its tails are heavier than the normal's, as importance sampling needs in a propo
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ class StudentT(AbstractNetworkEncoder):
         encoder = StudentT((28, 28), 40, network=make, data=None, key=jr.key(0), df=5.0)
         encoder(x).sample(key)
     """
+
+    richer_remedy: ClassVar[str] = "a richer posterior (--set encoder.name=full_normal, or flow)"
 
     head: Linear
     log_df_above_2: Float[Array, " latent"] | None

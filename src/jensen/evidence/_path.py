@@ -1,6 +1,9 @@
-"""The densities between a start and the posterior of one datum: log f_beta(z) = log start(z) + beta log ratio(z), beta from 0 to 1 (Neal 2001).
+"""The densities between a start and the posterior of one datum (Neal 2001).
 
-Their ratio is p(x, z) / start(z), so that f_1 = p(x, z), whose integral is p(x). Codes are flat vectors here, whatever they are to the model.
+    log f_beta(z) = log start(z) + beta log ratio(z),      beta from 0 to 1
+
+Their ratio is p(x, z) / start(z), so that f_1 = p(x, z), whose integral is p(x). Codes are flat
+vectors here, whatever they are to the model.
 """
 
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from jensen._types import Array, Distribution, Float, Key
 from jensen.distributions import CONTINUOUS, code_kind, diagonal_normal_parameters
 from jensen.interop import require_gradient
 from jensen.model import Model
+from jensen.weights import weigh
 
 Start = Literal["encoder", "prior"]
 DRAWS = 128
@@ -27,7 +31,8 @@ class AnnealingPath(eqx.Module):
     """The path of one datum from q(z|x), or from the prior, to the posterior.
 
     Attributes:
-        start, scale_of_start, scale_of_end: where it begins, and the spread of each dimension there and (as far as the encoder knows) at its end.
+        start, scale_of_start, scale_of_end: where it begins, and the spread of each dimension there
+            and (as far as the encoder knows) at its end.
 
         annealing_path(model, prior, x, "encoder").log_ratio(z)
     """
@@ -52,12 +57,9 @@ class AnnealingPath(eqx.Module):
     def log_ratio(self, z: Float[Array, " dim"]) -> Float[Array, ""]:
         """log p(x, z) - log start(z), nats."""
         code = self.unravel(z)
-        log_likelihood = self.model.decoder(code).log_prob(self.x)
-        return (
-            log_likelihood
-            if self.from_prior
-            else log_likelihood + self.prior.log_prob(code) - self.start.log_prob(code)
-        )
+        weights = weigh(self.model, self.prior, self.x, code, self.start)
+        # Where the prior is the start, log p(z) - log start(z) is 0, and not 0 up to rounding.
+        return weights.log_likelihood if self.from_prior else weights.log_w
 
     def variance(self, beta: Array) -> Float[Array, " dim"]:
         """The spread to expect of each dimension under f_beta: precisions add up along the path."""
@@ -102,8 +104,9 @@ def check_differentiable(model: Model, x: Array | np.ndarray) -> None:
     jax.eval_shape(look, x)
     if kinds[0] != CONTINUOUS:
         raise ValueError(
-            f"annealing follows gradients of log p(x, z) in z, and the codes of this model are {kinds[0].split()[0]}: there are none. "
-            "Use --estimator importance, with --set smooth=true or more samples where k-hat is too high."
+            "annealing follows gradients of log p(x, z) in z, and the codes of this model are "
+            f"{kinds[0].split()[0]}: there are none. Use --estimator importance, with --set "
+            "smooth=true or more samples where k-hat is too high."
         )
 
 
@@ -128,7 +131,10 @@ def flat(code: Any) -> Float[Array, " dim"]:
 
 
 def _scale(distribution: Distribution) -> Float[Array, " dim"]:
-    """The standard deviation of each dimension: known of a diagonal normal, otherwise of draws with fixed keys. It shapes proposals and nothing else."""
+    """The standard deviation of each dimension, which shapes proposals and nothing else.
+
+    It is exact for a diagonal normal, otherwise that of draws with fixed keys.
+    """
     normal = diagonal_normal_parameters(distribution)
     scale = (
         jax.vmap(lambda key: flat(distribution.sample(key)))(jr.split(jr.key(0), DRAWS)).std(axis=0)

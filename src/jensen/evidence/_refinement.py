@@ -1,14 +1,19 @@
-"""The best posterior of one datum: q(z|x) moved by a bijection T that is fitted to this datum alone (Cremer, Li & Duvenaud 2018, section 4.2).
+"""The best posterior of one datum: q(z|x) moved by a bijection T that is fitted to this datum alone.
+
+(Cremer, Li & Duvenaud 2018, section 4.2.)
 
     maximise over T    E_q [log p(x, T(z)) + log |det dT/dz| - log q(z)]
 
-T starts at the identity and acts in units of q. Adam climbs with fresh draws at every step, in windows of steps. After each window its average iterate is
-scored on draws that stay the same, and kept only if it is better than the best so far by more than the standard error of the paired difference: so noise is
-not taken for progress, and the amortised posterior, where it cannot be improved, stays.
+T starts at the identity and acts in units of q. Adam climbs with fresh draws at every step, in
+windows of steps. After each window its average iterate is scored on draws that stay the same, and
+kept only if it is better than the best so far by more than the standard error of the paired
+difference: so noise is not taken for progress, and the amortised posterior, where it cannot be
+improved, stays.
 
-The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed parameters of T. It costs T^-1, which all families have in
-closed form, and has no variance where q' is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can win
-(docs/results.md).
+The gradient is the path derivative (Roeder, Wu & Duvenaud 2017): log q'(T(z)) is taken at fixed
+parameters of T. It costs T^-1, which all families have in closed form, and has no variance where q'
+is the true posterior; without it, on digits, 16 draws a step left a fifth of what a `full` map can
+win (docs/results.md).
 """
 
 from typing import Any
@@ -33,15 +38,8 @@ from jensen.distributions import (
 from jensen.distributions.bijections import Bijection
 from jensen.interop import require_gradient
 from jensen.model import Model
-from jensen.weights import over_samples
+from jensen.weights import over_samples, weigh
 
-# The maps under which an encoder's own family is closed; of any other encoder, and of several levels, the family meant is q moved by shifts and scales.
-OWN_FAMILY = {
-    "diagonal_normal": "diagonal",
-    "full_normal": "full",
-    "student_t": "diagonal",
-    "flow": "flow",
-}
 FAMILIES = ("own", *BIJECTIONS)
 LEAST = 1e-3  # nats: what is less is no improvement to go on for
 
@@ -76,7 +74,8 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
         raise ValueError(
-            f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps are not to be had. Leave out the gaps."
+            f"the codes are {kind}: a posterior over them cannot be moved by a map, so its gaps "
+            "are not to be had. Leave out the gaps."
         )
     require_gradient(model, "refining a posterior")
     if family != "own":
@@ -84,9 +83,8 @@ def family_of(model: Model, family: str, x: Array | np.ndarray) -> str:
     levels = isinstance(jax.eval_shape(lambda key: posterior.sample(key), jr.key(0)), tuple)
     if model.recipe is None:  # built by hand: what it is, and not what it was called
         return "full" if full_normal_parameters(posterior) is not None else "diagonal"
-    return (
-        "diagonal" if levels else OWN_FAMILY.get(model.recipe.values["encoder"]["name"], "diagonal")
-    )
+    # A posterior of several levels is moved by shifts and scales as a whole.
+    return "diagonal" if levels else model.encoder.closed_under
 
 
 def refine(model: Model, prior: Distribution, x: Array, key: Key, **options: Any) -> Pushforward:
@@ -119,11 +117,14 @@ def refinement(
         prior: model.prior(model.encoder), made once.
         x: one datum.
         key: of this datum, e.g. folded with its index.
-        family: 'own' (that of the encoder), 'diagonal', 'full' or 'flow': the maps T (see `distributions.bijections`).
+        family: 'own' (that of the encoder), 'diagonal', 'full' or 'flow': the maps T (see
+            `distributions.bijections`).
         num_samples: fresh draws per step.
-        window: steps between two scores; what is scored is the mean iterate of the second half of them.
+        window: steps between two scores; what is scored is the mean iterate of the second half of
+            them.
         max_windows: at most so many.
-        patience: stop after so many windows in a row without improvement; each of them halves the rate and goes back to the best.
+        patience: stop after so many windows in a row without improvement; each of them halves the
+            rate and goes back to the best.
         rate: of Adam, in units of q's scale.
         num_scored: the draws that every score is made on.
         block: no more than so many samples are decoded at a time.
@@ -131,7 +132,8 @@ def refinement(
     Raises:
         ValueError: an unknown family, discrete codes, or a number out of range.
 
-        refinement(model, model.prior(model.encoder), x, key, family="diagonal").posterior.log_prob(z)
+        refined = refinement(model, model.prior(model.encoder), x, key, family="diagonal")
+        refined.posterior.log_prob(z)
     """
     for name, value, least in [
         ("num_samples", num_samples, 1),
@@ -150,11 +152,11 @@ def refinement(
 
     def slopes(bijection, key):
         def height(bijection):
-            q, held = moved(bijection), moved(jax.lax.stop_gradient(bijection))
+            q, constant = moved(bijection), moved(jax.lax.stop_gradient(bijection))
 
             def one(sample):
                 z, _ = q.transform(q.base.sample(jr.fold_in(key, sample)))
-                return model.decoder(z).log_prob(x) + prior.log_prob(z) - held.log_prob(z)
+                return weigh(model, prior, x, z, constant).log_w
 
             return jnp.mean(over_samples(one, num_samples, block))
 
@@ -165,9 +167,8 @@ def refinement(
 
         def one(sample):
             z, log_det = q.transform(q.base.sample(jr.fold_in(key_scores, sample)))
-            return (
-                model.decoder(z).log_prob(x) + prior.log_prob(z) + log_det
-            )  # - log q(z), which is the same for all maps
+            # Without - log q(z), which is the same for all maps.
+            return weigh(model, prior, x, z).log_joint + log_det
 
         return over_samples(one, num_scored, block)
 
@@ -191,29 +192,28 @@ def refinement(
             0, window, step, (climber.bijection, climber.moments, nothing)
         )
         mean = jax.tree.map(lambda t: t / (window - window // 2), total)
-        found = scores(mean)
-        gain = found - climber.scores
-        better = jnp.mean(gain) > jnp.maximum(
-            jnp.std(gain) / num_scored**0.5, LEAST
-        )  # never where the gain is NaN
-        finite = jnp.isfinite(jnp.mean(found))
-        kept: Any = climber.best
+        new_scores = scores(mean)
+        gain = new_scores - climber.scores
+        # Never where the gain is NaN.
+        better = jnp.mean(gain) > jnp.maximum(jnp.std(gain) / num_scored**0.5, LEAST)
+        finite = jnp.isfinite(jnp.mean(new_scores))
+        best: Any = climber.best
         return jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             _Climber(
                 bijection,
                 moments,
                 mean,
-                found,
+                new_scores,
                 climber.rate,
                 jnp.asarray(0),
                 climber.windows + 1,
                 climber.non_finite,
             ),
             _Climber(
-                kept,
-                adam.init(kept),
-                kept,
+                best,
+                adam.init(best),
+                best,
                 climber.scores,
                 climber.rate / 2,
                 climber.misses + 1,

@@ -1,6 +1,9 @@
-"""log p(x) = log of the integral of p(x|z) p(z) dz by the trapezoid rule, for models small enough: an oracle for every other estimator.
+"""log p(x) = log of the integral of p(x|z) p(z) dz, by the trapezoid rule on a grid.
 
-For a smooth density that ends within the grid the rule's error falls exponentially with the number of points (Trefethen & Weideman 2014, section 5).
+It is for small models, an oracle for every other estimator.
+
+For a smooth density that ends within the grid the rule's error falls exponentially with the number
+of points (Trefethen & Weideman 2014, section 5).
 """
 
 from collections.abc import Callable
@@ -20,25 +23,34 @@ from jensen.evidence._grid import Grid, box_of, grid_of_mass
 from jensen.evidence._record import Evidence
 from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
+from jensen.weights import weigh
 
 TOLERANCE = 0.01  # nats between a grid and the one of half its resolution
 EDGE = 20.0  # nats below the maximum that a density has to be at the edge
 DRAWS = 1000
 SEARCH = {1: 256, 2: 64}  # points along each axis of the grids that look for the mass
-NOTE = "Standard errors are discretisation errors: the difference to the grid of half the resolution, which is far more than the error of the fine one."
+NOTE = (
+    "Standard errors are discretisation errors: the difference to the grid of half the resolution, "
+    "which is far more than the error of the fine one."
+)
 
 
 class Quadrature(AbstractEvidenceEstimator):
-    """The integral over z on a grid of `num_samples` points along each axis, where p(x, z) is within 40 nats of its maximum. Codes of one level, continuous, of
-    one or two dimensions. The model is evaluated in its own precision, sums are taken in float64.
+    """The integral over z on a grid of `num_samples` points along each axis.
 
-    `standard_errors` holds the discretisation error, the difference to the grid of every second point, no Monte Carlo error; random is only where the mass is
-    looked for. A datum is trusted where it is below 0.01 nats and the density ends within the grid. k-hat is -inf; `effective_samples` are (sum p)^2 / sum p^2
-    of the grid's points. The cost is num_samples^d decoded codes for each datum, and some thousands to find the mass.
+    The grid covers where p(x, z) is within 40 nats of its maximum. Codes of one level, continuous,
+    of one or two dimensions. The model is evaluated in its own precision, sums are taken in
+    float64.
+
+    `standard_errors` holds the discretisation error, the difference to the grid of every second
+    point, no Monte Carlo error; random is only where the mass is looked for. A datum is trusted
+    where it is below 0.01 nats and the density ends within the grid. k-hat is -inf;
+    `effective_samples` are (sum p)^2 / sum p^2 of the grid's points. The cost is num_samples^d
+    decoded codes for each datum, and some thousands to find the mass.
 
     Raises:
-        ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels or of more than two dimensions, or a density that is NaN or
-            +inf.
+        ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels
+            or of more than two dimensions, or a density that is NaN or +inf.
 
         estimate_evidence(Quadrature(num_samples=256), model, x, key).values  # nats
     """
@@ -93,7 +105,8 @@ class Quadrature(AbstractEvidenceEstimator):
             estimator="Quadrature",
             reasons=reasons,
             trusted=trusted,
-            # A grid that misses mass is low and one that is too coarse may be either; its error says how far.
+            # A grid that misses mass is low and one that is too coarse may be either; its error
+            # says how far.
             shortfalls=np.where(trusted, 0.0, np.where(edges > EDGE, errors, np.inf)),
             unbiased_weights=False,
             notes=(NOTE,),
@@ -108,10 +121,12 @@ def kl_to_posterior(
     chunk: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
-    """KL(q(z|x) || p(z|x)) of every datum, nats [N]: the Jensen gap log p(x) - ELBO, without a random error.
+    """Compute KL(q(z|x) || p(z|x)) of every datum, nats [N].
 
-    E_q[log q(z|x) - log p(x, z)] on a grid of `num_samples` points along each axis where q is within 40 nats of its maximum, plus log p(x) on the grid of the
-    posterior.
+    It is the Jensen gap log p(x) - ELBO, without a random error.
+
+    E_q[log q(z|x) - log p(x, z)] on a grid of `num_samples` points along each axis where q is
+    within 40 nats of its maximum, plus log p(x) on the grid of the posterior.
 
     Args:
         model: of one level of continuous codes, of one or two dimensions.
@@ -121,8 +136,8 @@ def kl_to_posterior(
         on_progress: called with the number of data done and N.
 
     Raises:
-        ValueError: no data, fewer than 16 points, codes that `Quadrature` refuses, or a grid too coarse for a datum (0.01 nats from that of half its
-            resolution).
+        ValueError: no data, fewer than 16 points, codes that `Quadrature` refuses, or a grid too
+            coarse for a datum (0.01 nats from that of half its resolution).
 
         kl_to_posterior(model, data.test)
     """
@@ -147,7 +162,8 @@ def kl_to_posterior(
         if worst > TOLERANCE:
             remedy = f"more than num_samples = {num_samples} points along each axis"
             raise ValueError(
-                f"the grids of datum {n} are too coarse, by {worst:.2g} nats: take {remedy}, or a posterior of lighter tails."
+                f"the grids of datum {n} are too coarse, by {worst:.2g} nats: take {remedy}, or a "
+                "posterior of lighter tails."
             )
         out[n] = fine + log_evidence
         on_progress(n + 1, len(data))
@@ -155,7 +171,7 @@ def kl_to_posterior(
 
 
 class _Densities:
-    """log p(x, z) and log q(z|x) of each datum at any points, and the grids on which they have their mass."""
+    """log p(x, z) and log q(z|x) of each datum at any points, and grids that hold their mass."""
 
     def __init__(self, model: Model, data: np.ndarray, key: Key, chunk: int | None):
         self._model, self._data, self._key = model, data, key
@@ -181,7 +197,8 @@ class _Densities:
         if bad.any():
             name = "log p(x, z)" if joint else "log q(z|x)"
             raise ValueError(
-                f"{name} of datum {n} is {out[bad][0]} at z = {points[bad][0]}: the model gives no finite density there."
+                f"{name} of datum {n} is {out[bad][0]} at z = {points[bad][0]}: the model gives no "
+                "finite density there."
             )
         return out
 
@@ -217,7 +234,8 @@ def _log_density(
     posterior = model.encoder(x)
 
     def one(z):
-        return model.decoder(z).log_prob(x) + prior.log_prob(z) if joint else posterior.log_prob(z)
+        weights = weigh(model, prior, x, z, posterior)
+        return weights.log_joint if joint else weights.log_posterior
 
     return jax.lax.map(one, points, batch_size=min(block, len(points)))
 
@@ -234,7 +252,8 @@ def _draws(distribution: Distribution, key: Key) -> Array:
 def _check_points(num_samples: int) -> None:
     if num_samples < 16:
         raise ValueError(
-            f"quadrature: num_samples, the points along each axis, must be at least 16; got {num_samples}. Try 256."
+            "quadrature: num_samples, the points along each axis, must be at least 16; got "
+            f"{num_samples}. Try 256."
         )
 
 
@@ -244,7 +263,8 @@ def _dimensions(model: Model, data: np.ndarray) -> int:
     other = "use importance sampling or annealing (--estimator importance, auto)."
     if isinstance(code, tuple):
         raise ValueError(
-            f"quadrature: a grid is for one level of latent variables, this model has {len(code)}; {other}"
+            f"quadrature: a grid is for one level of latent variables, this model has {len(code)}; "
+            f"{other}"
         )
     kind = code_kind(posterior)
     if kind != CONTINUOUS:
@@ -253,7 +273,8 @@ def _dimensions(model: Model, data: np.ndarray) -> int:
         )
     if code.shape[0] > 2:
         raise ValueError(
-            f"quadrature: a grid is for 1 or 2 latent dimensions, this model has {code.shape[0]}; {other}"
+            f"quadrature: a grid is for 1 or 2 latent dimensions, this model has {code.shape[0]}; "
+            f"{other}"
         )
     return code.shape[0]
 

@@ -32,7 +32,7 @@ from jensen._types import Array, Distribution, Float, Key
 from jensen.bounds import AbstractBound
 from jensen.gradients._base import Estimate, estimate
 from jensen.model import Model
-from jensen.weights import LogWeights, over_samples
+from jensen.weights import LogWeights, over_samples, weigh
 
 TINY = 1e-30
 
@@ -73,11 +73,7 @@ def reparameterised(
     def draw(sample: Array) -> tuple[LogWeights, Array, Array]:
         z = posterior.sample(jr.fold_in(key, sample))
         tapped, token = _tap(z)
-        weights = LogWeights(
-            model.decoder(tapped).log_prob(x),
-            prior.log_prob(tapped),
-            constant_posterior.log_prob(tapped),
-        )
+        weights = weigh(model, prior, x, tapped, constant_posterior)
         log_q = posterior.log_prob(jax.lax.stop_gradient(z)) if score else jnp.zeros_like(token)
         return weights, token, log_q
 

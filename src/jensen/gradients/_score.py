@@ -16,7 +16,7 @@ from jensen.bounds import AbstractBound
 from jensen.gradients._base import Estimate, estimate
 from jensen.gradients._reparameterised import path_weights
 from jensen.model import Model
-from jensen.weights import LogWeights, over_samples
+from jensen.weights import LogWeights, over_samples, weigh
 
 
 def held_log_weights(
@@ -30,7 +30,7 @@ def held_log_weights(
 
     def sample_log_weights(sample: Array) -> LogWeights:
         z = jax.lax.stop_gradient(posterior.sample(jr.fold_in(key, sample)))
-        return LogWeights(model.decoder(z).log_prob(x), prior.log_prob(z), posterior.log_prob(z))
+        return weigh(model, prior, x, z, posterior)
 
     return over_samples(sample_log_weights, num_samples)
 

@@ -7,15 +7,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
+from jensen._rooms import Room
 from jensen._types import Key
 from jensen.distributions import code_kind, same_codes
-from jensen.encoders import AbstractEncoder
+from jensen.encoders import AbstractEncoder, encoders
 from jensen.models._parts import Parts
-from jensen.priors import AbstractPrior
-
-# The parts that serve each kind of code, for the remedy.
-PRIORS = {"continuous": "standard_normal", "binary": "bernoulli", "one-hot": "categorical"}
-ENCODERS = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}
+from jensen.priors import AbstractPrior, priors
 
 
 def build_prior_and_encoder(
@@ -63,10 +60,9 @@ def build_prior_and_encoder(
 def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
     kinds = of_prior.split()[0], of_encoder.split()[0]
     prior, encoder = (parts.resolved[section][0] for section in ("prior", "encoder"))
-    remedies = [
-        f"--prior {PRIORS[kinds[1]]}" if kinds[1] in PRIORS else "a prior over the same codes"
-    ]
-    remedies += [f"--set encoder.name={ENCODERS[kinds[0]]}"] if kinds[0] in ENCODERS else []
+    usual_prior, usual_encoder = _usual(priors, kinds[1]), _usual(encoders, kinds[0])
+    remedies = [f"--prior {usual_prior}" if usual_prior else "a prior over the same codes"]
+    remedies += [f"--set encoder.name={usual_encoder}"] if usual_encoder else []
     # Two one-hot codes can differ in their number of classes alone: then the full names are shown.
     shown = kinds if kinds[0] != kinds[1] else (of_prior, of_encoder)
     return (
@@ -74,3 +70,8 @@ def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
         "log p(z) - log q(z|x) is defined for codes of one kind only. "
         f"Use {' or '.join(remedies)}."
     )
+
+
+def _usual(room: Room, kind: str) -> str:
+    """Return the name of the room's usual member for a kind of codes, or "" if there is none."""
+    return next((n for n in room.names() if getattr(room.find(n), "usual_for", "") == kind), "")

@@ -7,6 +7,7 @@ priors with.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -31,6 +32,9 @@ class Aggregated(AbstractPrior):
     Example:
         Aggregated(summary)(encoder).log_prob(z)
     """
+
+    refit_remedy: ClassVar[str] = "one that knows less of the training data: --try vamp"
+    retrain_remedy: ClassVar[str] = "one that knows less of the training data: --prior vamp"
 
     levels: int | None = eqx.field(static=True)
     rows: Array = constant()

@@ -1,6 +1,7 @@
 """The Bernoulli prior over binary codes, p(z) = prod_i Bernoulli(z_i; sigmoid(l_i))."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ class Bernoulli(AbstractPrior):
 
         Bernoulli(3)(encoder).log_prob(jnp.ones(3))  # -2.0794 = 3 log(1/2)
     """
+
+    retrain_remedy: ClassVar[str] = "bits that depend on each other: --prior vamp"
+    usual_for: ClassVar[str] = "binary"
 
     logits: Float[Array, " latent"] | None
     latent_dim: int = eqx.field(static=True)

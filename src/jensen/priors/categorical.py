@@ -3,6 +3,7 @@ softmax(l_i)).
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ class Categorical(AbstractPrior):
 
         Categorical(3, 12)(encoder).log_prob(z)  # -4.1589 = 3 log(1/4)
     """
+
+    retrain_remedy: ClassVar[str] = "variables that depend on each other: --prior vamp"
+    usual_for: ClassVar[str] = "one-hot"
 
     logits: Float[Array, "latent classes"] | None
     shape: tuple[int, int] = eqx.field(static=True)

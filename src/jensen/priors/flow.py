@@ -8,7 +8,7 @@ evaluating them takes one pass in the direction that needs no inversion.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -36,6 +36,9 @@ class Flow(AbstractPrior):
     Example:
         Flow(16, key=jr.key(0), num_layers=8)(encoder).log_prob(z)
     """
+
+    refit_remedy: ClassVar[str] = "more layers: --try flow --set prior.num_layers=16; or --try vamp"
+    retrain_remedy: ClassVar[str] = "more layers: --set prior.num_layers=16; or --prior vamp"
 
     flow: Any
 

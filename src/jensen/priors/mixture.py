@@ -4,6 +4,7 @@ It is the baseline of Tomczak & Welling 2018, section 4.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -24,6 +25,13 @@ class Mixture(AbstractPrior):
     Example:
         Mixture(2, key=jr.key(0), num_components=10)(encoder).log_prob(z)
     """
+
+    refit_remedy: ClassVar[str] = (
+        "more components: --try mixture --set prior.num_components=500; or --try vamp"
+    )
+    retrain_remedy: ClassVar[str] = (
+        "more components: --set prior.num_components=500; or --prior vamp"
+    )
 
     loc: Float[Array, "components latent"]
     log_scale: Float[Array, "components latent"]

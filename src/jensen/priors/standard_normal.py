@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ class StandardNormal(AbstractPrior):
     Example:
         StandardNormal(2)(encoder).log_prob(jnp.zeros(2))  # -1.8379
     """
+
+    usual_for: ClassVar[str] = "continuous"
 
     latent_dim: int = eqx.field(static=True)
     scale: float = eqx.field(static=True)

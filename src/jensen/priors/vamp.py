@@ -8,7 +8,7 @@ deviation.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -51,6 +51,12 @@ class Vamp(AbstractPrior):
         prior = Vamp((8, 8), likelihood, data=summary, key=jr.key(0), num_components=500)
         prior(encoder).log_prob(z)
     """
+
+    refit_remedy: ClassVar[str] = "more components: --try vamp --set prior.num_components=1000"
+    retrain_remedy: ClassVar[str] = (
+        "more components: --set prior.num_components=1000; "
+        "or learned weights: --set prior.learn_weights=true"
+    )
 
     raw: Float[Array, "components *event"]
     logits: Float[Array, " components"] | None

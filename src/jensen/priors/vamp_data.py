@@ -4,6 +4,7 @@ p(z) = sum_k w_k q(z | x_n(k)), the "VampPrior data" of Tomczak & Welling 2018, 
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -28,6 +29,12 @@ class VampData(AbstractPrior):
     Example:
         VampData(summary, key=jr.key(0), num_components=500)(encoder).log_prob(z)
     """
+
+    refit_remedy: ClassVar[str] = "pseudo-inputs that learn: --try vamp"
+    retrain_remedy: ClassVar[str] = (
+        "pseudo-inputs that learn: --prior vamp; "
+        "or more components: --set prior.num_components=1000"
+    )
 
     logits: Float[Array, " components"] | None
     levels: int | None = eqx.field(static=True)

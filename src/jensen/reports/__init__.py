@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from jensen.anatomy import Account, Comparison, Standings
+    from jensen.anatomy import Account, Comparison, RankedComparison
     from jensen.datasets import Dataset
     from jensen.evidence._sandwich import Sandwich
     from jensen.model import Model
@@ -98,7 +98,7 @@ def draw_image_grid(
     return image_grid(images, columns=columns, value_range=value_range)
 
 
-def draw_differences(comparison: "Comparison | Standings") -> dict[str, bytes]:
+def draw_differences(comparison: "Comparison | RankedComparison") -> dict[str, bytes]:
     """Draws the differences of a comparison, a panel for each line of the account.
 
     Bars are two paired standard errors.

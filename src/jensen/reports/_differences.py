@@ -6,13 +6,13 @@ Bars are paired standard errors.
 import numpy as np
 from matplotlib.figure import Figure
 
-from jensen.anatomy import Comparison, Standings
+from jensen.anatomy import Comparison, RankedComparison
 from jensen.reports._style import BLUE, INK, MUTED, ORANGE, Layout, canvas, place, quiet_axis
 
 LONGEST = 26
 
 
-def draw_differences(comparison: Comparison | Standings, layout: Layout) -> Figure:
+def draw_differences(comparison: Comparison | RankedComparison, layout: Layout) -> Figure:
     """Returns the figure of each run minus the first.
 
     Markers are filled beyond two standard errors (blue above, orange below), hollow within.
@@ -35,7 +35,7 @@ def draw_differences(comparison: Comparison | Standings, layout: Layout) -> Figu
         fontsize=8.5,
         color=MUTED,
     )
-    for i, (name, label, _) in enumerate(comparison.rows):
+    for i, entry in enumerate(comparison.rows):
         row, column = divmod(i, columns)
         axes = place(
             figure,
@@ -44,9 +44,9 @@ def draw_differences(comparison: Comparison | Standings, layout: Layout) -> Figu
             width,
             panel,
         )
-        axes.set_title(label.strip(" -=+"))
+        axes.set_title(entry.label)
         difference, error = (
-            table[v].sel(line=name).values[1:] for v in ("difference", "standard_error")
+            table[v].sel(line=entry.name).values[1:] for v in ("difference", "standard_error")
         )
         for y, (d, e) in enumerate(zip(difference, error, strict=True)):
             clear = abs(d) > 2 * e
@@ -73,7 +73,7 @@ def draw_differences(comparison: Comparison | Standings, layout: Layout) -> Figu
     return figure
 
 
-def describe(comparison: Comparison | Standings) -> str:
+def describe(comparison: Comparison | RankedComparison) -> str:
     """Returns the figure in words."""
     elbo = comparison.to_dataset()["difference"].sel(line="elbo")
     first, *others = comparison.names

@@ -13,7 +13,7 @@ import jensen.reports._waterfall as waterfall
 from jensen._files import write_atomically
 from jensen.anatomy import Account
 from jensen.anatomy.in_training import remarks_of
-from jensen.anatomy.table import data_notes, level_notes
+from jensen.anatomy.text_table import data_notes, level_notes
 from jensen.anatomy.units import ACTIVE_VARIANCE
 from jensen.distributions import CONTINUOUS, code_kind
 from jensen.generation import prior_samples

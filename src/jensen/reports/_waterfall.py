@@ -19,7 +19,8 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from jensen.anatomy import Account
-from jensen.anatomy._lines import AT_LEAST, SIGN
+from jensen.anatomy.line_table import MINUS, LineSpec, spec
+from jensen.anatomy.lines import AT_LEAST, SIGN
 from jensen.reports._style import (
     BLUE,
     GREEN,
@@ -43,18 +44,8 @@ COLOURS = {
     "index_information": BLUE,
     "marginal_kl": PURPLE,
 }
-LABELS = {
-    "evidence": "log p(x)",
-    "jensen_gap": "\N{MINUS SIGN} Jensen gap",
-    "elbo": "= ELBO",
-    "reconstruction": "reconstruction",
-    "index_information": "\N{MINUS SIGN} I(n; z)",
-    "marginal_kl": "\N{MINUS SIGN} marginal KL",
-}
-GAP_LABELS = {
-    "approximation_gap": "\N{MINUS SIGN} approximation",
-    "amortisation_gap": "\N{MINUS SIGN} amortisation",
-}
+# Where the two descents begin, and the line that takes the first from there to the ELBO.
+DESCENTS = (("evidence", "jensen_gap"), ("reconstruction", "average_kl"))
 
 
 @dataclass(frozen=True)
@@ -79,28 +70,37 @@ def segments(account: Account) -> tuple[tuple[Segment, ...], tuple[Segment, ...]
 
     segments(account)[0][-1].end  # the ELBO
     """
-    below = tuple(account.levels)[:-1]
-    return _descent(account, "evidence", _gap_steps(account)), _descent(
-        account, "reconstruction", (*below, "index_information", "marginal_kl")
-    )
+    first, second = (_descent(account, top, _steps(account, whole)) for top, whole in DESCENTS)
+    return first, second
 
 
 def label_of(name: str, levels: int = 0) -> str:
     """What a row is called; the code of the top level is named where there are several."""
-    if name == "index_information" and levels:
-        return f"\N{MINUS SIGN} I(n; z{levels})"
-    return (LABELS | GAP_LABELS).get(name, f"\N{MINUS SIGN} KL of {name.removeprefix('kl_')}")
+    label, sign = spec(name).label, spec(name).sign.replace("-", MINUS)
+    if levels:
+        label = label.replace("; z)", f"; z{levels})")
+    if spec(name).part_of == "jensen_gap":
+        label = label.removesuffix(" gap")  # the margin has no room for more
+    return f"{sign} {label}" if sign else label
 
 
 def drawable(account: Account) -> bool:
     """Whether every level is a number: a log p(x) of -inf has no place on an axis."""
-    return all(math.isfinite(account.line(name).value) for name in LABELS)
+    return all(math.isfinite(row.value) for rows in segments(account) for row in rows)
 
 
-def _gap_steps(account: Account) -> tuple[str, ...]:
-    return (
-        tuple(GAP_LABELS) if account.gaps is not None and account.gaps.complete else ("jensen_gap",)
-    )
+def _steps(account: Account, whole: str) -> tuple[str, ...]:
+    """The lines that the waterfall shows for a line: its parts, where all data have them."""
+    specs = {entry.name: entry for entry in account.line_specs}
+
+    def parts(line: LineSpec) -> list[LineSpec]:
+        return [e for e in specs.values() if e.part_of == line.name and e.drawn]
+
+    def leaves(line: LineSpec) -> list[str]:
+        below = [name for part in parts(line) for name in leaves(part)]
+        return below or [line.name]
+
+    return tuple(leaves(specs[whole]))
 
 
 def draw_waterfall(account: Account, layout: Layout) -> Figure:
@@ -277,24 +277,24 @@ def _draw_strip(axes, descents: tuple[tuple[Segment, ...], ...], low: float, hig
 
 def describe(account: Account) -> str:
     """The figure in words."""
-    value = {
-        name: AT_LEAST[account.line(name).bound] + plain(round(account.line(name).value, 2))
-        for name in LABELS
-    }
-    below = "".join(
-        f"minus the KL of {name.removeprefix('kl_')} {plain(round(account.line(name).value, 2))}, "
-        for name in tuple(account.levels)[:-1]
+
+    def value(name: str) -> str:
+        line = account.line(name)
+        return AT_LEAST[line.bound] + plain(round(line.value, 2))
+
+    gap_steps, kl_steps = (_steps(account, whole) for _, whole in DESCENTS)
+    parts = " and ".join(f"the {spec(name).label} {value(name)}" for name in gap_steps)
+    split = f" ({parts})" if gap_steps != ("jensen_gap",) else ""
+    steps = ", ".join(
+        f"minus {_article(name)}{spec(name).label} {value(name)}" for name in kl_steps
     )
-    parts = " and ".join(
-        f"the {name.replace('_', ' ')} {plain(round(account.line(name).value, 2))}"
-        for name in _gap_steps(account)
-        if name in GAP_LABELS
-    )
-    split = f" ({parts})" if parts else ""
     return (
-        f"Waterfall in nats per datum: log p(x) {value['evidence']}, minus the Jensen gap "
-        f"{value['jensen_gap']}{split}, is the ELBO {value['elbo']}; "
-        f"reconstruction {value['reconstruction']}, {below}"
-        f"minus I(n; z) {value['index_information']}, "
-        f"minus the marginal KL {value['marginal_kl']}, is the same ELBO."
+        f"Waterfall in nats per datum: log p(x) {value('evidence')}, minus the Jensen gap "
+        f"{value('jensen_gap')}{split}, is the ELBO {value('elbo')}; "
+        f"reconstruction {value('reconstruction')}, {steps}, is the same ELBO."
     )
+
+
+def _article(name: str) -> str:
+    """Formulas such as I(n; z) take none."""
+    return "" if "(" in spec(name).label else "the "

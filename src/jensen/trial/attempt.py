@@ -1,11 +1,13 @@
 """A prior on trial: how much of the gain that the marginal KL predicts is real.
 
-With encoder and decoder frozen the ELBO depends on the prior p alone through E_q log p(z). For any new prior r, on the same draws z_n ~ q(z|x_n),
+With encoder and decoder frozen the ELBO depends on the prior p alone through E_q log p(z). For any
+new prior r, on the same draws z_n ~ q(z|x_n),
 
     E log r(z) - log p(z)  =  KL(q(z) || p(z))  -  KL(q(z) || r(z))
     realised               =  predicted         -  left
 
-exactly; and since what is left is a KL, no prior can realise more than is predicted (Hoffman & Johnson 2016).
+exactly; and since what is left is a KL, no prior can realise more than is predicted (Hoffman &
+Johnson 2016).
 """
 
 import time
@@ -17,7 +19,7 @@ import numpy as np
 
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
-from jensen.anatomy._lines import line_from_draws, with_subset_error
+from jensen.anatomy.lines import line_from_draws, with_shared_error
 from jensen.anatomy.prior_density import log_density
 from jensen.config import Config
 from jensen.datasets import Dataset, load_dataset
@@ -43,23 +45,27 @@ def try_prior(
     progress: bool = True,
     **options: Any,
 ) -> Trial:
-    """Re-fits the prior alone on the training data, and measures what it gains on a split and on the training data.
+    """Re-fit the prior alone on the training data, and measure what it gains there and on a split.
 
     Args:
         model: with a recipe; encoder and decoder do not change.
-        prior: a member of the priors room, as for `jensen.vae`; of the top level in a model of several.
+        prior: a member of the priors room, as for `jensen.vae`; of the top level in a model of
+            several.
         data: as for `jensen.fit`.
-        key: a JAX random key; draws are those of `jensen.account(model, data.split(split), key=key)`, so that `predicted` is its marginal KL.
+        key: a JAX random key; draws are those of `jensen.account(model, data.split(split),
+            key=key)`, so that `predicted` is its marginal KL.
         split: what to judge by.
         num_draws, aggregated_over: see `jensen.surgery`.
         progress: show progress lines on stderr.
-        options: of re-fitting (see `refit_prior`); by default about 3000 steps at a rate of 0.01 that falls to 0 over the last half.
+        options: of re-fitting (see `refit_prior`); by default about 3000 steps at a rate of 0.01
+            that falls to 0 over the last half.
 
     Returns:
         A `Trial`.
 
     Raises:
-        ValueError: the prior is the model's own, the model was put together by hand, its codes are discrete, or it is a Markov chain.
+        ValueError: the prior is the model's own, the model was put together by hand, its codes are
+            discrete, or it is a Markov chain.
         ArithmeticError: re-fitting diverged, or gives some draws no density.
 
         print(jensen.try_prior(fit.model, "vamp", data, key=jax.random.key(2)))
@@ -80,7 +86,8 @@ def try_prior(
         raise KeyboardInterrupt
     if fit.outcome.status == "diverged":
         raise ArithmeticError(
-            f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set training.learning_rate=0.001)"
+            f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set "
+            "training.learning_rate=0.001)"
         )
     seconds = time.monotonic() - began
     before, after = (top_of(m.prior(m.encoder)) for m in (model, fit.model))
@@ -92,23 +99,24 @@ def try_prior(
                 "num_draws": num_draws,
                 "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
             }
-            report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
-            cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
-            draws = [
+            what = f"aggregated posterior, {name}"
+            report = lambda *a, what=what: bar.advance(what, *a)  # noqa: E731
+            draws = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
+            parts = [
                 _parts(some, before, after, f"{label(new)} on {name}")
-                for some in (cut, cut.again)
+                for some in (draws, draws.second_draws)
                 if some is not None
             ]
             gains[name] = Gain(
                 len(rows),
-                cut.z.shape[1],
+                draws.z.shape[1],
                 **{
                     # What is realised has no q(z) in it.
                     line: _measured(
-                        *(some[line] for some in draws),
-                        subset_error=0.0 if line == "realised" else cut.subset_error,
+                        *(some[line] for some in parts),
+                        subset_error=0.0 if line == "realised" else draws.subset_error,
                     )
-                    for line in draws[0]
+                    for line in parts[0]
                 },
             )
     return Trial(new, old, split, gains, len(fit.history), round(seconds, 2), fit.outcome.message)
@@ -124,16 +132,19 @@ def check_trial(
     """
     if model.recipe is None:
         raise ValueError(
-            "a trial wants a model with a recipe: this one was put together by hand. Re-fit a prior of your own with jensen.refit_prior."
+            "a trial wants a model with a recipe: this one was put together by hand. Re-fit a "
+            "prior of your own with jensen.refit_prior."
         )
     if model.encoder.bottom_up:
         raise ValueError(
-            "no prior can be tried on a markov model: its top level has no q(z|x) in closed form, so there is nothing to fit a prior to."
+            "no prior can be tried on a markov model: its top level has no q(z|x) in closed form, "
+            "so there is nothing to fit a prior to."
         )
     kind = code_kind(model.encoder(jnp.asarray(dataset.train[0])))
     if kind != CONTINUOUS:
         raise ValueError(
-            f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs."
+            f"a trial wants continuous codes, and this model's are {kind}. Train the model anew "
+            "with the other prior and compare the two runs."
         )
     wanted, own = (
         {"name": p} if isinstance(p, str) else dict(p)
@@ -142,29 +153,30 @@ def check_trial(
     new, old = (Config.read({"prior": p}).prior for p in (wanted, own))
     if new == old:
         raise ValueError(
-            f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE)."
+            f"{label(new)} is the model's own prior, with the same options; try another, or other "
+            "options (--set prior.KEY=VALUE)."
         )
     return new, old
 
 
 def _parts(
-    cut: Surgery, before: Distribution, after: Distribution, what: str
+    draws: Surgery, before: Distribution, after: Distribution, what: str
 ) -> dict[str, np.ndarray]:
     """What was predicted, what of it is realised, and what is left, at every draw."""
-    was, now = log_density(before, cut.z), log_density(after, cut.z)
+    was, now = log_density(before, draws.z), log_density(after, draws.z)
     if not (np.isfinite(was).all() and np.isfinite(now).all()):
         raise ArithmeticError(
             f"log p(z) is not finite at some draws of q(z|x): {what} gives them no density."
         )
     return {
-        "predicted": cut.log_aggregated - was,
+        "predicted": draws.log_aggregated - was,
         "realised": now - was,
-        "left": cut.log_aggregated - now,
+        "left": draws.log_aggregated - now,
     }
 
 
 def _measured(
-    draws: np.ndarray, again: np.ndarray | None = None, *, subset_error: float = 0.0
+    draws: np.ndarray, second_draws: np.ndarray | None = None, *, subset_error: float = 0.0
 ) -> Measured:
-    line = with_subset_error(line_from_draws(draws, again), subset_error)
+    line = with_shared_error(line_from_draws(draws, second_draws), subset_error)
     return Measured(line.value, line.standard_error, line.data_error)

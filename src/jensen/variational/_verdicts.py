@@ -20,9 +20,9 @@ import numpy as np
 
 from jensen.evidence import pareto_k_threshold
 from jensen.variational._moment_moves import MomentMoves
+from jensen.variational.families import families
 
 NO_VARIANCE, MOST_NAMED = 0.5, 4
-RICHER = ("full_rank", "student_t", "flow")
 MOVED_MEAN, MOVED_SD, TOO_NARROW, MOST_ERROR = 0.1, 0.1, 1.5, 1.0
 BIASED = 0.05  # of a standard deviation in a mean, of 1 in a standard deviation
 EQUAL = 0.9  # share of effective draws from which on weights are nearly equal, whatever k-hat
@@ -135,7 +135,10 @@ def in_doubt(moves: MomentMoves, pareto_k: float) -> bool:
 
 
 def most_moved(seen: Seen) -> list[str]:
-    """The parameters that the importance weights move most against q, with how: by a tenth of a standard deviation, or its size by a tenth."""
+    """The parameters that the importance weights move most against q, and how.
+
+    By a tenth of a standard deviation, or its size by a tenth.
+    """
     mean, log_sd = np.abs(seen.moves.mean), np.abs(seen.moves.log_sd)
     return _named(seen, (mean > MOVED_MEAN) | (log_sd > np.log1p(MOVED_SD)))
 
@@ -233,20 +236,18 @@ def _tails(seen: Seen) -> str:
     )
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
     if not seen.pareto_k <= threshold:
-        others = [name for name in RICHER if name != seen.family]
-        richer = (
-            ""
-            if seen.family in ("flow", "mixture")
-            else f" or a richer family ({', '.join(others)})"
-        )
+        suggested = _richer_families(seen.family)
+        richer = f" or a richer family ({', '.join(suggested)})" if suggested else ""
         return (
-            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
-            f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
+            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much "
+            "of the posterior is, and neither its moments nor the evidence can be relied "
+            f"on.{named} This posterior wants MCMC{richer}."
         )
     if seen.pareto_k > NO_VARIANCE:
         return (
-            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no variance, so the evidence is likely too low by more than its "
-            f"standard error says: a light-tailed q hides its own bias.{named} {remedy}"
+            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no "
+            "variance, so the evidence is likely too low by more than its standard error says: a "
+            f"light-tailed q hides its own bias.{named} {remedy}"
         )
     return ""
 
@@ -256,8 +257,9 @@ def _elbo(seen: Seen) -> str:
     if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "
-        "falls exponentially. The evidence and k-hat do not suffer from it."
+        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide "
+        "it, and it may be -inf, as that of heavy tails is where log p falls exponentially. The "
+        "evidence and k-hat do not suffer from it."
     )
 
 
@@ -272,7 +274,10 @@ def _narrow(seen: Seen) -> str:
     named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
         f" and {len(order) - 4} more" if len(order) > 4 else ""
     )
-    return f"Too narrow: by linear response the standard deviations of the mean-field q are too small: {named}. Use sd(linear_response=True), or full_rank."
+    return (
+        "Too narrow: by linear response the standard deviations of the mean-field q are too small: "
+        f"{named}. Use sd(linear_response=True), or full_rank."
+    )
 
 
 def _evidence(seen: Seen) -> str:
@@ -282,3 +287,12 @@ def _evidence(seen: Seen) -> str:
         f"No evidence: {seen.improper_because}, so log p(x) is not defined; the ELBO compares fits "
         "of this model to these data alone."
     )
+
+
+def _richer_families(family: str) -> list[str]:
+    """The families to try instead of one that is not trusted, by what their classes say."""
+    classes = {name: families.find(name) for name in families.names()}
+    if family in classes and classes[family].richest:
+        return []
+    order = sorted(classes, key=lambda name: classes[name].richness)
+    return [name for name in order if classes[name].richness > 0 and name != family]

@@ -17,10 +17,10 @@ import numpy as np
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery
 from jensen.anatomy import surgery as perform_surgery
-from jensen.anatomy._lines import Line, line_from_data, line_from_draws, with_subset_error
 from jensen.anatomy.aggregated import log_densities
+from jensen.anatomy.elbo_surgery import posterior_draws
+from jensen.anatomy.lines import Line, line_from_data, line_from_draws, with_shared_error
 from jensen.anatomy.prior_density import PAIRS_AT_A_TIME, log_density
-from jensen.anatomy.surgery import posterior_draws
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level
@@ -115,10 +115,10 @@ def measure(prior: Distribution, draws: SplitDraws) -> dict[str, Any]:
     lower_priors = surgery.level_log_priors[:-1].sum(axis=0)
     elbo = surgery.log_likelihood + lower_priors + log_prior - surgery.log_posterior
     lines = {
-        "marginal_kl": with_subset_error(
+        "marginal_kl": with_shared_error(
             line_from_draws(surgery.log_aggregated - log_prior), surgery.subset_error
         ),
-        "index_information": with_subset_error(
+        "index_information": with_shared_error(
             line_from_draws(surgery.index_information), surgery.subset_error
         ),
         "elbo": line_from_draws(elbo),

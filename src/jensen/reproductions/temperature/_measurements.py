@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jensen.anatomy import account as make_account
-from jensen.anatomy.surgery import posterior_draws
+from jensen.anatomy.elbo_surgery import posterior_draws
 from jensen.anatomy.units import active_units
 from jensen.datasets import Dataset
 from jensen.evaluation import split_data, stream_key

@@ -28,6 +28,7 @@ class FullRank(AbstractFamily):
     """
 
     reparameterised: ClassVar[bool] = True
+    richness: ClassVar[int] = 1
     shift: Float[Array, " dim"]
     log_diagonal: Float[Array, " dim"]
     below: Float[Array, " pairs"]

@@ -32,7 +32,8 @@ class StudentT(AbstractFamily):
     Args:
         start: the normal to set out from.
         df: degrees of freedom, above 2.
-        covariance: "full": u = m + L' n / sqrt(chi^2 / df), one divisor for all coordinates; "diagonal": u_i = m_i + s_i t_i.
+        covariance: "full": u = m + L' n / sqrt(chi^2 / df), one divisor for all coordinates;
+            "diagonal": u_i = m_i + s_i t_i.
 
     Raises:
         ValueError: df not above 2 and finite.
@@ -41,6 +42,7 @@ class StudentT(AbstractFamily):
     """
 
     reparameterised: ClassVar[bool] = True
+    richness: ClassVar[int] = 2
     shift: Float[Array, " dim"]
     log_diagonal: Float[Array, " dim"]
     below: Float[Array, " pairs"]
@@ -54,7 +56,8 @@ class StudentT(AbstractFamily):
     ):
         if not 2 < df < math.inf:
             raise ValueError(
-                f"family student_t: df must be above 2 and finite, or there are no standard deviations; got {df}. For a normal take full_rank."
+                "family student_t: df must be above 2 and finite, or there are no standard "
+                f"deviations; got {df}. For a normal take full_rank."
             )
         dim = len(start.loc)
         self.start, self.df, self.full = start, float(df), covariance == "full"

@@ -1,7 +1,8 @@
-"""I(n; z1, z2, ...) of a model of several levels, and the split of every level's KL, over a stated subset of the data.
+"""I(n; z1, z2, ...) of several levels, and the split of every level's KL, on a subset of the data.
 
-The exact aggregated posterior of all levels, (1/M) sum_m q(z1, z2 | x_m), needs q(z1 | x_m, z2) for every pair of a datum and a draw: M^2 evaluations of a
-network, where the top level alone needs matrix products only. So it is taken over M data, and says so: its ceiling is log M, not log N.
+The exact aggregated posterior of all levels, (1/M) sum_m q(z1, z2 | x_m), needs q(z1 | x_m, z2) for
+every pair of a datum and a draw: M^2 evaluations of a network, where the top level alone needs
+matrix products only. So it is taken over M data, and says so: its ceiling is log M, not log N.
 
 The aggregate of a level given those above it follows from the same densities, since
 q(z_l | z_>l) = q(z_>=l) / q(z_>l), each a mixture over the M data. On the same draws,
@@ -16,7 +17,7 @@ the marginal KL is for the prior of the top. The terms I(n; z_l | z_>l) sum to I
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -94,7 +95,7 @@ class JointInformation:
         return self.rows.ceiling()
 
     def above(self, level: int) -> float:
-        """I(n; z_>l): what the levels above z_l tell of the datum, on this subset; 0 for the top."""
+        """I(n; z_>l), what the levels above z_l tell of the datum; 0 for the top."""
         return sum(split.information.value for split in list(self.levels.values())[level:])
 
     def to_json(self) -> dict[str, Any]:
@@ -131,7 +132,10 @@ class JointInformation:
 def joint_information(
     model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
 ) -> JointInformation:
-    """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each; and the split of each level's KL.
+    """Estimate I(n; z1, z2, ...) and the split of each level's KL on M data chosen at random.
+
+    I(n; z1, z2, ...) is E log q(z|x_n) - log (1/M) sum_m q(z|x_m), with one draw z of all levels
+    from each of the data.
 
     Args:
         model: any whose encoder gives a distribution with sample and log_prob.
@@ -207,9 +211,21 @@ def _means_without_one(densities: np.ndarray, own: np.ndarray, total: np.ndarray
     return values.sum(axis=1) / (m - 1)
 
 
+class PairDensities(NamedTuple):
+    """Log densities level by level of one draw z_n for each of the data.
+
+    Attributes:
+        log_posteriors: log q(z_n | x_m) at [m, n, level].
+        log_priors: log p(z_n) at [n, level].
+    """
+
+    log_posteriors: Array
+    log_priors: Array
+
+
 @eqx.filter_jit
-def _densities(model: Model, x: Array, key: Key) -> tuple[Array, Array]:
-    """log q(z_n | x_m) level by level at [m, n, level], and log p(z_n) at [n, level]."""
+def _densities(model: Model, x: Array, key: Key) -> PairDensities:
+    """The densities of draws z_n ~ q(z|x_n) under the posteriors of all data."""
     draws = jax.vmap(lambda x, n: model.encoder(x).sample(jr.fold_in(key, n)))(
         x, jnp.arange(x.shape[0])
     )
@@ -219,7 +235,7 @@ def _densities(model: Model, x: Array, key: Key) -> tuple[Array, Array]:
         posterior = model.encoder(x)
         return jax.vmap(lambda z: level_log_probs(posterior, z))(draws)
 
-    return (
+    return PairDensities(
         jax.lax.map(component, x, batch_size=BLOCK),
         jax.vmap(lambda z: level_log_probs(prior, z))(draws),
     )

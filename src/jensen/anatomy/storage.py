@@ -2,33 +2,33 @@
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from jensen._files import write_atomically
-from jensen.anatomy._lines import LINES, MEANING, PARTS, Line, line_of_figures
-from jensen.anatomy._record import Account
 from jensen.anatomy.distinct_rows import RowCounts
 from jensen.anatomy.gaps import Gaps
-from jensen.anatomy.joint_information import JointInformation
-from jensen.anatomy.marginals import COLUMNS, Marginals
+from jensen.anatomy.influence import influences
+from jensen.anatomy.level_information import JointInformation
+from jensen.anatomy.line_table import entries, field_names, is_level, spec
+from jensen.anatomy.lines import Line, line_of_figures
+from jensen.anatomy.marginal_split import Marginals
+from jensen.anatomy.record import AccountRecord
+from jensen.anatomy.remedy_ceilings import remedy_ceilings
 from jensen.evidence import Evidence, OtherStart, pareto_k_threshold
 
 if TYPE_CHECKING:
     import xarray
 
-BY_DIMENSION = {
-    "average_kl": "KL(q(z_j|x) || p(z_j))",
-    "index_information": "I(n; z_j)",
-    "marginal_kl": "KL(q(z_j) || p(z_j))",
-}
+AnyAccount = TypeVar("AnyAccount", bound=AccountRecord)
+STORED_ROWS = "rows."  # before the names of the columns that name the data, in the arrays
 
 
-def to_json(account: Account) -> dict[str, Any]:
-    """Plain values.
+def account_to_json(account: AccountRecord) -> dict[str, Any]:
+    """Compute the plain values of an account.
 
-    to_json(acc)["elbo"]["value"]
+    account_to_json(acc)["elbo"]["value"]
     """
     joint, columns = (
         account.joint_information,
@@ -52,11 +52,14 @@ def to_json(account: Account) -> dict[str, Any]:
         **({} if account.gaps is None else {"gaps": account.gaps.to_json()}),
         "by_dimension": {name: values.tolist() for name, values in columns.items()},
         "left_out": dict(account.left_out),
-        "influential": [influence.to_json() for influence in account.influential],
+        "influential": [
+            influence.to_json() | {"rows": account.datum_names(influence.data)}
+            for influence in influences(account)
+        ],
         "prior": account.prior,
         "encoder": account.encoder,
         "can_try_prior": account.can_try_prior,
-        "ceilings": [ceiling.to_json() for ceiling in account.ceilings],
+        "ceilings": [ceiling.to_json() for ceiling in remedy_ceilings(account)],
         "active_units": account.active_units,
         "latent_dim": account.latent_dim,
         "untrusted_share": account.untrusted_share,
@@ -73,10 +76,10 @@ def to_json(account: Account) -> dict[str, Any]:
     }
 
 
-def arrays(account: Account) -> dict[str, np.ndarray]:
-    """The values per datum.
+def account_arrays(account: AccountRecord) -> dict[str, np.ndarray]:
+    """Collect the values per datum, under the names that a run folder stores them by.
 
-    arrays(acc)["elbo"]  # [N]
+    account_arrays(acc)["elbo"]  # [N]
     """
     out = {name: line.per_datum for name, line in account.lines.items()}
     out |= {f"{name}.error": line.per_datum_error for name, line in account.lines.items()}
@@ -88,21 +91,25 @@ def arrays(account: Account) -> dict[str, np.ndarray]:
         "shortfall": account.evidence_estimate.shortfalls,
         "methods": account.evidence_estimate.methods.astype(str),
         **_other_start_arrays(account.evidence_estimate),
+        **{
+            f"{STORED_ROWS}{name}": np.asarray(column)
+            for name, column in account.row_columns.items()
+        },
     }
 
 
 def _prior_draws(estimate: Evidence) -> dict[str, Any]:
-    """What draws from the prior found beyond those from q(z|x), on how many data."""
+    """The difference between draws from the prior and from q(z|x), and on how many data."""
     compared = estimate.other_start
     if compared is None:
         return {}
-    found = {
+    figures = {
         "n": len(compared.index),
         "difference": compared.difference,
         "standard_error": compared.standard_error,
         "missed_modes": compared.disagrees,
     }
-    return {"prior_draws": found | {"unit": "nats per datum"}}
+    return {"prior_draws": figures | {"unit": "nats per datum"}}
 
 
 def _other_start_arrays(estimate: Evidence) -> dict[str, np.ndarray]:
@@ -146,23 +153,38 @@ def _estimate(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evidence
     )
 
 
-def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
-    """The account that the two describe."""
+def account_from_json(
+    cls: type[AnyAccount], values: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> AnyAccount:
+    """Make the account that plain values and arrays describe; those of earlier versions lack some.
+
+    account_from_json(Account, account_to_json(acc), account_arrays(acc))
+    """
     lines = {
         name: _line(name, values, arrays)
         for name in arrays
         if f"{name}.error" in arrays and not name.startswith("gaps.")
     }
     joint, columns = values.get("joint_information"), values.get("by_dimension", {})
-    correlation, dimension_wise = (lines.get(name) for name in PARTS)
-    return Account(
+    levels = {name: line for name, line in lines.items() if is_level(name)}
+    total_correlation = lines.get("total_correlation")
+    marginals = None
+    if total_correlation is not None:
+        by_dimension = {name: np.array(column) for name, column in columns.items()}
+        marginals = Marginals(total_correlation, lines.get("dimension_wise_kl"), by_dimension)
+    own = {*field_names(), *levels, *({} if marginals is None else marginals.lines)}
+    return cls(
         split=values["split"],
         n=values["n"],
-        **{name: lines[name] for name in LINES},  # pyright: ignore[reportArgumentType]
-        levels={name: line for name, line in lines.items() if name.startswith("kl_z")},
-        marginals=None
-        if correlation is None
-        else Marginals(correlation, dimension_wise, {k: np.array(v) for k, v in columns.items()}),
+        **{name: lines[name] for name in field_names()},  # pyright: ignore[reportArgumentType]
+        levels=levels,
+        marginals=marginals,
+        further_lines={name: line for name, line in lines.items() if name not in own},
+        row_columns={
+            name.removeprefix(STORED_ROWS): column
+            for name, column in arrays.items()
+            if name.startswith(STORED_ROWS)
+        },
         left_out=values.get("left_out", {}),
         prior=values.get("prior", ""),
         encoder=values.get("encoder", ""),
@@ -177,7 +199,7 @@ def from_json(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Account:
         num_draws=values["num_draws"],
         verdicts=tuple(values["verdicts"]),
         fingerprint=values["fingerprint"],
-        aggregated_over=values.get("aggregated_over"),  # accounts of earlier versions do not say
+        aggregated_over=values.get("aggregated_over"),
         dimensions=values.get("bits_per_dimension", {}).get("dimensions"),
         gaps=Gaps.from_json(values["gaps"], arrays) if "gaps" in values else None,
     )
@@ -190,21 +212,20 @@ def _line(name: str, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> L
     return line_of_figures(values[name], arrays[name], arrays[f"{name}.error"])
 
 
-def to_dataset(account: Account) -> "xarray.Dataset":
-    """Every line over `datum`, with its Monte Carlo error per datum as NAME_error; the shares of the latent dimensions over `latent`.
+def account_to_dataset(account: AccountRecord) -> "xarray.Dataset":
+    """Make an xarray Dataset of every line over `datum`, in nats.
 
-    to_dataset(acc)["elbo"].attrs["standard_error"]
+    NAME_error is the Monte Carlo error per datum; the shares of the latent dimensions lie over
+    `latent`.
+
+    account_to_dataset(acc)["elbo"].attrs["standard_error"]
     """
     import xarray
 
     variables: dict[str, Any] = {}
     for name, line in account.lines.items():
-        meaning = MEANING.get(name, f"KL of level {name.removeprefix('kl_')}")
-        variables[name] = (
-            "datum",
-            line.per_datum,
-            {"units": "nats", "long_name": meaning} | _attributes(line),
-        )
+        attributes = {"units": "nats", "long_name": spec(name).formula or spec(name).label}
+        variables[name] = ("datum", line.per_datum, attributes | _attributes(line))
         variables[f"{name}_error"] = (
             "datum",
             line.per_datum_error,
@@ -215,9 +236,10 @@ def to_dataset(account: Account) -> "xarray.Dataset":
     ).items():
         variables[name] = ("datum", values, attributes)
     columns = {} if account.marginals is None else account.marginals.by_dimension
-    for name in COLUMNS:
-        if name in columns:
-            attributes = {"units": "nats", "long_name": BY_DIMENSION[name]}
+    for entry in entries():
+        name = entry.name
+        if entry.by_dimension and name in columns:
+            attributes = {"units": "nats", "long_name": entry.by_dimension}
             variables[f"{name}_by_dimension"] = ("latent", columns[name], attributes)
             variables[f"{name}_by_dimension_error"] = (
                 "latent",
@@ -242,15 +264,11 @@ def to_dataset(account: Account) -> "xarray.Dataset":
         "distinct_rows": account.rows.distinct,
         "untrusted_share": account.untrusted_share,
         "fingerprint": account.fingerprint,
-    }
-    attributes |= {
         "active_units": account.active_units,
         "latent_dim": account.latent_dim,
         "aggregated_over": account.aggregated_over or account.n,
-    }
-    attributes |= {
         "verdicts": "\n".join(account.verdicts),
-        "left_out": "\n".join(f"{k}: {v}" for k, v in account.left_out.items()),
+        "left_out": "\n".join(f"{name}: {why}" for name, why in account.left_out.items()),
     }
     return xarray.Dataset(variables, coords={"datum": np.arange(account.n)}, attrs=attributes)
 
@@ -261,8 +279,11 @@ def _attributes(line: Line) -> dict[str, Any]:
     return own | ({"bound": line.bound} if line.bound else {})
 
 
-def to_netcdf(account: Account, path: Path) -> None:
-    """`to_dataset` as a netCDF file (version 3, which SciPy writes), whole or not at all."""
+def account_to_netcdf(account: AccountRecord, path: Path) -> None:
+    """Write the Dataset as a netCDF file (version 3, which SciPy writes), whole or not at all.
+
+    account_to_netcdf(acc, Path("account.nc"))
+    """
     buffer = io.BytesIO()
-    to_dataset(account).to_netcdf(buffer, engine="scipy")
+    account_to_dataset(account).to_netcdf(buffer, engine="scipy")
     write_atomically(path, buffer.getvalue())

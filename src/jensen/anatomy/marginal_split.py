@@ -1,11 +1,14 @@
-"""The marginal KL in two parts, and every latent dimension's share (Chen, Li, Grosse & Duvenaud 2018, section 3).
+"""The marginal KL in two parts, and every latent dimension's share.
 
-    KL(q(z) || p(z)) = KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j))       for a prior of independent dimensions
+    KL(q(z) || p(z)) = KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j))
        marginal KL         total correlation         dimension-wise KL
 
-and, where the dimensions of q(z|x) are independent as well, the average KL of a dimension is I(n; z_j) + KL(q(z_j) || p(z_j)). The total correlation needs
-q(z) to have normal marginals only: diagonal and full normals; under a prior whose dimensions depend on each other the second part has no such meaning, and is
-left out. On the same draws as the rest of the account, each q(z_j) the mixture over all N data (`univariate`).
+for a prior of independent dimensions (Chen, Li, Grosse & Duvenaud 2018, section 3). Where the
+dimensions of q(z|x) are independent as well, the average KL of a dimension is I(n; z_j) + KL(q(z_j)
+|| p(z_j)). The total correlation needs q(z) to have normal marginals only: diagonal and full
+normals; under a prior whose dimensions depend on each other the second part has no such meaning,
+and is left out. All on the same draws as the rest of the account, each q(z_j) the mixture over all
+N data (`univariate`).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,24 +20,24 @@ import numpy as np
 
 from jensen._numerics import LOG_2PI
 from jensen._types import Distribution
-from jensen.anatomy._lines import Line, line_from_draws
-from jensen.anatomy.surgery import Surgery
+from jensen.anatomy.elbo_surgery import Normals, Surgery
+from jensen.anatomy.lines import Line, line_from_draws
 from jensen.anatomy.univariate import univariate_mixture_log_density
 from jensen.distributions import diagonal_normal_parameters, full_normal_parameters
-
-COLUMNS = ("average_kl", "index_information", "marginal_kl")
 
 
 @dataclass(frozen=True)
 class Marginals:
-    """What q(z_1), ..., q(z_D) say.
+    """The marginal KL split by the marginals q(z_1), ..., q(z_D), nats per datum.
 
     Attributes:
         total_correlation: KL(q(z) || prod_j q(z_j)).
-        dimension_wise_kl: sum_j KL(q(z_j) || p(z_j)); None where the prior's dimensions are not independent.
-        by_dimension: arrays [D], nats: `index_information`, I(n; z_j), where the dimensions of q(z|x) are independent; `marginal_kl`,
-            KL(q(z_j) || p(z_j)), where those of the prior are; `average_kl`, KL(q(z_j|x) || p(z_j)), where both are. Each with `NAME.error`, its Monte Carlo
-            standard error.
+        dimension_wise_kl: sum_j KL(q(z_j) || p(z_j)); None where the prior's dimensions are not
+            independent.
+        by_dimension: arrays [D], nats: `index_information`, I(n; z_j), where the dimensions of
+            q(z|x) are independent; `marginal_kl`, KL(q(z_j) || p(z_j)), where those of the prior
+            are; `average_kl`, KL(q(z_j|x) || p(z_j)), where both are. Each with `NAME.error`, its
+            Monte Carlo standard error.
     """
 
     total_correlation: Line
@@ -49,32 +52,35 @@ class Marginals:
         )
 
 
-def marginals(cut: Surgery) -> tuple[Marginals | None, dict[str, str]]:
-    """What there is to be had, and what is not: its names and the reasons.
+def marginals(draws: Surgery) -> tuple[Marginals | None, dict[str, str]]:
+    """Split the marginal KL, as far as that is possible.
 
     Args:
-        cut: the surgery of the same account.
+        draws: the surgery of the same account.
 
-        found, left_out = marginals(surgery(model, x, key))
+    Returns:
+        (the parts, or None; {line that is left out: the reason}).
+
+        parts, left_out = marginals(surgery(model, x, key))
     """
-    if len(cut.indexed) > 1:
+    if len(draws.indexed) > 1:
         return None, _all("q(z) is that of all levels of a chain")
-    n = len(cut.posterior_means)
-    if cut.aggregated_over < n:
-        return None, _all(f"q(z) is over random subsets of {cut.aggregated_over} data")
-    normals, independent = cut.posteriors.map(diagonal_normal_parameters), True
+    n = len(draws.posterior_means)
+    if draws.aggregated_over < n:
+        return None, _all(f"q(z) is over random subsets of {draws.aggregated_over} data")
+    normals, independent = draws.posteriors.map(diagonal_normal_parameters), True
     if normals is None:
-        normals, independent = cut.posteriors.map(_marginals_of_full_normal), False
+        normals, independent = draws.posteriors.map(_marginals_of_full_normal), False
     if normals is None:
         return None, _all("the posteriors of this family have no marginals in closed form")
-    loc, scale = (np.asarray(a, np.float64) for a in normals)
-    factors = cut.factors
-    cuts = [some for some in (cut, cut.again) if some is not None]
-    at = _log_densities(cuts, loc, scale, independent, factors)
+    loc, scale = (np.asarray(parameter, np.float64) for parameter in normals)
+    factors = draws.factors
+    sets = [some for some in (draws, draws.second_draws) if some is not None]
+    at = _log_densities(sets, loc, scale, independent, factors)
     correlation = line_from_draws(
         *(
             some.log_aggregated - values["q"].sum(axis=2)
-            for some, values in zip(cuts, at, strict=True)
+            for some, values in zip(sets, at, strict=True)
         )
     )
     pairs = {
@@ -109,31 +115,33 @@ def _all(reason: str) -> dict[str, str]:
 
 
 def _log_densities(
-    cuts: list[Surgery],
+    sets: list[Surgery],
     loc: np.ndarray,
     scale: np.ndarray,
     independent: bool,
-    prior: tuple[Any, Any] | None,
+    prior: Normals | None,
 ) -> list[dict[str, np.ndarray]]:
-    """The log densities of each dimension of the draws of each cut, [n, draws, D]: q, the mixture; own, the posterior; p, the prior; where they exist."""
-    codes = [np.asarray(cut.z, np.float64) for cut in cuts]
-    flat = np.concatenate(
-        [z.reshape(-1, z.shape[-1]) for z in codes]
-    )  # of all cuts at once: most of the work is with the components
+    """The log densities of each dimension of each set of draws, [n, draws, D], by name.
+
+    "q" is the mixture, "own" the posterior and "p" the prior, where they exist.
+    """
+    codes = [np.asarray(draws.z, np.float64) for draws in sets]
+    # Of all sets at once: most of the work is with the components.
+    flat = np.concatenate([z.reshape(-1, z.shape[-1]) for z in codes])
     with ThreadPoolExecutor() as pool:  # NumPy's loops run side by side
         mixtures = np.stack(
             list(pool.map(univariate_mixture_log_density, flat.T, loc.T, scale.T)), axis=1
         )
     out, start = [], 0
-    for cut, z in zip(cuts, codes, strict=True):
+    for draws, z in zip(sets, codes, strict=True):
         size = z.shape[0] * z.shape[1]
-        found = {"q": mixtures[start : start + size].reshape(z.shape)}
+        densities = {"q": mixtures[start : start + size].reshape(z.shape)}
         start += size
         if independent:
-            found["own"] = _normal(z, loc[cut.rows, None], scale[cut.rows, None])
+            densities["own"] = _normal(z, loc[draws.rows, None], scale[draws.rows, None])
         if prior is not None:
-            found["p"] = _normal(z, *prior)
-        out.append(found)
+            densities["p"] = _normal(z, *prior)
+        out.append(densities)
     return out
 
 

@@ -1,10 +1,12 @@
-"""The evidence behind an account: importance sampling, and beside it what takes less than half as long.
+"""The evidence behind an account: importance sampling, and cheap additions to it.
 
-Where a few data carry what k-hat distrusts in the mean, those are annealed from q(z|x), as the estimator `auto` does with all
-such data. And on some data the likelihood is averaged over draws from the prior, which go where q(z|x) may never draw.
+Where a few data carry what k-hat distrusts in the mean, those are annealed from q(z|x), as the
+estimator `auto` does with all such data. And on some data the likelihood is averaged over draws
+from the prior, which go where q(z|x) may never draw.
 
-What may be spent is counted in numbers computed, not in seconds: an account depends on its key, not on the machine. Both
-together take at most SHARE of what importance sampling took, so under a third of the account's time.
+What may be spent is counted in numbers computed, not in seconds: an account depends on its key, not
+on the machine. Both together take at most SHARE of what importance sampling took, so under a third
+of the account's time.
 """
 
 from collections.abc import Callable
@@ -21,15 +23,16 @@ from jensen._types import Key
 from jensen.anatomy.aggregated import numbers_computed
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence._other_start import CHECK_DATA, compare_with_other_start
+from jensen.evidence._path import differentiable
+from jensen.evidence.annealed import Annealed
 from jensen.evidence.auto import spliced
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo
 from jensen.model import Model
+from jensen.weights import draw
 
-SHARE, PRIOR_SHARE = (
-    0.5,
-    0.1,
-)  # of the work of importance sampling: all that is added, and the prior's draws
+# Of the work of importance sampling: all that is added to it, and the prior's draws alone.
+SHARE, PRIOR_SHARE = 0.5, 0.1
 CHAINS, TEMPERATURES, LEAPFROG = 16, 100, 5
 TUNING = 65  # moves in which step sizes are found
 GRADIENT = 3  # evaluations that a gradient costs
@@ -45,7 +48,7 @@ def account_evidence(
     num_samples: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evidence:
-    """log p(x) of every datum, for an account.
+    """Estimate log p(x) of every datum, for an account.
 
     Args:
         model: the model.
@@ -55,7 +58,8 @@ def account_evidence(
         on_progress: called with the number of data done and their total.
 
     Returns:
-        An `Evidence`; its `methods` say which data were annealed, `other_start` what the prior's draws found.
+        An `Evidence`; its `methods` say which data were annealed, `other_start` what the prior's
+        draws found.
 
         account_evidence(model, x, jax.random.key(0), num_samples=1000).bound  # "" or "lower"
     """
@@ -68,7 +72,9 @@ def account_evidence(
 
 
 def decisive_data(estimate: Evidence) -> np.ndarray:
-    """The fewest data, ascending, without whose shortfalls the standard error of the mean covers: those with the largest.
+    """Find the fewest data without whose shortfalls the standard error of the mean covers.
+
+    They are those with the largest shortfalls; their indices are returned in ascending order.
 
     decisive_data(estimate_evidence(Importance(num_samples=1000), model, x, key))  # [17, 301]
     """
@@ -94,8 +100,8 @@ def affordable_annealing(model: Model, data: np.ndarray, num_samples: int) -> in
     """
     pair = pair_work(model, data[0])
     moves = (TEMPERATURES + TUNING) * (LEAPFROG + 2) * GRADIENT
-    left = (SHARE - PRIOR_SHARE) * len(data) * num_samples * pair - COMPILATION
-    return max(0, int(left / (CHAINS * moves * pair)))
+    budget = (SHARE - PRIOR_SHARE) * len(data) * num_samples * pair - COMPILATION
+    return max(0, int(budget / (CHAINS * moves * pair)))
 
 
 def pair_work(model: Model, x: np.ndarray) -> float:
@@ -111,8 +117,7 @@ def pair_work(model: Model, x: np.ndarray) -> float:
         prior, posterior = model.prior(model.encoder), model.encoder(datum)
 
         def one(key):
-            z = posterior.sample(key)
-            return model.decoder(z).log_prob(datum) + prior.log_prob(z) - posterior.log_prob(z)
+            return draw(model, prior, posterior, datum, key).weights.log_w
 
         return jax.vmap(one)(keys)
 
@@ -124,21 +129,17 @@ def pair_work(model: Model, x: np.ndarray) -> float:
 
 
 def _with_few_annealed(estimate: Evidence, model: Model, data: np.ndarray, key: Key) -> Evidence:
-    from jensen.evidence._path import differentiable
-
     index = decisive_data(estimate)
     if len(index) > affordable_annealing(model, data, estimate.num_samples):
         return estimate
     if not differentiable(model, data[0]):
         return estimate
-    from jensen.evidence.annealed import Annealed
-
     chains = Annealed(
         num_samples=CHAINS, num_temperatures=TEMPERATURES, num_leapfrog=LEAPFROG, check_data=0
     )
     annealed = chains.estimate(model, data[index], key, index=index)
-    # Where annealing is no better than a bound itself, the higher of the two is the nearer one; a datum of few chains that
-    # gave no number keeps what it had.
+    # Where annealing is no better than a bound itself, the higher of the two is the nearer one; a
+    # datum of few chains that gave no number keeps what it had.
     better = annealed.trusted | (annealed.values > estimate.values[index])
     if not better.any():
         return estimate
@@ -170,7 +171,10 @@ class _PriorDraws:
 
 
 def _with_prior_draws(estimate: Evidence, model: Model, data: np.ndarray, key: Key) -> Evidence:
-    """The estimate compared with means over the prior's draws, if enough of them are affordable and they reach the posteriors."""
+    """The estimate with its comparison with means over the prior's draws.
+
+    Without one where too few draws are affordable, or where they do not reach the posteriors.
+    """
     checked = min(CHECK_DATA, len(data))
     draws = int(PRIOR_SHARE * len(data) * estimate.num_samples / checked)
     if draws < LEAST_PRIOR_DRAWS:

@@ -2,19 +2,24 @@
 
     ELBO = reconstruction - I(n; z) - KL(q(z) || p(z)),      q(z) = (1/N) sum_n q(z|x_n)
 
-with q(z) evaluated as the full N-component mixture, in float64, whatever the family of q(z|x) (`anatomy.aggregated`); where all N would take too long, as the
-mixture over random subsets, and then it says so. For z_n ~ q(z|x_n), on the same draws,
+with q(z) evaluated as the full N-component mixture, in float64, whatever the family of q(z|x)
+(`anatomy.aggregated`); where all N would take too long, as the mixture over random subsets, which
+the result states. For z_n ~ q(z|x_n), on the same draws,
 
     I(n; z)     = E log q(z_n|x_n) - log q(z_n)       (at most log N, see `distinct_rows`)
     marginal KL = E log q(z_n)     - log p(z_n)
 
-In a model of several levels the datum decides one of them by itself, the root; its q(z) is the mixture. Inferred from the top downwards, z is the top level
-here, and each level below adds its own KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels: the others know the
-datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1 .. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
+In a model of several levels the datum decides one of them by itself, the root; its q(z) is the
+mixture. Inferred from the top downwards, z is the top level here, and each level below adds its own
+KL, E log q(z_l|x, z_{l+1}) - log p(z_l|z_{l+1}). Inferred from the data upwards, z is all levels:
+the others know the datum through the root alone, so that I(n; z_1 .. z_L) = I(n; z_1) and log q(z_1
+.. z_L) = log q(z_1) + sum_l log q(z_{l+1}|z_l).
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,17 +37,23 @@ from jensen.distributions import (
     diagonal_normal_parameters,
     level_log_probs,
     mean_of,
-    root_code,
     root_of,
     stack,
     top_of,
 )
 from jensen.interop import guarded
 from jensen.model import Model
-from jensen.weights import pairs_at_a_time
+from jensen.weights import LevelDraws, draw_levels, pairs_at_a_time
 
 BLOCK = 512
-AGAIN = 1000  # data drawn for twice, where the others are drawn for once
+SECOND_DRAWS = 1000  # data with a second draw, where all have one draw only
+
+
+class Normals(NamedTuple):
+    """Independent normals, one for each latent dimension."""
+
+    loc: np.ndarray
+    scale: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,18 +62,23 @@ class Surgery:
 
     Attributes:
         log_likelihood: log p(x|z).
-        level_log_priors, level_log_posteriors: log p and log q of each level, [levels, N, draws], the top last.
+        level_log_priors, level_log_posteriors: log p and log q of each level, [levels, N, draws],
+            the top last.
         log_aggregated: log q(z) of the root level, the exact mixture over `aggregated_over` data.
         aggregated_over: N, or how many data the random subsets have that q(z) is taken over.
         posteriors: the root level of q(z|x_n), for all n.
         posterior_means: their means, [N, *code] (see `distributions.mean_of`).
         z: the draws themselves, of the root level, [N, draws, *code].
-        indexed: the levels that I(n; z) and the marginal KL speak of, the root first: those that know the datum through the root alone.
-        factors: (loc, scale), each [D], of p(z) at the one indexed level, if its dimensions are independent normals.
+        indexed: the levels that I(n; z) and the marginal KL are those of, the root first: those
+            that know the datum through the root alone.
+        factors: mean and scale of p(z) at the one indexed level, if its dimensions are independent
+            normals.
         rows: which of the data these are.
         row_counts: how often each distinct row of all the data occurs.
-        again: with one draw per datum, two draws (the first the same) of some of the data, chosen at random: the spread within a datum; else None.
-        subset_error: the standard error of the mean of `log_aggregated` that comes of the random data that q(z) is over; 0 where it is over all.
+        second_draws: with one draw per datum, two draws (the first the same) of some of the data,
+            chosen at random: they give the spread within a datum. None with more draws.
+        subset_error: the standard error of the mean of `log_aggregated` that comes from the random
+            data that q(z) is over; 0 where it is over all.
     """
 
     log_likelihood: np.ndarray
@@ -74,11 +90,21 @@ class Surgery:
     posterior_means: np.ndarray
     z: np.ndarray
     indexed: tuple[int, ...] = (-1,)
-    factors: tuple[np.ndarray, np.ndarray] | None = None
+    factors: Normals | None = None
     rows: np.ndarray = field(default_factory=lambda: np.arange(0))
     row_counts: RowCounts = field(default_factory=lambda: RowCounts({}))
-    again: "Surgery | None" = None
+    second_draws: "Surgery | None" = None
     subset_error: float = 0.0
+
+    @property
+    def again(self) -> "Surgery | None":
+        """Deprecated, removed in the next version: `second_draws`."""
+        warnings.warn(
+            "Surgery.again is now called second_draws. The old name goes next version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.second_draws
 
     @property
     def index_information(self) -> np.ndarray:
@@ -119,20 +145,21 @@ def surgery(
     """Draws from the posterior of every datum, with their four log densities.
 
     Args:
-        model: its encoder may give posteriors of any family that are pytrees (numpyro's distributions, Equinox modules).
+        model: its encoder may give posteriors of any family that are pytrees (numpyro's
+            distributions, Equinox modules).
         data: [N, *event]; q(z) is the mixture over exactly these.
         key: with it, the datum's index and the draw's number everything random is determined.
         num_draws: per datum; by default as many (1 to 16) as are affordable.
-        aggregated_over: take q(z) over random subsets of so many of the data; by default over all of them, or as many as are affordable
-            (`aggregated.affordable`).
+        aggregated_over: take q(z) over random subsets of so many of the data; by default over all
+            of them, or as many as are affordable (`aggregated.affordable`).
         on_progress: called with the number of draws done and their total.
 
     Returns:
         A `Surgery` record.
 
     Raises:
-        ValueError: no data, fewer than 2 or more than N data to take q(z) over, posteriors that cannot be stacked, or a density that is not finite (the datum
-            is named).
+        ValueError: no data, fewer than 2 or more than N data to take q(z) over, posteriors that
+            cannot be stacked, or a density that is not finite (the message names the datum).
 
         surgery(model, data.test, jax.random.key(0)).log_aggregated
     """
@@ -141,7 +168,8 @@ def surgery(
         raise ValueError("no data: there is nothing to account for in an empty split.")
     if aggregated_over is not None and not min(2, n) <= aggregated_over <= n:
         raise ValueError(
-            f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got {aggregated_over}. Leave it out for what can be afforded."
+            f"aggregated_over must be from {min(2, n)} to the number of data, {n}; got "
+            f"{aggregated_over}. Leave it out to take as many as can be afforded."
         )
     prior, posteriors = model.prior(model.encoder), encode(model, data)
     for name, values in _parameters(posteriors):
@@ -156,19 +184,19 @@ def surgery(
         )
     )
     indexed = tuple(range(levels)) if model.encoder.bottom_up else (-1,)
-    factors = diagonal_normal_parameters(top_of(prior)) if len(indexed) == 1 else None
+    parameters = diagonal_normal_parameters(top_of(prior)) if len(indexed) == 1 else None
     factors = (
         None
-        if factors is None
-        else (np.asarray(factors[0], np.float64), np.asarray(factors[1], np.float64))
+        if parameters is None
+        else Normals(*(np.asarray(parameter, np.float64) for parameter in parameters))
     )
     key_subset, key_rows = jr.split(jr.fold_in(key, n))
     means = np.asarray(posteriors.map(mean_of), np.float64)
     row_counts = count_rows(data)
 
-    def cut(rows: np.ndarray, draws: int, report: Callable[[int, int], None]) -> Surgery:
+    def surgery_of(rows: np.ndarray, num_draws: int, report: Callable[[int, int], None]) -> Surgery:
         z, log_likelihood, log_priors, log_posteriors = posterior_draws(
-            model, data[rows], key, draws, prior=prior, index=rows
+            model, data[rows], key, num_draws, prior=prior, index=rows
         )
         for name, values in [
             ("log p(x|z)", log_likelihood),
@@ -176,15 +204,20 @@ def surgery(
             ("log q(z|x)", log_posteriors),
         ]:
             _check_finite(name, values.reshape(len(rows), -1), rows, n)
-        # The root level again in float64 from the same z, so that it closes with log q(z) at any scale.
+        # log q(z_n|x_n) of the root level is computed again, in float64 from the same z, since the
+        # mixture log q(z_n) is in float64 and holds that very term. I(n; z) is the difference of
+        # the two: from float32 values a code at the ceiling would come out beyond log N by the
+        # rounding of log q, which at small scales is whole nats.
         own = log_posteriors[..., indexed[0]] = log_densities(posteriors[rows], z)
-        if factors is not None:  # likewise, so that the marginal KL closes with its dimensions
+        if factors is not None:
+            # Likewise log p(z), so that the marginal KL closes with the KLs of its dimensions,
+            # which are computed in float64 from the same z (`anatomy.marginal_split`).
             log_priors[..., -1] = diagonal_normal_log_density(z, *factors)
         log_aggregated, subset_error = aggregated_density(
             posteriors, z, own, rows=rows, over=over, key=key_subset, on_progress=report
         )
         level_log_priors, level_log_posteriors = (
-            np.moveaxis(a, -1, 0) for a in (log_priors, log_posteriors)
+            np.moveaxis(densities, -1, 0) for densities in (log_priors, log_posteriors)
         )
         return Surgery(
             log_likelihood,
@@ -202,27 +235,26 @@ def surgery(
             subset_error=subset_error,
         )
 
-    found = cut(np.arange(n), draws, on_progress)
+    whole = surgery_of(np.arange(n), draws, on_progress)
     if draws > 1 or n == 1:
-        return found
-    return replace(
-        found,
-        again=cut(
-            np.sort(np.asarray(jr.permutation(key_rows, n))[:AGAIN]), 2, lambda done, total: None
-        ),
-    )
+        return whole
+    some = np.sort(np.asarray(jr.permutation(key_rows, n))[:SECOND_DRAWS])
+    return replace(whole, second_draws=surgery_of(some, 2, lambda done, total: None))
 
 
 def _check_finite(name: str, values: np.ndarray, rows: np.ndarray, n: int) -> None:
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"{name} is not finite for datum {int(rows[np.argmax(bad)])} ({int(bad.sum())} of {n} data): no account can close."
+            f"{name} is not finite for datum {int(rows[np.argmax(bad)])} ({int(bad.sum())} of {n} "
+            "data): no account can close."
         )
 
 
 def encode(model: Model, data: np.ndarray, *, block: int = BLOCK) -> Stacked:
-    """q(z|x_n) of all data, of the root level in a model of several, `block` data at a time.
+    """Compute q(z|x_n) of all data, of the root level in a model of several.
+
+    `block` is how many data are encoded at a time.
 
     encode(model, data.test).map(lambda q: q.mean)
     """
@@ -240,7 +272,10 @@ def _encode(model: Model, x: Array) -> Stacked:
 
 
 def _parameters(posteriors: Stacked) -> list[tuple[str, np.ndarray]]:
-    """(name, values [N, ...]) of what has to be finite about the posteriors; a diagonal normal's scale is made so only where it is positive."""
+    """(name, values [N, ...]) of what has to be finite about the posteriors.
+
+    A diagonal normal's scale counts as finite only where it is positive.
+    """
     normals = posteriors.map(diagonal_normal_parameters)
     if normals is not None:
         scale = np.asarray(normals[1])
@@ -262,49 +297,45 @@ def posterior_draws(
     prior: Distribution | None = None,
     index: np.ndarray | None = None,
     block: int | None = None,
-) -> tuple[np.ndarray, ...]:
-    """(z [N, draws, *code], log p(x|z) [N, draws], log p and log q level by level [N, draws, levels]), `block` data at a time; z is that of the root level,
-    float64 unless whole numbers, as the densities are.
+) -> LevelDraws:
+    """Draw from the posteriors of many data, `block` data at a time.
 
-    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the key, the datum's index (0, 1, ... unless given) and the
-    draw's number alone.
+    The draws are those of `surgery` and, with its key, of importance sampling: they depend on the
+    key, the datum's index (0, 1, ... unless given) and the draw's number alone.
+
+    Returns:
+        z [N, draws, *code] of the root level, log p(x|z) [N, draws], and log p and log q level by
+        level, [N, draws, levels]; float64, but codes of whole numbers stay so.
+
+        posterior_draws(model, x, key, 8).log_likelihood.mean()
     """
     numbers = np.arange(len(data)) if index is None else index
     if block is None:
         block = max(1, pairs_at_a_time(model, data[0], BLOCK * draws) // draws)
     block = min(block, len(data))
-    prior = prior or model.prior(
-        model.encoder
-    )  # once for all blocks: a prior may encode thousands of rows
+    # Once for all blocks: a prior may encode thousands of rows.
+    prior = prior or model.prior(model.encoder)
     parts = []
     for start in range(0, len(data), block):
         some = np.minimum(np.arange(start, start + block), len(data) - 1)
-        found = _densities(
+        of_block = _draws(
             model, prior, jnp.asarray(data[some]), jnp.asarray(numbers[some]), key, draws
         )
-        parts.append([_float64(a)[: len(data) - start] for a in found])
-    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        parts.append([_float64(column)[: len(data) - start] for column in of_block])
+    return LevelDraws(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @eqx.filter_jit
-def _densities(
+def _draws(
     model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int
-) -> tuple[Array, ...]:
-    """(z, log p(x|z), log p and log q level by level) of a block of data; z is that of the root level."""
+) -> LevelDraws:
+    """The draws of a block of data, leaves [data, draws, ...]."""
 
     def one(x, n):
-        posterior = model.encoder(x)
-
-        def draw(s):
-            z = posterior.sample(jr.fold_in(jr.fold_in(key, n), s))
-            return (
-                root_code(posterior, z),
-                model.decoder(z).log_prob(x),
-                level_log_probs(prior, z),
-                level_log_probs(posterior, z),
-            )
-
-        return jax.vmap(draw)(jnp.arange(draws))
+        posterior, key_datum = model.encoder(x), jr.fold_in(key, n)
+        return jax.vmap(
+            lambda s: draw_levels(model, prior, posterior, x, jr.fold_in(key_datum, s))
+        )(jnp.arange(draws))
 
     return jax.vmap(one)(x, index)
 

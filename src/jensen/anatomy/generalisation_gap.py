@@ -2,10 +2,10 @@
 
 I(n; z) grows with the number of data that q(z) is the mixture of, up to log N, and the marginal KL
 falls. So both are compared over equally many: on the larger split q(z) is taken again over random
-subsets of the size of the smaller one, each with the datum itself. I(n; z) is then still a mean over
-all data of the split, the marginal KL is the rest of the KL that the two split, and their differences
-sum to that of the KL. Total correlation and dimension-wise KL need one q(z) for all draws and have no
-difference where the splits differ in size.
+subsets of the size of the smaller one, each with the datum itself. I(n; z) is then still a mean
+over all data of the split, the marginal KL is the rest of the KL that the two split, and their
+differences sum to that of the KL. Total correlation and dimension-wise KL need one q(z) for all
+draws and have no difference where the splits differ in size.
 """
 
 import math
@@ -17,64 +17,23 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.anatomy._lines import (
-    OF_Q_Z,
+from jensen.anatomy.accounts import Account
+from jensen.anatomy.elbo_surgery import surgery
+from jensen.anatomy.line_table import SUBSET_GAP, aggregate_names, entries
+from jensen.anatomy.lines import (
+    Change,
     Line,
     bound_of_difference,
-    clear_difference,
     line_from_data,
-    with_subset_error,
+    plain_bounds,
+    with_shared_error,
 )
-from jensen.anatomy._record import Account
-from jensen.anatomy.account import cut_lines
-from jensen.anatomy.ceilings import code_name
-from jensen.anatomy.gaps import SUBSET_GAP
-from jensen.anatomy.standings import plain_bounds
-from jensen.anatomy.surgery import surgery
-from jensen.anatomy.verdicts import PART, certain_errors, sizeable
+from jensen.anatomy.remedy_ceilings import code_name
+from jensen.anatomy.surgery_lines import surgery_lines
+from jensen.anatomy.text_table import table_of_both
+from jensen.anatomy.verdicts import NOTHING
+from jensen.anatomy.verdicts.thresholds import PART, certain_errors, sizeable
 from jensen.model import Model
-
-# What made the ELBO fall if a line of test is worse than that of train: sign with which it enters, and the remedy.
-CAUSES = {
-    "reconstruction": (
-        1,
-        "the decoder fits the training data too closely: stop earlier (--patience 20), a smaller decoder, more data",
-    ),
-    "index_information": (
-        -1,
-        "codes of test data cost more bits than those of train: a larger --beta, more data",
-    ),
-    "marginal_kl": (
-        -1,
-        "the prior knows the training codes: fewer components, or --prior standard_normal",
-    ),
-}
-
-CALLED = {
-    "reconstruction": "reconstruction",
-    "index_information": "I(n; z)",
-    "marginal_kl": "marginal KL",
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line on both splits, test minus train, and the standard error of that difference for two samples of data (nats per datum).
-
-    `bound` is "lower" or "upper" where the line of one split is a bound, "unknown" where both are: of two lower bounds the difference
-    may be anything.
-    """
-
-    train: float
-    test: float
-    difference: float
-    standard_error: float
-    bound: str = ""
-
-    @property
-    def clear(self) -> bool:
-        """Whether the splits differ by more than two standard errors."""
-        return clear_difference(self.difference, self.standard_error, self.bound)
 
 
 @dataclass(frozen=True)
@@ -82,9 +41,10 @@ class Generalisation:
     """Two accounts of one model; prints as one table.
 
     Attributes:
-        train, test: the accounts; verdicts on test, with overfitting if it is there, are those of `test`.
+        train, test: the accounts; overfitting is among the verdicts of `test`.
         lines: every line that both have.
-        over: how many data q(z) is the mixture of in the differences of I(n; z) and the marginal KL.
+        over: how many data q(z) is the mixture of in the differences of I(n; z) and the marginal
+            KL.
     """
 
     train: Account
@@ -105,9 +65,7 @@ class Generalisation:
         }
 
     def __str__(self) -> str:
-        from jensen.anatomy.table import table_of_both
-
-        return table_of_both(self)
+        return table_of_both(self.train, self.test, self.lines, self.over)
 
 
 def generalisation(
@@ -132,26 +90,28 @@ def generalisation(
     Raises:
         ValueError: an account is of other data than those given.
 
-        print(jensen.generalisation(model, train_account, test_account, data.train, data.test, key=key))
+        print(jensen.generalisation(model, train, test, data.train, data.test, key=key))
     """
     for account, data in ((train, train_data), (test, test_data)):
         if account.n != len(data):
             raise ValueError(
                 f"the account of the {account.split} split is of {account.n} data; got {len(data)}."
             )
-    over = min(a.aggregated_over or a.n for a in (train, test))
-    of_q_z = [
-        _over(model, a, data, over, key, on_progress)
-        for a, data in ((train, train_data), (test, test_data))
-    ]
+    over = min(account.aggregated_over or account.n for account in (train, test))
+    of_aggregate, of_train, of_test = (
+        aggregate_names(),
+        _lines_over(model, train, train_data, over, key, on_progress),
+        _lines_over(model, test, test_data, over, key, on_progress),
+    )
     lines = {}
-    for name in train.lines | ({} if train.gaps is None else train.gaps.lines):
-        if not (name in test.lines or (test.gaps is not None and name in test.gaps.lines)):
+    of_gaps = [{} if account.gaps is None else account.gaps.lines for account in (train, test)]
+    for name in train.lines | of_gaps[0]:
+        if name not in test.lines | of_gaps[1]:
             continue
-        before, after = (
-            found.get(name) if name in OF_Q_Z else account.line(name)
-            for found, account in zip(of_q_z, (train, test), strict=True)
-        )
+        if name in of_aggregate:
+            before, after = of_train.get(name), of_test.get(name)
+        else:
+            before, after = train.line(name), test.line(name)
         if before is not None and after is not None:
             lines[name] = _change(before, after)
     gaps = [a.gaps for a in (train, test) if a.gaps is not None]
@@ -160,8 +120,8 @@ def generalisation(
         lines[SUBSET_GAP] = _change(*(g.jensen_gap for g in gaps))
     verdict = overfitting(lines, min(train.n, test.n))
     if verdict:
-        others = tuple(v for v in test.verdicts if not v.startswith("Nothing stands out"))
-        test = replace(test, verdicts=(*others, verdict))
+        faults = tuple(v for v in test.verdicts if not v.startswith(NOTHING))
+        test = replace(test, verdicts=(*faults, verdict))
     return Generalisation(train, test, lines, over)
 
 
@@ -176,7 +136,7 @@ def _change(before: Line, after: Line) -> Change:
 
 
 def overfitting(lines: dict[str, Change], fewest: int) -> str:
-    """The verdict, or nothing; `fewest`: how many data the smaller split has.
+    """The verdict on overfitting, or ""; `fewest` is how many data the smaller split has.
 
     overfitting(both.lines, 360)
     """
@@ -185,12 +145,14 @@ def overfitting(lines: dict[str, Change], fewest: int) -> str:
     if not (sizeable(lost, lines["average_kl"].test) and lost > errors * elbo.standard_error):
         return ""
     named = []
-    for name, (sign, remedy) in CAUSES.items():
-        if name not in lines:
+    for entry in entries():
+        if not entry.overfit_remedy or entry.name not in lines:
             continue
-        loss, error = -sign * lines[name].difference, lines[name].standard_error
-        if loss > max(PART * lost, errors * error):
-            named.append((loss, f"{loss:.2f} +- {error:.2f} of it in the {CALLED[name]}: {remedy}"))
+        change = lines[entry.name]
+        loss = change.difference if entry.sign == "-" else -change.difference
+        if loss > max(PART * lost, errors * change.standard_error):
+            figures = f"{loss:.2f} +- {change.standard_error:.2f}"
+            named.append((loss, f"{figures} of it in the {entry.label}: {entry.overfit_remedy}"))
     named.sort(key=lambda pair: -pair[0])
     encoder, gap = "", lines["jensen_gap"]
     # A difference of two lower bounds, or from one, says nothing of what is the encoder's.
@@ -203,17 +165,17 @@ def overfitting(lines: dict[str, Change], fewest: int) -> str:
             else f"{gap.difference:.2f} +- {gap.standard_error:.2f}"
         )
         encoder = (
-            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more data or a smaller one "
-            "would mend."
+            f" The Jensen gap is {width} wider on test: that much is the encoder's, which more "
+            "data or a smaller one would mend."
         )
     causes = "; ".join(text for _, text in named)
     return (
-        f"Overfitting: the ELBO is {lost:.2f} +- {elbo.standard_error:.2f} nats lower on test than on "
-        f"train{', ' + causes if causes else ''}.{encoder}"
+        f"Overfitting: the ELBO is {lost:.2f} +- {elbo.standard_error:.2f} nats lower on test than "
+        f"on train{', ' + causes if causes else ''}.{encoder}"
     )
 
 
-def _over(
+def _lines_over(
     model: Model,
     account: Account,
     data: np.ndarray,
@@ -221,10 +183,10 @@ def _over(
     key: Key,
     on_progress: Callable[[str, int, int], None],
 ) -> dict[str, Line]:
-    """The lines of q(z) over `over` data."""
+    """The lines that depend on how many data q(z) is over, for `over` data."""
     if (account.aggregated_over or account.n) == over:
-        return {name: line for name, line in account.lines.items() if name in OF_Q_Z}
-    cut = surgery(
+        return {name: line for name, line in account.lines.items() if name in aggregate_names()}
+    draws = surgery(
         model,
         data,
         jr.fold_in(key, 5),
@@ -232,15 +194,15 @@ def _over(
         aggregated_over=over,
         on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),
     )
-    information = cut_lines(cut)[0]["index_information"]
+    information = surgery_lines(draws)["index_information"]
     # The KL that I(n; z) and the marginal KL split, on the account's own draws: the differences of
     # the two sum to its difference exactly.
     whole = account.levels[f"kl_{code_name(account)}"] if account.levels else account.average_kl
-    marginal = with_subset_error(
+    marginal = with_shared_error(
         line_from_data(
             whole.per_datum - information.per_datum,
             np.hypot(whole.per_datum_error, information.per_datum_error),
         ),
-        information.subset_error,
+        information.shared_error,
     )
     return {"index_information": information, "marginal_kl": marginal}

@@ -1,7 +1,8 @@
 """Three and more accounts side by side, each paired with the first, and ranked.
 
-With many comparisons some differences cross two standard errors by chance. Bonferroni's threshold for m of them, z(1 - 0.05 / 2m) standard errors, is crossed
-by any of them with a probability of at most 5% where there is no difference at all.
+With many comparisons some differences cross two standard errors by chance. Bonferroni's threshold
+for m of them, z(1 - 0.05 / 2m) standard errors, is crossed by any of them with a probability of at
+most 5% where there is no difference at all.
 """
 
 import math
@@ -12,22 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jensen.anatomy._lines import SIGN, clear_difference
+from jensen.anatomy.line_table import LineSpec, spec
+from jensen.anatomy.lines import SIGN, clear_difference, plain_bounds
 
 if TYPE_CHECKING:
     import xarray
 
 TIE = 2.0  # standard errors
 WIDTH = 112  # of a block of columns, in characters
-RANKED = {"elbo": "ELBO", "evidence": "log p(x)"}
+RANKED = ("elbo", "evidence")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of one account: its value, and what it is above the first account's with the paired standard error (nats per datum).
+class ComparedLine:
+    """One line of one account beside the first account's, nats per datum.
 
-    `bound` is "lower" where the value is a lower bound; `difference_bound` is what the difference then is: "lower", "upper", or
-    "unknown" where both are lower bounds.
+    Attributes:
+        value: of the line.
+        difference: what it is above the first account's.
+        standard_error: of the difference, paired over the data.
+        bound: "lower" where the value is a lower bound.
+        difference_bound: what the difference then is: "lower", "upper", or "unknown" where both
+            values are lower bounds.
     """
 
     value: float
@@ -38,8 +45,16 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Place:
-    """One account in a ranking: its value, how far it is behind the best, the paired standard error of that, and whether it is not distinguishable from it."""
+class RankedAccount:
+    """One account in a ranking, nats per datum.
+
+    Attributes:
+        name: of the account.
+        value: of the line that ranks it.
+        behind: how far it is behind the best.
+        standard_error: of `behind`, paired over the data.
+        tied: whether it is not distinguishable from the best.
+    """
 
     name: str
     value: float
@@ -49,14 +64,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Standings:
+class RankedComparison:
     """Three or more accounts compared line by line with the first, and ranked; prints as a table.
 
     Attributes:
         names: of the accounts; differences are to the first.
         split, n: which data, and how many.
-        lines: for every line that all have, an `Entry` for each account.
-        rows: (name, label, meaning) of these lines, in order.
+        lines: for every line that all have, an `ComparedLine` for each account.
+        rows: the entries of these lines in the table of lines, in order.
         left_out: {reason: the lines that are left out for it}.
         per_datum: the values per datum of ELBO and evidence, which the rankings pair.
     """
@@ -64,8 +79,8 @@ class Standings:
     names: tuple[str, ...]
     split: str
     n: int
-    lines: Mapping[str, tuple[Entry, ...]]
-    rows: tuple[tuple[str, str, str], ...]
+    lines: Mapping[str, tuple[ComparedLine, ...]]
+    rows: tuple[LineSpec, ...]
     left_out: Mapping[str, tuple[str, ...]]
     per_datum: Mapping[str, tuple[np.ndarray, ...]] = field(repr=False)
 
@@ -76,10 +91,13 @@ class Standings:
 
     @property
     def bonferroni(self) -> float:
-        """How many standard errors a difference has to be for all comparisons together to err with a probability of at most 5%."""
+        """How many standard errors a difference must have to be marked.
+
+        At this threshold all comparisons together err with a probability of at most 5%.
+        """
         return NormalDist().inv_cdf(1 - 0.05 / (2 * max(1, self.comparisons)))
 
-    def ranking(self, line: str = "elbo") -> tuple[Place, ...]:
+    def ranking(self, line: str = "elbo") -> tuple[RankedAccount, ...]:
         """The accounts by 'elbo' or 'evidence', the best first; each paired with the best.
 
         compare(a, b, c).ranking()[0].name
@@ -89,10 +107,11 @@ class Standings:
         places = []
         for i in order:
             behind, error = paired(values[order[0]], values[i])
-            tied = (
-                behind == 0 or not abs(behind) > TIE * error
-            )  # an error that is not known tells nothing apart
-            places.append(Place(self.names[i], float(values[i].mean()), behind, error, tied))
+            # An unknown error (NaN, of one datum) tells nothing apart.
+            tied = behind == 0 or not abs(behind) > TIE * error
+            places.append(
+                RankedAccount(self.names[i], float(values[i].mean()), behind, error, tied)
+            )
         return tuple(places)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +134,9 @@ class Standings:
         }
 
     def to_dataset(self) -> "xarray.Dataset":
-        """An xarray Dataset over `run` and `line`: value, difference to the first run, and its paired standard error, nats per datum.
+        """An xarray Dataset over `run` and `line`, nats per datum.
+
+        It holds the value, the difference to the first run and its paired standard error.
 
         compare(a, b, c).to_dataset()["difference"].sel(line="elbo")
         """
@@ -125,29 +146,33 @@ class Standings:
         width = max(17, *(len(name) for name in self.names))
         at_a_time = max(1, (WIDTH - 32 - width) // (width + 2))
         out = [
-            f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; nats per datum",
+            f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; "
+            "nats per datum",
             "",
         ]
-        others = range(1, len(self.names))
-        for start in range(0, len(others), at_a_time):
-            out += [*self._block((0, *others[start : start + at_a_time]), width), ""]
+        columns = range(1, len(self.names))
+        for start in range(0, len(columns), at_a_time):
+            out += [*self._block((0, *columns[start : start + at_a_time]), width), ""]
         for reason, names in self.left_out.items():
-            out.append(f"  Left out: {', '.join(names).replace('_', ' ')} ({reason}).")
+            labels = ", ".join(spec(name).label for name in names)
+            out.append(f"  Left out: {labels} ({reason}).")
         out += ["", *(self._ranked(line) for line in RANKED), ""]
         out += [
-            f"  *  beyond two standard errors of the paired difference; of {self.comparisons} comparisons, about {0.0455 * self.comparisons:.1f} would be by "
+            "  *  beyond two standard errors of the paired difference; of "
+            f"{self.comparisons} comparisons, about {0.0455 * self.comparisons:.1f} would be by "
             "chance if nothing differed",
-            f"  ** beyond Bonferroni's threshold for {self.comparisons} comparisons at 5%: {self.bonferroni:.2f} standard errors",
+            f"  ** beyond Bonferroni's threshold for {self.comparisons} comparisons at 5%: "
+            f"{self.bonferroni:.2f} standard errors",
         ]
         return "\n".join(out)
 
     def _block(self, columns: Sequence[int], width: int) -> list[str]:
         head = f"  {'line':<28}" + "".join(f"  {self.names[i]:>{width}}" for i in columns)
         out = [head, "  " + "-" * (len(head) - 2)]
-        for name, label, _ in self.rows:
-            entries = [self.lines[name][i] for i in columns]
+        for row in self.rows:
+            entries = [self.lines[row.name][i] for i in columns]
             out.append(
-                f"  {label:<28}"
+                f"  {row.text_label:<28}"
                 + "".join(
                     f"  {SIGN[e.bound] + f'{round(e.value, 3) + 0.0:.3f}':>{width}}"
                     for e in entries
@@ -161,7 +186,7 @@ class Standings:
             )
         return out
 
-    def _marked(self, entry: Entry) -> str:
+    def _marked(self, entry: ComparedLine) -> str:
         if entry.difference_bound:
             sure = clear_difference(entry.difference, entry.standard_error, entry.difference_bound)
             return f"{SIGN[entry.difference_bound]}{entry.difference:+.3f} {'* ' if sure else '  '}"
@@ -187,10 +212,10 @@ class Standings:
                 f"{p.name} {SIGN[bounds.get(p.name, '')]}{p.value:.3f}" for p in (best, *rest)
             )
             return (
-                f"  By {RANKED[line]}: {places}. No ranking: of {', '.join(bounds)} only lower bounds are known, since k-hat "
-                "distrusts the estimate."
+                f"  By {spec(line).label}: {places}. No ranking: of {', '.join(bounds)} only lower "
+                "bounds are known, since k-hat distrusts the estimate."
             )
-        said = [
+        places = [
             f"{p.name} {p.value:.3f} ({p.behind:.3f} +- {p.standard_error:.3f} behind)"
             for p in rest
         ]
@@ -200,31 +225,23 @@ class Standings:
             if ties
             else "The best is ahead of all others by more than two standard errors."
         )
-        return f"  By {RANKED[line]}: {best.name} {best.value:.3f}; {'; '.join(said)}. {end}"
+        ranked = "; ".join([f"{best.name} {best.value:.3f}", *places])
+        return f"  By {spec(line).label}: {ranked}. {end}"
 
 
-def plain_bounds(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of an `Entry` or `Difference` for JSON: null where there is no bound, and no standard error where the difference is one.
+def paired(values: np.ndarray, baseline: np.ndarray) -> tuple[float, float]:
+    """Compute the mean of the differences datum by datum, and its standard error over the data.
 
-    plain_bounds({"difference": 1.0, "standard_error": 0.1, "bound": "lower"})  # standard_error: None
-    """
-    out = {k: v or None if k.endswith("bound") else v for k, v in values.items()}
-    if out.get("difference_bound" if "difference_bound" in out else "bound"):
-        out["standard_error"] = None
-    return out
-
-
-def paired(values: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    """The mean of the differences datum by datum, and its standard error over the data (not a number for one datum).
+    The standard error is NaN for one datum.
 
     paired(np.ones(4), np.zeros(4))  # (1.0, 0.0)
     """
-    d = values - others
+    d = values - baseline
     return float(d.mean()), float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else math.nan
 
 
 def entries_dataset(
-    names: Sequence[str], split: str, n: int, lines: Mapping[str, Sequence[Entry]]
+    names: Sequence[str], split: str, n: int, lines: Mapping[str, Sequence[ComparedLine]]
 ) -> "xarray.Dataset":
     """Entries of several accounts as an xarray Dataset over `run` and `line`."""
     import xarray
