@@ -12,8 +12,8 @@ import optax
 import pytest
 
 import jensen
-from jensen.fitting import resume_run
 from jensen.runs import RunError
+from jensen.sessions import resume_run
 from small_runs import KEY, SMALL, binary, leaves
 
 
@@ -141,7 +141,7 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
     from tensorboardX.proto.event_pb2 import Event
 
     from jensen.config import Config
-    from jensen.evaluation import start_run
+    from jensen.sessions import start_run
 
     np.save(tmp_path / "x.npy", binary())
     values = {

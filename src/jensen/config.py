@@ -4,6 +4,7 @@ A section that names a member of a room (`[prior] name = "vamp"`) takes that cla
 line here.
 """
 
+import inspect
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,25 +16,13 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
-from jensen._rooms import Room, nearest
+from jensen._rooms import LATENT_DIM, MODELS, ROOMS, nearest
+from jensen.anatomy import account
 from jensen.training import TrainingOptions
-
-ROOMS = {
-    "prior": Room("jensen.priors", "prior"),
-    "likelihood": Room("jensen.likelihoods", "likelihood"),
-    "encoder": Room("jensen.encoders", "encoder"),
-    "decoder": Room("jensen.decoders", "decoder"),
-    "network": Room("jensen.networks", "network"),
-    "encoder_network": Room("jensen.networks", "network"),
-    "decoder_network": Room("jensen.networks", "network"),
-    "bound": Room("jensen.bounds", "bound"),
-    "gradient": Room("jensen.gradients", "gradient estimator"),
-}
 
 
 class _Section(BaseModel):
@@ -79,8 +68,8 @@ def _latent_dim(value: Any) -> int | list[int]:
 class ModelConfig(_Section):
     """The architecture, and the size of its latent code: one number, or one for each level, that of z1 first."""
 
-    name: str = "vae"
-    latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = 16
+    name: str = MODELS.default
+    latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = LATENT_DIM
 
     @model_validator(mode="before")
     @classmethod
@@ -94,7 +83,7 @@ class ModelConfig(_Section):
 
     @model_validator(mode="after")
     def _known(self) -> "ModelConfig":
-        names = Room("jensen.models", "model").names()
+        names = MODELS.names()
         if self.name not in names:
             raise ValueError(
                 f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}"
@@ -113,7 +102,9 @@ class AccountConfig(_Section):
     how many of the data q(z) is taken over (by default all, or as many as can be afforded); on how many data the Jensen gap is split (by default on none),
     and by posteriors of which family (by default the encoder's own)."""
 
-    num_samples: Annotated[int, Field(ge=2)] = 1000
+    num_samples: Annotated[int, Field(ge=2)] = (
+        inspect.signature(account).parameters["num_samples"].default
+    )
     num_draws: Annotated[int, Field(ge=1)] | None = None
     aggregated_over: Annotated[int, Field(ge=2)] | None = None
     gaps: Annotated[int, Field(ge=1)] | None = None
@@ -138,17 +129,16 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    prior: dict[str, Any] = {"name": "standard_normal"}
-    likelihood: dict[str, Any] = {"name": "bernoulli"}
-    encoder: dict[str, Any] = {"name": "diagonal_normal"}
-    decoder: dict[str, Any] = {"name": "feedforward"}
-    network: dict[str, Any] = {"name": "dense"}
-    encoder_network: dict[str, Any] | None = (
-        None  # where `network` is not to serve both; what is not said is taken from `network`
-    )
+    prior: dict[str, Any] = {"name": ROOMS["prior"].default}
+    likelihood: dict[str, Any] = {"name": ROOMS["likelihood"].default}
+    encoder: dict[str, Any] = {"name": ROOMS["encoder"].default}
+    decoder: dict[str, Any] = {"name": ROOMS["decoder"].default}
+    network: dict[str, Any] = {"name": ROOMS["network"].default}
+    # Where `network` is not to serve both; what is not said is taken from `network`.
+    encoder_network: dict[str, Any] | None = None
     decoder_network: dict[str, Any] | None = None
-    bound: dict[str, Any] = {"name": "elbo"}
-    gradient: dict[str, Any] = {"name": "pathwise"}
+    bound: dict[str, Any] = {"name": ROOMS["bound"].default}
+    gradient: dict[str, Any] = {"name": ROOMS["gradient"].default}
     training: TrainingOptions = TrainingOptions()
     account: AccountConfig = AccountConfig()
     record: RecordConfig = RecordConfig()
@@ -158,11 +148,9 @@ class Config(_Section):
         for section, room in ROOMS.items():
             given, default = getattr(self, section), type(self).model_fields[section].default
             if given is not None:
-                setattr(
-                    self,
-                    section,
-                    _resolve(section, room, given, self.network if default is None else default),
-                )
+                base = self.network if default is None else default
+                resolved = room.resolve(given, where=f"{section}.", base=base)
+                setattr(self, section, resolved.section)
         return self
 
     @staticmethod
@@ -251,33 +239,6 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
         else:
             out[key] = value
     return out
-
-
-def _resolve(
-    section: str, room: Room, given: dict[str, Any], default: Mapping[str, Any]
-) -> dict[str, Any]:
-    given = {**default, **given} if "name" not in given else dict(given)
-    name = given.pop("name")
-    if not isinstance(name, str):
-        raise ValueError(f"{section}.name must be a text; got {name!r}")
-    options = room.options(name)
-    for key in given:
-        if key not in options:
-            raise ValueError(
-                f"{section}.{key} does not exist for the {room.noun} {name!r}{nearest(key, tuple(options))}; it has: {', '.join(options) or 'none'}"
-            )
-    resolved: dict[str, Any] = {"name": name}
-    for key, parameter in options.items():
-        value = given.get(key, parameter.default)
-        if parameter.annotation is not parameter.empty:
-            try:
-                value = TypeAdapter(parameter.annotation).validate_python(value)
-            except ValidationError as error:
-                raise ValueError(
-                    f"{section}.{key}: {error.errors()[0]['msg']}; got {value!r}"
-                ) from None
-        resolved[key] = list(value) if isinstance(value, tuple) else value
-    return resolved
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from jensen.anatomy import in_training
 from jensen.anatomy.aggregated import affordable_rows
 from jensen.anatomy.in_training import SHARE, InTraining, accounts_of, remarks_of, subset_account
 from jensen.anatomy.surgery import encode, surgery
-from jensen.fitting import resume_run
+from jensen.sessions import resume_run
 
 KEY = jr.key(0)
 SMALL = {"name": "dense", "hidden": (16,)}

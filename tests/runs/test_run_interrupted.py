@@ -14,11 +14,10 @@ import jensen
 from command_line import call
 from jensen._checksums import to_checked_json
 from jensen.config import Config
-from jensen.evaluation import account_of, start_run
-from jensen.fitting import resume_run
 from jensen.progress import FitProgress
 from jensen.recording import stop_on_signals
 from jensen.runs import RunError
+from jensen.sessions import account_of, resume_run, start_run
 from jensen.training import Checkpoints
 from small_runs import SETTINGS, every_byte, leaves
 

@@ -3,8 +3,8 @@
 Each file defines one bound.
 """
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS
 from jensen.bounds._base import AbstractBound as AbstractBound
 
-bounds = Room(__name__, "bound")
+bounds = ROOMS["bound"]
 __getattr__, __dir__ = bounds.attribute_access()

@@ -76,9 +76,9 @@ def bounds(
             f"--set {next(iter(options))}...: no such bound among those evaluated: {', '.join(chosen)}."
         )
     opened, rows = open_run_with_rows(run, split, data, data_dir, checkpoint, trust_code, reading)
-    from jensen.evaluation import stream_key
     from jensen.evidence import evaluate_bounds
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     skipped = (
         {}

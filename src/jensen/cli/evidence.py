@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jensen._rooms import Room
 from jensen.cli.options import (
     Checkpoint,
     DataDir,
@@ -26,7 +27,8 @@ from jensen.cli.options import (
 if TYPE_CHECKING:
     from jensen.evidence import Evidence
 
-IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
+# The estimator's own number, also of a sandwich beside another estimator.
+IMPORTANCE_SAMPLES = Room("jensen.evidence", "").source_default("importance", "num_samples")
 HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Where k-hat distrusts data that matter to the mean, the
 value is a lower bound, printed as >=, with no +-. Sampled ones are lower bounds in expectation, but for those that are
 smoothed or corrected.
@@ -63,7 +65,8 @@ def evidence(
     num_samples: Annotated[
         int | None,
         typer.Option(
-            help="Samples per datum.", show_default="the estimator's: 5000 for importance"
+            help="Samples per datum.",
+            show_default=f"the estimator's: {IMPORTANCE_SAMPLES} for importance",
         ),
     ] = None,
     set_: Annotated[
@@ -118,7 +121,8 @@ def evidence(
             "--set annealed.KEY is for the sandwich, which is not made here; add --sandwich, or name the option of the estimator alone."
         )
     estimator = estimator or "importance"
-    chosen, annealed = _build(estimator, options), _build("annealed", chains)
+    chosen = _build(estimator, options, "--set ")
+    annealed = _build("annealed", chains, "--set annealed.")
     if simulated == 1:
         raise ValueError(
             "--simulated 1: a gap with a standard error needs at least 2 data; 0 leaves it out."
@@ -131,9 +135,9 @@ def evidence(
     )
     import jax.random as jr
 
-    from jensen.evaluation import stream_key
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     values, name = rows_evaluated.values, rows_evaluated.name
     key = stream_key(run_seed(opened, seed), "evidence")
@@ -275,22 +279,11 @@ def _options(settings: Sequence[str], num_samples: int | None) -> dict[str, Any]
     return options
 
 
-def _build(estimator: str, options: dict[str, Any]) -> Any:
+def _build(estimator: str, options: dict[str, Any], where: str) -> Any:
     """The estimator with the options given, each checked against its annotation."""
-    from pydantic import TypeAdapter, ValidationError
-
     from jensen.evidence import evidence as room
 
-    known = room.options(estimator)
-    for name, value in options.items():
-        if name in known and known[name].annotation is not known[name].empty:
-            try:
-                options[name] = TypeAdapter(known[name].annotation).validate_python(value)
-            except ValidationError as error:
-                raise ValueError(
-                    f"--set {name}: {error.errors()[0]['msg']}; got {value!r}."
-                ) from None
-    return room.build(estimator, options, {})
+    return room.resolve({**options, "name": estimator}, where=where).build({})
 
 
 def _per_datum(found: "Evidence") -> dict[str, Any]:

@@ -1,11 +1,24 @@
 """`jensen fit`: train, account, report."""
 
 import sys
+from math import log
 from typing import Annotated, Any
 
 import typer
 
-from jensen.cli.options import DataDir, Json, hold_until_the_end, names, open_run, print_json
+from jensen._rooms import LATENT_DIM, MODELS, ROOMS
+from jensen.cli.options import (
+    TRAINING_DEFAULTS,
+    DataDir,
+    Json,
+    hold_until_the_end,
+    names,
+    open_run,
+    print_json,
+)
+
+HIDDEN = ROOMS["network"].source_default(ROOMS["network"].default, "hidden")
+ACCOUNT_ROWS = TRAINING_DEFAULTS["account_rows"]
 
 HELP = """Train a model on data, then print the account of its evidence lower bound and write a report.
 
@@ -38,60 +51,77 @@ def fit(
     prior: Annotated[
         str | None,
         typer.Option(
-            help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal"
+            help=f"p(z): {names('priors')}, or a .py file.", show_default=ROOMS["prior"].default
         ),
     ] = None,
     likelihood: Annotated[
         str | None,
         typer.Option(
-            help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli"
+            help=f"p(x|z): {names('likelihoods')}, or a .py file.",
+            show_default=ROOMS["likelihood"].default,
         ),
     ] = None,
     bound: Annotated[
-        str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")
+        str | None,
+        typer.Option(
+            help=f"What to ascend: {names('bounds')}.", show_default=ROOMS["bound"].default
+        ),
     ] = None,
     gradient: Annotated[
         str | None,
         typer.Option(
-            help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise"
+            help=f"How to estimate its gradient: {names('gradients')}.",
+            show_default=ROOMS["gradient"].default,
         ),
     ] = None,
     num_samples: Annotated[
-        int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")
+        int | None,
+        typer.Option(
+            help="Posterior samples per datum and step.",
+            show_default=str(TRAINING_DEFAULTS["num_samples"]),
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).",
-            show_default="vae",
+            show_default=MODELS.default,
         ),
     ] = None,
     latent_dim: Annotated[
         str | None,
         typer.Option(
             help="Latent dimensions; of several levels those of z1,z2, or one for all.",
-            show_default="16",
+            show_default=str(LATENT_DIM),
         ),
     ] = None,
     hidden: Annotated[
         str | None,
         typer.Option(
-            help="Widths of the hidden layers, for instance 300,300.", show_default="300,300"
+            help="Widths of the hidden layers, for instance 300,300.",
+            show_default=",".join(map(str, HIDDEN)),
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="At most this many passes over the data.", show_default="300")
+        int | None,
+        typer.Option(
+            help="At most this many passes over the data.",
+            show_default=str(TRAINING_DEFAULTS["epochs"]),
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Data per step.", show_default="100")
+        int | None,
+        typer.Option(help="Data per step.", show_default=str(TRAINING_DEFAULTS["batch_size"])),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam.", show_default="0.001")
+        float | None,
+        typer.Option(help="Of Adam.", show_default=str(TRAINING_DEFAULTS["learning_rate"])),
     ] = None,
     beta: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0"
+            help="Weight of the KL term in training; evaluation is at 1.",
+            show_default=str(TRAINING_DEFAULTS["beta"]),
         ),
     ] = None,
     warm_up: Annotated[
@@ -103,20 +133,24 @@ def fit(
     ] = None,
     beta_schedule: Annotated[
         str | None,
-        typer.Option(help="How beta rises: linear, cosine or cyclical.", show_default="linear"),
+        typer.Option(
+            help="How beta rises: linear, cosine or cyclical.",
+            show_default=TRAINING_DEFAULTS["beta_schedule"],
+        ),
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
             help="Stop after this many epochs at the full beta without a better validation bound; 0: never.",
-            show_default="50",
+            show_default=str(TRAINING_DEFAULTS["patience"]),
         ),
     ] = None,
     account_every: Annotated[
         int | None,
         typer.Option(
-            help="Every so many epochs, record I(n; z), marginal KL ... of 1000 training data (at most log 1000 = 6.91).",
-            show_default="0: never",
+            help="Every so many epochs, record I(n; z), marginal KL ... of "
+            f"{ACCOUNT_ROWS} training data (at most log {ACCOUNT_ROWS} = {log(ACCOUNT_ROWS):.2f}).",
+            show_default=f"{TRAINING_DEFAULTS['account_every']}: never",
         ),
     ] = None,
     seed: Annotated[
@@ -231,7 +265,7 @@ def fit(
             file=sys.stderr,
         )
         raise typer.Exit(130)
-    from jensen.evaluation import account_of, report_of
+    from jensen.sessions import account_of, report_of
 
     found = account_of(run, "test", dataset=dataset, model=fitted.model)
     page = report_of(run, dataset=dataset, model=fitted.model)
@@ -273,7 +307,7 @@ def _start(
         raise ValueError(
             "name the data: jensen fit digits, or a file; `jensen datasets` lists what there is."
         )
-    from jensen.evaluation import start_run
+    from jensen.sessions import start_run
 
     return start_run(resolved, Path(out) if out else None, overwrite=overwrite, hold=True)
 
@@ -306,8 +340,7 @@ def _resume(
         raise ValueError(
             f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not)."
         )
-    from jensen.evaluation import finished_fit
-    from jensen.fitting import resume_run
+    from jensen.sessions import finished_fit, resume_run
 
     run = open_run(path, checkpoint, trust, writes=True)
     if checkpoint is None and not training:

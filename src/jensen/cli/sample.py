@@ -46,9 +46,9 @@ def sample(
     opened = open_run(run, checkpoint, trust_code)
     from jensen._files import write_atomically
     from jensen.cli.output import check_suffix, write_arrays
-    from jensen.evaluation import stream_key
     from jensen.generation import likelihood_range, prior_samples
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     target = Path(out) if out else opened.path / "samples.npz"
     check_suffix(str(target))

@@ -7,10 +7,10 @@ from jensen.distributions.bernoulli import Bernoulli as Bernoulli
 from jensen.distributions.bijections import BIJECTIONS as BIJECTIONS
 from jensen.distributions.bottom_up import BottomUp as BottomUp
 from jensen.distributions.categorical import Categorical as Categorical
-from jensen.distributions.code_kind import CONTINUOUS as CONTINUOUS
-from jensen.distributions.code_kind import code_kind as code_kind
-from jensen.distributions.code_kind import point_code as point_code
-from jensen.distributions.code_kind import same_codes as same_codes
+from jensen.distributions.code_kinds import CONTINUOUS as CONTINUOUS
+from jensen.distributions.code_kinds import code_kind as code_kind
+from jensen.distributions.code_kinds import point_code as point_code
+from jensen.distributions.code_kinds import same_codes as same_codes
 from jensen.distributions.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
 from jensen.distributions.coupling_flow import Coupling as Coupling
 from jensen.distributions.coupling_flow import CouplingFlow as CouplingFlow

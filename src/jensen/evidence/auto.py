@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.distributions.code_kind import CONTINUOUS, code_kind
+from jensen.distributions.code_kinds import CONTINUOUS, code_kind
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._other_start import CHECK_DATA, compare_with_other_start
 from jensen.evidence._record import Evidence, joined

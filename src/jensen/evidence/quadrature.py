@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from jensen._types import Array, Distribution, Key
-from jensen.distributions.code_kind import CONTINUOUS, code_kind
+from jensen.distributions.code_kinds import CONTINUOUS, code_kind
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._grid import Grid, box_of, grid_of_mass
 from jensen.evidence._record import Evidence

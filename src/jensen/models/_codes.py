@@ -62,7 +62,7 @@ def build_prior_and_encoder(
 
 def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
     kinds = of_prior.split()[0], of_encoder.split()[0]
-    prior, encoder = (parts.resolved[section][0] for section in ("prior", "encoder"))
+    prior, encoder = (parts.resolved[section].name for section in ("prior", "encoder"))
     remedies = [
         f"--prior {PRIORS[kinds[1]]}" if kinds[1] in PRIORS else "a prior over the same codes"
     ]

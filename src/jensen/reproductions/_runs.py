@@ -13,13 +13,12 @@ from jensen._files import npz_bytes, read_npz, write_atomically
 from jensen._parameters import partition
 from jensen.config import Config
 from jensen.datasets import Dataset
-from jensen.evaluation import start_run, stream_key
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence.importance import Importance
-from jensen.fitting import resume_run
 from jensen.model import Model
 from jensen.progress import CountProgress
 from jensen.runs import Run, RunError, load, outcome_record
+from jensen.sessions import resume_run, start_run, stream_key
 from jensen.training import CheckpointError, Outcome
 from jensen.training.optimisers import make_optimiser
 from jensen.training.state import initial_state

@@ -9,23 +9,24 @@ exactly; and since what is left is a KL, no prior can realise more than is predi
 """
 
 import time
-from typing import Any
+from typing import Any, Unpack
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from jensen._rooms import ROOMS
 from jensen._types import Distribution, Key
 from jensen.anatomy import Surgery, surgery
 from jensen.anatomy._lines import line_from_draws, with_subset_error
 from jensen.anatomy.prior_density import log_density
-from jensen.config import Config
 from jensen.datasets import Dataset, load_dataset
 from jensen.distributions import CONTINUOUS, code_kind, top_of
 from jensen.model import Model
 from jensen.models import Choice
 from jensen.progress import CountProgress
 from jensen.refitting import refit_prior
+from jensen.training.options import RefittingKeywords
 from jensen.trial.result import Gain, Measured, Trial, label
 
 STEPS, LEARNING_RATE = 3000, 1e-2  # of re-fitting, unless its options say otherwise
@@ -41,7 +42,7 @@ def try_prior(
     num_draws: int | None = None,
     aggregated_over: int | None = None,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[RefittingKeywords],
 ) -> Trial:
     """Re-fits the prior alone on the training data, and measures what it gains on a split and on the training data.
 
@@ -68,12 +69,13 @@ def try_prior(
     new, old = check_trial(model, prior, dataset)
     batch = min(int(options.get("batch_size", 100)), len(dataset.train))
     epochs = int(options.get("epochs", max(5, -(-STEPS * batch // len(dataset.train)))))
-    settings = {
+    settings: RefittingKeywords = {
         "epochs": epochs,
         "learning_rate": LEARNING_RATE,
         "cool_down": epochs // 2,
         "patience": 0,
-    } | options
+    }
+    settings.update(options)
     began = time.monotonic()
     fit = refit_prior(model, new, dataset, key=jr.fold_in(key, 4), progress=progress, **settings)
     if fit.outcome.status == "interrupted":
@@ -135,11 +137,8 @@ def check_trial(
         raise ValueError(
             f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs."
         )
-    wanted, own = (
-        {"name": p} if isinstance(p, str) else dict(p)
-        for p in (prior, model.recipe.values["prior"])
-    )
-    new, old = (Config.read({"prior": p}).prior for p in (wanted, own))
+    choices = (prior, model.recipe.values["prior"])
+    new, old = (ROOMS["prior"].resolve(choice).section for choice in choices)
     if new == old:
         raise ValueError(
             f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE)."

@@ -280,10 +280,8 @@ def _without_derivatives(member: AbstractFamily, method: str, by: str) -> str:
     return "stochastic"
 
 
-def _bound(choice: str | Mapping[str, Any] | AbstractBound | None) -> AbstractBound:
-    return (
-        choice if isinstance(choice, AbstractBound) else bounds.build(*_named(choice or "elbo"), {})
-    )
+def _bound(choice: str | Mapping[str, Any] | AbstractBound | type | None) -> AbstractBound:
+    return bounds.resolve(bounds.default if choice is None else choice).build({})
 
 
 def _method(

@@ -152,7 +152,7 @@ def _schedule(recipe: Recipe, schedule: str, epochs: int | None, share: float | 
 
 def _active_units(run: "Run", seed: int, data_dir: str | None) -> dict[str, Any]:
     from jensen.anatomy.units import active_units_by_level
-    from jensen.evaluation import stream_key
+    from jensen.sessions import stream_key
 
     test = run.load_data(None, data_dir=data_dir).split("test")
     key = stream_key(seed, "account")

@@ -129,7 +129,7 @@ class PriorLadder(AbstractReproduction):
     def run(self, *, progress: bool = True) -> Results:
         import jax.random as jr
 
-        from jensen.evaluation import stream_key
+        from jensen.sessions import stream_key
 
         with exclusive(self.out):
             base = self._base_run(progress=progress)
@@ -204,8 +204,8 @@ class PriorLadder(AbstractReproduction):
     def _split_draws(
         self, model: "Model", dataset: "Dataset", *, progress: bool
     ) -> "dict[str, SplitDraws]":
-        from jensen.evaluation import split_data, stream_key
         from jensen.reproductions.prior_ladder._measurements import split_draws
+        from jensen.sessions import split_data, stream_key
 
         return {
             split: split_draws(
