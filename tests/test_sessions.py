@@ -26,7 +26,8 @@ DATA = jensen.load_dataset(binary())
 
 
 def small_model(**parts):
-    return jensen.vae(DATA.event_shape, latent_dim=2, network=SMALL, data=DATA, key=KEY, **parts)
+    parts = {"latent_dim": 2, "network": SMALL, "data": DATA, "key": KEY} | parts
+    return jensen.vae(DATA.event_shape, **parts)
 
 
 def fit(out=None, model=None, **options):
@@ -95,17 +96,15 @@ def test_no_bound_is_the_default_one():
     ],
 )
 def test_python_refuses_what_the_command_line_refuses(section, choice, python, configuration):
+    door = fit if section == "bound" else small_model
     with pytest.raises(ValueError, match=python):
-        if section == "bound":
-            fit(bound=choice)
-        else:
-            jensen.vae(DATA.event_shape, latent_dim=2, data=DATA, key=KEY, **{section: choice})
+        door(**{section: choice})
     with pytest.raises(ValueError, match=configuration):
         Config.read({section: choice})
 
 
 def test_what_is_no_choice_at_all_is_refused():
-    with pytest.raises(ValueError, match="bound must be a name, a path .* got 3"):
+    with pytest.raises(ValueError, match=r"bound must be a name, a path .* got 3"):
         ROOMS["bound"].resolve(3)
     with pytest.raises(ValueError, match="a bound given as a mapping needs a 'name'"):
         ROOMS["bound"].resolve({"alpha": 0.5})
@@ -132,7 +131,7 @@ def test_options_have_the_types_of_their_annotations():
     alpha = ROOMS["bound"].resolve(Renyi(alpha=0.25))
     assert isinstance(alpha, Resolved)
     assert alpha.section == {"name": "renyi", "alpha": 0.25}
-    own = ROOMS["bound"].resolve(FDivergence(generator=lambda l: -l))
+    own = ROOMS["bound"].resolve(FDivergence(generator=lambda log_t: -log_t))
     assert "generator = " in own.by_hand
 
 

@@ -19,8 +19,8 @@ BLOCK, AUTOREGRESSIVE_BLOCK = 512, 64
 def prior_samples(
     model: Model,
     num_samples: int,
-    key: Key,
     *,
+    key: Key,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
     """Draws through the model's own prior: z ~ p(z) (z1, z2, ... in a model of several levels), x ~ p(x|z), and the mean of p(x|z) (see
@@ -28,7 +28,7 @@ def prior_samples(
 
     Sample number i depends on the key and i alone. `on_progress` is called with the number of samples done and their total.
 
-        prior_samples(model, 64, jax.random.key(0))["x"]
+        prior_samples(model, 64, key=jax.random.key(0))["x"]
     """
     prior = model.prior(model.encoder)
 

@@ -255,7 +255,7 @@ def test_evidence_of_some_rows_is_that_of_these_rows(run):
     draws = split_draws(
         run.model,
         run.dataset.test,
-        stream_key(0, "account"),
+        key=stream_key(0, "account"),
         num_samples=SAMPLES,
         rows=7,
         split="test",

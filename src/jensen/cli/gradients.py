@@ -172,11 +172,11 @@ def _measure(
                     what, done, total
                 )
                 found = gradient_noise(
-                    bound,
-                    estimator,
                     model,
                     data,
-                    key,
+                    bound,
+                    estimator,
+                    key=key,
                     num_samples=count,
                     draws=draws,
                     beta=beta,

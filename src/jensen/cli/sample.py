@@ -55,7 +55,7 @@ def sample(
     with CountProgress() as bar:
         key = stream_key(run_seed(opened, seed), "sample")
         arrays = prior_samples(
-            opened.model, num_samples, key, on_progress=lambda *a: bar.advance("samples", *a)
+            opened.model, num_samples, key=key, on_progress=lambda *a: bar.advance("samples", *a)
         )
     write_arrays(str(target), arrays)
     written = [str(target)]

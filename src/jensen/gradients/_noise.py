@@ -61,12 +61,12 @@ class _Figures(NamedTuple):
 
 
 def gradient_noise(
-    bound: AbstractBound,
-    gradient: AbstractGradientEstimator,
     model: Model,
     data: np.ndarray,
-    key: Key,
+    bound: AbstractBound,
+    gradient: AbstractGradientEstimator,
     *,
+    key: Key,
     num_samples: int,
     draws: int = 200,
     beta: float = 1.0,
@@ -95,7 +95,9 @@ def gradient_noise(
             draws.
 
     Example:
-        noise = gradient_noise(IWAE(), Pathwise(), model, data.test[:20], key, num_samples=50)
+        noise = gradient_noise(
+            model, data.test[:20], IWAE(), Pathwise(), key=key, num_samples=50
+        )
         noise["encoder"].ratio
     """
     gradient.check(bound, model, num_samples)

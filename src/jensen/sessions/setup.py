@@ -167,7 +167,7 @@ def setup_from_run(
         if given.get(section) is None:
             raise RunError(
                 f"the {section} of {run.path} was put together in Python ({description}), and no "
-                "configuration describes it. Go on from Python: jensen.fitting.resume_run("
+                "configuration describes it. Go on from Python: jensen.sessions.resume_run("
                 f"jensen.load({str(run.path)!r}), {section}=...)."
             )
     return Setup(

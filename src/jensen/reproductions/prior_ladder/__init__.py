@@ -211,7 +211,7 @@ class PriorLadder(AbstractReproduction):
             split: split_draws(
                 model,
                 split_data(dataset, split),
-                stream_key(self.seed, "account"),
+                key=stream_key(self.seed, "account"),
                 num_samples=self.num_samples,
                 rows=self.rows,
                 split=split,

@@ -48,8 +48,8 @@ class SplitDraws:
 def split_draws(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_samples: int,
     rows: int,
     split: str,
