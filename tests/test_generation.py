@@ -22,7 +22,7 @@ def model():
 def test_means_are_those_of_each_pixel_given_z_and_the_sample_before_it(model, monkeypatch):
     done = []
     found = prior_samples(model, 50, key=jax.random.key(1), on_progress=lambda *a: done.append(a))
-    assert done == [(50, 50)]
+    assert done == [("samples", 50, 50)]
     again = jax.vmap(lambda z, x: mean_along(model, model.decoder(z), x))(
         jnp.asarray(found["z"]), jnp.asarray(found["x"])
     )
@@ -33,7 +33,7 @@ def test_means_are_those_of_each_pixel_given_z_and_the_sample_before_it(model, m
     monkeypatch.setattr(generation, "AUTOREGRESSIVE_BLOCK", 16)
     done.clear()
     blocks = prior_samples(model, 50, key=jax.random.key(1), on_progress=lambda *a: done.append(a))
-    assert done == [(16, 50), (32, 50), (48, 50), (50, 50)]
+    assert done == [("samples", n, 50) for n in (16, 32, 48, 50)]
     np.testing.assert_array_equal(blocks["x"], found["x"])
 
 

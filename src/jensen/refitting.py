@@ -17,6 +17,7 @@ import numpy as np
 
 from jensen._parameters import constant, partition
 from jensen._types import Array, Distribution, Key
+from jensen._words import in_python_words
 from jensen.bounds.elbo import ELBO
 from jensen.checks import check_data
 from jensen.datasets import Dataset, load_dataset
@@ -36,6 +37,7 @@ from jensen.training import Outcome, train
 from jensen.training.options import RefittingKeywords, options_from
 
 
+@in_python_words
 def refit_prior(
     model: Model,
     prior: Choice | AbstractPrior,

@@ -200,15 +200,18 @@ def test_a_prior_over_other_codes_is_refused_with_the_reason_and_what_would_do(
         assert np.isfinite(model.prior(model.encoder).log_prob(posterior.sample(jr.key(0))))
         return
     would_do = {
-        "continuous": "--prior standard_normal",
-        "binary": "--prior bernoulli",
-        "one-hot": "--prior categorical",
+        "continuous": 'prior="standard_normal"',
+        "binary": 'prior="bernoulli"',
+        "one-hot": 'prior="categorical"',
     }[kind(encoder)]
     other = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}[
         kind(prior)
     ]
-    said = f"prior {prior} is for {kind(prior)} codes, but those of encoder {encoder} are {kind(encoder)}.*Use {would_do} or --set encoder.name={other}"
-    with pytest.raises(ValueError, match=said):
+    message = (
+        f"prior {prior} is for {kind(prior)} codes, but those of encoder {encoder} are "
+        f'{kind(encoder)}.*Use {would_do} or encoder="{other}"'
+    )
+    with pytest.raises(ValueError, match=message):
         build()
 
 

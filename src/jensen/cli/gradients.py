@@ -146,7 +146,7 @@ def _measure(
 
     from jensen._rooms import nearest
     from jensen.gradients import gradient_noise, gradients
-    from jensen.progress import CountProgress
+    from jensen.progress import CountProgress, renamed
 
     lines, refused = [], []
     chosen = wanted or gradients.names()
@@ -168,9 +168,6 @@ def _measure(
                     refused.append(f"K = {count}: {error}")
                 continue
             with CountProgress() as bar:
-                advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(  # noqa: E731
-                    what, done, total
-                )
                 found = gradient_noise(
                     model,
                     data,
@@ -180,7 +177,7 @@ def _measure(
                     num_samples=count,
                     draws=draws,
                     beta=beta,
-                    on_progress=advance,
+                    on_progress=renamed(bar.advance, f"{name}, K = {count}"),
                 )
             lines += [
                 {"gradient": name, "num_samples": count, "part": part, **asdict(noise)}

@@ -54,9 +54,7 @@ def sample(
     check_suffix(str(target))
     with CountProgress() as bar:
         key = stream_key(run_seed(opened, seed), "sample")
-        arrays = prior_samples(
-            opened.model, num_samples, key=key, on_progress=lambda *a: bar.advance("samples", *a)
-        )
+        arrays = prior_samples(opened.model, num_samples, key=key, on_progress=bar.advance)
     write_arrays(str(target), arrays)
     written = [str(target)]
     if arrays["mean"].ndim == 3:

@@ -17,6 +17,7 @@ import jax.random as jr
 
 from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Array, Distribution, Key, LatentDim
+from jensen._words import in_python_words
 from jensen.distributions import Joint, diagonal_normal
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model, Recipe
@@ -107,6 +108,7 @@ def top_level(part: Any) -> Any:
     return part.top if isinstance(part, HierarchicalEncoder | HierarchicalPrior) else part
 
 
+@in_python_words
 def hvae(
     event_shape: Sequence[int],
     *,

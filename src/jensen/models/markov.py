@@ -19,6 +19,7 @@ import jax.random as jr
 
 from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Array, Distribution, Key, Latent
+from jensen._words import in_python_words
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import CONTINUOUS, BottomUp, code_kind
 from jensen.distributions.bottom_up import NO_TOP
@@ -73,6 +74,7 @@ class FirstLevelDecoder(AbstractDecoder):
         return self.decoder.likelihood  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@in_python_words
 def markov(
     event_shape: Sequence[int],
     *,

@@ -6,11 +6,13 @@ import jax.random as jr
 
 from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Key
+from jensen._words import in_python_words
 from jensen.model import Model, Recipe
 from jensen.models._codes import build_prior_and_encoder
 from jensen.models._parts import Choice, Data, Parts, check_latent_dim
 
 
+@in_python_words
 def vae(
     event_shape: Sequence[int],
     *,

@@ -15,13 +15,13 @@ from jensen.networks._base import AbstractNetwork
 from jensen.networks.gated_dense import GatedDense
 
 
-def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
+def gated_layers(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
     """Make gated dense layers of these widths, for a code or for the levels of a code.
 
     `in_size` is an integer for one code, and a tuple of sizes for a code of several levels, whose
     layers are then joined.
 
-        gated_dense((40, 40), [300, 784], key)((z1, z2))
+        gated_layers((40, 40), [300, 784], key)((z1, z2))
     """
     if isinstance(in_size, int):
         return GatedDense(in_size, key=key, hidden=hidden)

@@ -20,6 +20,7 @@ import numpy as np
 from jensen._parameters import partition
 from jensen._rooms import ROOMS
 from jensen._types import Key
+from jensen._words import in_python_words
 from jensen.anatomy.in_training import InTraining
 from jensen.config import Config
 from jensen.datasets import Dataset, dataset_names
@@ -50,6 +51,7 @@ from jensen.training.options import TrainingKeywords, options_from
 from jensen.training.state import TrainingState
 
 
+@in_python_words
 def fit(
     model: Model,
     data: Dataset | np.ndarray,

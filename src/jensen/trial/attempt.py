@@ -17,6 +17,7 @@ import numpy as np
 
 from jensen._rooms import ROOMS
 from jensen._types import Distribution, Key
+from jensen._words import in_python_words
 from jensen.anatomy import Surgery, surgery
 from jensen.anatomy._lines import line_from_draws, with_subset_error
 from jensen.anatomy.prior_density import log_density
@@ -32,6 +33,7 @@ from jensen.trial.result import Gain, Measured, Trial, label
 STEPS, LEARNING_RATE = 3000, 1e-2  # of re-fitting, unless its options say otherwise
 
 
+@in_python_words
 def try_prior(
     model: Model,
     prior: Choice,
