@@ -71,9 +71,8 @@ def test_the_reported_bound_is_that_of_the_best_model(fitted):
 
 def test_a_folder_that_exists_is_refused(fitted, copied):
     fit, data = fitted
-    with pytest.raises(
-        ValueError, match=r"exists. Replace it with --overwrite.*--resume.*--out .*run-2"
-    ):
+    message = r"exists. Replace it with overwrite=True.*jensen.sessions.resume_run\(.*out='.*run-2'"
+    with pytest.raises(ValueError, match=message):
         jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied)
     jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied, overwrite=True, progress=False)
     assert len(jensen.load(copied).history) == 1
