@@ -124,7 +124,7 @@ def test_the_exact_number_of_samples_is_drawn_whatever_the_batch_size(small_vae)
     assert log_w.shape == (13, 11)
     assert len(np.unique(log_w)) == log_w.size
     with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
-        log_weights(model, x, jr.key(6), 0)
+        log_weights(model, x, key=jr.key(6), num_samples=0)
 
 
 def test_fewer_pairs_are_decoded_at_a_time_where_a_decoder_makes_large_arrays():

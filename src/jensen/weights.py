@@ -137,9 +137,9 @@ def _largest_array(jaxpr) -> int:
 def log_weights(
     model: Model,
     batch: Shaped[Array | np.ndarray, "batch *event"],
+    *,
     key: Key,
     num_samples: int,
-    *,
     index: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> LogWeights:
     """Compute log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum.
@@ -158,7 +158,7 @@ def log_weights(
         ValueError: if num_samples is below 1.
 
     Example:
-        log_weights(model, x, jax.random.key(0), 50).tempered().mean(0)  # the ELBO of each datum
+        log_weights(model, x, key=jax.random.key(0), num_samples=50).tempered().mean(0)  # the ELBO of each datum
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")

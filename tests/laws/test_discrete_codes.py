@@ -126,7 +126,7 @@ def test_priors_start_uniform_and_stay_so_where_asked(x64, name):
 def test_evidence_by_importance_sampling_is_the_sum_over_all_codes(x64, name):
     model = small_vae(name, variables=5, by=0.3)
     exact = table(model, name, 5, X)
-    found = estimate_evidence(Importance(num_samples=4000), model, X, jr.key(4))
+    found = estimate_evidence(model, X, Importance(num_samples=4000), key=jr.key(4))
     assert (np.abs(found.values - exact.log_evidence) < 5 * found.standard_errors).all()
     assert (found.standard_errors < 0.1).all()
     log_w = np.asarray(eqx.filter_jit(log_weights)(model, X, jr.key(5), 4000).tempered())

@@ -147,7 +147,7 @@ def test_the_account_has_the_kl_of_each_level(linear):
 def test_information_of_all_levels_is_that_of_the_exact_mixture(linear):
     model, mean, cov = linear
     x = data_of(mean, cov, 30, seed=4)
-    found = joint_information(model, x, jr.key(5))
+    found = joint_information(model, x, key=jr.key(5))
     posterior = [stats.multivariate_normal(*gaussian_conditional(mean, cov, row)[:2]) for row in x]
     rng, draws = np.random.default_rng(6), 2000
     values = []
@@ -160,7 +160,7 @@ def test_information_of_all_levels_is_that_of_the_exact_mixture(linear):
     # The spread within a datum alone is what one draw of each leaves; the error said must not be smaller than it.
     assert found.standard_error > 0.9 * np.sqrt(np.mean(np.var(values, axis=1)) / 30)
     assert found.n == 30
-    assert joint_information(model, x, jr.key(5), subset=10).log_n == pytest.approx(np.log(10))
+    assert joint_information(model, x, key=jr.key(5), subset=10).log_n == pytest.approx(np.log(10))
 
 
 def test_chained_samples_have_the_moments_of_the_density(linear):

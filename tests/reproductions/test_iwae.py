@@ -104,7 +104,7 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
     ) == (4, 3, 5, 1)
     test = run.dataset.test
     assert row["active_units"] == list(
-        active_units_by_level(run.model, test, stream_key(1, "account"))
+        active_units_by_level(run.model, test, key=stream_key(1, "account"))
     )
     first = active_units(posterior_codes(run.model, test)["mean"])
     assert row["active_units"][0] == first

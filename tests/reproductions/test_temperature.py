@@ -92,10 +92,10 @@ def test_the_last_model_is_that_of_the_last_epoch_and_not_the_best(made):
     # With the training's own validation draws its last validation value comes out again.
     run = run_at(made[0], "beta-1")
     x = run.dataset.validation
-    values = log_weights(last_model(run), x, jr.split(run.key)[1], 1).tempered()
+    values = log_weights(last_model(run), x, key=jr.split(run.key)[1], num_samples=1).tempered()
     assert float(values.mean()) == pytest.approx(run.history[-1]["validation"]["bound"], abs=1e-4)
     assert float(
-        log_weights(run.model, x, jr.split(run.key)[1], 1).tempered().mean()
+        log_weights(run.model, x, key=jr.split(run.key)[1], num_samples=1).tempered().mean()
     ) == pytest.approx(max(r["validation"]["bound"] for r in run.history), abs=1e-4)
 
 

@@ -89,7 +89,7 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     row = rows["digits-vae-vamp"]
     run = jensen.load("out/digits-vae-vamp")
     estimate = estimate_evidence(
-        Importance(num_samples=60), run.model, run.dataset.test, stream_key(0, "evidence")
+        run.model, run.dataset.test, Importance(num_samples=60), key=stream_key(0, "evidence")
     )
     assert row["log_p"] == pytest.approx(estimate.value, abs=1e-9)
     assert row["standard_error"] == pytest.approx(

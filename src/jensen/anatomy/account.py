@@ -102,7 +102,7 @@ def account(
     cut = surgery(
         model,
         data,
-        key_surgery,
+        key=key_surgery,
         num_draws=num_draws,
         aggregated_over=aggregated_over,
         on_progress=report,
@@ -110,7 +110,7 @@ def account(
     estimate = account_evidence(
         model,
         data,
-        key_evidence,
+        key=key_evidence,
         num_samples=num_samples,
         on_progress=lambda *a: on_progress("evidence", *a),
     )
@@ -140,7 +140,7 @@ def account(
             "family": gap_family,
         }
         split_gap = inference_gaps(
-            model, data, key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a)
+            model, data, key=key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a)
         )
     prior, encoder = (
         "" if model.recipe is None else model.recipe.values[part]["name"]
@@ -156,7 +156,7 @@ def account(
         num_draws=cut.log_posterior.shape[1],
         fingerprint=fingerprint,
         levels=levels,
-        joint_information=joint_information(model, data, key_joint)
+        joint_information=joint_information(model, data, key=key_joint)
         if levels and len(data) > 1
         else None,
         dimensions=dimensions_in_bits(model),
@@ -180,7 +180,7 @@ def account(
 def cut_lines(cut: Surgery) -> tuple[dict[str, Line], dict[str, Line]]:
     """The lines that a surgery gives, and the KL of each level in a model of several whose levels are not indexed together.
 
-    cut_lines(surgery(model, x, key))[0]["marginal_kl"]
+    cut_lines(surgery(model, x, key=key))[0]["marginal_kl"]
     """
 
     def line(value: Callable[[Surgery], np.ndarray]) -> Line:

@@ -40,8 +40,8 @@ LEAST_PRIOR_DRAWS, MOST_PRIOR_DRAWS = 1000, 20_000
 def account_evidence(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_samples: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evidence:
@@ -57,10 +57,10 @@ def account_evidence(
     Returns:
         An `Evidence`; its `methods` say which data were annealed, `other_start` what the prior's draws found.
 
-        account_evidence(model, x, jax.random.key(0), num_samples=1000).bound  # "" or "lower"
+        account_evidence(model, x, key=jax.random.key(0), num_samples=1000).bound  # "" or "lower"
     """
     importance = Importance(num_samples=num_samples)
-    estimate = estimate_evidence(importance, model, data, key, on_progress=on_progress)
+    estimate = estimate_evidence(model, data, importance, key=key, on_progress=on_progress)
     key_annealed, key_prior = (jr.fold_in(key, 2**31 - 1 - i) for i in range(2))
     if estimate.bound:
         estimate = _with_few_annealed(estimate, model, data, key_annealed)
@@ -70,7 +70,7 @@ def account_evidence(
 def decisive_data(estimate: Evidence) -> np.ndarray:
     """The fewest data, ascending, without whose shortfalls the standard error of the mean covers: those with the largest.
 
-    decisive_data(estimate_evidence(Importance(num_samples=1000), model, x, key))  # [17, 301]
+    decisive_data(estimate_evidence(model, x, Importance(num_samples=1000), key=key))  # [17, 301]
     """
     order = np.argsort(-estimate.shortfalls, kind="stable")
     untrusted = int((~estimate.trusted).sum())
@@ -165,7 +165,7 @@ class _PriorDraws:
         index: np.ndarray | None,
     ) -> Evidence:
         return estimate_evidence(
-            self._estimator, model, data, key, chunk=chunk, on_progress=on_progress
+            model, data, self._estimator, key=key, chunk=chunk, on_progress=on_progress
         )
 
 

@@ -159,8 +159,8 @@ class Gaps:
 def inference_gaps(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     evidence: Line,
     elbo: Line,
     rows: int | None = None,
@@ -188,7 +188,7 @@ def inference_gaps(
         ValueError: rows or num_draws too small, an unknown family, discrete codes, or evidence and ELBO of other data.
         ArithmeticError: the parts do not sum to the whole.
 
-        inference_gaps(model, data.test, key, evidence=acc.evidence, elbo=acc.elbo, rows=500).amortisation_gap.value
+        inference_gaps(model, data.test, key=key, evidence=acc.evidence, elbo=acc.elbo, rows=500).amortisation_gap.value
     """
     chosen = check_gaps(model, data, rows, family)
     for name, value, least in [("num_draws", num_draws, 2), ("chunk", chunk, 1)]:

@@ -227,7 +227,7 @@ def _over(
     cut = surgery(
         model,
         data,
-        jr.fold_in(key, 5),
+        key=jr.fold_in(key, 5),
         num_draws=account.num_draws,
         aggregated_over=over,
         on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),

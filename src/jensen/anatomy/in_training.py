@@ -85,7 +85,11 @@ class InTraining:
         try:
             found = subset_account(
                 surgery(
-                    model, self.data, self.key, num_draws=NUM_DRAWS, aggregated_over=len(self.data)
+                    model,
+                    self.data,
+                    key=self.key,
+                    num_draws=NUM_DRAWS,
+                    aggregated_over=len(self.data),
                 ),
                 complete=self.all,
             )
@@ -108,7 +112,7 @@ def subset_account(cut: Surgery, *, complete: bool = False) -> Record:
     """The lines of a surgery on a subset of the training data as plain values: each with its value and Monte Carlo standard error, nats per datum; the active
     units; and a label that names the subset and its ceiling. `complete` says that the subset is all of them.
 
-        subset_account(surgery(model, subset, key, num_draws=2))["index_information"]["value"]
+        subset_account(surgery(model, subset, key=key, num_draws=2))["index_information"]["value"]
     """
     n, kl = len(cut.z), cut.level_log_posteriors - cut.level_log_priors
     by_level = len(cut.indexed) < len(kl)

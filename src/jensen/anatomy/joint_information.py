@@ -129,7 +129,7 @@ class JointInformation:
 
 
 def joint_information(
-    model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
+    model: Model, data: np.ndarray, *, key: Key, subset: int = SUBSET
 ) -> JointInformation:
     """E log q(z|x_n) - log (1/M) sum_m q(z|x_m) over M data chosen at random, one draw z of all levels from each; and the split of each level's KL.
 
@@ -142,7 +142,7 @@ def joint_information(
     Raises:
         ValueError: fewer than two data.
 
-        joint_information(model, data.test, jax.random.key(0)).value
+        joint_information(model, data.test, key=jax.random.key(0)).value
     """
     m = min(subset, len(data))
     if m < 2:

@@ -55,7 +55,7 @@ def marginals(cut: Surgery) -> tuple[Marginals | None, dict[str, str]]:
     Args:
         cut: the surgery of the same account.
 
-        found, left_out = marginals(surgery(model, x, key))
+        found, left_out = marginals(surgery(model, x, key=key))
     """
     if len(cut.indexed) > 1:
         return None, _all("q(z) is that of all levels of a chain")

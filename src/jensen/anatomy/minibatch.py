@@ -53,7 +53,7 @@ def minibatch_split(
     Raises:
         ValueError: another estimator, a batch size out of range, or posteriors or a prior of another family.
 
-        minibatch_split(surgery(model, x, key), key).total_correlation.value  # beside marginals(surgery(...)), over all data
+        minibatch_split(surgery(model, x, key=key), key).total_correlation.value  # beside marginals(surgery(...)), over all data
     """
     n = len(cut.posterior_means)
     if estimator not in BIAS:

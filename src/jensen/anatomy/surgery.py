@@ -110,8 +110,8 @@ class Surgery:
 def surgery(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_draws: int | None = None,
     aggregated_over: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -134,7 +134,7 @@ def surgery(
         ValueError: no data, fewer than 2 or more than N data to take q(z) over, posteriors that cannot be stacked, or a density that is not finite (the datum
             is named).
 
-        surgery(model, data.test, jax.random.key(0)).log_aggregated
+        surgery(model, data.test, key=jax.random.key(0)).log_aggregated
     """
     n = len(data)
     if n == 0:

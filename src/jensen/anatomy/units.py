@@ -26,7 +26,7 @@ def active_units(posterior_means: np.ndarray) -> int:
 
 
 def active_units_by_level(
-    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+    model: Model, data: np.ndarray, *, key: Key, num_draws: int = 50
 ) -> tuple[int, ...]:
     """The active units of every level, z_1 first: where Var_x E[z_l | x] is above 0.01 (Burda et al. 2016, section 5.1).
 
@@ -40,20 +40,20 @@ def active_units_by_level(
     Raises:
         ValueError: fewer than two draws.
 
-        active_units_by_level(model, data.test, jax.random.key(0))  # (26, 7)
+        active_units_by_level(model, data.test, key=jax.random.key(0))  # (26, 7)
     """
     return tuple(
         int(np.sum(v > ACTIVE_VARIANCE))
-        for v in variance_of_means(model, data, key, num_draws=num_draws)
+        for v in variance_of_means(model, data, key=key, num_draws=num_draws)
     )
 
 
 def variance_of_means(
-    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+    model: Model, data: np.ndarray, *, key: Key, num_draws: int = 50
 ) -> tuple[np.ndarray, ...]:
     """Var_x E[z_l | x] of every unit of every level, z_1 first, arrays [D_l]; see `active_units_by_level`.
 
-    variance_of_means(model, data.test, jax.random.key(0))[0]
+    variance_of_means(model, data.test, key=jax.random.key(0))[0]
     """
     if num_draws < 2:
         raise ValueError(

@@ -90,10 +90,10 @@ def bounds(
     with CountProgress() as bar:
         advance = lambda done, total: bar.advance("bounds", done, total)  # noqa: E731
         found = evaluate_bounds(
-            chosen,
             opened.model,
             rows.values,
-            key,
+            chosen,
+            key=key,
             num_samples=num_samples,
             repeats=repeats,
             on_progress=advance,

@@ -146,10 +146,10 @@ def evidence(
     try:
         with CountProgress() as bar:
             found = estimate_evidence(
-                chosen,
                 opened.model,
                 values,
-                key,
+                chosen,
+                key=key,
                 chunk=chunk,
                 on_progress=lambda d, t: bar.advance("evidence", d, t),
                 store=store,

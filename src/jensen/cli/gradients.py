@@ -169,10 +169,10 @@ def _measure(
                 continue
             with CountProgress() as bar:
                 found = gradient_noise(
-                    model,
-                    data,
                     bound,
                     estimator,
+                    model,
+                    data,
                     key=key,
                     num_samples=count,
                     draws=draws,

@@ -92,10 +92,10 @@ class Bidirectional:
 
 @guarded
 def bidirectional(
-    estimator: Annealed,
     model: Model,
-    key: Key,
+    estimator: Annealed,
     *,
+    key: Key,
     num_data: int = 100,
     chunk: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -115,7 +115,7 @@ def bidirectional(
     Raises:
         ValueError: fewer than 2 data, fewer than 2 chains, discrete codes.
 
-        bidirectional(Annealed(num_temperatures=500), model, jax.random.key(0)).gap
+        bidirectional(model, Annealed(num_temperatures=500), key=jax.random.key(0)).gap
     """
     if num_data < 2 or estimator.num_samples < 2:
         raise ValueError(

@@ -26,11 +26,11 @@ class BoundValue:
 
 @guarded
 def evaluate_bounds(
-    bounds: Mapping[str, AbstractBound],
     model: Model,
     data: np.ndarray,
-    key: Key,
+    bounds: Mapping[str, AbstractBound],
     *,
+    key: Key,
     num_samples: int,
     repeats: int = 4,
     chunk: int | None = None,
@@ -54,7 +54,7 @@ def evaluate_bounds(
     Raises:
         ValueError: a number of samples that a bound cannot take, fewer than 2 repeats, no data, or a log-weight that is NaN or +inf (the datum is named).
 
-        evaluate_bounds({"iwae": IWAE()}, model, data.test, jax.random.key(0), num_samples=50)["iwae"].value
+        evaluate_bounds(model, data.test, {"iwae": IWAE()}, key=jax.random.key(0), num_samples=50)["iwae"].value
     """
     for name, bound in bounds.items():
         reason = bound.objection(num_samples)

@@ -14,11 +14,11 @@ from jensen.model import Model
 
 @guarded
 def estimate_evidence(
-    estimator: AbstractEvidenceEstimator,
     model: Model,
     data: np.ndarray,
-    key: Key,
+    estimator: AbstractEvidenceEstimator,
     *,
+    key: Key,
     chunk: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     store: Path | None = None,
@@ -40,7 +40,7 @@ def estimate_evidence(
     Raises:
         ValueError: fewer than 2 samples (no standard error), no data, or a log-weight that is NaN or +inf (the datum is named).
 
-        estimate_evidence(Importance(num_samples=5000), model, data.test, jax.random.key(0)).value
+        estimate_evidence(model, data.test, Importance(num_samples=5000), key=jax.random.key(0)).value
     """
     if estimator.num_samples < 2:
         raise ValueError(

@@ -72,8 +72,8 @@ class Sandwich:
 def sandwich(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     annealed: Annealed | None = None,
     num_data: int = 100,
     iwae_samples: int = 50,
@@ -101,7 +101,7 @@ def sandwich(
     Raises:
         ValueError: fewer importance samples than two groups of iwae_samples, and what `estimate_evidence` and `bidirectional` refuse.
 
-        sandwich(model, data.test, jax.random.key(0)).rungs[-1].value
+        sandwich(model, data.test, key=jax.random.key(0)).rungs[-1].value
     """
     if not 1 < iwae_samples <= num_samples // 2:
         raise ValueError(
@@ -125,9 +125,9 @@ def sandwich(
     found = None
     if simulated:
         found = bidirectional(
-            annealed,
             model,
-            key_simulated,
+            annealed,
+            key=key_simulated,
             num_data=simulated,
             chunk=chunk,
             on_progress=report("both ways, simulated"),

@@ -38,7 +38,7 @@ class Auto(AbstractEvidenceEstimator):
     Raises:
         ValueError: options that importance sampling or annealing refuses.
 
-        estimate_evidence(Auto(), model, x, key).methods  # ["importance", "annealed", ...]
+        estimate_evidence(model, x, Auto(), key=key).methods  # ["importance", "annealed", ...]
     """
 
     num_samples: int = eqx.field(static=True)

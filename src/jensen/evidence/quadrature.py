@@ -40,7 +40,7 @@ class Quadrature(AbstractEvidenceEstimator):
         ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels or of more than two dimensions, or a density that is NaN or
             +inf.
 
-        estimate_evidence(Quadrature(num_samples=256), model, x, key).values  # nats
+        estimate_evidence(model, x, Quadrature(num_samples=256), key=key).values  # nats
     """
 
     num_samples: int = eqx.field(static=True)

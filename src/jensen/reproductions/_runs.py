@@ -133,10 +133,10 @@ def evidence_of_test_split(
     start = time.monotonic()
     with CountProgress(shown=progress) as bar:
         estimate = estimate_evidence(
-            Importance(num_samples=num_samples),
             run.model,
             dataset.split("test"),
-            stream_key(seed, "evidence"),
+            Importance(num_samples=num_samples),
+            key=stream_key(seed, "evidence"),
             on_progress=lambda done, total: bar.advance(
                 f"evidence, S = {num_samples}", done, total
             ),

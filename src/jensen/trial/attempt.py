@@ -97,7 +97,7 @@ def try_prior(
                 "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
             }
             report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
-            cut = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
+            cut = surgery(model, rows, key=jr.split(key)[0], **settings_of, on_progress=report)
             draws = [
                 _parts(some, before, after, f"{label(new)} on {name}")
                 for some in (cut, cut.again)

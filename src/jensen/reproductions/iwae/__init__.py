@@ -156,7 +156,7 @@ def _active_units(run: "Run", seed: int, data_dir: str | None) -> dict[str, Any]
 
     test = run.load_data(None, data_dir=data_dir).split("test")
     key = stream_key(seed, "account")
-    return {"active_units": list(active_units_by_level(run.model, test, key))}
+    return {"active_units": list(active_units_by_level(run.model, test, key=key))}
 
 
 def _active_cell(row: Row) -> str:
