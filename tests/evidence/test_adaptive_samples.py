@@ -123,7 +123,7 @@ def test_an_estimate_depends_on_neither_chunk_nor_the_other_data(chunk, monkeypa
             ADAPTIVE(),
             key=KEY,
             chunk=chunk,
-            on_progress=lambda done, total, seen=seen: seen.append(done),
+            on_progress=lambda _, done, total, seen=seen: seen.append(done),
         )
         np.testing.assert_array_equal(found.samples, whole.samples[: len(part)])
         assert np.abs(found.values - whole.values[: len(part)]).max() < 1e-10

@@ -153,7 +153,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
     )  # lots of two data, parts of 25 temperatures
     store, seen = tmp_path / "kept.npz", []
 
-    def stop(done, total):
+    def stop(what, done, total):
         seen.append(done)
         if len(seen) == 5:
             raise KeyboardInterrupt
@@ -167,7 +167,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
         estimator,
         key=KEY,
         chunk=8,
-        on_progress=lambda d, t: rest.append(d),
+        on_progress=lambda _, d, t: rest.append(d),
         store=store,
     )
     assert rest[0] == seen[-1]  # the part that was on its way is made again, nothing before it
@@ -182,7 +182,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
             estimator,
             key=KEY,
             chunk=8,
-            on_progress=lambda d, t: again.append(d),
+            on_progress=lambda _, d, t: again.append(d),
             store=store,
         ).values
         == whole.values

@@ -122,7 +122,7 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
     assert (
         len(found.notes) == 2
     )  # that of importance sampling that stops by itself, and the stand-in's
-    assert seen[-1] == (14, 14)
+    assert seen[-1] == ("evidence", 14, 14)
 
 
 @pytest.mark.usefixtures("x64")

@@ -63,7 +63,7 @@ def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
     whole = bidirectional(world.model, estimator, key=KEY, **options)
     seen = []
 
-    def stop(done, total):
+    def stop(what, done, total):
         seen.append((done, total))
         if len(seen) == 6:  # among the reverse chains
             raise KeyboardInterrupt
@@ -77,7 +77,7 @@ def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
         estimator,
         key=KEY,
         **options,
-        on_progress=lambda d, t: rest.append(d),
+        on_progress=lambda _, d, t: rest.append(d),
         store=tmp_path,
     )
     assert rest[0] == seen[-1][0]

@@ -204,7 +204,7 @@ def test_progress_and_independence_of_chunk_and_place():
             key=KEY,
             on_progress=lambda *a: seen.append(a),
         )
-        assert seen == [(1, 3), (2, 3), (3, 3)]
+        assert seen == [("evidence", n, 3) for n in (1, 2, 3)]
         part = estimate_evidence(
             model.model, x[2:], Quadrature(num_samples=64), key=jr.key(9), chunk=37
         )

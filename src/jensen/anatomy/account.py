@@ -40,6 +40,7 @@ from jensen.anatomy.verdicts import verdicts
 from jensen.distributions import CONTINUOUS, code_kind
 from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 ONE_ROW = (
     "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the "
@@ -61,7 +62,7 @@ def account(
     gap_family: str = "own",
     fingerprint: str = "",
     remarks: tuple[str, ...] = (),
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Account:
     """The account of a model on data, at beta = 1.
 
@@ -98,21 +99,20 @@ def account(
     key_joint, key_gaps = jr.fold_in(key, 2), jr.fold_in(key, 3)
     if gaps is not None:  # refused before anything takes long
         check_gaps(model, data, gaps, gap_family)
-    report = lambda *a: on_progress("aggregated posterior", *a)  # noqa: E731
     cut = surgery(
         model,
         data,
         key=key_surgery,
         num_draws=num_draws,
         aggregated_over=aggregated_over,
-        on_progress=report,
+        on_progress=on_progress,
     )
     estimate = account_evidence(
         model,
         data,
         key=key_evidence,
         num_samples=num_samples,
-        on_progress=lambda *a: on_progress("evidence", *a),
+        on_progress=on_progress,
     )
     lines, levels = cut_lines(cut)
     parts, lacking = marginals(cut)
@@ -139,9 +139,7 @@ def account(
             "rows": gaps,
             "family": gap_family,
         }
-        split_gap = inference_gaps(
-            model, data, key=key_gaps, **measured, on_progress=lambda *a: on_progress("gaps", *a)
-        )
+        split_gap = inference_gaps(model, data, key=key_gaps, **measured, on_progress=on_progress)
     prior, encoder = (
         "" if model.recipe is None else model.recipe.values[part]["name"]
         for part in ("prior", "encoder")

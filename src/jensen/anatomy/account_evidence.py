@@ -25,6 +25,7 @@ from jensen.evidence.auto import spliced
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 SHARE, PRIOR_SHARE = (
     0.5,
@@ -43,7 +44,7 @@ def account_evidence(
     *,
     key: Key,
     num_samples: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Evidence:
     """log p(x) of every datum, for an account.
 
@@ -52,7 +53,7 @@ def account_evidence(
         data: [N, *event].
         key: with it, and a datum's index, everything random is determined.
         num_samples: importance samples per datum.
-        on_progress: called with the number of data done and their total.
+        on_progress: called with what is being done, the number of data done, and the total.
 
     Returns:
         An `Evidence`; its `methods` say which data were annealed, `other_start` what the prior's draws found.
@@ -165,7 +166,12 @@ class _PriorDraws:
         index: np.ndarray | None,
     ) -> Evidence:
         return estimate_evidence(
-            model, data, self._estimator, key=key, chunk=chunk, on_progress=on_progress
+            model,
+            data,
+            self._estimator,
+            key=key,
+            chunk=chunk,
+            on_progress=lambda _, done, total: on_progress(done, total),
         )
 
 

@@ -15,7 +15,6 @@ two parts sum to the Jensen gap exactly. q* is found by noisy steps and chosen o
 than too high, and what it lacks is in the approximation gap.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,7 @@ from jensen.anatomy._lines import (
 from jensen.evidence import family_of, refinement
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 from jensen.weights import over_samples, pairs_at_a_time
 
 PAIRS = {"cpu": 1024}
@@ -167,7 +167,7 @@ def inference_gaps(
     family: str = "own",
     num_draws: int = 256,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
     **options: Any,
 ) -> Gaps:
     """The approximation gap and the amortisation gap of a model.
@@ -181,7 +181,7 @@ def inference_gaps(
         family: 'own', 'diagonal', 'full' or 'flow'; see above.
         num_draws: fresh draws per datum for the difference of the two ELBOs.
         chunk: data refined at a time; bounds the memory, not the result.
-        on_progress: called with the number of data done and their total.
+        on_progress: called with what is being done, the number of data done, and the total.
         options: of `evidence.refinement`.
 
     Raises:
@@ -213,7 +213,7 @@ def inference_gaps(
             model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options
         )
         columns.append([np.asarray(a)[: n - start] for a in found])
-        on_progress(min(start + chunk, n), n)
+        on_progress("gaps", min(start + chunk, n), n)
     gains, non_finite = (np.concatenate(column) for column in zip(*columns, strict=True))
     return _gaps(
         chosen,

@@ -9,7 +9,6 @@ difference where the splits differ in size.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -33,6 +32,7 @@ from jensen.anatomy.standings import plain_bounds
 from jensen.anatomy.surgery import surgery
 from jensen.anatomy.verdicts import PART, certain_errors, sizeable
 from jensen.model import Model
+from jensen.progress import OnProgress, renamed, silent
 
 # What made the ELBO fall if a line of test is worse than that of train: sign with which it enters, and the remedy.
 CAUSES = {
@@ -118,7 +118,7 @@ def generalisation(
     test_data: np.ndarray,
     *,
     key: Key,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Generalisation:
     """Test minus train, line by line.
 
@@ -219,7 +219,7 @@ def _over(
     data: np.ndarray,
     over: int,
     key: Key,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> dict[str, Line]:
     """The lines of q(z) over `over` data."""
     if (account.aggregated_over or account.n) == over:
@@ -230,7 +230,7 @@ def _over(
         key=jr.fold_in(key, 5),
         num_draws=account.num_draws,
         aggregated_over=over,
-        on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),
+        on_progress=renamed(on_progress, "aggregated posterior of equally many"),
     )
     information = cut_lines(cut)[0]["index_information"]
     # The KL that I(n; z) and the marginal KL split, on the account's own draws: the differences of

@@ -39,6 +39,7 @@ from jensen.distributions import (
 )
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, of_task, silent
 from jensen.weights import pairs_at_a_time
 
 BLOCK = 512
@@ -114,7 +115,7 @@ def surgery(
     key: Key,
     num_draws: int | None = None,
     aggregated_over: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Surgery:
     """Draws from the posterior of every datum, with their four log densities.
 
@@ -125,7 +126,7 @@ def surgery(
         num_draws: per datum; by default as many (1 to 16) as are affordable.
         aggregated_over: take q(z) over random subsets of so many of the data; by default over all of them, or as many as are affordable
             (`aggregated.affordable`).
-        on_progress: called with the number of draws done and their total.
+        on_progress: called with what is being done, the number of draws done, and the total.
 
     Returns:
         A `Surgery` record.
@@ -202,7 +203,7 @@ def surgery(
             subset_error=subset_error,
         )
 
-    found = cut(np.arange(n), draws, on_progress)
+    found = cut(np.arange(n), draws, of_task(on_progress, "aggregated posterior"))
     if draws > 1 or n == 1:
         return found
     return replace(

@@ -88,7 +88,6 @@ def bounds(
     chosen = {name: b for name, b in chosen.items() if name not in skipped}
     key = stream_key(run_seed(opened, seed), "evidence")
     with CountProgress() as bar:
-        advance = lambda done, total: bar.advance("bounds", done, total)  # noqa: E731
         found = evaluate_bounds(
             opened.model,
             rows.values,
@@ -96,7 +95,7 @@ def bounds(
             key=key,
             num_samples=num_samples,
             repeats=repeats,
-            on_progress=advance,
+            on_progress=bar.advance,
         )
     if json:
         lines = {

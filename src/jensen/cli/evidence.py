@@ -151,7 +151,7 @@ def evidence(
                 chosen,
                 key=key,
                 chunk=chunk,
-                on_progress=lambda d, t: bar.advance("evidence", d, t),
+                on_progress=bar.advance,
                 store=store,
             )
             if out:

@@ -16,6 +16,7 @@ from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, of_task, silent
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def sandwich(
     num_samples: int = 5000,
     simulated: int = 100,
     chunk: int | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
     store: Path | None = None,
 ) -> Sandwich:
     """The sandwich of a model on some of the data.
@@ -114,13 +115,24 @@ def sandwich(
     index = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:num_data])
     x = data[index]
     # Annealing first: what it refuses is refused before anything is computed.
-    report = lambda what: lambda done, total: on_progress(what, done, total)  # noqa: E731
     path = store and store / "annealed.npz"
     top = annealed.estimate(
-        model, x, key_chains, chunk=chunk, on_progress=report("annealing"), store=path, index=index
+        model,
+        x,
+        key_chains,
+        chunk=chunk,
+        on_progress=of_task(on_progress, "annealing"),
+        store=path,
+        index=index,
     )
     rungs, parts = _rungs(
-        model, x, key_samples, iwae_samples, num_samples, chunk, report("importance sampling")
+        model,
+        x,
+        key_samples,
+        iwae_samples,
+        num_samples,
+        chunk,
+        of_task(on_progress, "importance sampling"),
     )
     found = None
     if simulated:
@@ -130,7 +142,7 @@ def sandwich(
             key=key_simulated,
             num_data=simulated,
             chunk=chunk,
-            on_progress=report("both ways, simulated"),
+            on_progress=on_progress,
             store=store,
         )
     return Sandwich(

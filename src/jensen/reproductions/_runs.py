@@ -16,7 +16,7 @@ from jensen.datasets import Dataset
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence.importance import Importance
 from jensen.model import Model
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, renamed
 from jensen.runs import Run, RunError, load, outcome_record
 from jensen.sessions import resume_run, start_run, stream_key
 from jensen.training import CheckpointError, Outcome
@@ -137,9 +137,7 @@ def evidence_of_test_split(
             dataset.split("test"),
             Importance(num_samples=num_samples),
             key=stream_key(seed, "evidence"),
-            on_progress=lambda done, total: bar.advance(
-                f"evidence, S = {num_samples}", done, total
-            ),
+            on_progress=renamed(bar.advance, f"evidence, S = {num_samples}"),
         )
     seconds = time.monotonic() - start
     arrays = {

@@ -25,7 +25,7 @@ from jensen.datasets import Dataset, load_dataset
 from jensen.distributions import CONTINUOUS, code_kind, top_of
 from jensen.model import Model
 from jensen.models import Choice
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, renamed
 from jensen.refitting import refit_prior
 from jensen.training.options import RefittingKeywords
 from jensen.trial.result import Gain, Measured, Trial, label
@@ -96,7 +96,7 @@ def try_prior(
                 "num_draws": num_draws,
                 "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
             }
-            report = lambda *a, name=name: bar.advance(f"aggregated posterior, {name}", *a)  # noqa: E731
+            report = renamed(bar.advance, f"aggregated posterior, {name}")
             cut = surgery(model, rows, key=jr.split(key)[0], **settings_of, on_progress=report)
             draws = [
                 _parts(some, before, after, f"{label(new)} on {name}")

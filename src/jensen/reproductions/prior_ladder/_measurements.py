@@ -24,7 +24,7 @@ from jensen.anatomy.surgery import posterior_draws
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, renamed
 
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
 
@@ -77,8 +77,8 @@ def split_draws(
         surgery = perform_surgery(
             model,
             data,
-            key_surgery,
-            on_progress=lambda done, total: bar.advance(f"q(z), {split}", done, total),
+            key=key_surgery,
+            on_progress=renamed(bar.advance, f"q(z), {split}"),
         )
     first = data[:rows]
     z, log_likelihood, log_priors, log_posteriors = posterior_draws(
