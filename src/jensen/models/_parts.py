@@ -116,7 +116,7 @@ class Parts:
                 inputs, key=key
             )
 
-        return Joined(in_size, stem, self._network("network", "trunk"), key)
+        return Joined(in_size, stem, self._network("network", "trunk"), key=key)
 
     def _network(
         self, section: str, part: Literal["stem", "trunk"] | None

@@ -29,7 +29,7 @@ def gated_layers(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedD
         partial(GatedDense, **GatedDense.part({"hidden": hidden}, part))
         for part in ("stem", "trunk")
     )
-    return Joined(in_size, stem, trunk, key)
+    return Joined(in_size, stem, trunk, key=key)
 
 
 class Joined(eqx.Module):
@@ -47,6 +47,7 @@ class Joined(eqx.Module):
         in_sizes: Sequence[int],
         stem: Callable[..., AbstractNetwork],
         trunk: Callable[..., AbstractNetwork],
+        *,
         key: Key,
     ):
         *keys, key_trunk = jr.split(key, len(in_sizes) + 1)
