@@ -84,7 +84,7 @@ def test_another_run_in_the_place_of_a_deleted_one_is_not_touched(run, finished,
 
 
 def test_an_account_of_a_deleted_run_is_not_stored(run, monkeypatch):
-    from jensen import evaluation
+    from jensen.sessions import evaluation
 
     loaded = jensen.load(run)
     made = loaded.account
