@@ -168,15 +168,15 @@ class Room:
             name = self._name_of(choice)
             if name is None:
                 raise ValueError(
-                    f"{choice.__name__} is no {self.kind} of jensen, and a class alone could not be "
-                    f"built again. Give an instance, or name its file: {self.kind}='./mine.py'."
+                    f"{choice.__name__} is no {self.kind} of jensen, and a class alone could not "
+                    f"be built again. Give an instance, or name its file: {self.kind}='./mine.py'."
                 )
             return self._resolve_name(name, {}, where)
         if isinstance(choice, self._abstract_classes()):
             return self._resolve_instance(choice)
         raise ValueError(
-            f"{self.kind} must be a name, a path to a .py file, a mapping with a 'name', a class or "
-            f"an instance of {self._abstract_classes()[0].__name__}; got {choice!r}. Names: "
+            f"{self.kind} must be a name, a path to a .py file, a mapping with a 'name', a class "
+            f"or an instance of {self._abstract_classes()[0].__name__}; got {choice!r}. Names: "
             f"{', '.join(self.names())}."
         )
 

@@ -1,7 +1,8 @@
-"""The configuration of a run: typed, one TOML file, every default filled in before anything is computed.
+"""The configuration of a run: typed, one TOML file, every default filled in before anything is
+computed.
 
-A section that names a member of a room (`[prior] name = "vamp"`) takes that class's options; they are checked against its signature, so a new class needs no
-line here.
+A section that names a member of a room (`[prior] name = "vamp"`) takes that class's options; they
+are checked against its signature, so a new class needs no line here.
 """
 
 import inspect
@@ -37,7 +38,8 @@ def _source(value: Any) -> str:
 
 
 class DataConfig(_Section):
-    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are split and binarised (see `load_dataset`)."""
+    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are
+    split and binarised (see `load_dataset`)."""
 
     source: Annotated[str, PlainValidator(_source)] = "digits"
     data_dir: str | None = None
@@ -66,7 +68,8 @@ def _latent_dim(value: Any) -> int | list[int]:
 
 
 class ModelConfig(_Section):
-    """The architecture, and the size of its latent code: one number, or one for each level, that of z1 first."""
+    """The architecture, and the size of its latent code: one number, or one for each level, that of
+    z1 first."""
 
     name: str = MODELS.default
     latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = LATENT_DIM
@@ -90,7 +93,8 @@ class ModelConfig(_Section):
             )
         if self.name == "vae" and not isinstance(self.latent_dim, int):
             raise ValueError(
-                f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' or 'markov' (--model hvae)"
+                f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use "
+                "model.name = 'hvae' or 'markov' (--model hvae)"
             )
         if self.name != "vae" and isinstance(self.latent_dim, int):
             self.latent_dim = [self.latent_dim] * 2
@@ -98,9 +102,17 @@ class ModelConfig(_Section):
 
 
 class AccountConfig(_Section):
-    """Importance samples per datum for the evidence, and posterior draws per datum for the other lines (by default 1 to 16, by the size of the data), and
-    how many of the data q(z) is taken over (by default all, or as many as can be afforded); on how many data the Jensen gap is split (by default on none),
-    and by posteriors of which family (by default the encoder's own)."""
+    """The sizes of an account.
+
+    Attributes:
+        num_samples: importance samples per datum for the evidence.
+        num_draws: posterior draws per datum for the other lines; by default 1 to 16, by the size of
+            the data.
+        aggregated_over: how many of the data q(z) is taken over; by default all, or as many as can
+            be afforded.
+        gaps: on how many data the Jensen gap is split; by default on none.
+        gap_family: by posteriors of which family; by default the encoder's own.
+    """
 
     num_samples: Annotated[int, Field(ge=2)] = (
         inspect.signature(account).parameters["num_samples"].default
@@ -173,7 +185,8 @@ class Config(_Section):
         return _without_none(self.model_dump(mode="json"))
 
     def to_toml(self) -> str:
-        """The configuration as TOML; keys without a value (None) are left out, since TOML has no such thing."""
+        """The configuration as TOML; keys without a value (None) are left out, since TOML has no
+        such thing."""
         return to_toml(self.settings())
 
 
@@ -204,7 +217,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """{'prior': {'num_components': 200}} from ['prior.num_components=200']; values are read as TOML, otherwise as text.
+    """{'prior': {'num_components': 200}} from ['prior.num_components=200']; values are read as
+    TOML, otherwise as text.
 
     Raises:
         ValueError: a text without '='.
@@ -214,7 +228,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
         key, separator, raw = text.partition("=")
         if not separator or not key.strip():
             raise ValueError(
-                f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}."
+                "--set wants section.key=value, for instance --set prior.num_components=200; got "
+                f"{text!r}."
             )
         try:
             value: Any = tomllib.loads(f"value = {raw}")["value"]
@@ -229,7 +244,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested mappings; the second wins. Another `name` in a section drops the options of the first, which belong to another class."""
+    """Two nested mappings; the second wins. Another `name` in a section drops the options of the
+    first, which belong to another class."""
     out = dict(first)
     for key, value in second.items():
         old = out.get(key)
@@ -244,8 +260,11 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
 def _sentence(error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _known_keys(error["loc"][:-1])
-        return f"the configuration key {key!r} does not exist{nearest(str(error['loc'][-1]), known)}; known here: {', '.join(known)}."
+        names = _known_keys(error["loc"][:-1])
+        close = nearest(str(error["loc"][-1]), names)
+        return (
+            f"the configuration key {key!r} does not exist{close}; known here: {', '.join(names)}."
+        )
     message = error["msg"].removeprefix("Value error, ")
     return (
         f"{key}: {message}; got {error['input']!r}."

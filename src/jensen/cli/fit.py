@@ -22,8 +22,9 @@ ACCOUNT_ROWS = TRAINING_DEFAULTS["account_rows"]
 
 HELP = """Train a model on data, then print the account of its evidence lower bound and write a report.
 
-DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. Everything can also come from a TOML file (--config); --set reaches what has
-no flag of its own. Flags win over the file, --set wins over both.
+DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. Everything can also
+come from a TOML file (--config); --set reaches what has no flag of its own. Flags win over the
+file, --set wins over both.
 
 Example: jensen fit digits --prior vamp --set prior.num_components=200 --out runs/digits-vamp
 Example: jensen fit digits --beta 4 --beta-schedule cyclical --set training.beta_cycles=5 --warm-up 100 --patience 0
@@ -84,7 +85,8 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).",
+            help="The architecture: vae; of several levels hvae (inferred top down) or markov "
+            "(data up).",
             show_default=MODELS.default,
         ),
     ] = None,
@@ -141,7 +143,8 @@ def fit(
     patience: Annotated[
         int | None,
         typer.Option(
-            help="Stop after this many epochs at the full beta without a better validation bound; 0: never.",
+            help="Stop after this many epochs at the full beta without a better validation bound; "
+            "0: never.",
             show_default=str(TRAINING_DEFAULTS["patience"]),
         ),
     ] = None,
@@ -267,7 +270,7 @@ def fit(
         raise typer.Exit(130)
     from jensen.sessions import account_of, report_of
 
-    found = account_of(run, "test", dataset=dataset, model=fitted.model)
+    account = account_of(run, "test", dataset=dataset, model=fitted.model)
     page = report_of(run, dataset=dataset, model=fitted.model)
     if json:
         outcome = {
@@ -276,10 +279,10 @@ def fit(
             "epoch": fitted.outcome.epoch,
         }
         print_json(
-            {"run": str(run.path), "report": str(page), **outcome, "account": found.to_json()}
+            {"run": str(run.path), "report": str(page), **outcome, "account": account.to_json()}
         )
     else:
-        print(f"\n{found}\n\nRun:    {run.path}\nReport: {page}")
+        print(f"\n{account}\n\nRun:    {run.path}\nReport: {page}")
 
 
 def _start(
@@ -338,7 +341,8 @@ def _resume(
     if config or settings or fixed or overwrite or out:
         what = ", ".join(fixed) or "--config, --set, --out and --overwrite"
         raise ValueError(
-            f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not)."
+            "--resume goes on with the run as it was configured; only --epochs and --patience may "
+            f"change ({what} may not)."
         )
     from jensen.sessions import finished_fit, resume_run
 
@@ -356,13 +360,13 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
     """Only what was said on the command line."""
     out = {}
     for key, value in flags.items():
-        kept = _given(value) if isinstance(value, dict) else value
-        if kept is not None and kept != {}:
-            out[key] = kept
+        given = _given(value) if isinstance(value, dict) else value
+        if given is not None and given != {}:
+            out[key] = given
     return out
 
 
-def _sizes(text: str | None, wanted: str, *, single: bool = False) -> list[int] | int | None:
+def _sizes(text: str | None, message: str, *, single: bool = False) -> list[int] | int | None:
     """The numbers in a text such as 300,300; with `single`, one number stands for itself."""
     if text is None:
         return None
@@ -371,5 +375,5 @@ def _sizes(text: str | None, wanted: str, *, single: bool = False) -> list[int] 
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:
-        raise ValueError(f"{wanted}; got {text!r}.")
+        raise ValueError(f"{message}; got {text!r}.")
     return sizes[0] if single and len(sizes) == 1 else sizes

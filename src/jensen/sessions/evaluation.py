@@ -152,7 +152,7 @@ def account_of(
     settings = run.config.get("account", {})
     seed = int(run.config.get("seed", 0)) if seed is None else seed
     with CountProgress() as bar:
-        found = account(
+        evaluated = account(
             model or run.model,
             rows.values,
             key=stream_key(seed, "account"),
@@ -171,8 +171,8 @@ def account_of(
             on_progress=bar.advance,
         )
     if store:
-        run.store_account(found)
-    return found
+        run.store_account(evaluated)
+    return evaluated
 
 
 @_locked_while_storing
@@ -184,7 +184,8 @@ def account_of_both(
     store: bool = True,
     **numbers: Any,
 ) -> Generalisation:
-    """The accounts of a run on train and on test, and test minus train; stored as those of `account_of` are, which takes the `numbers`."""
+    """The accounts of a run on train and on test, and test minus train; stored as those of
+    `account_of` are, which takes the `numbers`."""
     dataset = dataset or run.dataset
     train, test = (
         account_of(run, split, dataset=dataset, seed=seed, store=False, **numbers)
@@ -193,13 +194,13 @@ def account_of_both(
     seed = int(run.config.get("seed", 0)) if seed is None else seed
     with CountProgress() as bar:
         rows = [split_data(dataset, split) for split in ("train", "test")]
-        found = generalisation(
+        comparison = generalisation(
             run.model, train, test, *rows, key=stream_key(seed, "account"), on_progress=bar.advance
         )
     if store:
-        run.store_account(found.train)
-        run.store_account(found.test)
-    return found
+        run.store_account(comparison.train)
+        run.store_account(comparison.test)
+    return comparison
 
 
 @_locked_while_storing
@@ -215,8 +216,8 @@ def trial_of(
     aggregated_over: int | None = None,
     **training: Any,
 ) -> Trial:
-    """A new prior tried on a run's encoder (see `try_prior`; `training` are options of re-fitting), with the draws of the run's account; stored in the run
-    folder unless `store` is false."""
+    """A new prior tried on a run's encoder (see `try_prior`; `training` are options of re-fitting),
+    with the draws of the run's account; stored in the run folder unless `store` is false."""
     dataset = dataset or run.dataset
     split_data(dataset, split)
     settings = run.config.get("account", {})
@@ -225,10 +226,10 @@ def trial_of(
         "num_draws": num_draws or settings.get("num_draws"),
         "aggregated_over": aggregated_over or settings.get("aggregated_over"),
     }
-    found = try_prior(run.model, prior, dataset, key=key, split=split, **sizes, **training)
+    trial = try_prior(run.model, prior, dataset, key=key, split=split, **sizes, **training)
     if store:
-        store_trial(run.path, found)
-    return found
+        store_trial(run.path, trial)
+    return trial
 
 
 def _at_most(setting: int | None, rows: Rows) -> int | None:
@@ -249,7 +250,8 @@ def _rows_of_split(dataset: Dataset, split: str) -> Rows:
 
 
 def report_of(run: Run, *, dataset: Dataset | None = None, model: Model | None = None) -> Path:
-    """Writes the run's report, with every account that is stored; makes the test account if there is none."""
+    """Writes the run's report, with every account that is stored; makes the test account if there
+    is none."""
     from jensen.reports import ReportInputs, write_report
 
     dataset, model = dataset or run.dataset, model or run.model

@@ -89,7 +89,8 @@ def fit(
             removed); it says what is kept.
 
     Example:
-        jensen.fit(model, data, bound="iwae", num_samples=5, epochs=100, key=jax.random.key(1)).model
+        fitted = jensen.fit(model, data, bound="iwae", num_samples=5, key=jax.random.key(1))
+        fitted.model
     """
     checked = options_from(options, caller="fit")
     if out is not None:

@@ -1,11 +1,13 @@
 """A prior on trial: how much of the gain that the marginal KL predicts is real.
 
-With encoder and decoder frozen the ELBO depends on the prior p alone through E_q log p(z). For any new prior r, on the same draws z_n ~ q(z|x_n),
+With encoder and decoder frozen the ELBO depends on the prior p alone through E_q log p(z). For any
+new prior r, on the same draws z_n ~ q(z|x_n),
 
     E log r(z) - log p(z)  =  KL(q(z) || p(z))  -  KL(q(z) || r(z))
     realised               =  predicted         -  left
 
-exactly; and since what is left is a KL, no prior can realise more than is predicted (Hoffman & Johnson 2016).
+exactly; and since what is left is a KL, no prior can realise more than is predicted (Hoffman &
+Johnson 2016).
 """
 
 import time
@@ -46,23 +48,28 @@ def try_prior(
     progress: bool = True,
     **options: Unpack[RefittingKeywords],
 ) -> Trial:
-    """Re-fits the prior alone on the training data, and measures what it gains on a split and on the training data.
+    """Re-fits the prior alone on the training data, and measures what it gains on a split and on
+    the training data.
 
     Args:
         model: with a recipe; encoder and decoder do not change.
-        prior: a member of the priors room, as for `jensen.vae`; of the top level in a model of several.
+        prior: a member of the priors room, as for `jensen.vae`; of the top level in a model of
+            several.
         data: as for `jensen.fit`.
-        key: a JAX random key; draws are those of `jensen.account(model, data.split(split), key=key)`, so that `predicted` is its marginal KL.
+        key: a JAX random key; draws are those of `jensen.account(model, data.split(split),
+            key=key)`, so that `predicted` is its marginal KL.
         split: what to judge by.
         num_draws, aggregated_over: see `jensen.surgery`.
         progress: show progress lines on stderr.
-        options: of re-fitting (see `refit_prior`); by default about 3000 steps at a rate of 0.01 that falls to 0 over the last half.
+        options: of re-fitting (see `refit_prior`); by default about 3000 steps at a rate of
+            0.01 that falls to 0 over the last half.
 
     Returns:
         A `Trial`.
 
     Raises:
-        ValueError: the prior is the model's own, the model was put together by hand, its codes are discrete, or it is a Markov chain.
+        ValueError: the prior is the model's own, the model was put together by hand, its codes
+            are discrete, or it is a Markov chain.
         ArithmeticError: re-fitting diverged, or gives some draws no density.
 
         print(jensen.try_prior(fit.model, "vamp", data, key=jax.random.key(2)))
@@ -84,7 +91,8 @@ def try_prior(
         raise KeyboardInterrupt
     if fit.outcome.status == "diverged":
         raise ArithmeticError(
-            f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set training.learning_rate=0.001)"
+            f"re-fitting the prior {label(new)} diverged: {fit.outcome.message} (--set "
+            "training.learning_rate=0.001)"
         )
     seconds = time.monotonic() - began
     before, after = (top_of(m.prior(m.encoder)) for m in (model, fit.model))
@@ -128,22 +136,26 @@ def check_trial(
     """
     if model.recipe is None:
         raise ValueError(
-            "a trial wants a model with a recipe: this one was put together by hand. Re-fit a prior of your own with jensen.refit_prior."
+            "a trial wants a model with a recipe: this one was put together by hand. Re-fit a "
+            "prior of your own with jensen.refit_prior."
         )
     if model.encoder.bottom_up:
         raise ValueError(
-            "no prior can be tried on a markov model: its top level has no q(z|x) in closed form, so there is nothing to fit a prior to."
+            "no prior can be tried on a markov model: its top level has no q(z|x) in closed form, "
+            "so there is nothing to fit a prior to."
         )
     kind = code_kind(model.encoder(jnp.asarray(dataset.train[0])))
     if kind != CONTINUOUS:
         raise ValueError(
-            f"a trial wants continuous codes, and this model's are {kind}. Train the model anew with the other prior and compare the two runs."
+            f"a trial wants continuous codes, and this model's are {kind}. Train the model anew "
+            "with the other prior and compare the two runs."
         )
     choices = (prior, model.recipe.values["prior"])
     new, old = (ROOMS["prior"].resolve(choice).section for choice in choices)
     if new == old:
         raise ValueError(
-            f"{label(new)} is the model's own prior, with the same options; try another, or other options (--set prior.KEY=VALUE)."
+            f"{label(new)} is the model's own prior, with the same options; try another, or other "
+            "options (--set prior.KEY=VALUE)."
         )
     return new, old
 

@@ -18,7 +18,8 @@ LINES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """A mean over one split, nats per datum: its Monte Carlo standard error (other draws) and its data error (another split), both of paired differences."""
+    """A mean over one split, nats per datum: its Monte Carlo standard error (other draws) and its
+    data error (another split), both of paired differences."""
 
     value: float
     standard_error: float
@@ -37,7 +38,8 @@ class Gain:
 
     @property
     def share(self) -> float:
-        """What is realised of what is predicted; not a number where nothing is predicted beyond its noise."""
+        """What is realised of what is predicted; not a number where nothing is predicted beyond its
+        noise."""
         certain = self.predicted.value > 3 * self.predicted.standard_error
         return self.realised.value / self.predicted.value if certain else math.nan
 
@@ -125,7 +127,8 @@ class Trial:
 
     def __str__(self) -> str:
         out = [
-            f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and decoder as they were; nats per datum, +- Monte Carlo standard "
+            f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and "
+            "decoder as they were; nats per datum, +- Monte Carlo standard "
             "error, +- data error",
             "",
             f"  {'':<32}"
@@ -184,6 +187,7 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
             found.append(Trial.from_json(values))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR"
+                f"the stored trial {path} cannot be read ({error}). Make it again: jensen account "
+                f"{folder} --try PRIOR"
             ) from error
     return tuple(sorted(found, key=lambda t: -t.gain.realised.value))
