@@ -158,7 +158,8 @@ def log_weights(
         ValueError: if num_samples is below 1.
 
     Example:
-        log_weights(model, x, key=jax.random.key(0), num_samples=50).tempered().mean(0)  # the ELBO of each datum
+        weights = log_weights(model, x, key=jax.random.key(0), num_samples=50)
+        weights.tempered().mean(0)  # the ELBO of each datum
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")

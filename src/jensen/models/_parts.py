@@ -89,7 +89,8 @@ class Parts:
             and "network" not in inspect.signature(part.cls).parameters
         ):
             raise ValueError(
-                f"{section}_network has nothing to do: the {section} {part.name!r} takes no network, "
+                f"{section}_network has nothing to do: the {section} {part.name!r} takes no "
+                "network, "
                 f"it builds its own. Leave {section}_network out."
             )
         shared = {
