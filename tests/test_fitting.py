@@ -110,7 +110,7 @@ def test_other_data_than_the_runs_are_refused(copied):
 def test_resume_with_nothing_left_to_do(fitted, copied):
     run = jensen.load(copied)
     run.__dict__["dataset"] = fitted[1]
-    with pytest.raises(RunError, match=r"has done all its 6 epochs.*--epochs 12"):
+    with pytest.raises(RunError, match=r"has done all its 6 epochs.*: epochs=12"):
         resume_run(run, progress=False)
 
 

@@ -39,15 +39,16 @@ def flags_spoken() -> Iterator[None]:
 
 
 def in_python_words(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, whose ValueErrors name arguments in the place of flags, unless it is the
-    command line that called it."""
+    """The function, whose refusals (ValueError, and errors of jensen's own) name arguments in the
+    place of flags, unless it is the command line that called it."""
 
     @functools.wraps(function)
     def door(*args: P.args, **options: P.kwargs) -> T:
         try:
             return function(*args, **options)
-        except ValueError as error:
-            if error.args and isinstance(error.args[0], str) and not _speaks_flags.get():
+        except Exception as error:
+            ours = isinstance(error, ValueError) or type(error).__module__.startswith("jensen.")
+            if ours and not _speaks_flags.get() and error.args and isinstance(error.args[0], str):
                 error.args = (in_python(error.args[0]), *error.args[1:])
             raise
 

@@ -137,6 +137,7 @@ def start_run(
     return _train(setup, run, progress=progress, hold=hold), setup.dataset
 
 
+@in_python_words
 def resume_run(
     run: Run,
     *,
