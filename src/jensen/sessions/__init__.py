@@ -19,6 +19,7 @@ from jensen.sessions.evaluation import split_data as split_data
 from jensen.sessions.evaluation import trial_of as trial_of
 from jensen.sessions.fitting import finished_fit as finished_fit
 from jensen.sessions.fitting import fit as fit
+from jensen.sessions.fitting import record_completion as record_completion
 from jensen.sessions.fitting import resume_run as resume_run
 from jensen.sessions.fitting import start_run as start_run
 from jensen.sessions.setup import STREAMS as STREAMS

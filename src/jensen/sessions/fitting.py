@@ -45,6 +45,7 @@ from jensen.sessions.setup import (
     setup_from_config,
     setup_from_objects,
     setup_from_run,
+    training_options,
 )
 from jensen.training import Outcome, TrainingOptions, train
 from jensen.training.options import TrainingKeywords, options_from
@@ -201,15 +202,25 @@ def finished_fit(run: Run) -> Fit | None:
     has_ended = run.status in ("completed", "stopped_early") or done >= epochs
     if not has_ended or not done or (reported and run.status != "running"):
         return None
-    options = TrainingOptions(**run.config["training"])
-    if run.status == "running":  # killed after its last checkpoint
-        warnings = tuple(filter(None, [options.unsettled(done)]))
-        outcome = Outcome("completed", f"all {epochs} epochs done.", done, warnings)
-        run.update(status=outcome.status, outcome=outcome_record(outcome))
+    if run.status == "running":
+        record_completion(run)
+    options = training_options(run)
     state = restored_state(run, run.blank_model(), options)
     last = eqx.combine(state.parameters, state.constants, partition(run.model).static)
     seconds = float(run.record.get("seconds", 0.0))
     return Fit(run.model, last, run.history, run.outcome, seconds, run)
+
+
+def record_completion(run: Run) -> None:
+    """Records that a run is complete which was killed after its last checkpoint.
+
+    record_completion(jensen.load("runs/digits"))
+    """
+    options = training_options(run)
+    done = max(run.checkpoints.epochs())
+    warnings = tuple(filter(None, [options.unsettled(done)]))
+    outcome = Outcome("completed", f"all {options.epochs} epochs done.", done, warnings)
+    run.update(status=outcome.status, outcome=outcome_record(outcome))
 
 
 def _begin(setup: Setup, path: Path | None, *, overwrite: bool) -> Run | None:

@@ -160,7 +160,7 @@ def setup_from_run(
         RunError: something was put together in Python and is not given again, or the run's data
             have changed.
     """
-    options = replace(_training_options(run), **changes)
+    options = replace(training_options(run), **changes)
     given = {"model": model, "bound": bound, "gradient": gradient}
     by_hand = dict(run.record.get("by_hand", {}))
     for section, description in by_hand.items():
@@ -193,8 +193,12 @@ def restored_state(run: Run, model: Model, options: TrainingOptions) -> Training
     return run.checkpoints.restore(initial_state(model, optimiser), epoch=run._checkpoint)
 
 
-def _training_options(run: Run) -> TrainingOptions:
-    """The options that a run records; those that its version did not have are the defaults."""
+def training_options(run: Run) -> TrainingOptions:
+    """The training options that a run records; those that its version did not have are the
+    defaults.
+
+    training_options(jensen.load("runs/digits")).epochs
+    """
     return TrainingOptions(**{k: v for k, v in run.config["training"].items() if v is not None})
 
 
