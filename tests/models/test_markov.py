@@ -101,7 +101,7 @@ def test_with_the_exact_posterior_every_weight_is_the_evidence(x64, levels):
     model, mean, cov = linear(levels)
     x = data_of(mean, cov, 7)
     exact = stats.multivariate_normal(mean[levels:], cov[levels:, levels:]).logpdf(x)
-    weights = eqx.filter_jit(log_weights)(model, x, jr.key(1), 5)
+    weights = eqx.filter_jit(log_weights)(model, x, key=jr.key(1), num_samples=5)
     np.testing.assert_allclose(weights.tempered(), np.broadcast_to(exact, (5, 7)), atol=1e-10)
 
 
@@ -279,8 +279,10 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
         )
     ]
     assert widths == [7, 4, 4, 4, 4, 4]
-    together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
-    alone = eqx.filter_jit(log_weights)(model, x[5:6], jr.key(2), 3, index=np.array([5]))
+    together = eqx.filter_jit(log_weights)(model, x, key=jr.key(2), num_samples=3)
+    alone = eqx.filter_jit(log_weights)(
+        model, x[5:6], key=jr.key(2), num_samples=3, index=np.array([5])
+    )
     np.testing.assert_allclose(together.tempered()[:, 5], alone.tempered()[:, 0], atol=1e-5)
     data = jensen.Dataset("bits", x, x[:4], x[:4])
     before = float(together.tempered().mean())
@@ -298,7 +300,11 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
         progress=False,
     )
     assert (
-        float(eqx.filter_jit(log_weights)(fitted.model, x, jr.key(2), 3).tempered().mean())
+        float(
+            eqx.filter_jit(log_weights)(fitted.model, x, key=jr.key(2), num_samples=3)
+            .tempered()
+            .mean()
+        )
         > before + 0.5
     )
     again = build_model(model.recipe.values, key=jr.key(1))

@@ -169,10 +169,10 @@ def _measure(
                 continue
             with CountProgress() as bar:
                 found = gradient_noise(
-                    bound,
-                    estimator,
                     model,
                     data,
+                    bound,
+                    estimator,
                     key=key,
                     num_samples=count,
                     draws=draws,

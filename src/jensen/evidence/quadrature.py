@@ -20,6 +20,7 @@ from jensen.evidence._grid import Grid, box_of, grid_of_mass
 from jensen.evidence._record import Evidence
 from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 TOLERANCE = 0.01  # nats between a grid and the one of half its resolution
 EDGE = 20.0  # nats below the maximum that a density has to be at the edge
@@ -106,7 +107,7 @@ def kl_to_posterior(
     *,
     num_samples: int = 256,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> np.ndarray:
     """KL(q(z|x) || p(z|x)) of every datum, nats [N]: the Jensen gap log p(x) - ELBO, without a random error.
 
@@ -118,7 +119,7 @@ def kl_to_posterior(
         data: [N, *event].
         num_samples: points along each axis.
         chunk: how many points are decoded at a time; bounds the memory, not the result.
-        on_progress: called with the number of data done and N.
+        on_progress: called with what is being done, the number of data done, and N.
 
     Raises:
         ValueError: no data, fewer than 16 points, codes that `Quadrature` refuses, or a grid too coarse for a datum (0.01 nats from that of half its
@@ -150,7 +151,7 @@ def kl_to_posterior(
                 f"the grids of datum {n} are too coarse, by {worst:.2g} nats: take {remedy}, or a posterior of lighter tails."
             )
         out[n] = fine + log_evidence
-        on_progress(n + 1, len(data))
+        on_progress("quadrature", n + 1, len(data))
     return out
 
 
