@@ -39,6 +39,10 @@ jensen.fit(model, data, bound=jensen.bounds.IWAE, beta_schedule="cosine", key=ke
 jensen.refit_prior(model, "vamp", data, epochs=5, learning_rate=0.01, key=key)
 jensen.try_prior(model, Vamp, data, patience=0, key=key)
 
+target = jensen.from_log_joint(lambda p: -(p["x"] ** 2), {"x": 0.0})
+jensen.fit_variational(target, bound=jensen.bounds.IWAE, gradient={"name": "vimco"}, key=key)
+jensen.fit_variational(target, gradient=3, key=key)  # pyright: ignore[reportArgumentType]
+
 jensen.fit(model, data, epocs=3, key=key)  # pyright: ignore[reportCallIssue]
 jensen.fit(model, data, epochs=2.5, key=key)  # pyright: ignore[reportArgumentType]
 jensen.fit(model, data, epochs="3", key=key)  # pyright: ignore[reportArgumentType]

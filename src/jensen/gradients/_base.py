@@ -1,6 +1,8 @@
 """The abstract base class of gradient estimators, and what estimators share."""
 
 import abc
+from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -160,3 +162,10 @@ def posterior_like(model: Model) -> Distribution:
     assert model.recipe is not None
     x = jax.ShapeDtypeStruct(tuple(model.recipe.values["event_shape"]), jnp.result_type(float))
     return eqx.filter_eval_shape(model.encoder, x)
+
+
+# How an estimator is chosen: a name, {"name": ..., option: value}, a class, an instance; None is
+# the default.
+GradientChoice = (
+    str | Mapping[str, Any] | type[AbstractGradientEstimator] | AbstractGradientEstimator | None
+)

@@ -22,8 +22,10 @@ from jensen._rooms import ROOMS
 from jensen._types import Key
 from jensen._words import in_python_words
 from jensen.anatomy.in_training import InTraining
+from jensen.bounds import BoundChoice
 from jensen.config import Config
 from jensen.datasets import Dataset, dataset_names
+from jensen.gradients import GradientChoice
 from jensen.model import Model
 from jensen.progress import FitProgress, tell
 from jensen.recording import stop_on_signals, tensorboard
@@ -38,8 +40,6 @@ from jensen.runs import (
 )
 from jensen.runs.result import Fit
 from jensen.sessions.setup import (
-    BoundChoice,
-    GradientChoice,
     Setup,
     restored_state,
     setup_from_config,

@@ -12,11 +12,11 @@ import numpy as np
 
 from jensen._rooms import ROOMS, RecordedName, Resolved
 from jensen._types import Key
-from jensen.bounds import AbstractBound
+from jensen.bounds import AbstractBound, BoundChoice
 from jensen.checks import check_data, check_posterior, check_size
 from jensen.config import Config
 from jensen.datasets import Dataset, dataset_names, load_dataset
-from jensen.gradients import AbstractGradientEstimator
+from jensen.gradients import AbstractGradientEstimator, GradientChoice
 from jensen.model import Model
 from jensen.models import build_model
 from jensen.models._parts import PARTS
@@ -25,11 +25,6 @@ from jensen.training import TrainingOptions
 from jensen.training.optimisers import make_optimiser
 from jensen.training.state import TrainingState, initial_state
 
-# A bound or gradient estimator: a name, {"name": ..., option: value}, a class, or an instance.
-BoundChoice = str | Mapping[str, Any] | type[AbstractBound] | AbstractBound | None
-GradientChoice = (
-    str | Mapping[str, Any] | type[AbstractGradientEstimator] | AbstractGradientEstimator | None
-)
 # Independent streams for everything that is drawn with one seed.
 STREAMS = {"model": 0, "training": 1, "account": 2, "evidence": 3, "sample": 4, "gradients": 5}
 
