@@ -12,6 +12,7 @@ from . import interop as interop
 from . import likelihoods as likelihoods
 from . import networks as networks
 from . import priors as priors
+from . import sessions as sessions
 from . import training as training
 from . import variational as variational
 from ._parameters import constant as constant
