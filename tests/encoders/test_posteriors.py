@@ -229,7 +229,7 @@ class Chosen(AbstractEncoder):
         (Hidden, "holds no arrays: it must be a pytree"),
         (
             lambda x: dist.Bernoulli(logits=x).to_event(1),
-            "posteriors are discrete and the prior is continuous.*--prior vamp",
+            'posteriors are discrete and the prior is continuous.*prior="vamp"',
         ),
     ],
 )
