@@ -59,7 +59,7 @@ def test_a_random_key_is_given_by_keyword_and_the_model_comes_first():
 def test_progress_is_reported_in_one_way():
     for name, function in public_functions().items():
         parameter = inspect.signature(function).parameters.get("on_progress")
-        if parameter is not None:
+        if parameter is not None and function.__module__ != "jensen.progress":
             assert parameter.default is silent, name
             assert parameter.annotation == OnProgress, name
 
