@@ -27,7 +27,7 @@ def main() -> list[str]:
         products = jax.jit(
             lambda a, b: jax.lax.map(lambda w: (a @ w.T)[:, ::512].sum(), b.reshape(25, BLOCK, -1))
         )
-    passes = jax.jit(lambda x, key: log_weights(model, x, key, 1).tempered().sum())
+    passes = jax.jit(lambda x, key: log_weights(model, x, key=key, num_samples=1).tempered().sum())
 
     def floor() -> tuple[float, float]:
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def main() -> list[str]:
 
     def whole() -> tuple[float, float]:
         began = time.perf_counter()
-        cut = surgery(model, data, jax.random.key(1), num_draws=1)
+        cut = surgery(model, data, key=jax.random.key(1), num_draws=1)
         middle = time.perf_counter()
         surgery_lines(cut)
         found, _ = marginals(cut)

@@ -32,7 +32,7 @@ def main() -> list[str]:
     contestants = {
         "products": lambda: products(z).block_until_ready(),
         "importance": lambda: estimate_evidence(
-            Importance(num_samples=SAMPLES), model, x, jr.key(1)
+            model, x, Importance(num_samples=SAMPLES), key=jr.key(1)
         ),
     }
     seconds = interleaved(contestants, rounds=5)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import jensen
-from jensen.evaluation import trial_of
+from jensen.sessions import trial_of
 from jensen.trial import label
 
 

@@ -35,7 +35,10 @@ def bracket() -> None:
         world = linear_gaussian.make(dimension=latent + 4, latent=latent, stretch=0.9, shift=0.05)
         began = time.perf_counter()
         found = bidirectional(
-            Annealed(num_samples=32, num_temperatures=temperatures), world.model, KEY, num_data=1000
+            world.model,
+            Annealed(num_samples=32, num_temperatures=temperatures),
+            key=KEY,
+            num_data=1000,
         )
         x = np.asarray(
             _bidirectional._simulated(
@@ -76,7 +79,7 @@ def variance() -> None:
         rows += [("importance, exact posterior", exact, Importance(num_samples=1000))]
         for name, world, estimator in rows:
             x = jnp.asarray(world.data(100, seed=1))
-            found = estimate_evidence(estimator, world.model, np.asarray(x), KEY)
+            found = estimate_evidence(world.model, np.asarray(x), estimator, key=KEY)
             off_by = found.values - world.log_evidence(np.asarray(x))
             relative = 1000 / found.effective_samples - 1
             print(
@@ -102,11 +105,11 @@ def table(path: str, rows: int) -> None:
         )
 
     began = time.perf_counter()
-    bound = evaluate_bounds({"elbo": ELBO()}, run.model, data, KEY, num_samples=50)["elbo"]
+    bound = evaluate_bounds(run.model, data, {"elbo": ELBO()}, key=KEY, num_samples=50)["elbo"]
     show("elbo", bound.value, bound.standard_error, float("nan"), began)
     for samples in (50, 5000, 100_000):
         began = time.perf_counter()
-        found = estimate_evidence(Importance(num_samples=samples), run.model, data, KEY)
+        found = estimate_evidence(run.model, data, Importance(num_samples=samples), key=KEY)
         show(
             f"importance, S = {samples}",
             found.value,
@@ -117,7 +120,7 @@ def table(path: str, rows: int) -> None:
         )
     for temperatures in (50, 200, 1000):
         began = time.perf_counter()
-        found = estimate_evidence(Annealed(num_temperatures=temperatures), run.model, data, KEY)
+        found = estimate_evidence(run.model, data, Annealed(num_temperatures=temperatures), key=KEY)
         more = f"acceptance {found.curves['acceptance'].mean():.2f}, ess {np.median(found.effective_samples):.1f} of 16"
         show(
             f"annealed, T = {temperatures}",

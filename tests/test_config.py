@@ -61,11 +61,11 @@ def test_a_part_s_own_network_takes_what_it_does_not_say_from_the_one_of_both():
         ),
         (
             {"prior": {"name": "vamp", "num_components": "many"}},
-            r"prior.num_components: .*valid integer.*got 'many'",
+            r"prior.num_components must be a valid integer.*got 'many'",
         ),
         (
             {"prior": {"name": "vamp", "onto_range": "hard"}},
-            r"prior.onto_range: .*'sigmoid' or 'clip'.*got 'hard'",
+            r"prior.onto_range must be one of sigmoid, clip; got 'hard'",
         ),
         ({"trainning": {}}, r"key 'trainning' does not exist \(did you mean 'training'\?\)"),
         (

@@ -12,8 +12,8 @@ import optax
 import pytest
 
 import jensen
-from jensen.fitting import resume_run
 from jensen.runs import RunError
+from jensen.sessions import resume_run
 from small_runs import KEY, SMALL, binary, leaves
 
 
@@ -71,9 +71,8 @@ def test_the_reported_bound_is_that_of_the_best_model(fitted):
 
 def test_a_folder_that_exists_is_refused(fitted, copied):
     fit, data = fitted
-    with pytest.raises(
-        ValueError, match=r"exists. Replace it with --overwrite.*--resume.*--out .*run-2"
-    ):
+    message = r"exists. Replace it with overwrite=True.*jensen.sessions.resume_run\(.*out='.*run-2'"
+    with pytest.raises(ValueError, match=message):
         jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied)
     jensen.fit(fit.last, data, epochs=1, key=KEY, out=copied, overwrite=True, progress=False)
     assert len(jensen.load(copied).history) == 1
@@ -111,7 +110,7 @@ def test_other_data_than_the_runs_are_refused(copied):
 def test_resume_with_nothing_left_to_do(fitted, copied):
     run = jensen.load(copied)
     run.__dict__["dataset"] = fitted[1]
-    with pytest.raises(RunError, match=r"has done all its 6 epochs.*--epochs 12"):
+    with pytest.raises(RunError, match=r"has done all its 6 epochs.*: epochs=12"):
         resume_run(run, progress=False)
 
 
@@ -141,7 +140,7 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
     from tensorboardX.proto.event_pb2 import Event
 
     from jensen.config import Config
-    from jensen.evaluation import start_run
+    from jensen.sessions import start_run
 
     np.save(tmp_path / "x.npy", binary())
     values = {

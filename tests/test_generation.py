@@ -21,8 +21,8 @@ def model():
 
 def test_means_are_those_of_each_pixel_given_z_and_the_sample_before_it(model, monkeypatch):
     done = []
-    found = prior_samples(model, 50, jax.random.key(1), on_progress=lambda *a: done.append(a))
-    assert done == [(50, 50)]
+    found = prior_samples(model, 50, key=jax.random.key(1), on_progress=lambda *a: done.append(a))
+    assert done == [("samples", 50, 50)]
     again = jax.vmap(lambda z, x: mean_along(model, model.decoder(z), x))(
         jnp.asarray(found["z"]), jnp.asarray(found["x"])
     )
@@ -32,8 +32,8 @@ def test_means_are_those_of_each_pixel_given_z_and_the_sample_before_it(model, m
     assert abs((found["x"] - found["mean"]).sum()) < 5 * error
     monkeypatch.setattr(generation, "AUTOREGRESSIVE_BLOCK", 16)
     done.clear()
-    blocks = prior_samples(model, 50, jax.random.key(1), on_progress=lambda *a: done.append(a))
-    assert done == [(16, 50), (32, 50), (48, 50), (50, 50)]
+    blocks = prior_samples(model, 50, key=jax.random.key(1), on_progress=lambda *a: done.append(a))
+    assert done == [("samples", n, 50) for n in (16, 32, 48, 50)]
     np.testing.assert_array_equal(blocks["x"], found["x"])
 
 
@@ -78,7 +78,7 @@ def test_of_discrete_codes_the_probabilities_and_the_most_probable_code_are_kept
     np.testing.assert_array_equal(found["code"], code)
     expected = [model.decoder(jnp.asarray(row, jnp.float32)).mean for row in code]
     np.testing.assert_allclose(reconstruct(model, x), expected, rtol=1e-5)
-    z = prior_samples(model, 300, jax.random.key(1))["z"]
+    z = prior_samples(model, 300, key=jax.random.key(1))["z"]
     assert set(np.unique(z)) == {0.0, 1.0}
     share = 1 / 2 if name == "bernoulli" else 1 / 3
     assert abs(z.mean() - share) < 5 * np.sqrt(share * (1 - share) / z.size)

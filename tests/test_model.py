@@ -157,7 +157,7 @@ def test_a_prior_from_a_users_file_enters_the_evidence(tmp_path):
         vae((4,), **SMALL, prior=p, key=jr.key(2))
         for p in ("standard_normal", {"name": str(path), "by": 2.0})
     )
-    a, b = (log_weights(m, x, jr.key(3), 6) for m in (plain, shifted))
+    a, b = (log_weights(m, x, key=jr.key(3), num_samples=6) for m in (plain, shifted))
     np.testing.assert_array_equal(
         a.log_likelihood, b.log_likelihood
     )  # the prior's key is not shared with the other parts

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 import jensen
+from jensen._rooms import ROOMS
 from jensen.bounds import AbstractBound, FDivergence
 from jensen.cli.fit import _read_config
 from jensen.config import Config
-from jensen.fitting import _record_of, _seed_of, resume_run
 from jensen.gradients import FreeBits
 from jensen.runs import RunError
+from jensen.sessions import resume_run
+from jensen.sessions.setup import _seed_of
 from small_runs import KEY, SMALL, binary, leaves
 
 DATA = jensen.load_dataset(binary())
@@ -83,7 +85,9 @@ def test_a_bound_that_no_configuration_describes(tmp_path, bound, section, descr
 
 def test_a_bound_of_a_room_is_recorded_with_its_options(tmp_path):
     gradient, bound = FreeBits(floor=0.5), FDivergence(generator="hellinger")
-    assert _record_of("bound", bound) == ({"name": "f_divergence", "generator": "hellinger"}, "")
+    resolved = ROOMS["bound"].resolve(bound)
+    assert resolved.section == {"name": "f_divergence", "generator": "hellinger"}
+    assert resolved.by_hand == ""
     fit(tmp_path / "run", gradient=gradient)
     run = jensen.load(tmp_path / "run")
     assert run.record["by_hand"] == {}

@@ -12,7 +12,7 @@ import pytest
 
 import jensen
 from jensen._notes import Note
-from jensen.fitting import resume_run
+from jensen.sessions import resume_run
 from jensen.training import CheckpointError
 from small_runs import KEY, SMALL, binary, leaves
 
@@ -112,7 +112,7 @@ def test_a_tampered_checkpoint_is_noticed_and_the_previous_offered(tmp_path):
 @pytest.mark.slow
 def test_a_run_with_convolutions_resumes_loads_and_is_reported(tmp_path):
     from jensen.config import Config
-    from jensen.evaluation import account_of, report_of, start_run
+    from jensen.sessions import account_of, report_of, start_run
 
     np.save(tmp_path / "x.npy", binary(60))
     values = {

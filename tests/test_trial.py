@@ -81,7 +81,7 @@ def test_realised_is_the_difference_of_the_two_elbos_on_the_same_draws(trial, wo
         patience=0,
         progress=False,
     ).model
-    before, after = (surgery(m, data.test, jr.split(KEY)[0]) for m in (model, refitted))
+    before, after = (surgery(m, data.test, key=jr.split(KEY)[0]) for m in (model, refitted))
     difference = (after.log_prior - before.log_prior).mean(axis=1)
     assert trial.gain.realised.value == pytest.approx(difference.mean(), abs=1e-5)
     assert trial.gain.realised.data_error == pytest.approx(
@@ -227,7 +227,7 @@ def test_what_cannot_be_tried_is_refused(world):
         model, {"name": "standard_normal", "scale": 2.0}, data, key=KEY, progress=False
     )
     assert wide.epochs == 0
-    cut = surgery(model, data.test, jr.split(KEY)[0])
+    cut = surgery(model, data.test, key=jr.split(KEY)[0])
     z2 = (cut.z**2).sum(axis=-1)
     assert wide.gain.realised.value == pytest.approx(
         (z2 / 2 - z2 / 8 - 2 * np.log(2)).mean(), abs=1e-5

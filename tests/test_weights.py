@@ -33,7 +33,7 @@ def test_the_oracle_closes_log_evidence_is_elbo_plus_gap(options):
 def test_exact_posterior_gives_the_log_evidence_in_every_sample(x64):
     truth = make(orthogonal=True)
     x = truth.data(9, seed=2)
-    log_w = np.asarray(compiled(truth.model, x, jr.key(0), 50).tempered())
+    log_w = np.asarray(compiled(truth.model, x, key=jr.key(0), num_samples=50).tempered())
     assert log_w.shape == (50, 9)
     assert np.abs(log_w - truth.log_evidence(x)).max() < 1e-10
 
@@ -42,7 +42,7 @@ def test_conjugate_linear_regression_gives_the_log_evidence_in_every_sample(x64)
     # Case 1: the regression weights are z and the responses are x; the design's columns are orthogonal, so the posterior is diagonal.
     truth = make(dimension=40, latent=4, s2=2.0, orthogonal=True)
     y = truth.data(3, seed=3)
-    log_w = np.asarray(compiled(truth.model, y, jr.key(1), 200).tempered())
+    log_w = np.asarray(compiled(truth.model, y, key=jr.key(1), num_samples=200).tempered())
     assert np.abs(log_w - truth.log_evidence(y)).max() < 1e-10
     assert log_w.std(axis=0).max() < 1e-10
 
@@ -50,7 +50,7 @@ def test_conjugate_linear_regression_gives_the_log_evidence_in_every_sample(x64)
 def test_the_parts_estimate_reconstruction_and_average_kl(x64):
     truth = make(shift=0.2, stretch=1.3)
     x = truth.data(6, seed=4)
-    weights = compiled(truth.model, x, jr.key(2), 4000)
+    weights = compiled(truth.model, x, key=jr.key(2), num_samples=4000)
     for samples, exact in [
         (weights.log_likelihood, truth.reconstruction(x)),
         (weights.log_posterior - weights.log_prior, truth.average_kl(x)),
@@ -66,7 +66,8 @@ def test_importance_sampling_with_a_wide_posterior_finds_the_evidence(x64):
     truth = make(stretch=1.3)
     x = truth.data(4, seed=5)
     ratio = np.exp(
-        np.asarray(compiled(truth.model, x, jr.key(3), 20_000).tempered()) - truth.log_evidence(x)
+        np.asarray(compiled(truth.model, x, key=jr.key(3), num_samples=20_000).tempered())
+        - truth.log_evidence(x)
     )
     assert (np.abs(ratio.mean(0) - 1) < 5 * ratio.std(0) / np.sqrt(len(ratio))).all()
     assert (ratio.std(0) > 0.1).all()
@@ -87,27 +88,29 @@ def small_vae():
 def test_a_datums_weights_do_not_depend_on_its_batch(small_vae):
     model, x = small_vae
     key, num_samples = jr.key(4), 5
-    together = compiled(model, x, key, num_samples)
+    together = compiled(model, x, key=key, num_samples=num_samples)
     # Rounding of float32 products of another shape, relative to the terms' size of about 10 nats.
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)  # noqa: E731
     for n in range(len(x)):
         jax.tree.map(
             close,
-            compiled(model, x[n : n + 1], key, num_samples, index=jnp.array([n])),
+            compiled(model, x[n : n + 1], key=key, num_samples=num_samples, index=jnp.array([n])),
             jax.tree.map(lambda v: v[:, n : n + 1], together),  # noqa: B023
         )
     order = np.random.default_rng(1).permutation(len(x))
     jax.tree.map(
         close,
-        compiled(model, x[order], key, num_samples, index=jnp.asarray(order)),
+        compiled(model, x[order], key=key, num_samples=num_samples, index=jnp.asarray(order)),
         jax.tree.map(lambda v: v[:, order], together),
     )
     assert (
         np.abs(
             np.asarray(together.tempered())[0, 0]
-            - np.asarray(compiled(model, x[:1], key, num_samples, index=jnp.array([1])).tempered())[
-                0, 0
-            ]
+            - np.asarray(
+                compiled(
+                    model, x[:1], key=key, num_samples=num_samples, index=jnp.array([1])
+                ).tempered()
+            )[0, 0]
         )
         > 1e-3
     )
@@ -115,7 +118,9 @@ def test_a_datums_weights_do_not_depend_on_its_batch(small_vae):
 
 def test_more_samples_begin_with_the_fewer(small_vae):
     model, x = small_vae
-    few, many = (np.asarray(compiled(model, x, jr.key(5), k).tempered()) for k in (3, 8))
+    few, many = (
+        np.asarray(compiled(model, x, key=jr.key(5), num_samples=k).tempered()) for k in (3, 8)
+    )
     np.testing.assert_allclose(few, many[:3], rtol=0, atol=2e-5)
     assert len(np.unique(many[:, 0])) == 8
     prior = model.prior(model.encoder)
@@ -128,11 +133,11 @@ def test_more_samples_begin_with_the_fewer(small_vae):
 
 def test_the_exact_number_of_samples_is_drawn_whatever_the_batch_size(small_vae):
     model, x = small_vae
-    log_w = np.asarray(compiled(model, x, jr.key(6), 13).tempered())
+    log_w = np.asarray(compiled(model, x, key=jr.key(6), num_samples=13).tempered())
     assert log_w.shape == (13, 11)
     assert len(np.unique(log_w)) == log_w.size
     with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
-        log_weights(model, x, jr.key(6), 0)
+        log_weights(model, x, key=jr.key(6), num_samples=0)
 
 
 def test_fewer_pairs_are_decoded_at_a_time_where_a_decoder_makes_large_arrays():

@@ -12,6 +12,7 @@ from . import interop as interop
 from . import likelihoods as likelihoods
 from . import networks as networks
 from . import priors as priors
+from . import sessions as sessions
 from . import training as training
 from . import variational as variational
 from ._parameters import constant as constant
@@ -27,16 +28,16 @@ from .datasets import load_rows as load_rows
 from .evidence import bidirectional as bidirectional
 from .evidence import estimate_evidence as estimate_evidence
 from .evidence import sandwich as sandwich
-from .fitting import Fit as Fit
-from .fitting import fit as fit
 from .interop import foreign as foreign
 from .model import Model as Model
 from .models.hvae import hvae as hvae
 from .models.markov import markov as markov
 from .models.vae import vae as vae
 from .refitting import refit_prior as refit_prior
+from .runs import Fit as Fit
 from .runs import Run as Run
 from .runs import load as load
+from .sessions import fit as fit
 from .trial import try_prior as try_prior
 from .variational import Target as Target
 from .variational import VariationalFit as VariationalFit

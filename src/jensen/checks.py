@@ -74,7 +74,8 @@ def check_data(model: Model, dataset: Dataset) -> None:
     expected = tuple(model.recipe.values["event_shape"])
     if dataset.event_shape != expected:
         raise ValueError(
-            f"the model describes data of shape {expected}, but {dataset.name} has rows of shape {dataset.event_shape}."
+            f"the model describes data of shape {expected}, but {dataset.name} has rows of shape "
+            f"{dataset.event_shape}."
         )
     likelihood = model.recipe.values["likelihood"]
     for split in ("train", "validation", "test"):
@@ -102,7 +103,8 @@ def check_rows(recipe: Mapping[str, Any] | None, values: np.ndarray, name: str) 
 
 
 def check_posterior(model: Model, dataset: Dataset) -> None:
-    """Raises ValueError when nothing could account for the model: posteriors that cannot be stacked, or a prior that gives their draws no density."""
+    """Raises ValueError when nothing could account for the model: posteriors that cannot be
+    stacked, or a prior that gives their draws no density."""
     x = jnp.asarray(dataset.train[:1])
 
     def shapes(model, x):
@@ -115,6 +117,7 @@ def check_posterior(model: Model, dataset: Dataset) -> None:
     if kinds[0] != kinds[1]:
         names = ["discrete" if kind else "continuous" for kind in kinds]
         raise ValueError(
-            f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their draws no density. Use a {names[0]} prior, or --prior vamp, a "
+            f"the encoder's posteriors are {names[0]} and the prior is {names[1]}: it gives their "
+            f"draws no density. Use a {names[0]} prior, or --prior vamp, a "
             "mixture of the encoder's own posteriors."
         )

@@ -1,9 +1,11 @@
-"""The configuration of a run: typed, one TOML file, every default filled in before anything is computed.
+"""The configuration of a run: typed, one TOML file, every default filled in before anything is
+computed.
 
-A section that names a member of a room (`[prior] name = "vamp"`) takes that class's options; they are checked against its signature, so a new class needs no
-line here.
+A section that names a member of a room (`[prior] name = "vamp"`) takes that class's options; they
+are checked against its signature, so a new class needs no line here.
 """
 
+import inspect
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,25 +17,13 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
-from jensen._rooms import Room, nearest
+from jensen._rooms import LATENT_DIM, MODELS, ROOMS, nearest
+from jensen.anatomy import account
 from jensen.training import TrainingOptions
-
-ROOMS = {
-    "prior": Room("jensen.priors", "prior"),
-    "likelihood": Room("jensen.likelihoods", "likelihood"),
-    "encoder": Room("jensen.encoders", "encoder"),
-    "decoder": Room("jensen.decoders", "decoder"),
-    "network": Room("jensen.networks", "network"),
-    "encoder_network": Room("jensen.networks", "network"),
-    "decoder_network": Room("jensen.networks", "network"),
-    "bound": Room("jensen.bounds", "bound"),
-    "gradient": Room("jensen.gradients", "gradient estimator"),
-}
 
 
 class _Section(BaseModel):
@@ -48,7 +38,8 @@ def _source(value: Any) -> str:
 
 
 class DataConfig(_Section):
-    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are split and binarised (see `load_dataset`)."""
+    """Which data (a name from `jensen datasets`, or a file), where named ones lie, and how they are
+    split and binarised (see `load_dataset`)."""
 
     source: Annotated[str, PlainValidator(_source)] = "digits"
     data_dir: str | None = None
@@ -77,10 +68,11 @@ def _latent_dim(value: Any) -> int | list[int]:
 
 
 class ModelConfig(_Section):
-    """The architecture, and the size of its latent code: one number, or one for each level, that of z1 first."""
+    """The architecture, and the size of its latent code: one number, or one for each level, that of
+    z1 first."""
 
-    name: str = "vae"
-    latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = 16
+    name: str = MODELS.default
+    latent_dim: Annotated[int | list[int], PlainValidator(_latent_dim)] = LATENT_DIM
 
     @model_validator(mode="before")
     @classmethod
@@ -94,14 +86,15 @@ class ModelConfig(_Section):
 
     @model_validator(mode="after")
     def _known(self) -> "ModelConfig":
-        names = Room("jensen.models", "model").names()
+        names = MODELS.names()
         if self.name not in names:
             raise ValueError(
                 f"unknown model {self.name!r}{nearest(self.name, names)}; known: {', '.join(names)}"
             )
         if self.name == "vae" and not isinstance(self.latent_dim, int):
             raise ValueError(
-                f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use model.name = 'hvae' or 'markov' (--model hvae)"
+                f"model.latent_dim: a vae has one level; for the levels {self.latent_dim} use "
+                "model.name = 'hvae' or 'markov' (--model hvae)"
             )
         if self.name != "vae" and isinstance(self.latent_dim, int):
             self.latent_dim = [self.latent_dim] * 2
@@ -109,11 +102,21 @@ class ModelConfig(_Section):
 
 
 class AccountConfig(_Section):
-    """Importance samples per datum for the evidence, and posterior draws per datum for the other lines (by default 1 to 16, by the size of the data), and
-    how many of the data q(z) is taken over (by default all, or as many as can be afforded); on how many data the Jensen gap is split (by default on none),
-    and by posteriors of which family (by default the encoder's own)."""
+    """The sizes of an account.
 
-    num_samples: Annotated[int, Field(ge=2)] = 1000
+    Attributes:
+        num_samples: importance samples per datum for the evidence.
+        num_draws: posterior draws per datum for the other lines; by default 1 to 16, by the size of
+            the data.
+        aggregated_over: how many of the data q(z) is taken over; by default all, or as many as can
+            be afforded.
+        gaps: on how many data the Jensen gap is split; by default on none.
+        gap_family: by posteriors of which family; by default the encoder's own.
+    """
+
+    num_samples: Annotated[int, Field(ge=2)] = (
+        inspect.signature(account).parameters["num_samples"].default
+    )
     num_draws: Annotated[int, Field(ge=1)] | None = None
     aggregated_over: Annotated[int, Field(ge=2)] | None = None
     gaps: Annotated[int, Field(ge=1)] | None = None
@@ -138,17 +141,16 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    prior: dict[str, Any] = {"name": "standard_normal"}
-    likelihood: dict[str, Any] = {"name": "bernoulli"}
-    encoder: dict[str, Any] = {"name": "diagonal_normal"}
-    decoder: dict[str, Any] = {"name": "feedforward"}
-    network: dict[str, Any] = {"name": "dense"}
-    encoder_network: dict[str, Any] | None = (
-        None  # where `network` is not to serve both; what is not said is taken from `network`
-    )
+    prior: dict[str, Any] = {"name": ROOMS["prior"].default}
+    likelihood: dict[str, Any] = {"name": ROOMS["likelihood"].default}
+    encoder: dict[str, Any] = {"name": ROOMS["encoder"].default}
+    decoder: dict[str, Any] = {"name": ROOMS["decoder"].default}
+    network: dict[str, Any] = {"name": ROOMS["network"].default}
+    # Where `network` is not to serve both; what is not said is taken from `network`.
+    encoder_network: dict[str, Any] | None = None
     decoder_network: dict[str, Any] | None = None
-    bound: dict[str, Any] = {"name": "elbo"}
-    gradient: dict[str, Any] = {"name": "pathwise"}
+    bound: dict[str, Any] = {"name": ROOMS["bound"].default}
+    gradient: dict[str, Any] = {"name": ROOMS["gradient"].default}
     training: TrainingOptions = TrainingOptions()
     account: AccountConfig = AccountConfig()
     record: RecordConfig = RecordConfig()
@@ -158,11 +160,9 @@ class Config(_Section):
         for section, room in ROOMS.items():
             given, default = getattr(self, section), type(self).model_fields[section].default
             if given is not None:
-                setattr(
-                    self,
-                    section,
-                    _resolve(section, room, given, self.network if default is None else default),
-                )
+                base = self.network if default is None else default
+                resolved = room.resolve(given, where=f"{section}.", base=base)
+                setattr(self, section, resolved.section)
         return self
 
     @staticmethod
@@ -185,7 +185,8 @@ class Config(_Section):
         return _without_none(self.model_dump(mode="json"))
 
     def to_toml(self) -> str:
-        """The configuration as TOML; keys without a value (None) are left out, since TOML has no such thing."""
+        """The configuration as TOML; keys without a value (None) are left out, since TOML has no
+        such thing."""
         return to_toml(self.settings())
 
 
@@ -216,7 +217,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """{'prior': {'num_components': 200}} from ['prior.num_components=200']; values are read as TOML, otherwise as text.
+    """{'prior': {'num_components': 200}} from ['prior.num_components=200']; values are read as
+    TOML, otherwise as text.
 
     Raises:
         ValueError: a text without '='.
@@ -226,7 +228,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
         key, separator, raw = text.partition("=")
         if not separator or not key.strip():
             raise ValueError(
-                f"--set wants section.key=value, for instance --set prior.num_components=200; got {text!r}."
+                "--set wants section.key=value, for instance --set prior.num_components=200; got "
+                f"{text!r}."
             )
         try:
             value: Any = tomllib.loads(f"value = {raw}")["value"]
@@ -241,7 +244,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested mappings; the second wins. Another `name` in a section drops the options of the first, which belong to another class."""
+    """Two nested mappings; the second wins. Another `name` in a section drops the options of the
+    first, which belong to another class."""
     out = dict(first)
     for key, value in second.items():
         old = out.get(key)
@@ -253,38 +257,14 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
     return out
 
 
-def _resolve(
-    section: str, room: Room, given: dict[str, Any], default: Mapping[str, Any]
-) -> dict[str, Any]:
-    given = {**default, **given} if "name" not in given else dict(given)
-    name = given.pop("name")
-    if not isinstance(name, str):
-        raise ValueError(f"{section}.name must be a text; got {name!r}")
-    options = room.options(name)
-    for key in given:
-        if key not in options:
-            raise ValueError(
-                f"{section}.{key} does not exist for the {room.noun} {name!r}{nearest(key, tuple(options))}; it has: {', '.join(options) or 'none'}"
-            )
-    resolved: dict[str, Any] = {"name": name}
-    for key, parameter in options.items():
-        value = given.get(key, parameter.default)
-        if parameter.annotation is not parameter.empty:
-            try:
-                value = TypeAdapter(parameter.annotation).validate_python(value)
-            except ValidationError as error:
-                raise ValueError(
-                    f"{section}.{key}: {error.errors()[0]['msg']}; got {value!r}"
-                ) from None
-        resolved[key] = list(value) if isinstance(value, tuple) else value
-    return resolved
-
-
 def _sentence(error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _known_keys(error["loc"][:-1])
-        return f"the configuration key {key!r} does not exist{nearest(str(error['loc'][-1]), known)}; known here: {', '.join(known)}."
+        names = _known_keys(error["loc"][:-1])
+        close = nearest(str(error["loc"][-1]), names)
+        return (
+            f"the configuration key {key!r} does not exist{close}; known here: {', '.join(names)}."
+        )
     message = error["msg"].removeprefix("Value error, ")
     return (
         f"{key}: {message}; got {error['input']!r}."

@@ -1,25 +1,57 @@
-"""What a person sees while something long runs: one live line on stderr in a terminal, now and then a plain line elsewhere."""
+"""How far something long is: what functions report, and what a person sees of it.
+
+Every function that takes long takes `on_progress`, called as `on_progress(what, done, total)`;
+`silent` is its default. People see one live line on stderr in a terminal, and now and then a plain
+line elsewhere.
+"""
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jensen.training import TrainingOptions
+if TYPE_CHECKING:  # everything that reports progress imports this file
+    from jensen.training import TrainingOptions
 
 PLAIN_SECONDS = 10.0
+OnProgress = Callable[[str, int, int], None]  # what is being done, how much is done, the total
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Shows no progress: the default of `on_progress`.
+
+    silent("evidence", 5, 10)
+    """
+    del what, done, total
+
+
+def of_task(on_progress: OnProgress, what: str) -> Callable[[int, int], None]:
+    """What work that is one task reports to, by how much is done and the total alone.
+
+    of_task(on_progress, "evidence")(5, 10)  # on_progress("evidence", 5, 10)
+    """
+    return lambda done, total: on_progress(what, done, total)
+
+
+def renamed(on_progress: OnProgress, what: str) -> OnProgress:
+    """The same, with another name for what is being done.
+
+    renamed(bar.advance, "evidence, S = 5000")("evidence", 5, 10)
+    """
+    return lambda _, done, total: on_progress(what, done, total)
 
 
 class FitProgress(AbstractContextManager):
-    """The progress of a training: epoch, train and validation bound, beta, best epoch, time left; first of all the objective, where it is not the bound.
+    """The progress of a training: epoch, train and validation bound, beta, best epoch, time left;
+    first of all the objective, where it is not the bound.
 
     with FitProgress(options) as line: line.epoch(record)
     """
 
     def __init__(
         self,
-        options: TrainingOptions,
+        options: "TrainingOptions",
         *,
         shown: bool = True,
         first_epoch: int = 0,
@@ -76,19 +108,22 @@ class FitProgress(AbstractContextManager):
 
     def _text(self, record: dict[str, Any], now: float) -> str:
         epoch, total = record["epoch"], self._options.epochs
-        left = (now - self._began) / max(1, epoch - self._first) * (total - epoch)
+        seconds_left = (now - self._began) / max(1, epoch - self._first) * (total - epoch)
         validation = (
             f"  validation {record['validation']['bound']:9.3f}" if record["validation"] else ""
         )
-        most = "at most " if self._options.patience and epoch < total else ""
+        at_most = "at most " if self._options.patience and epoch < total else ""
         return (
-            f"epoch {epoch:>{len(str(total))}}/{total}  bound (nats): train {record['train']['bound']:9.3f}{validation}"
-            f"  beta {record['beta']:.2f}  best epoch {record['best_epoch']}  {most}{clock(left)} left"
+            f"epoch {epoch:>{len(str(total))}}/{total}  "
+            f"bound (nats): train {record['train']['bound']:9.3f}{validation}  "
+            f"beta {record['beta']:.2f}  best epoch {record['best_epoch']}  "
+            f"{at_most}{clock(seconds_left)} left"
         )
 
 
 class CountProgress(AbstractContextManager):
-    """The progress of work that is counted: `advance(what, done, total)`; a bar with the time left on a terminal, elsewhere a plain line every ten seconds.
+    """The progress of work that is counted: `advance` is an `on_progress`. A bar with the time left
+    on a terminal, elsewhere a plain line every ten seconds.
 
     with CountProgress() as bar: account(..., on_progress=bar.advance)
     """
@@ -139,10 +174,8 @@ class CountProgress(AbstractContextManager):
         began = self._began.setdefault(what, self._plain_at)
         if self._shown and done < total and now - self._plain_at > PLAIN_SECONDS:
             self._plain_at = now
-            print(
-                f"{what}: {done} of {total}, {clock((now - began) / max(done, 1) * (total - done))} left",
-                file=sys.stderr,
-            )
+            seconds_left = (now - began) / max(done, 1) * (total - done)
+            print(f"{what}: {done} of {total}, {clock(seconds_left)} left", file=sys.stderr)
 
 
 def clock(seconds: float) -> str:

@@ -7,7 +7,7 @@ sample index), so no result depends on how data and samples are grouped into bat
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -22,6 +22,8 @@ from jensen.model import Model
 
 # Limit on the size of one array while samples are decoded: 64 MB in float32 on CPU, 1 GB elsewhere.
 LARGEST, LARGEST_ELSEWHERE = {"cpu": 2**24}, 2**28
+
+A = TypeVar("A")  # of arrays: JAX's within a program, NumPy's of what it has made
 
 
 class LogWeights(eqx.Module):
@@ -62,7 +64,7 @@ class Draw(eqx.Module):
     weights: LogWeights
 
 
-class LevelDraws(NamedTuple):
+class LevelDraws(NamedTuple, Generic[A]):
     """Draws of a model of several levels and their log densities level by level, in nats.
 
     Attributes:
@@ -71,10 +73,10 @@ class LevelDraws(NamedTuple):
         log_priors, log_posteriors: log p and log q of each level, z_1 first, on the last axis.
     """
 
-    z: Array
-    log_likelihood: Array
-    log_priors: Array
-    log_posteriors: Array
+    z: A
+    log_likelihood: A
+    log_priors: A
+    log_posteriors: A
 
 
 def weigh(
@@ -110,7 +112,7 @@ def draw(model: Model, prior: Distribution, posterior: Distribution, x: Array, k
 
 def draw_levels(
     model: Model, prior: Distribution, posterior: Distribution, x: Array, key: Key
-) -> LevelDraws:
+) -> LevelDraws[Array]:
     """Draw z from `posterior` and compute its log densities level by level.
 
     draw_levels(model, prior, model.encoder(x), x, key).log_priors.sum()  # log p(z)
@@ -216,9 +218,9 @@ def _largest_array(jaxpr) -> int:
 def log_weights(
     model: Model,
     batch: Shaped[Array | np.ndarray, "batch *event"],
+    *,
     key: Key,
     num_samples: int,
-    *,
     index: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> LogWeights:
     """Compute log w = log p(x|z) + log p(z) - log q(z|x) for samples z ~ q(z|x) of every datum.
@@ -237,7 +239,8 @@ def log_weights(
         ValueError: if num_samples is below 1.
 
     Example:
-        log_weights(model, x, jax.random.key(0), 50).tempered().mean(0)  # the ELBO of each datum
+        weights = log_weights(model, x, key=jax.random.key(0), num_samples=50)
+        weights.tempered().mean(0)  # the ELBO of each datum
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")

@@ -253,7 +253,7 @@ def test_an_account_over_subsets_says_so_and_closes(capsys):
         with pytest.raises(
             ValueError, match=f"aggregated_over must be from 2 to the number of data, 50; got {bad}"
         ):
-            surgery(model, x, jr.key(0), aggregated_over=bad)
+            surgery(model, x, key=jr.key(0), aggregated_over=bad)
 
 
 @pytest.mark.parametrize("encoder", ["diagonal_normal", "full_normal", "student_t", "flow"])
@@ -284,7 +284,7 @@ def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
     world = linear_gaussian.make(latent=2, s2=0.05, stretch=1.2)
     x, lines, alone = world.data(300, seed=0), [], []
     for i in range(60):
-        cut = surgery(world.model, x, jr.key(i), num_draws=2, aggregated_over=40)
+        cut = surgery(world.model, x, key=jr.key(i), num_draws=2, aggregated_over=40)
         lines.append(surgery_lines(cut))
         alone.append(cut.subset_error)
     for name in ("index_information", "marginal_kl"):
@@ -298,16 +298,16 @@ def test_the_error_of_a_line_over_random_subsets_is_the_spread_over_them(x64):
         without = np.sqrt(np.mean(errors**2 - np.square(alone)))
         assert without < 0.75 * spread, (name, without, spread)
         assert np.mean(np.abs(values - values.mean()) < 1.96 * errors) > 0.88
-        assert lines[0][name].data_error > lines[0][name].subset_error == alone[0]
-    whole = surgery(world.model, x, jr.key(0), num_draws=2)
+        assert lines[0][name].data_error > lines[0][name].shared_error == alone[0]
+    whole = surgery(world.model, x, key=jr.key(0), num_draws=2)
     assert whole.subset_error == 0
-    assert surgery_lines(whole)["index_information"].subset_error == 0
+    assert surgery_lines(whole)["index_information"].shared_error == 0
 
 
 def test_the_error_of_information_over_all_levels_is_the_spread_over_subsets(x64):
     world = linear_gaussian.make(latent=2, s2=0.3, stretch=1.2)
     x = world.data(2000, seed=0)
-    found = [joint_information(world.model, x, jr.key(i), subset=40) for i in range(80)]
+    found = [joint_information(world.model, x, key=jr.key(i), subset=40) for i in range(80)]
     spread = np.std([f.value for f in found], ddof=1)
     told = np.sqrt(np.mean([f.standard_error**2 for f in found]))
     assert abs(spread / told - 1) < 4 / np.sqrt(2 * 79), (spread, told)

@@ -104,7 +104,7 @@ def test_distinct_rows_have_log_n_and_no_note():
 @pytest.mark.usefixtures("x64")
 def test_the_account_in_training_names_its_distinct_rows():
     counts = [1] * 10 + [30]
-    record = subset_account(surgery(SHARP.model, repeated(counts), KEY, num_draws=2))
+    record = subset_account(surgery(SHARP.model, repeated(counts), key=KEY, num_draws=2))
     words = f"{entropy(counts):.2f}, the entropy of the 11 distinct rows of 40"
     assert record["label"] == f"I(n; z) of 40 training data, at most {words}"
     assert record["index_ceiling"] == pytest.approx(entropy(counts), abs=1e-12)
@@ -114,7 +114,7 @@ def test_the_account_in_training_names_its_distinct_rows():
 @pytest.mark.usefixtures("x64")
 def test_the_information_of_a_subset_has_the_ceiling_of_its_rows():
     counts = [1] * 20 + [20]
-    found = joint_information(SHARP.model, repeated(counts), KEY)
+    found = joint_information(SHARP.model, repeated(counts), key=KEY)
     assert found.ceiling == pytest.approx(entropy(counts), abs=1e-12)
     assert found.value == pytest.approx(entropy(counts), abs=1e-6)
 

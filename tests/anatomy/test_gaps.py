@@ -33,7 +33,7 @@ def test_both_gaps_are_those_of_the_closed_form(family):
     model = linear_gaussian.make(latent=2, shift=0.6, stretch=1.5)
     x = model.data(8, seed=0)
     found = inference_gaps(
-        model.model, x, KEY, **exact_lines(model, x), family=family, num_draws=20_000
+        model.model, x, key=KEY, **exact_lines(model, x), family=family, num_draws=20_000
     )
     approximation = best_diagonal(model) if family == "own" else 0.0
     amortisation = model.gap(x).mean() - approximation
@@ -56,7 +56,7 @@ def test_both_gaps_are_those_of_the_closed_form(family):
 def test_an_exact_encoder_has_neither():
     model = linear_gaussian.make(orthogonal=True)
     x = model.data(10, seed=1)
-    found = inference_gaps(model.model, x, KEY, **exact_lines(model, x), patience=1)
+    found = inference_gaps(model.model, x, key=KEY, **exact_lines(model, x), patience=1)
     for line in found.lines.values():
         assert abs(line.value) < 5 * line.standard_error + 1e-3
 
@@ -69,8 +69,8 @@ def test_a_subset_holds_the_same_values_whatever_the_chunk_and_the_other_data():
         exact_lines(model, x),
         {"num_draws": 20, "num_samples": 5, "max_windows": 2, "window": 20, "num_scored": 30},
     )
-    everything = inference_gaps(model.model, x, KEY, **lines, **few)
-    some = inference_gaps(model.model, x, KEY, **lines, **few, rows=5, chunk=2)
+    everything = inference_gaps(model.model, x, key=KEY, **lines, **few)
+    some = inference_gaps(model.model, x, key=KEY, **lines, **few, rows=5, chunk=2)
     assert some.n == 5 and not some.complete and everything.complete
     assert len(set(some.index.tolist())) == 5
     for name in ("refined_elbo", "approximation_gap", "amortisation_gap", "jensen_gap"):
@@ -231,6 +231,6 @@ def test_what_has_no_gaps_is_refused_before_anything_takes_long():
     with jax.enable_x64(True), pytest.raises(ValueError, match="the codes are binary"):
         account(discrete.small_vae("bernoulli"), np.zeros((4, 3)), key=KEY, gaps=3)
     with pytest.raises(ValueError, match="num_draws must be at least 2; got 1"):
-        inference_gaps(model.model, x, KEY, **lines, num_draws=1)
+        inference_gaps(model.model, x, key=KEY, **lines, num_draws=1)
     with pytest.raises(ValueError, match="evidence and ELBO are of 5 and 5 data; the data are 4"):
-        inference_gaps(model.model, x[:4], KEY, **lines)
+        inference_gaps(model.model, x[:4], key=KEY, **lines)

@@ -14,7 +14,7 @@ from jensen.anatomy import in_training
 from jensen.anatomy.aggregated import affordable_rows
 from jensen.anatomy.elbo_surgery import encode, surgery
 from jensen.anatomy.in_training import SHARE, InTraining, accounts_of, remarks_of, subset_account
-from jensen.fitting import resume_run
+from jensen.sessions import resume_run
 
 KEY = jr.key(0)
 SMALL = {"name": "dense", "hidden": (16,)}
@@ -81,7 +81,10 @@ def test_every_account_is_the_surgery_of_the_same_subset(unhurried):
     assert len(np.unique(watch.index)) == 50
     assert np.array_equal(watch.data, data.split("train")[watch.index])
     assert set(np.unique(watch.data)) == {0, 1}  # grey levels are drawn once
-    found, cut = fit.history[-1]["account"], surgery(fit.last, watch.data, watch.key, num_draws=2)
+    found, cut = (
+        fit.history[-1]["account"],
+        surgery(fit.last, watch.data, key=watch.key, num_draws=2),
+    )
     draws = {
         "index_information": cut.index_information,
         "marginal_kl": cut.marginal_kl,
@@ -211,7 +214,7 @@ def test_the_labels_of_levels_name_what_is_carried():
     options = {"latent_dim": 2, "network": SMALL, "data": data, "key": KEY}
     for make, code, lines in ((jensen.hvae, "z2", {"kl_z1", "kl_z2"}), (jensen.markov, "z", set())):
         found = subset_account(
-            surgery(make((9,), **options), data.train, KEY, num_draws=2), complete=True
+            surgery(make((9,), **options), data.train, key=KEY, num_draws=2), complete=True
         )
         n, distinct = len(data.train), np.unique(data.train.reshape(len(data.train), -1), axis=0)
         assert len(distinct) < n  # rows of 9 bits: some are the same

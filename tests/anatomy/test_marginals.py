@@ -73,7 +73,7 @@ def test_the_parts_of_the_marginal_kl_agree_with_quadrature(correlated):
         covariance = tril @ tril.transpose(0, 2, 1)
     else:
         data, encoder, covariance = loc, Coded(0.6), np.broadcast_to(0.36 * np.eye(2), (40, 2, 2))
-    cut = surgery(Model(StandardNormal(2), encoder, Flat()), data, KEY, num_draws=400)
+    cut = surgery(Model(StandardNormal(2), encoder, Flat()), data, key=KEY, num_draws=400)
     found, left_out = marginals(cut)
     correlation, apart, information = quadrature(loc, covariance)
     assert not left_out
@@ -111,7 +111,7 @@ def test_every_dimension_is_a_line_of_its_own():
     """Closed forms for a linear-Gaussian model: KL(q(z_j|x) || p(z_j)), dimension by dimension."""
     model = linear_gaussian.make(latent=3, stretch=1.2, shift=0.3)
     x = model.data(100, seed=0)
-    found, _ = marginals(surgery(model.model, x, KEY, num_draws=100))
+    found, _ = marginals(surgery(model.model, x, key=KEY, num_draws=100))
     loc, scale = model.q(x)
     exact = 0.5 * (loc**2 + scale**2 - 1 - 2 * np.log(scale)).mean(axis=0)
     assert (
@@ -184,7 +184,7 @@ def test_the_toy_table_exact_and_by_minibatches(scale):
         assert (np.abs(np.array(values) - TOY[scale][kind]) < tolerance).all(), (kind, values)
 
     rows = np.random.default_rng(0).normal(size=(2000, 10)) * np.sqrt(1 - scale**2)
-    cut = surgery(Model(StandardNormal(10), Coded(scale), Flat()), rows, KEY, num_draws=1)
+    cut = surgery(Model(StandardNormal(10), Coded(scale), Flat()), rows, key=KEY, num_draws=1)
     found, _ = marginals(cut)
     agrees(
         "exact",
@@ -211,6 +211,6 @@ def test_the_toy_table_exact_and_by_minibatches(scale):
 def test_a_batch_of_all_the_data_is_the_whole_of_q():
     """With M = N the stratified weights are 1/N each but for one datum, whose share of log q(z) is 1/N in the mean: I(n; z) is that of the account to 2/N."""
     rows = np.random.default_rng(4).normal(size=(200, 3))
-    cut = surgery(Model(StandardNormal(3), Coded(0.7), Flat()), rows, KEY, num_draws=1)
+    cut = surgery(Model(StandardNormal(3), Coded(0.7), Flat()), rows, key=KEY, num_draws=1)
     split = minibatch_split(cut, KEY, batch_size=200, estimator="stratified")
     assert split.index_information.value == pytest.approx(cut.index_information.mean(), abs=2 / 200)

@@ -162,19 +162,19 @@ def test_quadrature_agrees_and_is_not_judged_by_k_hat(run, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "smoth=true"], "has no option 'smoth' .did you mean 'smooth'"),
-        (["--set", "smooth=perhaps"], "--set smooth: .*boolean.*got 'perhaps'"),
-        (["--set", "target_error=small"], "--set target_error: .*number.*got 'small'"),
+        (["--set", "smoth=true"], "--set smoth does not exist .*did you mean 'smooth'"),
+        (["--set", "smooth=perhaps"], "--set smooth must be a valid boolean.*got 'perhaps'"),
+        (["--set", "target_error=small"], "--set target_error must be a valid number.*got 'small'"),
         (
             ["--set", "correction=jacknife"],
-            "--set correction: .*'none' or 'jackknife'.*got 'jacknife'",
+            "--set correction must be one of none, jackknife; got 'jacknife'",
         ),
         (["--set", "defensive=2"], r"defensive .*\[0, 1\); got 2"),
         (["--set", "smooth"], "--set wants .*key=value"),
         (["--set", "num_samples=100", "--num-samples", "100"], "num_samples is given twice"),
         (
             ["--estimator", "monte_carlo", "--set", "smooth=true"],
-            "'monte_carlo' has no option 'smooth'.*its options: num_samples",
+            "--set smooth does not exist for .* 'monte_carlo'.*it has: num_samples",
         ),
     ],
 )

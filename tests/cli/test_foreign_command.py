@@ -8,7 +8,7 @@ import pytest
 import jensen
 import linear_gaussian
 from jensen.cli import run
-from jensen.evaluation import stream_key
+from jensen.sessions import stream_key
 
 WORLD = linear_gaussian.make(orthogonal=True)
 CODE = """

@@ -13,8 +13,8 @@ import xarray
 import jensen
 from command_line import QUICK, call
 from jensen.config import Config
-from jensen.evaluation import start_run
 from jensen.generation import posterior_codes
+from jensen.sessions import start_run
 
 pytestmark = pytest.mark.usefixtures("without_drawing")
 COLUMNS = list("abc")

@@ -117,9 +117,13 @@ def test_ctrl_c_says_what_is_kept(run, capsys, monkeypatch):
     [
         (
             ["--set", "annealed.num_temperature=5"],
-            "no option 'num_temperature' (did you mean 'num_temperatures'?)",
+            "--set annealed.num_temperature does not exist for the evidence estimator 'annealed' "
+            "(did you mean 'num_temperatures'?)",
         ),
-        (["--set", "annealed.start=middle"], "Input should be 'encoder' or 'prior'"),
+        (
+            ["--set", "annealed.start=middle"],
+            "--set annealed.start must be one of encoder, prior; got 'middle'",
+        ),
         (
             ["--estimator", "importance", "--set", "annealed.start=prior"],
             "--set annealed.KEY is for the sandwich, which is not made here",

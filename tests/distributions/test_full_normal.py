@@ -8,7 +8,7 @@ from numpyro.distributions.kl import kl_divergence
 from scipy.stats import multivariate_normal
 
 from jensen.distributions import diagonal_normal, full_normal, full_normal_parameters
-from jensen.distributions.full_normal import whitening
+from jensen.distributions.full_normals import whitening
 
 RNG = np.random.default_rng(0)
 

@@ -54,7 +54,7 @@ def with_posterior(encoder):
 def test_with_the_correlated_posterior_every_weight_is_the_evidence(x64):
     model = Model(StandardNormal(3), with_posterior(build("full_normal")), WORLD.model.decoder)
     x = WORLD.data(6, seed=0)
-    found = np.asarray(log_weights(model, x, jr.key(0), 4).tempered())
+    found = np.asarray(log_weights(model, x, key=jr.key(0), num_samples=4).tempered())
     np.testing.assert_allclose(found, np.broadcast_to(WORLD.log_evidence(x), (4, 6)), atol=1e-10)
 
 
@@ -191,7 +191,7 @@ def test_closed_form_kl_of_a_full_normal_is_that_of_draws_and_of_others_is_refus
     found = ClosedFormKL().surrogate(
         ELBO(), model, model.prior(model.encoder), x, jr.key(1), num_samples=1, beta=1.0
     )
-    w = log_weights(model, x[None], jr.key(2), 20_000)
+    w = log_weights(model, x[None], key=jr.key(2), num_samples=20_000)
     kl = np.asarray(w.log_posterior - w.log_prior)[:, 0]
     assert abs(float(found.average_kl) - kl.mean()) < 5 * kl.std() / np.sqrt(len(kl))
     for name in ("student_t", "flow"):
@@ -229,7 +229,7 @@ class Chosen(AbstractEncoder):
         (Hidden, "holds no arrays: it must be a pytree"),
         (
             lambda x: dist.Bernoulli(logits=x).to_event(1),
-            "posteriors are discrete and the prior is continuous.*--prior vamp",
+            'posteriors are discrete and the prior is continuous.*prior="vamp"',
         ),
     ],
 )

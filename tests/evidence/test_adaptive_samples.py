@@ -26,12 +26,12 @@ ADAPTIVE = functools.partial(Importance, num_samples=100, until_trusted=True, ma
 def test_each_datum_has_the_estimate_of_exactly_its_samples(options):
     model = linear_gaussian.make(stretch=0.6)
     x = model.data(12, seed=9)
-    found = estimate_evidence(ADAPTIVE(**options), model.model, x, KEY)
+    found = estimate_evidence(model.model, x, ADAPTIVE(**options), key=KEY)
     assert set(found.samples) <= {100, 200, 400, 800, 1000}
     assert len(set(found.samples)) > 1
     for samples in set(found.samples):
         plain = estimate_evidence(
-            Importance(num_samples=int(samples), **options), model.model, x, KEY
+            model.model, x, Importance(num_samples=int(samples), **options), key=KEY
         )
         for n in np.flatnonzero(found.samples == samples):
             for name in ("values", "standard_errors", "effective_samples", "pareto_k"):
@@ -44,7 +44,7 @@ def test_each_datum_has_the_estimate_of_exactly_its_samples(options):
 def test_doubling_stops_at_the_target_and_says_why():
     model = linear_gaussian.make(stretch=0.6)
     x = model.data(12, seed=9)
-    found = estimate_evidence(ADAPTIVE(), model.model, x, KEY)
+    found = estimate_evidence(model.model, x, ADAPTIVE(), key=KEY)
     thresholds = np.array([pareto_k_threshold(int(s)) for s in found.samples])
     np.testing.assert_array_equal(found.trusted, found.pareto_k <= thresholds)
     assert (found.samples[~found.trusted] == 1000).all()
@@ -60,10 +60,10 @@ def test_doubling_stops_at_the_target_and_says_why():
         found.samples > 100
     ):  # not before the doubling of the samples with which it was not trusted
         half = estimate_evidence(
-            Importance(num_samples=100 * 2 ** int(np.ceil(np.log2(found.samples[n] / 100) - 1))),
             model.model,
             x,
-            KEY,
+            Importance(num_samples=100 * 2 ** int(np.ceil(np.log2(found.samples[n] / 100) - 1))),
+            key=KEY,
         )
         assert not half.trusted[n]
     assert found.num_samples == found.samples.max()
@@ -76,11 +76,11 @@ def test_a_standard_error_is_reached_or_said_not_to_be():
     x = model.data(20, seed=10)
     target = float(
         np.median(
-            estimate_evidence(Importance(num_samples=1000), model.model, x, KEY).standard_errors
+            estimate_evidence(model.model, x, Importance(num_samples=1000), key=KEY).standard_errors
         )
     )  # half the data cannot meet it
     found = estimate_evidence(
-        Importance(num_samples=50, target_error=target, max_samples=1000), model.model, x, KEY
+        model.model, x, Importance(num_samples=50, target_error=target, max_samples=1000), key=KEY
     )
     met = found.standard_errors <= target
     assert 10 <= met.sum() < 20
@@ -91,10 +91,10 @@ def test_a_standard_error_is_reached_or_said_not_to_be():
     )
     assert (np.abs(found.values - model.log_evidence(x)) < 5 * found.standard_errors).all()
     both = estimate_evidence(
-        Importance(num_samples=50, target_error=0.05, until_trusted=True, max_samples=3000),
         model.model,
         x,
-        KEY,
+        Importance(num_samples=50, target_error=0.05, until_trusted=True, max_samples=3000),
+        key=KEY,
     )
     done = both.samples < 3000
     assert ((both.standard_errors <= 0.05) & both.trusted)[done].all()
@@ -103,7 +103,7 @@ def test_a_standard_error_is_reached_or_said_not_to_be():
 @pytest.mark.usefixtures("x64")
 def test_weights_that_are_all_equal_need_no_more_samples():
     exact = linear_gaussian.make(orthogonal=True)
-    found = estimate_evidence(ADAPTIVE(), exact.model, exact.data(5, seed=0), KEY)
+    found = estimate_evidence(exact.model, exact.data(5, seed=0), ADAPTIVE(), key=KEY)
     assert (found.samples == 100).all()
     assert set(found.reasons) == {"equal weights at 100 samples"}
 
@@ -113,17 +113,17 @@ def test_weights_that_are_all_equal_need_no_more_samples():
 def test_an_estimate_depends_on_neither_chunk_nor_the_other_data(chunk, monkeypatch):
     model = linear_gaussian.make(stretch=0.6)
     x = model.data(11, seed=9)
-    whole = estimate_evidence(ADAPTIVE(), model.model, x, KEY)
+    whole = estimate_evidence(model.model, x, ADAPTIVE(), key=KEY)
     monkeypatch.setattr(_adaptive, "LOG_WEIGHTS", 3000)  # three data in flight
     for part in (x, x[:5]):
         seen: list[int] = []
         found = estimate_evidence(
-            ADAPTIVE(),
             model.model,
             part,
-            KEY,
+            ADAPTIVE(),
+            key=KEY,
             chunk=chunk,
-            on_progress=lambda done, total, seen=seen: seen.append(done),
+            on_progress=lambda _, done, total, seen=seen: seen.append(done),
         )
         np.testing.assert_array_equal(found.samples, whole.samples[: len(part)])
         assert np.abs(found.values - whole.values[: len(part)]).max() < 1e-10
@@ -148,10 +148,10 @@ def test_nothing_is_compiled_again_for_a_later_round():
     for samples in (100, 1600):  # no round after the first, and four
         traced.clear()
         found = estimate_evidence(
-            Importance(num_samples=100, target_error=1e-9, max_samples=samples),
             model,
             x,
-            KEY,
+            Importance(num_samples=100, target_error=1e-9, max_samples=samples),
+            key=KEY,
             chunk=250,
         )
         assert (found.samples == samples).all()
@@ -164,7 +164,7 @@ def test_a_bad_weight_is_named_by_its_datum_and_sample():
     x = model.data(5, seed=7).astype(np.float32)
     x[3, 0] = np.nan
     with pytest.raises(ValueError, match="log-weight of datum 3, sample 0"):
-        estimate_evidence(ADAPTIVE(), model.model, x, KEY)
+        estimate_evidence(model.model, x, ADAPTIVE(), key=KEY)
 
 
 def test_weights_that_one_draw_dominates_are_not_called_equal():

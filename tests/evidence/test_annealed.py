@@ -31,7 +31,7 @@ OFF = linear_gaussian.make(dimension=6, latent=3, stretch=0.8, shift=0.3)
 def test_estimates_agree_with_the_closed_form_within_their_standard_errors(options):
     x = OFF.data(40, seed=1)
     found = estimate_evidence(
-        Annealed(num_samples=64, num_temperatures=60, **options), OFF.model, x, KEY
+        OFF.model, x, Annealed(num_samples=64, num_temperatures=60, **options), key=KEY
     )
     z = (found.values - OFF.log_evidence(x)) / found.standard_errors
     assert np.abs(z).max() < 5
@@ -48,7 +48,7 @@ def test_estimates_agree_with_the_closed_form_within_their_standard_errors(optio
 def test_from_the_exact_posterior_every_weight_is_p_of_x():
     exact = linear_gaussian.make(orthogonal=True)
     x = exact.data(5, seed=0)
-    found = estimate_evidence(Annealed(num_samples=4, num_temperatures=7), exact.model, x, KEY)
+    found = estimate_evidence(exact.model, x, Annealed(num_samples=4, num_temperatures=7), key=KEY)
     assert np.abs(found.values - exact.log_evidence(x)).max() < 1e-10
     assert found.standard_errors.max() < 1e-10
 
@@ -89,10 +89,10 @@ def test_step_sizes_are_tuned_to_the_acceptance_that_was_asked_for():
     x = OFF.data(30, seed=2)
     for target in (0.5, 0.8):
         found = estimate_evidence(
-            Annealed(num_samples=32, num_temperatures=60, target_acceptance=target),
             OFF.model,
             x,
-            KEY,
+            Annealed(num_samples=32, num_temperatures=60, target_acceptance=target),
+            key=KEY,
         )
         assert abs(found.curves["acceptance"].mean() - target) < 0.05
 
@@ -119,7 +119,9 @@ def test_step_sizes_make_up_for_an_encoder_of_another_scale():
 def test_the_result_does_not_depend_on_the_chunk(chunk):
     x = OFF.data(7, seed=3)
     estimator = Annealed(num_samples=8, num_temperatures=30)
-    whole, found = (estimate_evidence(estimator, OFF.model, x, KEY, chunk=c) for c in (None, chunk))
+    whole, found = (
+        estimate_evidence(OFF.model, x, estimator, key=KEY, chunk=c) for c in (None, chunk)
+    )
     # 1e-16 grows along 300 leapfrog steps of a chain, to about 1e-6 here.
     assert np.allclose(found.values, whole.values, atol=1e-5)
     assert np.allclose(found.curves["acceptance"], whole.curves["acceptance"], atol=1e-3)
@@ -129,13 +131,14 @@ def test_the_result_does_not_depend_on_the_chunk(chunk):
 def test_the_result_of_a_datum_depends_on_neither_the_others_nor_the_parts(monkeypatch):
     x = OFF.data(6, seed=3)
     estimator = Annealed(num_samples=8, num_temperatures=30)
-    whole = estimate_evidence(estimator, OFF.model, x, KEY)
+    whole = estimate_evidence(OFF.model, x, estimator, key=KEY)
     some = estimator.estimate(OFF.model, x[[4, 1]], KEY, index=np.array([4, 1]))
     assert np.abs(some.values - whole.values[[4, 1]]).max() < 1e-5
     monkeypatch.setattr(_chains, "PART", 7)
     jax.clear_caches()
     assert (
-        np.abs(estimate_evidence(estimator, OFF.model, x, KEY).values - whole.values).max() < 1e-5
+        np.abs(estimate_evidence(OFF.model, x, estimator, key=KEY).values - whole.values).max()
+        < 1e-5
     )
 
 
@@ -146,20 +149,26 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
         Annealed(num_samples=4, num_temperatures=60),
     )
     whole = estimate_evidence(
-        estimator, OFF.model, x, KEY, chunk=8
+        OFF.model, x, estimator, key=KEY, chunk=8
     )  # lots of two data, parts of 25 temperatures
     store, seen = tmp_path / "kept.npz", []
 
-    def stop(done, total):
+    def stop(what, done, total):
         seen.append(done)
         if len(seen) == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        estimate_evidence(estimator, OFF.model, x, KEY, chunk=8, on_progress=stop, store=store)
+        estimate_evidence(OFF.model, x, estimator, key=KEY, chunk=8, on_progress=stop, store=store)
     rest = []
     found = estimate_evidence(
-        estimator, OFF.model, x, KEY, chunk=8, on_progress=lambda d, t: rest.append(d), store=store
+        OFF.model,
+        x,
+        estimator,
+        key=KEY,
+        chunk=8,
+        on_progress=lambda _, d, t: rest.append(d),
+        store=store,
     )
     assert rest[0] == seen[-1]  # the part that was on its way is made again, nothing before it
     for column in ("values", "standard_errors", "trusted"):
@@ -168,19 +177,19 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_figures(tmp_path, monkeypatc
     again = []
     assert (
         estimate_evidence(
-            estimator,
             OFF.model,
             x,
-            KEY,
+            estimator,
+            key=KEY,
             chunk=8,
-            on_progress=lambda d, t: again.append(d),
+            on_progress=lambda _, d, t: again.append(d),
             store=store,
         ).values
         == whole.values
     ).all()
     assert again == []
     other = estimate_evidence(
-        estimator, OFF.model, x, jr.key(12), chunk=8, store=store
+        OFF.model, x, estimator, key=jr.key(12), chunk=8, store=store
     )  # another key: nothing of it is used
     assert (other.values != whole.values).any()
 
@@ -209,8 +218,8 @@ def test_any_prior_and_two_levels_agree_with_importance_sampling(prior, model):
             lambda a: 3 * a if eqx.is_inexact_array(a) and a.ndim == 2 else a, built.decoder
         ),
     )
-    annealed = estimate_evidence(Annealed(num_samples=32, num_temperatures=40), built, x, KEY)
-    importance = estimate_evidence(Importance(num_samples=20_000), built, x, KEY)
+    annealed = estimate_evidence(built, x, Annealed(num_samples=32, num_temperatures=40), key=KEY)
+    importance = estimate_evidence(built, x, Importance(num_samples=20_000), key=KEY)
     z = (annealed.values - importance.values) / np.hypot(
         annealed.standard_errors, importance.standard_errors
     )
@@ -243,10 +252,10 @@ def test_a_density_that_is_not_finite_costs_its_datum_only():
     x = OFF.data(5, seed=3)
     model = dataclasses.replace(OFF.model, decoder=Faulty(OFF.model.decoder))
     estimator = Annealed(num_samples=4, num_temperatures=20)
-    whole = estimate_evidence(estimator, model, x, KEY)
+    whole = estimate_evidence(model, x, estimator, key=KEY)
     wrong = x.copy()
     wrong[2, 0] = 9
-    found = estimate_evidence(estimator, model, wrong, KEY)
+    found = estimate_evidence(model, wrong, estimator, key=KEY)
     rest = [0, 1, 3, 4]
     assert np.isnan(found.values[2])
     assert np.abs(found.values[rest] - whole.values[rest]).max() < 1e-5
@@ -264,7 +273,7 @@ def test_chains_that_do_not_move_are_named():
     x = OFF.data(5, seed=3)
     x[3, 0] = 8
     model = dataclasses.replace(OFF.model, decoder=Faulty(OFF.model.decoder))
-    found = estimate_evidence(Annealed(num_samples=4, num_temperatures=20), model, x, KEY)
+    found = estimate_evidence(model, x, Annealed(num_samples=4, num_temperatures=20), key=KEY)
     assert "acceptance collapsed for 1 data (the first: datum 3, 0.0%)" in found.notes[0]
     assert not found.trusted[3]
 
@@ -273,10 +282,10 @@ def test_chains_that_do_not_move_are_named():
 def test_chains_that_creep_are_named():
     narrow = dataclasses.replace(OFF, stretch=1e-4, shift=0.0)
     found = estimate_evidence(
-        Annealed(num_samples=4, num_temperatures=20, start="prior"),
         narrow.model,
         narrow.data(3, seed=3),
-        KEY,
+        Annealed(num_samples=4, num_temperatures=20, start="prior"),
+        key=KEY,
     )
     assert "acceptance sticks near 1 for 3 data" in found.notes[0]
     assert not found.trusted.any()
@@ -288,7 +297,7 @@ def test_discrete_codes_are_refused_with_the_reason():
         ValueError,
         match=r"follows gradients .* codes of this model are binary.*--estimator importance",
     ):
-        estimate_evidence(Annealed(), model, np.zeros((2, 4, 4), np.uint8), KEY)
+        estimate_evidence(model, np.zeros((2, 4, 4), np.uint8), Annealed(), key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +313,7 @@ def test_discrete_codes_are_refused_with_the_reason():
 def test_bad_options_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         estimate_evidence(
-            Annealed(**options), OFF.model, OFF.data(2, seed=0).astype(np.float32), KEY
+            OFF.model, OFF.data(2, seed=0).astype(np.float32), Annealed(**options), key=KEY
         )
 
 

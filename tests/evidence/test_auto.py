@@ -77,19 +77,19 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
     seen = []
     estimator = Auto(**OPTIONS, num_temperatures=55, num_chains=7)
     found = estimate_evidence(
-        estimator,
         MODEL.model,
         x,
-        KEY,
+        estimator,
+        key=KEY,
         chunk=300,
         store=tmp_path / "kept",
         on_progress=lambda *a: seen.append(a),
     )
     first = estimate_evidence(
-        Importance(num_samples=100, max_samples=800, until_trusted=True),
         MODEL.model,
         x,
-        jr.split(KEY)[0],
+        Importance(num_samples=100, max_samples=800, until_trusted=True),
+        key=jr.split(KEY)[0],
     )
     sent = np.flatnonzero(~first.trusted)
     assert 0 < len(sent) < 14
@@ -122,15 +122,15 @@ def test_exactly_the_data_without_trust_are_annealed_and_spliced_back_in_order(a
     assert (
         len(found.notes) == 2
     )  # that of importance sampling that stops by itself, and the stand-in's
-    assert seen[-1] == (14, 14)
+    assert seen[-1] == ("evidence", 14, 14)
 
 
 @pytest.mark.usefixtures("x64")
 def test_an_annealed_estimate_does_not_depend_on_which_others_are(annealed):
     x = MODEL.data(14, seed=9)
-    whole = estimate_evidence(Auto(**OPTIONS), MODEL.model, x, KEY)
+    whole = estimate_evidence(MODEL.model, x, Auto(**OPTIONS), key=KEY)
     lenient = estimate_evidence(
-        Auto(num_samples=100, max_samples=100, check_data=0), MODEL.model, x, KEY
+        MODEL.model, x, Auto(num_samples=100, max_samples=100, check_data=0), key=KEY
     )  # fewer samples: other data are sent
     assert set(annealed[0]["index"]) != set(annealed[1]["index"])
     both = (whole.methods == "annealed") & (lenient.methods == "annealed")
@@ -142,7 +142,7 @@ def test_an_annealed_estimate_does_not_depend_on_which_others_are(annealed):
 def test_nothing_is_annealed_where_all_are_trusted(annealed):
     exact = linear_gaussian.make(orthogonal=True)
     x = exact.data(5, seed=0)
-    found = estimate_evidence(Auto(check_data=0), exact.model, x, KEY)
+    found = estimate_evidence(exact.model, x, Auto(check_data=0), key=KEY)
     assert not annealed
     assert np.abs(found.values - exact.log_evidence(x)).max() < 1e-10
     assert set(found.methods) == {"importance"}
@@ -156,7 +156,7 @@ def test_discrete_codes_keep_importance_sampling_and_the_note_says_why(annealed)
             discrete.small_vae("bernoulli", variables=8, pixels=8, by=2.0),
             np.random.default_rng(0).integers(0, 2, (12, 8)).astype(float),
         )
-        found = estimate_evidence(Auto(num_samples=50, max_samples=100), model, x, KEY)
+        found = estimate_evidence(model, x, Auto(num_samples=50, max_samples=100), key=KEY)
         assert not annealed
         assert set(found.methods) == {"importance"}
         assert not found.trusted.all()
@@ -182,7 +182,7 @@ def test_with_the_real_annealing_the_untrusted_data_come_to_the_closed_form():
 
     x = MODEL.data(14, seed=9)
     found = estimate_evidence(
-        Auto(**OPTIONS, num_temperatures=60, num_chains=16), MODEL.model, x, KEY
+        MODEL.model, x, Auto(**OPTIONS, num_temperatures=60, num_chains=16), key=KEY
     )
     sent = np.flatnonzero(found.methods == "annealed")
     assert 0 < len(sent) < 14

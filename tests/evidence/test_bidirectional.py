@@ -25,7 +25,7 @@ def test_the_sandwich_holds_log_p_of_x_and_closes_with_more_temperatures():
     exact, gaps = exact_of_simulated(OFF, 60), []
     for temperatures in (4, 60):
         found = bidirectional(
-            Annealed(num_samples=16, num_temperatures=temperatures), OFF.model, KEY, num_data=60
+            OFF.model, Annealed(num_samples=16, num_temperatures=temperatures), key=KEY, num_data=60
         )
         low, high = found.lower - exact, found.upper - exact
         assert low.mean() < 3 * low.std() / np.sqrt(60)
@@ -47,7 +47,9 @@ def test_the_sandwich_holds_log_p_of_x_and_closes_with_more_temperatures():
 @pytest.mark.usefixtures("x64")
 def test_with_the_exact_posterior_there_is_no_gap():
     world = linear_gaussian.make(orthogonal=True)
-    found = bidirectional(Annealed(num_samples=4, num_temperatures=5), world.model, KEY, num_data=5)
+    found = bidirectional(
+        world.model, Annealed(num_samples=4, num_temperatures=5), key=KEY, num_data=5
+    )
     assert np.abs(found.gaps).max() < 1e-10
 
 
@@ -84,24 +86,24 @@ def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
         Annealed(num_samples=4, num_temperatures=30),
         {"num_data": 4, "chunk": 8},
     )
-    whole = bidirectional(estimator, world.model, KEY, **options)
+    whole = bidirectional(world.model, estimator, key=KEY, **options)
     seen = []
 
-    def stop(done, total):
+    def stop(what, done, total):
         seen.append((done, total))
         if len(seen) == 6:  # among the reverse chains
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bidirectional(estimator, world.model, KEY, **options, on_progress=stop, store=tmp_path)
+        bidirectional(world.model, estimator, key=KEY, **options, on_progress=stop, store=tmp_path)
     assert seen[-1][0] > seen[-1][1] / 2
     rest = []
     found = bidirectional(
-        estimator,
         world.model,
-        KEY,
+        estimator,
+        key=KEY,
         **options,
-        on_progress=lambda d, t: rest.append(d),
+        on_progress=lambda _, d, t: rest.append(d),
         store=tmp_path,
     )
     assert rest[0] == seen[-1][0]
@@ -112,6 +114,6 @@ def test_what_was_done_is_kept_and_goes_on(tmp_path, monkeypatch):
 def test_too_little_is_refused():
     model = jensen.vae((4, 4), latent_dim=3, encoder="bernoulli", prior="bernoulli", key=jr.key(0))
     with pytest.raises(ValueError, match="codes of this model are binary"):
-        bidirectional(Annealed(), model, KEY)
+        bidirectional(model, Annealed(), key=KEY)
     with pytest.raises(ValueError, match="at least 2 data and 2 chains; got 1 and 16"):
-        bidirectional(Annealed(), OFF.model, KEY, num_data=1)
+        bidirectional(OFF.model, Annealed(), key=KEY, num_data=1)

@@ -118,7 +118,7 @@ def test_where_the_error_is_told_it_covers_and_where_it_does_not_the_value_is_to
     """A proposal far too narrow in six dimensions: the exact log p(x) lies above the estimate, by many of the errors not told."""
     narrow = linear_gaussian.make(latent=6, dimension=9, stretch=0.5)
     x = narrow.data(60, seed=1)
-    low = estimate_evidence(Importance(num_samples=400), narrow.model, x, jr.key(0))
+    low = estimate_evidence(narrow.model, x, Importance(num_samples=400), key=jr.key(0))
     missing = narrow.log_evidence(x).mean() - low.value
     assert low.bound == "lower"
     assert missing > 5 * low.standard_error
@@ -126,7 +126,7 @@ def test_where_the_error_is_told_it_covers_and_where_it_does_not_the_value_is_to
     # Twice too wide has bounded weights: the error covers, and is told.
     wide = linear_gaussian.make(latent=2, dimension=5, stretch=1.3)
     x = wide.data(60, seed=1)
-    found = estimate_evidence(Importance(num_samples=400), wide.model, x, jr.key(0))
+    found = estimate_evidence(wide.model, x, Importance(num_samples=400), key=jr.key(0))
     assert found.bound == ""
     assert abs(found.value - wide.log_evidence(x).mean()) < 4 * found.error
 
@@ -135,6 +135,8 @@ def test_smoothing_and_the_jackknife_say_that_they_are_no_bound():
     world = linear_gaussian.make(latent=6, dimension=9, stretch=0.5)
     x = world.data(5, seed=1).astype(np.float32)
     for options in ({"smooth": True}, {"correction": "jackknife"}):
-        found = estimate_evidence(Importance(num_samples=100, **options), world.model, x, jr.key(0))
+        found = estimate_evidence(
+            world.model, x, Importance(num_samples=100, **options), key=jr.key(0)
+        )
         assert found.bound == "unknown"
     assert pareto_k(np.zeros((1, 100)))[0] == -np.inf

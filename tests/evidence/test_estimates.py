@@ -16,7 +16,7 @@ KEY = jax.random.key(3)
 def test_the_exact_posterior_gives_log_p_of_x_without_variance():
     exact = linear_gaussian.make(orthogonal=True)
     x = exact.data(7, seed=0)
-    found = estimate_evidence(Importance(num_samples=50), exact.model, x, KEY)
+    found = estimate_evidence(exact.model, x, Importance(num_samples=50), key=KEY)
     assert np.abs(found.values - exact.log_evidence(x)).max() < 1e-10
     assert found.standard_errors.max() < 1e-10
     assert np.allclose(found.effective_samples, 50, atol=1e-8)
@@ -28,7 +28,7 @@ def test_the_exact_posterior_gives_log_p_of_x_without_variance():
 def test_estimates_agree_with_the_closed_form_within_their_standard_errors(estimator):
     model = linear_gaussian.make(stretch=1.2)
     x = model.data(40, seed=1)
-    found = estimate_evidence(estimator(num_samples=4000), model.model, x, KEY)
+    found = estimate_evidence(model.model, x, estimator(num_samples=4000), key=KEY)
     z = (found.values - model.log_evidence(x)) / found.standard_errors
     assert np.abs(z).max() < 5
     assert abs(found.value - model.log_evidence(x).mean()) < 5 * found.standard_error
@@ -42,7 +42,7 @@ def test_importance_sampling_beats_plain_monte_carlo():
     model = linear_gaussian.make(s2=0.005, orthogonal=True, stretch=1.1)
     x = model.data(10, seed=2)
     errors = {
-        e: estimate_evidence(e(num_samples=2000), model.model, x, KEY).standard_errors
+        e: estimate_evidence(model.model, x, e(num_samples=2000), key=KEY).standard_errors
         for e in (Importance, MonteCarlo)
     }
     assert (errors[Importance] < 0.2 * errors[MonteCarlo]).all()
@@ -53,8 +53,8 @@ def test_importance_sampling_beats_plain_monte_carlo():
 def test_the_result_does_not_depend_on_the_chunk(chunk):
     model = linear_gaussian.make()
     x = model.data(13, seed=3)
-    whole = estimate_evidence(Importance(num_samples=150), model.model, x, KEY)
-    found = estimate_evidence(Importance(num_samples=150), model.model, x, KEY, chunk=chunk)
+    whole = estimate_evidence(model.model, x, Importance(num_samples=150), key=KEY)
+    found = estimate_evidence(model.model, x, Importance(num_samples=150), key=KEY, chunk=chunk)
     assert np.abs(found.values - whole.values).max() < 1e-12
     assert np.abs(found.standard_errors - whole.standard_errors).max() < 1e-12
 
@@ -66,9 +66,11 @@ def test_exactly_so_many_samples_are_used():
 
     model = linear_gaussian.make(stretch=1.3)
     x = model.data(1, seed=4)
-    every = np.asarray(log_weights(model.model, x, KEY, 257).tempered())[:, 0]
+    every = np.asarray(log_weights(model.model, x, key=KEY, num_samples=257).tempered())[:, 0]
     for samples in (2, 100, 101, 257):
-        found = estimate_evidence(Importance(num_samples=samples), model.model, x, KEY, chunk=64)
+        found = estimate_evidence(
+            model.model, x, Importance(num_samples=samples), key=KEY, chunk=64
+        )
         w = np.exp(every[:samples])
         assert found.values[0] == pytest.approx(np.log(w.mean()), abs=1e-12)
         assert found.effective_samples[0] == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=1e-10)
@@ -81,8 +83,8 @@ def test_exactly_so_many_samples_are_used():
 def test_values_follow_the_datum_not_its_place_among_others():
     model = linear_gaussian.make()
     x = model.data(9, seed=5)
-    whole = estimate_evidence(Importance(num_samples=60), model.model, x, KEY)
-    first = estimate_evidence(Importance(num_samples=60), model.model, x[:4], KEY)
+    whole = estimate_evidence(model.model, x, Importance(num_samples=60), key=KEY)
+    first = estimate_evidence(model.model, x[:4], Importance(num_samples=60), key=KEY)
     assert (
         np.abs(whole.values[:4] - first.values).max() < 1e-12
     )  # rounding: another shape is another program
@@ -105,7 +107,10 @@ def test_the_threshold_of_k_hat():
 def test_a_light_tailed_proposal_is_not_trusted():
     model = linear_gaussian.make(stretch=0.2)
     found = estimate_evidence(
-        Importance(num_samples=1000), model.model, model.data(20, seed=6).astype(np.float32), KEY
+        model.model,
+        model.data(20, seed=6).astype(np.float32),
+        Importance(num_samples=1000),
+        key=KEY,
     )
     # For a normal q of sd ratio r the true k is 1 - r^2 = .96; a thousand draws see less of the tail, but most data must be marked.
     assert found.untrusted > 0.5
@@ -115,12 +120,12 @@ def test_refusals():
     model = linear_gaussian.make()
     x = model.data(2, seed=7).astype(np.float32)
     with pytest.raises(ValueError, match=r"num_samples must be at least 2.*got 1"):
-        estimate_evidence(Importance(num_samples=1), model.model, x, KEY)
+        estimate_evidence(model.model, x, Importance(num_samples=1), key=KEY)
     with pytest.raises(ValueError, match="no data"):
-        estimate_evidence(Importance(num_samples=10), model.model, x[:0], KEY)
+        estimate_evidence(model.model, x[:0], Importance(num_samples=10), key=KEY)
     x[1, 0] = np.nan
     with pytest.raises(ValueError, match="log-weight of datum 1"):
-        estimate_evidence(Importance(num_samples=10), model.model, x, KEY)
+        estimate_evidence(model.model, x, Importance(num_samples=10), key=KEY)
 
 
 def test_weights_of_a_few_values_are_bounded_and_not_taken_for_a_heavy_tail():

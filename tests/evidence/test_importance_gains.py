@@ -67,9 +67,11 @@ def test_the_smoothed_estimate_and_its_error_are_those_of_the_smoothed_weights()
     model = linear_gaussian.make(stretch=0.7)
     x = model.data(6, seed=8)
     found = estimate_evidence(
-        Importance(num_samples=1500, smooth=True), model.model, x, KEY, chunk=500
+        model.model, x, Importance(num_samples=1500, smooth=True), key=KEY, chunk=500
     )
-    smoothed, k = pareto_smoothed(np.asarray(log_weights(model.model, x, KEY, 1500).tempered()).T)
+    smoothed, k = pareto_smoothed(
+        np.asarray(log_weights(model.model, x, key=KEY, num_samples=1500).tempered()).T
+    )
     w = np.exp(smoothed)
     np.testing.assert_allclose(found.values, np.log(w.mean(axis=1)), atol=1e-9)
     np.testing.assert_allclose(
@@ -113,7 +115,7 @@ def test_the_bias_of_order_one_over_s_goes():
     off = {}
     for correction in ("none", "jackknife"):
         found = estimate_evidence(
-            Importance(num_samples=50, correction=correction), model.model, x, jr.key(0)
+            model.model, x, Importance(num_samples=50, correction=correction), key=jr.key(0)
         )
         off[correction] = (found.values.mean() - model.log_evidence(x[:1])[0]) / (
             found.values.std(ddof=1) / np.sqrt(len(x))
@@ -131,7 +133,7 @@ def test_a_defended_narrow_posterior_is_right_where_it_alone_is_not():
     model = linear_gaussian.make(stretch=0.3)
     x = model.data(40, seed=1)
     alone, defended = (
-        estimate_evidence(Importance(num_samples=4000, defensive=a), model.model, x, KEY)
+        estimate_evidence(model.model, x, Importance(num_samples=4000, defensive=a), key=KEY)
         for a in (0.0, 0.2)
     )
     z = (defended.values - model.log_evidence(x)) / defended.standard_errors
@@ -145,7 +147,7 @@ def test_a_defended_narrow_posterior_is_right_where_it_alone_is_not():
 def test_the_mean_weight_of_the_defensive_proposal_is_unbiased():
     model = linear_gaussian.make(stretch=0.6, shift=0.3)
     x = np.repeat(model.data(1, seed=2), 3000, axis=0)
-    found = estimate_evidence(Importance(num_samples=4, defensive=0.3), model.model, x, KEY)
+    found = estimate_evidence(model.model, x, Importance(num_samples=4, defensive=0.3), key=KEY)
     ratio = np.exp(found.values - model.log_evidence(x))
     assert abs(ratio.mean() - 1) < 5 * ratio.std(ddof=1) / np.sqrt(len(ratio))
 
@@ -177,7 +179,7 @@ def test_codes_of_two_levels_can_be_defended(build):
         by=0.25,
     )
     x = np.random.default_rng(0).integers(0, 2, (4, 3)).astype(float)
-    found = estimate_evidence(Importance(num_samples=4000, defensive=0.4), model, x, KEY)
+    found = estimate_evidence(model, x, Importance(num_samples=4000, defensive=0.4), key=KEY)
     assert (found.standard_errors > 1e-5).all()
     assert (
         np.abs(found.values - brute_evidence_of_two_levels(model, x)) < 5 * found.standard_errors
@@ -191,7 +193,7 @@ def test_discrete_codes_can_be_defended_and_no_weight_exceeds_its_bound(name):
     x = np.random.default_rng(1).integers(0, 2, (5, 3)).astype(float)
     exact = discrete.table(model, name, 3, x)
     estimator = Importance(num_samples=4000, defensive=share)
-    found = estimate_evidence(estimator, model, x, KEY)
+    found = estimate_evidence(model, x, estimator, key=KEY)
     assert (np.abs(found.values - exact.log_evidence) < 5 * found.standard_errors).all()
     prior = model.prior(model.encoder)
     log_prior = np.asarray(jax.vmap(prior.log_prob)(jnp.asarray(discrete.all_codes(name, 3))))
@@ -249,7 +251,7 @@ def test_a_refined_proposal_agrees_with_the_closed_form_and_spreads_its_weights_
     x = world.data(12, seed=3)
     found = {
         name: estimate_evidence(
-            Importance(num_samples=400, **options), world.model, x, jax.random.key(4)
+            world.model, x, Importance(num_samples=400, **options), key=jax.random.key(4)
         )
         for name, options in {
             "encoder": {},
@@ -265,10 +267,10 @@ def test_a_refined_proposal_agrees_with_the_closed_form_and_spreads_its_weights_
     assert spread["full"] < 0.1 * spread["diagonal"] < 0.1 * spread["encoder"]
     assert "diagonal family" in found["diagonal"].notes[0]
     alone = estimate_evidence(
-        Importance(num_samples=400, proposal="refined"),
         world.model,
         x[:2],
-        jax.random.key(4),
+        Importance(num_samples=400, proposal="refined"),
+        key=jax.random.key(4),
         chunk=100,
     )
     assert np.abs(alone.values - found["diagonal"].values[:2]).max() < 1e-6

@@ -22,14 +22,14 @@ def missed(found) -> list[str]:
 
 
 def test_importance_sampling_from_one_mode_is_low_by_log_2_and_cannot_know():
-    found = estimate_evidence(Importance(num_samples=100), ONE.model, X, KEY)
+    found = estimate_evidence(ONE.model, X, Importance(num_samples=100), key=KEY)
     assert np.abs(found.values - (ONE.log_evidence(X) - np.log(2))).max() < 1e-6
     assert found.bound == ""  # what no estimator that rests on q alone can see
 
 
 @pytest.mark.parametrize("make", [Annealed, Auto])
 def test_chains_from_the_prior_find_the_mode_that_q_misses(make):
-    found = estimate_evidence(make(**SETTINGS), ONE.model, X, KEY)
+    found = estimate_evidence(ONE.model, X, make(**SETTINGS), key=KEY)
     assert np.abs(found.values - (ONE.log_evidence(X) - np.log(2))).max() < 1e-6
     compared = found.other_start
     assert len(compared.index) == 12
@@ -49,7 +49,7 @@ def test_chains_from_the_prior_find_the_mode_that_q_misses(make):
 
 @pytest.mark.parametrize("make", [Annealed, Auto])
 def test_an_encoder_of_both_modes_is_not_accused(make):
-    found = estimate_evidence(make(**SETTINGS), BOTH.model, X, KEY)
+    found = estimate_evidence(BOTH.model, X, make(**SETTINGS), key=KEY)
     assert abs(found.value - BOTH.log_evidence(X).mean()) < 4 * found.standard_error
     assert not missed(found)
     assert not found.other_start.disagrees
@@ -61,7 +61,7 @@ def test_an_encoder_of_both_modes_is_not_accused(make):
 
 
 def test_chains_that_begin_at_the_prior_say_what_those_from_q_lack():
-    found = estimate_evidence(Annealed(start="prior", **SETTINGS), ONE.model, X, KEY)
+    found = estimate_evidence(ONE.model, X, Annealed(start="prior", **SETTINGS), key=KEY)
     bias = 0.5 * np.mean(found.standard_errors**2)
     assert abs(found.value + bias - ONE.log_evidence(X).mean()) < 4 * found.standard_error
     assert not missed(found)
@@ -70,7 +70,9 @@ def test_chains_that_begin_at_the_prior_say_what_those_from_q_lack():
 
 
 def test_no_comparison_is_made_where_none_is_asked_for():
-    found = estimate_evidence(Annealed(num_temperatures=60, check_data=0), ONE.model, X[:4], KEY)
+    found = estimate_evidence(
+        ONE.model, X[:4], Annealed(num_temperatures=60, check_data=0), key=KEY
+    )
     assert found.other_start is None and not found.notes
     with pytest.raises(ValueError, match=r"check_data is a number of data.*got -1"):
         Annealed(check_data=-1)
@@ -81,13 +83,13 @@ def test_no_comparison_is_made_where_none_is_asked_for():
 def test_reverse_chains_from_the_true_code_show_the_mode_that_q_misses():
     """Half of the simulated codes lie where q never draws: chains from there end far above those from q."""
     settings = Annealed(num_temperatures=60)
-    found = bidirectional(settings, ONE.model, KEY, num_data=24)
+    found = bidirectional(ONE.model, settings, key=KEY, num_data=24)
     # All whose gap is large, a third of the data: as many have their code far out in that mode.
     assert found.apart.sum() >= 4 and (found.apart == (found.gaps > 5)).mean() > 0.9
     assert found.gaps[found.apart].min() > 1
     assert "end above" in found.certifies and "modes" in found.certifies
     # More data: a rule that noise breaks at 1 of 250 data is seen to be wrong.
-    fine = bidirectional(settings, BOTH.model, KEY, num_data=60)
+    fine = bidirectional(BOTH.model, settings, key=KEY, num_data=60)
     assert (fine.gaps > 0.5).any()  # there is noise to mistake
     assert not fine.apart.any()
     assert "end above" not in fine.certifies

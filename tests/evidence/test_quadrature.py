@@ -28,7 +28,7 @@ def test_the_evidence_of_a_linear_gaussian_model(latent, s2):
     """The narrow posteriors (sd about .001) have to be found in a box as wide as the prior."""
     model = linear_gaussian.make(latent=latent, s2=s2, stretch=1.3, shift=0.1)
     x = model.data(5, seed=1)
-    found = estimate_evidence(Quadrature(num_samples=128), model.model, x, KEY)
+    found = estimate_evidence(model.model, x, Quadrature(num_samples=128), key=KEY)
     assert np.abs(found.values - model.log_evidence(x)).max() < 1e-8
     assert found.standard_errors.max() < 1e-8
     assert found.trusted.all()
@@ -46,7 +46,7 @@ def test_the_kl_to_the_posterior_of_a_linear_gaussian_model(latent):
     x = model.data(4, seed=2)
     kl = kl_to_posterior(model.model, x, num_samples=128)
     assert np.abs(kl - model.gap(x)).max() < 1e-6
-    evidence = estimate_evidence(Quadrature(num_samples=128), model.model, x, KEY).values
+    evidence = estimate_evidence(model.model, x, Quadrature(num_samples=128), key=KEY).values
     assert np.abs(evidence - model.elbo(x) - kl).max() < 1e-6
     assert model.gap(x).min() > 0.1
 
@@ -67,11 +67,11 @@ def test_the_jensen_gap_of_a_network_is_the_kl(latent):
         jensen.vae((4,), latent_dim=latent, prior=prior, network=network, key=jr.key(1)), by=0.6
     )
     x = np.random.default_rng(0).integers(0, 2, (6, 4)).astype(float)
-    found = estimate_evidence(Quadrature(num_samples=128), model, x, KEY)
+    found = estimate_evidence(model, x, Quadrature(num_samples=128), key=KEY)
     assert found.trusted.all()
-    sampled = estimate_evidence(Importance(num_samples=4000, defensive=0.5), model, x, KEY)
+    sampled = estimate_evidence(model, x, Importance(num_samples=4000, defensive=0.5), key=KEY)
     assert (np.abs(found.values - sampled.values) < 5 * sampled.standard_errors).all()
-    draws = np.asarray(log_weights(model, x, KEY, 4000).tempered())
+    draws = np.asarray(log_weights(model, x, key=KEY, num_samples=4000).tempered())
     gap, error = found.values - draws.mean(axis=0), draws.std(axis=0, ddof=1) / np.sqrt(4000)
     kl = kl_to_posterior(model, x, num_samples=512)
     assert (np.abs(gap - kl) < 5 * error).all()
@@ -89,13 +89,13 @@ def test_two_narrow_modes_far_apart_are_both_counted():
     base = linear_gaussian.make(dimension=1, latent=1, s2=0.4)
     model = eqx.tree_at(lambda m: m.decoder, base.model, Squares())
     x = np.array([[4.0], [2.5]])
-    found = estimate_evidence(Quadrature(num_samples=20_000), model, x, KEY)
+    found = estimate_evidence(model, x, Quadrature(num_samples=20_000), key=KEY)
     z = np.linspace(-6, 6, 2_000_001)
     joint = np.exp(-0.5 * ((x - z**2) / 0.01) ** 2 - 0.5 * z**2) / (2 * np.pi * 0.01)
     assert np.abs(found.values - np.log(joint.sum(axis=1) * (z[1] - z[0]))).max() < 1e-8
     assert found.trusted.all()
     coarse = estimate_evidence(
-        Quadrature(num_samples=100), model, x, KEY
+        model, x, Quadrature(num_samples=100), key=KEY
     )  # 100 points from mode to mode: .04 apart
     assert not coarse.trusted.any()
     assert (coarse.standard_errors > 0.01).all()
@@ -105,7 +105,7 @@ def test_two_narrow_modes_far_apart_are_both_counted():
 def test_single_precision_is_good_to_its_rounding():
     model = linear_gaussian.make(stretch=1.2)
     x = model.data(4, seed=4).astype(np.float32)
-    found = estimate_evidence(Quadrature(num_samples=64), model.model, x, KEY, chunk=1000)
+    found = estimate_evidence(model.model, x, Quadrature(num_samples=64), key=KEY, chunk=1000)
     assert np.abs(found.values - model.log_evidence(x)).max() < 1e-4
     assert np.abs(kl_to_posterior(model.model, x, num_samples=64) - model.gap(x)).max() < 1e-3
 
@@ -144,7 +144,7 @@ def test_what_a_grid_cannot_hold_is_refused():
         model,
         x,
         message,
-        function=lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY),
+        function=lambda m, x: estimate_evidence(m, x, Quadrature(num_samples=32), key=KEY),
     ):
         with pytest.raises(ValueError, match=message):
             function(model, x)
@@ -152,7 +152,7 @@ def test_what_a_grid_cannot_hold_is_refused():
     x = np.zeros((2, 3), np.float32)
     deep = linear_gaussian.make(latent=3, dimension=5).model
     for function in (
-        lambda m, x: estimate_evidence(Quadrature(num_samples=32), m, x, KEY),
+        lambda m, x: estimate_evidence(m, x, Quadrature(num_samples=32), key=KEY),
         kl_to_posterior,
     ):
         refused(
@@ -198,10 +198,14 @@ def test_progress_and_independence_of_chunk_and_place():
         x = model.data(3, seed=6)
         seen = []
         whole = estimate_evidence(
-            Quadrature(num_samples=64), model.model, x, KEY, on_progress=lambda *a: seen.append(a)
+            model.model,
+            x,
+            Quadrature(num_samples=64),
+            key=KEY,
+            on_progress=lambda *a: seen.append(a),
         )
-        assert seen == [(1, 3), (2, 3), (3, 3)]
+        assert seen == [("evidence", n, 3) for n in (1, 2, 3)]
         part = estimate_evidence(
-            Quadrature(num_samples=64), model.model, x[2:], jr.key(9), chunk=37
+            model.model, x[2:], Quadrature(num_samples=64), key=jr.key(9), chunk=37
         )
         assert part.values[0] == pytest.approx(whole.values[2], abs=1e-10)

@@ -19,7 +19,7 @@ def test_each_rung_is_where_the_closed_form_has_it():
     found = sandwich(
         WORLD.model,
         x,
-        jr.key(2),
+        key=jr.key(2),
         annealed=annealed,
         num_data=30,
         iwae_samples=10,
@@ -47,7 +47,7 @@ def test_each_rung_is_where_the_closed_form_has_it():
     without = sandwich(
         WORLD.model,
         x,
-        jr.key(2),
+        key=jr.key(2),
         annealed=annealed,
         num_data=30,
         iwae_samples=10,
@@ -62,4 +62,4 @@ def test_too_few_samples_for_two_groups_are_refused():
     with pytest.raises(
         ValueError, match=r"at least two groups of iwae_samples.*num_samples=60; got 50"
     ):
-        sandwich(WORLD.model, WORLD.data(3, seed=1), jr.key(0), num_samples=60)
+        sandwich(WORLD.model, WORLD.data(3, seed=1), key=jr.key(0), num_samples=60)

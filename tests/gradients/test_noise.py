@@ -18,11 +18,11 @@ X = TRUTH.data(5, seed=1).astype(np.float32)
 
 def noise(bound, gradient, key=0, **options):
     return gradient_noise(
-        bounds.build(bound, {}, {}),
-        gradients.build(gradient, {}, {}),
         TRUTH.model,
         X,
-        jr.key(key),
+        bounds.build(bound, {}, {}),
+        gradients.build(gradient, {}, {}),
+        key=jr.key(key),
         **options,
     )
 
@@ -82,11 +82,11 @@ def test_a_signal_below_the_noise_is_not_made_of_noise():
     exact = make(dimension=4, latent=2, orthogonal=True)
     x = exact.data(5, seed=1).astype(np.float32)
     found = gradient_noise(
-        bounds.build("elbo", {}, {}),
-        gradients.build("pathwise", {}, {}),
         exact.model,
         x,
-        jr.key(0),
+        bounds.build("elbo", {}, {}),
+        gradients.build("pathwise", {}, {}),
+        key=jr.key(0),
         num_samples=2,
         draws=500,
     )

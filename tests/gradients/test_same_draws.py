@@ -32,7 +32,7 @@ def numeric_gradient(bound, key, num_samples=NUM_SAMPLES):
 
     def value(v, side):
         model = rebuild(v)
-        log_w = log_weights(model, jnp.asarray(X), key, num_samples).tempered()
+        log_w = log_weights(model, jnp.asarray(X), key=key, num_samples=num_samples).tempered()
         return side.sign * jax.vmap(side, in_axes=1)(log_w).mean()
 
     sides = [

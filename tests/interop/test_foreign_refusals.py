@@ -147,7 +147,7 @@ def test_what_a_callable_does_wrong_is_one_plain_error(name, caplog, capfd):
     with pytest.raises(ForeignError, match=f"(?s){message}"):
         jensen.account(make(**options), ROWS, key=KEY, num_samples=10)
     with pytest.raises(ForeignError):
-        estimate_evidence(Importance(num_samples=10), make(**options), ROWS, KEY)
+        estimate_evidence(make(**options), ROWS, Importance(num_samples=10), key=KEY)
     assert not caplog.records and "Traceback" not in "".join(capfd.readouterr())
 
 

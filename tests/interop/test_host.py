@@ -149,12 +149,12 @@ def test_gaps_and_annealing_are_those_of_the_same_model_in_jax():
         WORLD.gap(ROWS[theirs.index].astype(float)).mean(),
         abs=5 * theirs.amortisation_gap.standard_error,
     )
-    found = estimate_evidence(chains, model, ROWS[:6], KEY)
+    found = estimate_evidence(model, ROWS[:6], chains, key=KEY)
     assert (
         abs(found.value - WORLD.log_evidence(ROWS[:6].astype(float)).mean())
         < 5 * found.standard_error
     )
-    both = bidirectional(chains, model, KEY, num_data=8)
+    both = bidirectional(model, chains, key=KEY, num_data=8)
     assert abs(both.gap) < 5 * both.standard_error + 0.05
 
 
@@ -206,7 +206,7 @@ def test_a_callable_prior_has_its_gradient_and_no_samples():
     np.testing.assert_allclose(jax.grad(density.log_prob)(z), -z, rtol=1e-6)
     assert density.log_prob(jnp.stack([z, z + 1])).shape == (2,)
     with pytest.raises(ValueError, match=r"p\(z\) is a callable log_prior"):
-        estimate_evidence(Importance(num_samples=10, defensive=0.1), model, ROWS, KEY)
+        estimate_evidence(model, ROWS, Importance(num_samples=10, defensive=0.1), key=KEY)
     with pytest.raises(ValueError, match=r"no gradient of log p\(z\): give log_prior_gradient="):
         jensen.account(make(prior=log_standard_normal), ROWS, key=KEY, gaps=3)
     assert jnp.isfinite(
@@ -224,11 +224,11 @@ def test_what_is_not_given_is_left_out_by_name_and_refused_up_front():
     assert "Left out: " in str(acc) or "left out: " in str(acc)
     refused = {
         "refining a posterior": lambda: jensen.account(model, ROWS, key=KEY, gaps=3),
-        "annealing follows": lambda: estimate_evidence(Annealed(), model, ROWS, KEY),
+        "annealing follows": lambda: estimate_evidence(model, ROWS, Annealed(), key=KEY),
         "refining": lambda: estimate_evidence(
-            Importance(num_samples=10, proposal="refined"), model, ROWS, KEY
+            model, ROWS, Importance(num_samples=10, proposal="refined"), key=KEY
         ),
-        r"give sample=": lambda: bidirectional(Annealed(), make(), KEY, num_data=3),
+        r"give sample=": lambda: bidirectional(make(), Annealed(), key=KEY, num_data=3),
         r"give decode=": lambda: model.decoder(jnp.zeros(2)).mean,
     }
     for message, ask in refused.items():
@@ -270,10 +270,10 @@ def test_arrays_are_of_the_dtype_asked_for_and_no_larger_than_a_batch():
 
     bytes_ = (ROWS > 0).astype(np.uint8)
     estimate_evidence(
-        Importance(num_samples=100),
         make(log_likelihood=watching, dtype="float64", batch_size=64),
         bytes_,
-        KEY,
+        Importance(num_samples=100),
+        key=KEY,
     )
     assert seen == {("float64", "float64", True)}
 
@@ -308,7 +308,7 @@ def test_the_host_answers_in_double_precision_where_jax_does(x64):
 def test_bounds_of_a_foreign_model():
     bounds = {"elbo": jensen.bounds.ELBO(), "iwae": jensen.bounds.IWAE()}
     theirs, ours = (
-        evaluate_bounds(bounds, m, ROWS, KEY, num_samples=10) for m in (make(), WORLD.model)
+        evaluate_bounds(m, ROWS, bounds, key=KEY, num_samples=10) for m in (make(), WORLD.model)
     )
     for name in bounds:
         assert theirs[name].value == pytest.approx(ours[name].value, abs=1e-5)

@@ -87,7 +87,7 @@ def test_its_fit_is_numpyros(eight):
         np.exp(tree["unconstrained_posterior"]["u"].values[0, :, 1]),
         rtol=1e-12,
     )
-    y = ours.predict(jr.key(1))["y"]
+    y = ours.predict(key=jr.key(1))["y"]
     spread = np.sqrt(ours.draws["theta"].var(0) + worlds.ERRORS**2)
     assert (
         y.shape == (4000, 8)
@@ -293,4 +293,4 @@ def test_predictions_need_something_observed():
         0, abs=1e-7
     )
     with pytest.raises(ValueError, match="nothing of predictions"):
-        fit.predict(KEY)
+        fit.predict(key=KEY)

@@ -50,7 +50,7 @@ def test_gaps_and_annealing_of_the_torch_copy_are_ours(trio):
     )
     assert theirs.amortisation_gap.value == pytest.approx(ours.amortisation_gap.value, abs=1e-3)
     a, b = (
-        estimate_evidence(Annealed(num_temperatures=60, num_samples=8), m, data[:6], KEY)
+        estimate_evidence(m, data[:6], Annealed(num_temperatures=60, num_samples=8), key=KEY)
         for m in (copy, model)
     )
     assert abs(a.value - b.value) < 5 * np.hypot(a.standard_error, b.standard_error)

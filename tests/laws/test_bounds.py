@@ -34,7 +34,7 @@ def test_an_exact_posterior_makes_the_bound_the_log_evidence(x64, bound):
     x = truth.data(6, seed=1)
     for num_samples in (1, 2, 7):
         values = jax.vmap(bound, in_axes=1)(
-            compiled(truth.model, x, jr.key(0), num_samples).tempered()
+            compiled(truth.model, x, key=jr.key(0), num_samples=num_samples).tempered()
         )
         assert np.abs(np.asarray(values) - truth.log_evidence(x)).max() < 1e-10
 
@@ -63,7 +63,7 @@ def test_linear_says_whether_the_bound_is_the_mean(x64, bound):
 def test_a_lower_bound_is_below_the_evidence_and_does_not_fall_with_more_samples(x64, bound):
     truth = make(shift=0.3, stretch=1.3)
     x = truth.data(1, seed=3)
-    log_w = np.asarray(compiled(truth.model, x, jr.key(1), 24_000).tempered())[:, 0]
+    log_w = np.asarray(compiled(truth.model, x, key=jr.key(1), num_samples=24_000).tempered())[:, 0]
     values = {}
     for num_samples in (1, 3, 12):
         groups = np.asarray(jax.vmap(bound)(jnp.asarray(log_w.reshape(-1, num_samples))))
@@ -79,7 +79,7 @@ def test_iwae_rises_with_the_number_of_samples_and_closes_most_of_the_gap(x64):
     truth = make(shift=0.3, stretch=1.3)
     x = truth.data(1, seed=3)
     iwae = bounds.build("iwae", {}, {})
-    log_w = np.asarray(compiled(truth.model, x, jr.key(1), 24_000).tempered())[:, 0]
+    log_w = np.asarray(compiled(truth.model, x, key=jr.key(1), num_samples=24_000).tempered())[:, 0]
     # In groups of 12 the same draws give every bound, so their differences have small errors.
     groups = jnp.asarray(log_w.reshape(-1, 12))
     values = np.stack([np.asarray(jax.vmap(iwae)(groups[:, :k])) for k in (1, 3, 12)])
@@ -244,7 +244,9 @@ def test_bounds_rise_or_fall_with_the_number_of_samples_as_they_say(x64, name, o
     truth = make(shift=0.3, stretch=1.3)
     x = truth.data(1, seed=3)
     groups = jnp.asarray(
-        np.asarray(compiled(truth.model, x, jr.key(1), 24_000).tempered())[:, 0].reshape(-1, 12)
+        np.asarray(compiled(truth.model, x, key=jr.key(1), num_samples=24_000).tempered())[
+            :, 0
+        ].reshape(-1, 12)
     )
     values = np.stack(
         [np.asarray(jax.vmap(bounds.build(name, options, {}))(groups[:, :k])) for k in (2, 4, 12)]

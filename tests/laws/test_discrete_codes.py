@@ -126,10 +126,12 @@ def test_priors_start_uniform_and_stay_so_where_asked(x64, name):
 def test_evidence_by_importance_sampling_is_the_sum_over_all_codes(x64, name):
     model = small_vae(name, variables=5, by=0.3)
     exact = table(model, name, 5, X)
-    found = estimate_evidence(Importance(num_samples=4000), model, X, jr.key(4))
+    found = estimate_evidence(model, X, Importance(num_samples=4000), key=jr.key(4))
     assert (np.abs(found.values - exact.log_evidence) < 5 * found.standard_errors).all()
     assert (found.standard_errors < 0.1).all()
-    log_w = np.asarray(eqx.filter_jit(log_weights)(model, X, jr.key(5), 4000).tempered())
+    log_w = np.asarray(
+        eqx.filter_jit(log_weights)(model, X, key=jr.key(5), num_samples=4000).tempered()
+    )
     assert (np.abs(log_w.mean(0) - exact.elbo) < 5 * log_w.std(0) / np.sqrt(4000)).all()
 
 
@@ -140,7 +142,7 @@ def test_an_exact_posterior_makes_every_log_weight_and_every_bound_the_log_evide
     np.testing.assert_allclose(
         exact.log_w, np.broadcast_to(exact.log_evidence[:, None], exact.log_w.shape), rtol=1e-12
     )
-    log_w = eqx.filter_jit(log_weights)(model, X, jr.key(6), 8).tempered()
+    log_w = eqx.filter_jit(log_weights)(model, X, key=jr.key(6), num_samples=8).tempered()
     np.testing.assert_allclose(log_w, np.broadcast_to(exact.log_evidence, log_w.shape), rtol=1e-12)
     for bound in bounds.names():
         made = bounds.build(bound, {}, {})
@@ -200,15 +202,18 @@ def test_a_prior_over_other_codes_is_refused_with_the_reason_and_what_would_do(
         assert np.isfinite(model.prior(model.encoder).log_prob(posterior.sample(jr.key(0))))
         return
     would_do = {
-        "continuous": "--prior standard_normal",
-        "binary": "--prior bernoulli",
-        "one-hot": "--prior categorical",
+        "continuous": 'prior="standard_normal"',
+        "binary": 'prior="bernoulli"',
+        "one-hot": 'prior="categorical"',
     }[kind(encoder)]
     other = {"continuous": "diagonal_normal", "binary": "bernoulli", "one-hot": "categorical"}[
         kind(prior)
     ]
-    said = f"prior {prior} is for {kind(prior)} codes, but those of encoder {encoder} are {kind(encoder)}.*Use {would_do} or --set encoder.name={other}"
-    with pytest.raises(ValueError, match=said):
+    message = (
+        f"prior {prior} is for {kind(prior)} codes, but those of encoder {encoder} are "
+        f'{kind(encoder)}.*Use {would_do} or encoder="{other}"'
+    )
+    with pytest.raises(ValueError, match=message):
         build()
 
 

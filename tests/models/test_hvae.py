@@ -95,7 +95,7 @@ def test_with_the_exact_posterior_every_weight_is_the_evidence(linear):
     model, mean, cov = linear
     x = data_of(mean, cov, 7)
     exact = stats.multivariate_normal(mean[2:], cov[2:, 2:]).logpdf(x)
-    weights = eqx.filter_jit(log_weights)(model, x, jr.key(1), 5)
+    weights = eqx.filter_jit(log_weights)(model, x, key=jr.key(1), num_samples=5)
     np.testing.assert_allclose(weights.tempered(), np.broadcast_to(exact, (5, 7)), atol=1e-7)
 
 
@@ -147,7 +147,7 @@ def test_the_account_has_the_kl_of_each_level(linear):
 def test_information_of_all_levels_is_that_of_the_exact_mixture(linear):
     model, mean, cov = linear
     x = data_of(mean, cov, 30, seed=4)
-    found = joint_information(model, x, jr.key(5))
+    found = joint_information(model, x, key=jr.key(5))
     posterior = [stats.multivariate_normal(*gaussian_conditional(mean, cov, row)[:2]) for row in x]
     rng, draws = np.random.default_rng(6), 2000
     values = []
@@ -160,7 +160,7 @@ def test_information_of_all_levels_is_that_of_the_exact_mixture(linear):
     # The spread within a datum alone is what one draw of each leaves; the error said must not be smaller than it.
     assert found.standard_error > 0.9 * np.sqrt(np.mean(np.var(values, axis=1)) / 30)
     assert found.n == 30
-    assert joint_information(model, x, jr.key(5), subset=10).log_n == pytest.approx(np.log(10))
+    assert joint_information(model, x, key=jr.key(5), subset=10).log_n == pytest.approx(np.log(10))
 
 
 def test_chained_samples_have_the_moments_of_the_density(linear):
@@ -211,8 +211,10 @@ def test_three_levels_train_and_their_draws_depend_on_no_batch(prior):
         data=x,
         key=jr.key(1),
     )
-    together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
-    alone = eqx.filter_jit(log_weights)(model, x[5:6], jr.key(2), 3, index=np.array([5]))
+    together = eqx.filter_jit(log_weights)(model, x, key=jr.key(2), num_samples=3)
+    alone = eqx.filter_jit(log_weights)(
+        model, x[5:6], key=jr.key(2), num_samples=3, index=np.array([5])
+    )
     np.testing.assert_allclose(together.tempered()[:, 5], alone.tempered()[:, 0], atol=1e-5)
     data = jensen.Dataset("bits", x, x[:4], x[:4])
     before = float(together.tempered().mean())
@@ -227,7 +229,11 @@ def test_three_levels_train_and_their_draws_depend_on_no_batch(prior):
         progress=False,
     )
     assert (
-        float(eqx.filter_jit(log_weights)(fitted.model, x, jr.key(2), 3).tempered().mean())
+        float(
+            eqx.filter_jit(log_weights)(fitted.model, x, key=jr.key(2), num_samples=3)
+            .tempered()
+            .mean()
+        )
         > before + 0.5
     )
 
@@ -301,8 +307,10 @@ def test_a_convolutional_hierarchy_is_the_sum_of_its_conditionals(x64, decoder):
     )
     gradient = jax.grad(lambda z: model.decoder(z).log_prob(jnp.asarray(x[0])))((z1, z2))
     assert all(np.abs(g).min() > 0 for g in gradient)
-    together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
-    alone = eqx.filter_jit(log_weights)(model, x[4:5], jr.key(2), 3, index=np.array([4]))
+    together = eqx.filter_jit(log_weights)(model, x, key=jr.key(2), num_samples=3)
+    alone = eqx.filter_jit(log_weights)(
+        model, x[4:5], key=jr.key(2), num_samples=3, index=np.array([4])
+    )
     np.testing.assert_allclose(together.tempered()[:, 4], alone.tempered()[:, 0], atol=1e-9)
     again = build_model(model.recipe.values, key=jr.key(1))
     assert jax.tree.structure(again) == jax.tree.structure(model)

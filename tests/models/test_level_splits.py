@@ -151,7 +151,7 @@ def test_the_split_of_each_level_by_brute_force():
     top, low, prior = (0.8, 0.6), (0.5, -0.7, 0.4), (1.0, 0.2, 0.8)
     model = Model(Prior(prior), Encoder(top, low), Decoder())
     x = rows(500, mean=0.3)
-    found = joint_information(model, x, KEY)
+    found = joint_information(model, x, key=KEY)
     rng, draws = np.random.default_rng(0), 8
     z2 = top[0] * x + top[1] * rng.normal(size=(500, draws))
     z1 = low[0] * x + low[1] * z2 + low[2] * rng.normal(size=(500, draws))

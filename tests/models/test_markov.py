@@ -101,7 +101,7 @@ def test_with_the_exact_posterior_every_weight_is_the_evidence(x64, levels):
     model, mean, cov = linear(levels)
     x = data_of(mean, cov, 7)
     exact = stats.multivariate_normal(mean[levels:], cov[levels:, levels:]).logpdf(x)
-    weights = eqx.filter_jit(log_weights)(model, x, jr.key(1), 5)
+    weights = eqx.filter_jit(log_weights)(model, x, key=jr.key(1), num_samples=5)
     np.testing.assert_allclose(weights.tempered(), np.broadcast_to(exact, (5, 7)), atol=1e-10)
 
 
@@ -171,7 +171,7 @@ def test_both_parts_of_the_average_kl_are_exact_over_all_levels(x64):
         assert abs(line.value - expected) < 5 * line.standard_error, name
         assert line.standard_error < 0.02
     # I(n; z1, z2) is I(n; z1): brute force over all levels and all data.
-    joint = joint_information(model, x, jr.key(5))
+    joint = joint_information(model, x, key=jr.key(5))
     assert joint.n == n
     assert abs(joint.value - information) < 5 * joint.standard_error
     assert (found.levels, found.joint_information) == ({}, None)
@@ -237,20 +237,20 @@ def test_active_units_of_each_level_are_those_of_the_posterior_means(x64):
     x = data_of(mean, cov, 600, seed=6)
     gain = cov[:3, 3:] @ np.linalg.inv(cov[3:, 3:])
     expected = ((x - mean[3:]) @ gain.T).var(axis=0)
-    found = np.concatenate(variance_of_means(model, x, jr.key(0), num_draws=200))
+    found = np.concatenate(variance_of_means(model, x, key=jr.key(0), num_draws=200))
     # The noise of a mean of 200 draws is taken off; what is left is its fluctuation over 600 data.
     noise = np.diag(cov)[:3] / 200
     tolerance = 5 * np.sqrt(4 * expected * noise / 600 + 2 * noise**2 / 600)
     assert (np.abs(found - expected) < tolerance).all()
     silent = eqx.tree_at(lambda m: m.encoder.above[1].head.weight, model, jnp.zeros((1, 2)))
     assert (
-        active_units_by_level(model, x, jr.key(0)),
-        active_units_by_level(silent, x, jr.key(0)),
+        active_units_by_level(model, x, key=jr.key(0)),
+        active_units_by_level(silent, x, key=jr.key(0)),
     ) == ((1, 1, 1), (1, 1, 0))
     with pytest.raises(
         ValueError, match="num_draws must be at least 2, or the noise of a mean is not known; got 1"
     ):
-        active_units_by_level(model, x, jr.key(0), num_draws=1)
+        active_units_by_level(model, x, key=jr.key(0), num_draws=1)
 
 
 def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
@@ -279,8 +279,10 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
         )
     ]
     assert widths == [7, 4, 4, 4, 4, 4]
-    together = eqx.filter_jit(log_weights)(model, x, jr.key(2), 3)
-    alone = eqx.filter_jit(log_weights)(model, x[5:6], jr.key(2), 3, index=np.array([5]))
+    together = eqx.filter_jit(log_weights)(model, x, key=jr.key(2), num_samples=3)
+    alone = eqx.filter_jit(log_weights)(
+        model, x[5:6], key=jr.key(2), num_samples=3, index=np.array([5])
+    )
     np.testing.assert_allclose(together.tempered()[:, 5], alone.tempered()[:, 0], atol=1e-5)
     data = jensen.Dataset("bits", x, x[:4], x[:4])
     before = float(together.tempered().mean())
@@ -298,7 +300,11 @@ def test_it_trains_its_draws_depend_on_no_batch_and_a_recipe_builds_it_again():
         progress=False,
     )
     assert (
-        float(eqx.filter_jit(log_weights)(fitted.model, x, jr.key(2), 3).tempered().mean())
+        float(
+            eqx.filter_jit(log_weights)(fitted.model, x, key=jr.key(2), num_samples=3)
+            .tempered()
+            .mean()
+        )
         > before + 0.5
     )
     again = build_model(model.recipe.values, key=jr.key(1))

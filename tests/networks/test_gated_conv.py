@@ -139,7 +139,8 @@ def test_a_latent_code_is_no_image_and_the_refusal_says_where_the_network_goes()
     options = {"event_shape": (8, 8), "latent_dim": 3, "key": jr.key(0)}
     with pytest.raises(
         ValueError,
-        match=r"images of 64 numbers, and was asked to read 3 .*--set encoder_network.name=gated_conv.*--set decoder.name=gated_conv",
+        match=r"images of 64 numbers, and was asked to read 3 .*"
+        r'encoder_network="gated_conv".*decoder="gated_conv"',
     ):
         vae(**options, network="gated_conv")
     model = vae(**options, encoder_network={"name": "gated_conv", **SMALL})

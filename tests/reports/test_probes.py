@@ -36,7 +36,7 @@ def test_a_traversal_walks_between_the_quantiles_of_the_most_active_dimensions()
 
 def test_samples_come_from_the_model_s_own_prior(monkeypatch):
     model, seen = echo_model((3,), prior_centre=100.0), {}
-    z = prior_samples(model, 200, jax.random.key(0))["z"]
+    z = prior_samples(model, 200, key=jax.random.key(0))["z"]
     assert np.abs(z.mean(axis=0) - 100).max() < 5 / np.sqrt(200)
     assert np.allclose(decode(model, z), z)
     draw = Vectors.samples

@@ -12,11 +12,11 @@ import pytest
 import jensen
 from jensen import cli
 from jensen.anatomy.units import active_units, active_units_by_level
-from jensen.evaluation import stream_key
 from jensen.generation import posterior_codes
 from jensen.reproductions import _recipes
 from jensen.reproductions.iwae import CLAIMS
 from jensen.reproductions.iwae._recipe_comparisons import compare_recipes, comparison_text
+from jensen.sessions import stream_key
 
 RECIPE = """
 [data]
@@ -104,7 +104,7 @@ def test_rows_are_trained_for_every_seed_and_the_orders_are_those_of_their_means
     ) == (4, 3, 5, 1)
     test = run.dataset.test
     assert row["active_units"] == list(
-        active_units_by_level(run.model, test, stream_key(1, "account"))
+        active_units_by_level(run.model, test, key=stream_key(1, "account"))
     )
     first = active_units(posterior_codes(run.model, test)["mean"])
     assert row["active_units"][0] == first
@@ -175,7 +175,7 @@ def test_the_short_schedule_is_a_row_of_its_own(shelf, capsys):
         (["--set", "share=0.5", "--set", "schedule=short"], "without schedule=short"),
         (["--set", "seeds=0"], "seeds must be at least 1; got 0"),
         (["--epochs", "0"], "epochs must be at least 1; got 0"),
-        (["--set", "schedule=long"], "reproduction 'iwae', schedule: "),
+        (["--set", "schedule=long"], "reproduction 'iwae': schedule "),
         (
             ["--num-samples", "1"],
             "num_samples must be at least 2, or there is no standard error; got 1",

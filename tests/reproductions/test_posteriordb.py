@@ -326,7 +326,7 @@ def test_a_posterior_is_called_by_its_program_or_in_full():
         (["--set", "learning_rate=0"], "learning_rate must be positive and finite; got 0"),
         (["--set", "max_steps=0"], "max_steps must be at least 1; got 0"),
         (["--set", "families=[]", "--set", "guides=[]"], "there is nothing to fit"),
-        (["--set", 'families=["flow"]'], "reproduction 'posteriordb', families: "),
+        (["--set", 'families=["flow"]'], "reproduction 'posteriordb': families"),
         (
             ["--only", "blrr", "--set", "families=[]"],
             "unknown posterior 'blrr' (did you mean 'blr'?)",

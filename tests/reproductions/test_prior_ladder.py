@@ -20,11 +20,11 @@ import jensen
 from jensen import cli
 from jensen.config import Config
 from jensen.distributions import DiagonalNormalMixture, diagonal_normal
-from jensen.evaluation import start_run, stream_key
 from jensen.priors import AbstractPrior, StandardNormal
 from jensen.reproductions.prior_ladder import PriorLadder
 from jensen.reproductions.prior_ladder._measurements import log_density, measure, split_draws
 from jensen.reproductions.prior_ladder._table import progress_text
+from jensen.sessions import start_run, stream_key
 
 SAMPLES = 40
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
@@ -255,7 +255,7 @@ def test_evidence_of_some_rows_is_that_of_these_rows(run):
     draws = split_draws(
         run.model,
         run.dataset.test,
-        stream_key(0, "account"),
+        key=stream_key(0, "account"),
         num_samples=SAMPLES,
         rows=7,
         split="test",
@@ -325,7 +325,7 @@ def test_without_a_run_one_is_trained_first_and_shortened_on_request(tmp_path, c
         (
             ["--data", "minst"],
             2,
-            "reproduction 'prior_ladder', data: Input should be 'digits' or 'mnist'; got 'minst'",
+            "reproduction 'prior_ladder': data must be one of digits, mnist; got 'minst'",
         ),
         (["--only", "x"], 2, "has no option 'only'"),
     ],

@@ -14,7 +14,6 @@ import pytest
 
 import jensen
 from jensen import cli
-from jensen.evaluation import stream_key
 from jensen.generation import posterior_codes
 from jensen.priors import StandardNormal
 from jensen.reports._style import WIDE, styled
@@ -23,6 +22,7 @@ from jensen.reproductions.temperature import Temperature
 from jensen.reproductions.temperature._measurements import exchange_rates
 from jensen.reproductions.temperature._table import notes
 from jensen.reproductions.temperature.picture import temperature_figure
+from jensen.sessions import stream_key
 from jensen.weights import log_weights
 
 OPTIONS = {"betas": (0.5, 4.0), "epochs": 5, "num_samples": 20, "rows": 100}
@@ -92,10 +92,10 @@ def test_the_last_model_is_that_of_the_last_epoch_and_not_the_best(made):
     # With the training's own validation draws its last validation value comes out again.
     run = run_at(made[0], "beta-1")
     x = run.dataset.validation
-    values = log_weights(last_model(run), x, jr.split(run.key)[1], 1).tempered()
+    values = log_weights(last_model(run), x, key=jr.split(run.key)[1], num_samples=1).tempered()
     assert float(values.mean()) == pytest.approx(run.history[-1]["validation"]["bound"], abs=1e-4)
     assert float(
-        log_weights(run.model, x, jr.split(run.key)[1], 1).tempered().mean()
+        log_weights(run.model, x, key=jr.split(run.key)[1], num_samples=1).tempered().mean()
     ) == pytest.approx(max(r["validation"]["bound"] for r in run.history), abs=1e-4)
 
 
@@ -319,7 +319,7 @@ def test_the_picture_has_every_run_at_its_place(made):
         (["--set", "rows=1"], "rows must be at least 2; got 1"),
         (
             ["--data", "minst"],
-            "reproduction 'temperature', data: Input should be 'digits' or 'mnist'; got 'minst'",
+            "reproduction 'temperature': data must be one of digits, mnist; got 'minst'",
         ),
         (["--run", "x"], "has no option 'run'"),
     ],

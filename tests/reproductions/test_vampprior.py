@@ -14,11 +14,11 @@ import pytest
 import jensen
 from jensen import cli
 from jensen._files import exclusive
-from jensen.evaluation import stream_key
 from jensen.evidence import estimate_evidence
 from jensen.evidence.importance import Importance
 from jensen.progress import FitProgress
 from jensen.reproductions import _recipes
+from jensen.sessions import stream_key
 
 RECIPE = """
 [data]
@@ -89,7 +89,7 @@ def test_a_row_is_the_evidence_of_the_best_model_beside_the_published_figures(
     row = rows["digits-vae-vamp"]
     run = jensen.load("out/digits-vae-vamp")
     estimate = estimate_evidence(
-        Importance(num_samples=60), run.model, run.dataset.test, stream_key(0, "evidence")
+        run.model, run.dataset.test, Importance(num_samples=60), key=stream_key(0, "evidence")
     )
     assert row["log_p"] == pytest.approx(estimate.value, abs=1e-9)
     assert row["standard_error"] == pytest.approx(
@@ -300,7 +300,7 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
             "num_samples must be at least 2, or there is no standard error; got 1",
         ),
         (["vampprior", "--run", "runs/x"], "reproduction 'vampprior' has no option 'run'"),
-        (["vampprior", "--set", "epochs=many"], "reproduction 'vampprior', epochs: "),
+        (["vampprior", "--set", "epochs=many"], "reproduction 'vampprior': epochs "),
         (["vampprior", "--set", "epoch=3"], "has no option 'epoch' (did you mean 'epochs'?)"),
         (
             ["vamprior"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jensen.config import Config
-from jensen.evaluation import account_of, start_run
+from jensen.sessions import account_of, start_run
 from small_runs import SETTINGS
 
 

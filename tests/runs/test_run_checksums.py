@@ -18,9 +18,8 @@ from jensen._checksums import (
 )
 from jensen._files import npz_bytes, read_npz
 from jensen._notes import Note
-from jensen.evaluation import report_of
-from jensen.fitting import resume_run
 from jensen.runs import RunError, read_history
+from jensen.sessions import report_of, resume_run
 from small_runs import leaves
 
 VALUES = {"a": [1.5, -2e-300, None, True], "b": {"c": "é", "nan": float("inf")}, "1": 3}

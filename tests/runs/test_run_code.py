@@ -13,11 +13,10 @@ import tomli_w
 import jensen
 from command_line import call
 from jensen._checksums import to_checked_json, to_checked_toml
-from jensen._rooms import file_digest
-from jensen.config import ROOMS, Config
-from jensen.evaluation import start_run
-from jensen.fitting import resume_run
+from jensen._rooms import ROOMS, file_digest
+from jensen.config import Config
 from jensen.runs import RunError, UntrustedCodeError
+from jensen.sessions import resume_run, start_run
 from small_runs import SETTINGS, every_byte
 
 EVIL = "from pathlib import Path\nPath({marker!r}).write_text('executed')\n"

@@ -14,11 +14,10 @@ import jensen
 from command_line import call
 from jensen._checksums import to_checked_json
 from jensen.config import Config
-from jensen.evaluation import account_of, start_run
-from jensen.fitting import resume_run
 from jensen.progress import FitProgress
 from jensen.recording import stop_on_signals
 from jensen.runs import RunError
+from jensen.sessions import account_of, resume_run, start_run
 from jensen.training import Checkpoints
 from small_runs import SETTINGS, every_byte, leaves
 
@@ -85,7 +84,7 @@ def test_another_run_in_the_place_of_a_deleted_one_is_not_touched(run, finished,
 
 
 def test_an_account_of_a_deleted_run_is_not_stored(run, monkeypatch):
-    from jensen import evaluation
+    from jensen.sessions import evaluation
 
     loaded = jensen.load(run)
     made = loaded.account

@@ -49,7 +49,9 @@ def test_training_wins_most_of_what_a_code_can_win(name, options, bound, gradien
     )
 
     def elbo(model):
-        return np.asarray(log_weights(model, test, jax.random.key(1), 20).tempered()).mean()
+        return np.asarray(
+            log_weights(model, test, key=jax.random.key(1), num_samples=20).tempered()
+        ).mean()
 
     made = bounds.build(bound, {}, {}), gradients.build(gradient, {}, {})
     settings = {"epochs": 40, "num_samples": 4, "learning_rate": 5e-3, "warm_up": 5, "patience": 0}

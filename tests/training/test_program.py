@@ -145,7 +145,9 @@ def test_reported_values_are_at_beta_one_whatever_beta_trains(linear):
             )
             # The error from the spread of log w itself; its two parts are anticorrelated at most.
             log_w = np.asarray(
-                eqx.filter_jit(log_weights)(truth.model, rows[:13], jr.key(6), 500).tempered()
+                eqx.filter_jit(log_weights)(
+                    truth.model, rows[:13], key=jr.key(6), num_samples=500
+                ).tempered()
             )
             slack = 5 * np.sqrt(log_w.var(0).mean() / (200 * len(rows)))
             assert abs(found["bound"] - truth.elbo(rows).mean()) < slack

@@ -30,3 +30,23 @@ assert_type(jensen.load("runs/digits"), jensen.Run)
 jensen.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
 jensen.priors.NoSuchPrior  # pyright: ignore[reportAttributeAccessIssue]
 jensen.fit(model, data)  # pyright: ignore[reportCallIssue]
+
+# A bound and a gradient estimator by name, mapping, class or instance; training options by keyword.
+key = jax.random.key(3)
+jensen.fit(model, data, bound="iwae", gradient="pathwise", num_samples=5, key=key)
+jensen.fit(model, data, bound={"name": "renyi", "alpha": 0.5}, warm_up=None, key=key)
+jensen.fit(model, data, bound=jensen.bounds.IWAE, beta_schedule="cosine", key=key)
+jensen.refit_prior(model, "vamp", data, epochs=5, learning_rate=0.01, key=key)
+jensen.try_prior(model, Vamp, data, patience=0, key=key)
+
+target = jensen.from_log_joint(lambda p: -(p["x"] ** 2), {"x": 0.0})
+jensen.fit_variational(target, bound=jensen.bounds.IWAE, gradient={"name": "vimco"}, key=key)
+jensen.fit_variational(target, gradient=3, key=key)  # pyright: ignore[reportArgumentType]
+
+jensen.fit(model, data, epocs=3, key=key)  # pyright: ignore[reportCallIssue]
+jensen.fit(model, data, epochs=2.5, key=key)  # pyright: ignore[reportArgumentType]
+jensen.fit(model, data, epochs="3", key=key)  # pyright: ignore[reportArgumentType]
+jensen.fit(model, data, beta_schedule="cyclic", key=key)  # pyright: ignore[reportArgumentType]
+jensen.fit(model, data, bound=3, key=key)  # pyright: ignore[reportArgumentType]
+jensen.fit(model, data, key)  # pyright: ignore[reportCallIssue]
+jensen.refit_prior(model, "vamp", data, beta=2.0, key=key)  # pyright: ignore[reportCallIssue]

@@ -171,7 +171,7 @@ def test_numpyro_models_that_no_family_fits(name):
 def test_what_a_fit_does_not_have_is_refused():
     found = jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=200)
     with pytest.raises(ValueError, match=r"says nothing of predictions"):
-        found.predict(KEY)
+        found.predict(key=KEY)
     with pytest.raises(ValueError, match=r"linear response belongs to a mean-field fit"):
         found.sd(linear_response=True)
     with pytest.raises(ValueError, match=r"nothing can be simulated"), jax.enable_x64(True):
@@ -192,4 +192,4 @@ def test_a_library_that_is_absent_is_named(monkeypatch):
 
 def test_a_number_of_draws_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"num_draws must be at least 1; got -1"):
-        jensen.fit_variational(worlds.conjugate(), key=KEY, num_draws=200).resampled(KEY, -1)
+        jensen.fit_variational(worlds.conjugate(), key=KEY, num_draws=200).resampled(-1, key=KEY)

@@ -226,7 +226,7 @@ def test_obs_mask_has_the_posterior_of_the_observed_entries_and_imputes_the_othe
     np.testing.assert_allclose(imputed[:, ~SEEN].std(axis=0), sd[1], rtol=5 / np.sqrt(8000))
     np.testing.assert_array_equal(found.constant["y"], SEEN)
     assert "y_unobserved" not in found.draws
-    again = found.predict(jr.key(1))["y_observed"]
+    again = found.predict(key=jr.key(1))["y_observed"]
     assert np.abs(again.mean(axis=0) - mean).max() < 5 * sd[1] / np.sqrt(4000)
 
 
@@ -280,4 +280,4 @@ def test_a_delta_is_a_value_and_no_parameter():
     exact = multivariate_normal(np.full(4, 2.0), np.eye(4) + 1).logpdf(Y)
     assert found.evidence.value == pytest.approx(exact, abs=1e-9)
     assert found.mean()["d"] == 2 and found.constant["d"]
-    assert found.predict(KEY)["y"].shape == (200, 4)
+    assert found.predict(key=KEY)["y"].shape == (200, 4)

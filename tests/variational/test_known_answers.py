@@ -57,7 +57,7 @@ def test_whatever_reads_models_reads_a_fit(exact):
             Importance(num_samples=200),
             Annealed(num_samples=8, num_temperatures=20),
         ):
-            found = estimate_evidence(estimator, exact.model, datum(exact.target), KEY)
+            found = estimate_evidence(exact.model, datum(exact.target), estimator, key=KEY)
             assert found.value == pytest.approx(worlds.EVIDENCE, abs=1e-6)
 
 

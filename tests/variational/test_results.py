@@ -85,7 +85,7 @@ def test_weighted_moments_are_nearer_the_truth():
     )
     assert fit.sd(weighted=True)["intercept"] == pytest.approx(8.348, rel=0.05)
     assert fit.sd(weighted=True)["slope"] == pytest.approx(1.7815, rel=0.05)
-    again = fit.resampled(jr.key(1), 20_000)
+    again = fit.resampled(20_000, key=jr.key(1))
     assert again["slope"].mean() == pytest.approx(-8.8848, abs=0.1)
     assert again["slope"].std() == pytest.approx(1.7815, rel=0.08)
 

@@ -21,7 +21,7 @@ SD = np.sqrt(np.diag(np.linalg.inv(worlds.PRECISION)))
         {"bound": "eubo"},
         {"bound": {"name": "renyi", "alpha": 0.5}},
         {"gradient": "closed_form_kl"},
-        {"gradient": "pathwise"},
+        {"gradient": jensen.gradients.Pathwise},
     ],
     ids=["minibatches", "eubo", "renyi", "closed entropy", "pathwise"],
 )

@@ -106,7 +106,7 @@ def test_predictions_are_those_of_the_posterior():
     fit = jensen.fit_variational(
         jensen.from_numpyro(flat_line, x, 2 * x), "full_rank", key=KEY, num_draws=4000
     )
-    y = fit.predict(jr.key(1))["y"]
+    y = fit.predict(key=jr.key(1))["y"]
     sd = np.sqrt(0.25 + x**2 * 0.25 / 14)
     assert (np.abs(y.mean(0) - 2 * x) < 5 * sd / np.sqrt(4000)).all()
     np.testing.assert_allclose(y.std(0), sd, rtol=5 / np.sqrt(8000))
@@ -116,4 +116,4 @@ def test_predictions_are_those_of_the_posterior():
         key=KEY,
         num_draws=2000,
     )
-    assert np.abs(again.predict(KEY)["y"].mean(0) - worlds.X @ worlds.MEAN).max() < 0.1
+    assert np.abs(again.predict(key=KEY)["y"].mean(0) - worlds.X @ worlds.MEAN).max() < 0.1

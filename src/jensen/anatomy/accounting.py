@@ -16,7 +16,7 @@ sample: how far another split of the same size would lie.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -41,6 +41,7 @@ from jensen.evidence import Evidence
 from jensen.interop import foreign_remarks, guarded, left_out
 from jensen.likelihoods import check_support
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 ONE_ROW = (
     "One row: there is no I(n; z) of a single datum (its line is 0 whatever the model), the "
@@ -64,7 +65,7 @@ def account(
     fingerprint: str = "",
     remarks: tuple[str, ...] = (),
     row_columns: Mapping[str, np.ndarray] | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Account:
     """Account for every nat of a model's evidence lower bound on data, at beta = 1.
 
@@ -110,17 +111,17 @@ def account(
     draws = surgery(
         model,
         data,
-        key_surgery,
+        key=key_surgery,
         num_draws=num_draws,
         aggregated_over=aggregated_over,
-        on_progress=lambda *a: on_progress("aggregated posterior", *a),
+        on_progress=on_progress,
     )
     estimate = account_evidence(
         model,
         data,
-        key_evidence,
+        key=key_evidence,
         num_samples=num_samples,
-        on_progress=lambda *a: on_progress("evidence", *a),
+        on_progress=on_progress,
     )
     lines, levels = surgery_lines(draws), level_lines(draws)
     parts, lacking = marginals(draws)
@@ -132,12 +133,12 @@ def account(
         split_gap = inference_gaps(
             model,
             data,
-            key_gaps,
+            key=key_gaps,
             evidence=lines["evidence"],
             elbo=lines["elbo"],
             rows=gaps,
             family=gap_family,
-            on_progress=lambda *a: on_progress("gaps", *a),
+            on_progress=on_progress,
         )
     prior, encoder = (
         "" if model.recipe is None else model.recipe.values[part]["name"]
@@ -154,7 +155,7 @@ def account(
         num_draws=draws.log_posterior.shape[1],
         fingerprint=fingerprint,
         levels=levels,
-        joint_information=joint_information(model, data, key_joint)
+        joint_information=joint_information(model, data, key=key_joint)
         if levels and len(data) > 1
         else None,
         dimensions=dimensions_in_bits(model),

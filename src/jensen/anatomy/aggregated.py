@@ -23,7 +23,7 @@ import numpy as np
 from jensen._numerics import LOG_2PI, diagonal_normal_log_density, mixture_log_density
 from jensen._types import Array, Key
 from jensen.distributions import Stacked, diagonal_normal_parameters, full_normal_parameters
-from jensen.distributions.full_normal import whitening
+from jensen.distributions.full_normals import whitening
 from jensen.weights import largest_array
 
 Progress = Callable[[int, int], None]

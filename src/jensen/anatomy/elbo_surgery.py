@@ -43,6 +43,7 @@ from jensen.distributions import (
 )
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, of_task, silent
 from jensen.weights import LevelDraws, draw_levels, pairs_at_a_time
 
 BLOCK = 512
@@ -136,11 +137,11 @@ class Surgery:
 def surgery(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_draws: int | None = None,
     aggregated_over: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Surgery:
     """Draws from the posterior of every datum, with their four log densities.
 
@@ -152,7 +153,7 @@ def surgery(
         num_draws: per datum; by default as many (1 to 16) as are affordable.
         aggregated_over: take q(z) over random subsets of so many of the data; by default over all
             of them, or as many as are affordable (`aggregated.affordable`).
-        on_progress: called with the number of draws done and their total.
+        on_progress: called with what is being done, the number of draws done, and the total.
 
     Returns:
         A `Surgery` record.
@@ -161,7 +162,7 @@ def surgery(
         ValueError: no data, fewer than 2 or more than N data to take q(z) over, posteriors that
             cannot be stacked, or a density that is not finite (the message names the datum).
 
-        surgery(model, data.test, jax.random.key(0)).log_aggregated
+        surgery(model, data.test, key=jax.random.key(0)).log_aggregated
     """
     n = len(data)
     if n == 0:
@@ -235,7 +236,7 @@ def surgery(
             subset_error=subset_error,
         )
 
-    whole = surgery_of(np.arange(n), draws, on_progress)
+    whole = surgery_of(np.arange(n), draws, of_task(on_progress, "aggregated posterior"))
     if draws > 1 or n == 1:
         return whole
     some = np.sort(np.asarray(jr.permutation(key_rows, n))[:SECOND_DRAWS])
@@ -297,7 +298,7 @@ def posterior_draws(
     prior: Distribution | None = None,
     index: np.ndarray | None = None,
     block: int | None = None,
-) -> LevelDraws:
+) -> LevelDraws[np.ndarray]:
     """Draw from the posteriors of many data, `block` data at a time.
 
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the
@@ -328,7 +329,7 @@ def posterior_draws(
 @eqx.filter_jit
 def _draws(
     model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int
-) -> LevelDraws:
+) -> LevelDraws[Array]:
     """The draws of a block of data, leaves [data, draws, ...]."""
 
     def one(x, n):

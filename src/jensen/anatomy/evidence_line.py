@@ -29,6 +29,7 @@ from jensen.evidence.auto import spliced
 from jensen.evidence.importance import Importance
 from jensen.evidence.monte_carlo import MonteCarlo
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 from jensen.weights import draw
 
 # Of the work of importance sampling: all that is added to it, and the prior's draws alone.
@@ -43,10 +44,10 @@ LEAST_PRIOR_DRAWS, MOST_PRIOR_DRAWS = 1000, 20_000
 def account_evidence(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_samples: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Evidence:
     """Estimate log p(x) of every datum, for an account.
 
@@ -55,16 +56,16 @@ def account_evidence(
         data: [N, *event].
         key: with it, and a datum's index, everything random is determined.
         num_samples: importance samples per datum.
-        on_progress: called with the number of data done and their total.
+        on_progress: called with what is being done, the number of data done, and the total.
 
     Returns:
         An `Evidence`; its `methods` say which data were annealed, `other_start` what the prior's
         draws found.
 
-        account_evidence(model, x, jax.random.key(0), num_samples=1000).bound  # "" or "lower"
+        account_evidence(model, x, key=jax.random.key(0), num_samples=1000).bound  # "" or "lower"
     """
     importance = Importance(num_samples=num_samples)
-    estimate = estimate_evidence(importance, model, data, key, on_progress=on_progress)
+    estimate = estimate_evidence(model, data, importance, key=key, on_progress=on_progress)
     key_annealed, key_prior = (jr.fold_in(key, 2**31 - 1 - i) for i in range(2))
     if estimate.bound:
         estimate = _with_few_annealed(estimate, model, data, key_annealed)
@@ -76,7 +77,7 @@ def decisive_data(estimate: Evidence) -> np.ndarray:
 
     They are those with the largest shortfalls; their indices are returned in ascending order.
 
-    decisive_data(estimate_evidence(Importance(num_samples=1000), model, x, key))  # [17, 301]
+    decisive_data(estimate_evidence(model, x, Importance(num_samples=1000), key=key))  # [17, 301]
     """
     order = np.argsort(-np.where(estimate.trusted, 0.0, estimate.shortfalls), kind="stable")
     untrusted = int((~estimate.trusted).sum())
@@ -166,7 +167,12 @@ class _PriorDraws:
         index: np.ndarray | None,
     ) -> Evidence:
         return estimate_evidence(
-            self._estimator, model, data, key, chunk=chunk, on_progress=on_progress
+            model,
+            data,
+            self._estimator,
+            key=key,
+            chunk=chunk,
+            on_progress=lambda _, done, total: on_progress(done, total),
         )
 
 

@@ -18,7 +18,6 @@ exactly. q* is found by noisy steps and chosen on other draws than these: the am
 too low in expectation rather than too high, and what it lacks is in the approximation gap.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +39,7 @@ from jensen.anatomy.lines import (
 from jensen.evidence import family_of, refinement
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 from jensen.weights import over_samples, pairs_at_a_time, weigh
 
 PAIRS = {"cpu": 1024}
@@ -168,15 +168,15 @@ class Gaps:
 def inference_gaps(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     evidence: Line,
     elbo: Line,
     rows: int | None = None,
     family: str = "own",
     num_draws: int = 256,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
     **options: Any,
 ) -> Gaps:
     """Split a model's Jensen gap into the approximation gap and the amortisation gap.
@@ -192,7 +192,7 @@ def inference_gaps(
         family: 'own', 'diagonal', 'full' or 'flow'; see above.
         num_draws: fresh draws per datum for the difference of the two ELBOs.
         chunk: data refined at a time; bounds the memory, not the result.
-        on_progress: called with the number of data done and their total.
+        on_progress: called with what is being done, the number of data done, and the total.
         options: of `evidence.refinement`.
 
     Raises:
@@ -200,7 +200,9 @@ def inference_gaps(
             ELBO of other data.
         ArithmeticError: the parts do not sum to the whole.
 
-        gaps = inference_gaps(model, x, key, evidence=acc.evidence, elbo=acc.elbo, rows=500)
+        gaps = inference_gaps(
+            model, x, key=key, evidence=acc.evidence, elbo=acc.elbo, rows=500
+        )
         gaps.amortisation_gap.value
     """
     chosen = check_gaps(model, data, rows, family)
@@ -227,7 +229,7 @@ def inference_gaps(
             model, prior, jnp.asarray(data[part]), jnp.asarray(part), key_data, num_draws, options
         )
         columns.append([np.asarray(a)[: n - start] for a in gains])
-        on_progress(min(start + chunk, n), n)
+        on_progress("gaps", min(start + chunk, n), n)
     gains, non_finite = (np.concatenate(column) for column in zip(*columns, strict=True))
     return _gaps(
         chosen,

@@ -9,7 +9,6 @@ draws and have no difference where the splits differ in size.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -34,6 +33,7 @@ from jensen.anatomy.text_table import table_of_both
 from jensen.anatomy.verdicts import NOTHING
 from jensen.anatomy.verdicts.thresholds import PART, certain_errors, sizeable
 from jensen.model import Model
+from jensen.progress import OnProgress, renamed, silent
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def generalisation(
     test_data: np.ndarray,
     *,
     key: Key,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
 ) -> Generalisation:
     """Test minus train, line by line.
 
@@ -181,7 +181,7 @@ def _lines_over(
     data: np.ndarray,
     over: int,
     key: Key,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> dict[str, Line]:
     """The lines that depend on how many data q(z) is over, for `over` data."""
     if (account.aggregated_over or account.n) == over:
@@ -189,10 +189,10 @@ def _lines_over(
     draws = surgery(
         model,
         data,
-        jr.fold_in(key, 5),
+        key=jr.fold_in(key, 5),
         num_draws=account.num_draws,
         aggregated_over=over,
-        on_progress=lambda *a: on_progress("aggregated posterior of equally many", *a),
+        on_progress=renamed(on_progress, "aggregated posterior of equally many"),
     )
     information = surgery_lines(draws)["index_information"]
     # The KL that I(n; z) and the marginal KL split, on the account's own draws: the differences of

@@ -95,7 +95,11 @@ class InTraining:
         try:
             account = subset_account(
                 surgery(
-                    model, self.data, self.key, num_draws=NUM_DRAWS, aggregated_over=len(self.data)
+                    model,
+                    self.data,
+                    key=self.key,
+                    num_draws=NUM_DRAWS,
+                    aggregated_over=len(self.data),
                 ),
                 complete=self.all,
             )
@@ -119,7 +123,7 @@ def subset_account(draws: Surgery, *, complete: bool = False) -> Record:
     the active units, and a label that names the subset and its ceiling. `complete` says that the
     subset is all of the training data.
 
-        subset_account(surgery(model, subset, key, num_draws=2))["index_information"]["value"]
+        subset_account(surgery(model, subset, key=key, num_draws=2))["index_information"]["value"]
     """
     n, kl = len(draws.z), draws.level_log_posteriors - draws.level_log_priors
     by_level = len(draws.indexed) < len(kl)

@@ -130,7 +130,7 @@ class JointInformation:
 
 
 def joint_information(
-    model: Model, data: np.ndarray, key: Key, *, subset: int = SUBSET
+    model: Model, data: np.ndarray, *, key: Key, subset: int = SUBSET
 ) -> JointInformation:
     """Estimate I(n; z1, z2, ...) and the split of each level's KL on M data chosen at random.
 
@@ -146,7 +146,7 @@ def joint_information(
     Raises:
         ValueError: fewer than two data.
 
-        joint_information(model, data.test, jax.random.key(0)).value
+        joint_information(model, data.test, key=jax.random.key(0)).value
     """
     m = min(subset, len(data))
     if m < 2:

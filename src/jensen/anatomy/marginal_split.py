@@ -61,7 +61,7 @@ def marginals(draws: Surgery) -> tuple[Marginals | None, dict[str, str]]:
     Returns:
         (the parts, or None; {line that is left out: the reason}).
 
-        parts, left_out = marginals(surgery(model, x, key))
+        parts, left_out = marginals(surgery(model, x, key=key))
     """
     if len(draws.indexed) > 1:
         return None, _all("q(z) is that of all levels of a chain")

@@ -64,7 +64,7 @@ def minibatch_split(
         ValueError: another estimator, a batch size out of range, or posteriors or a prior of
             another family.
 
-        minibatch_split(surgery(model, x, key), key).total_correlation.value
+        minibatch_split(surgery(model, x, key=key), key).total_correlation.value
     """
     n = len(draws.posterior_means)
     if estimator not in BIAS:

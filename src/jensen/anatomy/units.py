@@ -30,7 +30,7 @@ def active_units(posterior_means: np.ndarray) -> int:
 
 
 def active_units_by_level(
-    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+    model: Model, data: np.ndarray, *, key: Key, num_draws: int = 50
 ) -> tuple[int, ...]:
     """Count the active units of every level, z_1 first.
 
@@ -47,22 +47,22 @@ def active_units_by_level(
     Raises:
         ValueError: fewer than two draws.
 
-        active_units_by_level(model, data.test, jax.random.key(0))  # (26, 7)
+        active_units_by_level(model, data.test, key=jax.random.key(0))  # (26, 7)
     """
     return tuple(
         int(np.sum(v > ACTIVE_VARIANCE))
-        for v in variance_of_means(model, data, key, num_draws=num_draws)
+        for v in variance_of_means(model, data, key=key, num_draws=num_draws)
     )
 
 
 def variance_of_means(
-    model: Model, data: np.ndarray, key: Key, *, num_draws: int = 50
+    model: Model, data: np.ndarray, *, key: Key, num_draws: int = 50
 ) -> tuple[np.ndarray, ...]:
     """Compute Var_x E[z_l | x] of every unit of every level, z_1 first, arrays [D_l].
 
     See `active_units_by_level`.
 
-    variance_of_means(model, data.test, jax.random.key(0))[0]
+    variance_of_means(model, data.test, key=jax.random.key(0))[0]
     """
     if num_draws < 2:
         raise ValueError(

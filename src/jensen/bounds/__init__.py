@@ -3,8 +3,9 @@
 Each file defines one bound.
 """
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS
 from jensen.bounds._base import AbstractBound as AbstractBound
+from jensen.bounds._base import BoundChoice as BoundChoice
 
-bounds = Room(__name__, "bound")
+bounds = ROOMS["bound"]
 __getattr__, __dir__ = bounds.attribute_access()

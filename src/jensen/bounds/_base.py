@@ -1,7 +1,8 @@
 """The abstract base class of bounds."""
 
 import abc
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -85,3 +86,8 @@ def upper_objection(name: str, num_samples: int) -> str | None:
         f"bound {name} needs at least 2 samples per datum (--num-samples), because one sample's "
         f"normalised weight is always 1; got {num_samples}."
     )
+
+
+# How a bound is chosen: a name, {"name": ..., option: value}, a class, an instance; None is the
+# default.
+BoundChoice = str | Mapping[str, Any] | type[AbstractBound] | AbstractBound | None

@@ -27,13 +27,14 @@ def run(arguments: list[str]) -> int:
 
     run(["datasets", "--json"])  # 0
     """
+    from jensen._words import flags_spoken
     from jensen.cli.app import app
     from jensen.cli.options import release_held
 
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     try:
-        with _notes_on_stderr():
+        with _notes_on_stderr(), flags_spoken():
             result = app(arguments, prog_name="jensen", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except KeyboardInterrupt:

@@ -65,8 +65,8 @@ def account_of_foreign(
     tell(rows.notes)
     made = load_model(model)
     from jensen.anatomy import account
-    from jensen.evaluation import stream_key
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     given = {k: v for k, v in numbers.items() if v is not None}
     with CountProgress() as bar:

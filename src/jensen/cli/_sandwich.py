@@ -39,7 +39,7 @@ def make_sandwich(
     return sandwich(
         run.model,
         rows,
-        key,
+        key=key,
         annealed=annealed,
         num_data=num_data,
         iwae_samples=max(2, min(50, num_samples // 2)),

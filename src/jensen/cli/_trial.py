@@ -17,7 +17,7 @@ def run_trials(
 ) -> None:
     """Tries each prior, with the options that --set names, and prints what it wins."""
     from jensen.config import assignments
-    from jensen.evaluation import trial_of
+    from jensen.sessions import trial_of
 
     options = assignments(settings)
     unknown = sorted(options.keys() - {"prior", "training"})

@@ -183,7 +183,7 @@ def account(
             write_account(out, found, rows)
     elif try_ or split == "both":
         opened = open_run(run, checkpoint, trust_code)
-        from jensen.evaluation import account_of_both, own_data
+        from jensen.sessions import account_of_both, own_data
 
         dataset = own_data(opened, data, data_dir=data_dir)
         if try_:
@@ -206,7 +206,7 @@ def account(
         opened, rows = open_run_with_rows(
             run, split, data, data_dir, checkpoint, trust_code, reading
         )
-        from jensen.evaluation import account_of
+        from jensen.sessions import account_of
 
         found = account_of(opened, rows.name, rows=rows, seed=seed, store=data is None, **numbers)
         if out:

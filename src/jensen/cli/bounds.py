@@ -78,9 +78,9 @@ def bounds(
             f"{', '.join(chosen)}."
         )
     opened, rows = open_run_with_rows(run, split, data, data_dir, checkpoint, trust_code, reading)
-    from jensen.evaluation import stream_key
     from jensen.evidence import evaluate_bounds
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     skipped = (
         {}
@@ -90,15 +90,14 @@ def bounds(
     chosen = {name: b for name, b in chosen.items() if name not in skipped}
     key = stream_key(run_seed(opened, seed), "evidence")
     with CountProgress() as bar:
-        advance = lambda done, total: bar.advance("bounds", done, total)  # noqa: E731
         found = evaluate_bounds(
-            chosen,
             opened.model,
             rows.values,
-            key,
+            chosen,
+            key=key,
             num_samples=num_samples,
             repeats=repeats,
-            on_progress=advance,
+            on_progress=bar.advance,
         )
     if json:
         lines = {

@@ -43,7 +43,7 @@ def compare(
     if figure is not None and Path(figure).suffix not in (".png", ".svg"):
         raise ValueError(f"--figure wants a file that ends in .png or .svg; got {figure!r}.")
     from jensen.anatomy import compare as compare_accounts
-    from jensen.evaluation import account_of
+    from jensen.sessions import account_of
 
     opened = [open_run(path, trust_code=trust_code) for path in runs]
     split = split or "test"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jensen._rooms import Room
 from jensen.cli.options import (
     Checkpoint,
     DataDir,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from jensen.datasets import Rows
     from jensen.evidence import Evidence
 
-IMPORTANCE_SAMPLES = 5000  # of a sandwich beside another estimator
+# The estimator's own number, also of a sandwich beside another estimator.
+IMPORTANCE_SAMPLES = Room("jensen.evidence", "").source_default("importance", "num_samples")
 HELP = """Estimate log p(x) of a run's model, in nats per datum; higher is better. Where k-hat
 distrusts data that matter to the mean, the value is a lower bound, printed as >=, with no +-.
 Sampled ones are lower bounds in expectation, but for those that are smoothed or corrected.
@@ -69,7 +71,8 @@ def evidence(
     num_samples: Annotated[
         int | None,
         typer.Option(
-            help="Samples per datum.", show_default="the estimator's: 5000 for importance"
+            help="Samples per datum.",
+            show_default=f"the estimator's: {IMPORTANCE_SAMPLES} for importance",
         ),
     ] = None,
     set_: Annotated[
@@ -125,7 +128,8 @@ def evidence(
             "name the option of the estimator alone."
         )
     estimator = estimator or "importance"
-    chosen, annealed = _build(estimator, options), _build("annealed", chains)
+    chosen = _build(estimator, options, "--set ")
+    annealed = _build("annealed", chains, "--set annealed.")
     if simulated == 1:
         raise ValueError(
             "--simulated 1: a gap with a standard error needs at least 2 data; 0 leaves it out."
@@ -138,9 +142,9 @@ def evidence(
     )
     import jax.random as jr
 
-    from jensen.evaluation import stream_key
     from jensen.evidence import estimate_evidence
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     values = rows_evaluated.values
     key = stream_key(run_seed(opened, seed), "evidence")
@@ -149,12 +153,12 @@ def evidence(
     try:
         with CountProgress() as bar:
             found = estimate_evidence(
-                chosen,
                 opened.model,
                 values,
-                key,
+                chosen,
+                key=key,
                 chunk=chunk,
-                on_progress=lambda d, t: bar.advance("evidence", d, t),
+                on_progress=bar.advance,
                 store=store,
             )
             if out:
@@ -292,22 +296,11 @@ def _options(settings: Sequence[str], num_samples: int | None) -> dict[str, Any]
     return options
 
 
-def _build(estimator: str, options: dict[str, Any]) -> Any:
+def _build(estimator: str, options: dict[str, Any], where: str) -> Any:
     """The estimator with the options given, each checked against its annotation."""
-    from pydantic import TypeAdapter, ValidationError
-
     from jensen.evidence import evidence as room
 
-    known = room.options(estimator)
-    for name, value in options.items():
-        if name in known and known[name].annotation is not known[name].empty:
-            try:
-                options[name] = TypeAdapter(known[name].annotation).validate_python(value)
-            except ValidationError as error:
-                raise ValueError(
-                    f"--set {name}: {error.errors()[0]['msg']}; got {value!r}."
-                ) from None
-    return room.build(estimator, options, {})
+    return room.resolve({**options, "name": estimator}, where=where).build({})
 
 
 def _per_datum(found: "Evidence") -> dict[str, Any]:

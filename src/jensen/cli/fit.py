@@ -1,16 +1,30 @@
 """`jensen fit`: train, account, report."""
 
 import sys
+from math import log
 from typing import Annotated, Any
 
 import typer
 
-from jensen.cli.options import DataDir, Json, hold_until_the_end, names, open_run, print_json
+from jensen._rooms import LATENT_DIM, MODELS, ROOMS
+from jensen.cli.options import (
+    TRAINING_DEFAULTS,
+    DataDir,
+    Json,
+    hold_until_the_end,
+    names,
+    open_run,
+    print_json,
+)
+
+HIDDEN = ROOMS["network"].source_default(ROOMS["network"].default, "hidden")
+ACCOUNT_ROWS = TRAINING_DEFAULTS["account_rows"]
 
 HELP = """Train a model on data, then print the account of its evidence lower bound and write a report.
 
-DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. Everything can also come from a TOML file (--config); --set reaches what has
-no flag of its own. Flags win over the file, --set wins over both.
+DATA is a name from `jensen datasets`, or a .npy, .npz, .csv or .parquet file. Everything can also
+come from a TOML file (--config); --set reaches what has no flag of its own. Flags win over the
+file, --set wins over both.
 
 Example: jensen fit digits --prior vamp --set prior.num_components=200 --out runs/digits-vamp
 Example: jensen fit digits --beta 4 --beta-schedule cyclical --set training.beta_cycles=5 --warm-up 100 --patience 0
@@ -38,60 +52,78 @@ def fit(
     prior: Annotated[
         str | None,
         typer.Option(
-            help=f"p(z): {names('priors')}, or a .py file.", show_default="standard_normal"
+            help=f"p(z): {names('priors')}, or a .py file.", show_default=ROOMS["prior"].default
         ),
     ] = None,
     likelihood: Annotated[
         str | None,
         typer.Option(
-            help=f"p(x|z): {names('likelihoods')}, or a .py file.", show_default="bernoulli"
+            help=f"p(x|z): {names('likelihoods')}, or a .py file.",
+            show_default=ROOMS["likelihood"].default,
         ),
     ] = None,
     bound: Annotated[
-        str | None, typer.Option(help=f"What to ascend: {names('bounds')}.", show_default="elbo")
+        str | None,
+        typer.Option(
+            help=f"What to ascend: {names('bounds')}.", show_default=ROOMS["bound"].default
+        ),
     ] = None,
     gradient: Annotated[
         str | None,
         typer.Option(
-            help=f"How to estimate its gradient: {names('gradients')}.", show_default="pathwise"
+            help=f"How to estimate its gradient: {names('gradients')}.",
+            show_default=ROOMS["gradient"].default,
         ),
     ] = None,
     num_samples: Annotated[
-        int | None, typer.Option(help="Posterior samples per datum and step.", show_default="1")
+        int | None,
+        typer.Option(
+            help="Posterior samples per datum and step.",
+            show_default=str(TRAINING_DEFAULTS["num_samples"]),
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="The architecture: vae; of several levels hvae (inferred top down) or markov (data up).",
-            show_default="vae",
+            help="The architecture: vae; of several levels hvae (inferred top down) or markov "
+            "(data up).",
+            show_default=MODELS.default,
         ),
     ] = None,
     latent_dim: Annotated[
         str | None,
         typer.Option(
             help="Latent dimensions; of several levels those of z1,z2, or one for all.",
-            show_default="16",
+            show_default=str(LATENT_DIM),
         ),
     ] = None,
     hidden: Annotated[
         str | None,
         typer.Option(
-            help="Widths of the hidden layers, for instance 300,300.", show_default="300,300"
+            help="Widths of the hidden layers, for instance 300,300.",
+            show_default=",".join(map(str, HIDDEN)),
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="At most this many passes over the data.", show_default="300")
+        int | None,
+        typer.Option(
+            help="At most this many passes over the data.",
+            show_default=str(TRAINING_DEFAULTS["epochs"]),
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Data per step.", show_default="100")
+        int | None,
+        typer.Option(help="Data per step.", show_default=str(TRAINING_DEFAULTS["batch_size"])),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam.", show_default="0.001")
+        float | None,
+        typer.Option(help="Of Adam.", show_default=str(TRAINING_DEFAULTS["learning_rate"])),
     ] = None,
     beta: Annotated[
         float | None,
         typer.Option(
-            help="Weight of the KL term in training; evaluation is at 1.", show_default="1.0"
+            help="Weight of the KL term in training; evaluation is at 1.",
+            show_default=str(TRAINING_DEFAULTS["beta"]),
         ),
     ] = None,
     warm_up: Annotated[
@@ -103,20 +135,25 @@ def fit(
     ] = None,
     beta_schedule: Annotated[
         str | None,
-        typer.Option(help="How beta rises: linear, cosine or cyclical.", show_default="linear"),
+        typer.Option(
+            help="How beta rises: linear, cosine or cyclical.",
+            show_default=TRAINING_DEFAULTS["beta_schedule"],
+        ),
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
-            help="Stop after this many epochs at the full beta without a better validation bound; 0: never.",
-            show_default="50",
+            help="Stop after this many epochs at the full beta without a better validation bound; "
+            "0: never.",
+            show_default=str(TRAINING_DEFAULTS["patience"]),
         ),
     ] = None,
     account_every: Annotated[
         int | None,
         typer.Option(
-            help="Every so many epochs, record I(n; z), marginal KL ... of 1000 training data (at most log 1000 = 6.91).",
-            show_default="0: never",
+            help="Every so many epochs, record I(n; z), marginal KL ... of "
+            f"{ACCOUNT_ROWS} training data (at most log {ACCOUNT_ROWS} = {log(ACCOUNT_ROWS):.2f}).",
+            show_default=f"{TRAINING_DEFAULTS['account_every']}: never",
         ),
     ] = None,
     seed: Annotated[
@@ -231,9 +268,9 @@ def fit(
             file=sys.stderr,
         )
         raise typer.Exit(130)
-    from jensen.evaluation import account_of, report_of
+    from jensen.sessions import account_of, report_of
 
-    found = account_of(run, "test", dataset=dataset, model=fitted.model)
+    account = account_of(run, "test", dataset=dataset, model=fitted.model)
     page = report_of(run, dataset=dataset, model=fitted.model)
     if json:
         outcome = {
@@ -242,10 +279,10 @@ def fit(
             "epoch": fitted.outcome.epoch,
         }
         print_json(
-            {"run": str(run.path), "report": str(page), **outcome, "account": found.to_json()}
+            {"run": str(run.path), "report": str(page), **outcome, "account": account.to_json()}
         )
     else:
-        print(f"\n{found}\n\nRun:    {run.path}\nReport: {page}")
+        print(f"\n{account}\n\nRun:    {run.path}\nReport: {page}")
 
 
 def _start(
@@ -273,7 +310,7 @@ def _start(
         raise ValueError(
             "name the data: jensen fit digits, or a file; `jensen datasets` lists what there is."
         )
-    from jensen.evaluation import start_run
+    from jensen.sessions import start_run
 
     return start_run(resolved, Path(out) if out else None, overwrite=overwrite, hold=True)
 
@@ -304,10 +341,10 @@ def _resume(
     if config or settings or fixed or overwrite or out:
         what = ", ".join(fixed) or "--config, --set, --out and --overwrite"
         raise ValueError(
-            f"--resume goes on with the run as it was configured; only --epochs and --patience may change ({what} may not)."
+            "--resume goes on with the run as it was configured; only --epochs and --patience may "
+            f"change ({what} may not)."
         )
-    from jensen.evaluation import finished_fit
-    from jensen.fitting import resume_run
+    from jensen.sessions import finished_fit, resume_run
 
     run = open_run(path, checkpoint, trust, writes=True)
     if checkpoint is None and not training:
@@ -323,13 +360,13 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
     """Only what was said on the command line."""
     out = {}
     for key, value in flags.items():
-        kept = _given(value) if isinstance(value, dict) else value
-        if kept is not None and kept != {}:
-            out[key] = kept
+        given = _given(value) if isinstance(value, dict) else value
+        if given is not None and given != {}:
+            out[key] = given
     return out
 
 
-def _sizes(text: str | None, wanted: str, *, single: bool = False) -> list[int] | int | None:
+def _sizes(text: str | None, message: str, *, single: bool = False) -> list[int] | int | None:
     """The numbers in a text such as 300,300; with `single`, one number stands for itself."""
     if text is None:
         return None
@@ -338,5 +375,5 @@ def _sizes(text: str | None, wanted: str, *, single: bool = False) -> list[int] 
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:
-        raise ValueError(f"{wanted}; got {text!r}.")
+        raise ValueError(f"{message}; got {text!r}.")
     return sizes[0] if single and len(sizes) == 1 else sizes

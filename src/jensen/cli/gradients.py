@@ -83,15 +83,15 @@ def gradients(
     )
     from jensen._files import write_atomically
     from jensen.config import assignments
-    from jensen.evaluation import stream_key
     from jensen.reports import draw_signal
+    from jensen.sessions import stream_key
 
     counts = _counts(num_samples)
     options: dict[str, Any] = assignments(settings)
     kept = opened.config["bound"]
     name = bound or kept["name"]
     chosen_bound = _build(
-        "bounds", name, (kept if name == kept["name"] else {}) | options.get("bound", {})
+        "bound", name, (kept if name == kept["name"] else {}) | options.get("bound", {})
     )
     data_rows = of_split.values[:rows]
     key = stream_key(run_seed(opened, seed), "gradients")
@@ -146,7 +146,7 @@ def _measure(
 
     from jensen._rooms import nearest
     from jensen.gradients import gradient_noise, gradients
-    from jensen.progress import CountProgress
+    from jensen.progress import CountProgress, renamed
 
     lines, refused = [], []
     chosen = wanted or gradients.names()
@@ -157,7 +157,7 @@ def _measure(
                 f"--set gradient.{option}: none of {', '.join(chosen)} has it{nearest(option, tuple(known))}; they have: {', '.join(known) or 'none'}."
             )
     for name in chosen:
-        estimator = _build("gradients", name, options)
+        estimator = _build("gradient", name, options)
         for count in counts:
             try:
                 estimator.check(bound, model, count)
@@ -168,19 +168,16 @@ def _measure(
                     refused.append(f"K = {count}: {error}")
                 continue
             with CountProgress() as bar:
-                advance = lambda done, total, what=f"{name}, K = {count}": bar.advance(  # noqa: E731
-                    what, done, total
-                )
                 found = gradient_noise(
-                    bound,
-                    estimator,
                     model,
                     data,
-                    key,
+                    bound,
+                    estimator,
+                    key=key,
                     num_samples=count,
                     draws=draws,
                     beta=beta,
-                    on_progress=advance,
+                    on_progress=renamed(bar.advance, f"{name}, K = {count}"),
                 )
             lines += [
                 {"gradient": name, "num_samples": count, "part": part, **asdict(noise)}
@@ -196,15 +193,13 @@ def _measure(
     return lines, refused
 
 
-def _build(package: str, name: str, options: dict[str, Any]) -> Any:
-    from jensen._rooms import Room
+def _build(section: str, name: str, options: dict[str, Any]) -> Any:
+    from jensen._rooms import ROOMS
 
-    room = Room(f"jensen.{package}", "bound" if package == "bounds" else "gradient estimator")
-    known = room.options(name)
-    given = {key: value for key, value in options.items() if key != "name"}
-    if package == "gradients":  # one set of options for several estimators
-        given = {key: value for key, value in given.items() if key in known}
-    return room.build(name, given, {})
+    room = ROOMS[section]
+    if section == "gradient":  # one set of options for several estimators
+        options = {key: value for key, value in options.items() if key in room.options(name)}
+    return room.resolve({**options, "name": name}).build({})
 
 
 def _counts(text: str) -> list[int]:

@@ -1,12 +1,15 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jensen._rooms import Room
+from jensen._rooms import Room, source_defaults
 
+# The defaults of `TrainingOptions`, read in its file: help texts import no library of arrays.
+TRAINING_DEFAULTS = source_defaults(Path(__file__).parents[1] / "training" / "options.py")
 READING_KEYS = ("binarise", "columns", "header", "index", "key", "seed")
 
 
@@ -110,8 +113,8 @@ def open_run_with_rows(
     """(the run at `path`, the rows to evaluate); how other data were read is told on stderr, and
     `writes` is as in `open_run`."""
     run = open_run(path, checkpoint, trust_code, writes=writes)
-    from jensen.evaluation import rows_to_evaluate
     from jensen.progress import tell
+    from jensen.sessions import rows_to_evaluate
 
     rows = rows_to_evaluate(run, split, data, data_dir=data_dir, reading=reading)
     tell(rows.notes)

@@ -34,7 +34,7 @@ def report(
 ) -> None:
     """See HELP."""
     opened = open_run(run, checkpoint, trust_code, writes=True)
-    from jensen.evaluation import own_data, report_of
+    from jensen.sessions import own_data, report_of
 
     dataset = own_data(opened, data, data_dir=data_dir)
     page = report_of(opened, dataset=dataset)

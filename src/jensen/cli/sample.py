@@ -46,17 +46,15 @@ def sample(
     opened = open_run(run, checkpoint, trust_code)
     from jensen._files import write_atomically
     from jensen.cli.output import check_suffix, write_arrays
-    from jensen.evaluation import stream_key
     from jensen.generation import likelihood_range, prior_samples
     from jensen.progress import CountProgress
+    from jensen.sessions import stream_key
 
     target = Path(out) if out else opened.path / "samples.npz"
     check_suffix(str(target))
     with CountProgress() as bar:
         key = stream_key(run_seed(opened, seed), "sample")
-        arrays = prior_samples(
-            opened.model, num_samples, key, on_progress=lambda *a: bar.advance("samples", *a)
-        )
+        arrays = prior_samples(opened.model, num_samples, key=key, on_progress=bar.advance)
     write_arrays(str(target), arrays)
     written = [str(target)]
     if arrays["mean"].ndim == 3:

@@ -3,8 +3,8 @@
 The likelihood head is a member of the room `likelihoods`.
 """
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS
 from jensen.decoders._base import AbstractDecoder as AbstractDecoder
 
-decoders = Room(__name__, "decoder")
+decoders = ROOMS["decoder"]
 __getattr__, __dir__ = decoders.attribute_access()

@@ -30,6 +30,7 @@ class Feedforward(AbstractDecoder):
         likelihood: AbstractLikelihood,
         network: Callable[..., AbstractNetwork],
         data: DataSummary | None,
+        *,
         key: Key,
     ):
         key_network, key_head = jr.split(key)

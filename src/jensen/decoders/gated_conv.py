@@ -12,7 +12,7 @@ from jensen.decoders._base import AbstractDecoder
 from jensen.decoders._pixel_head import PixelHead
 from jensen.likelihoods import AbstractLikelihood, DataSummary
 from jensen.networks._convolution import image_shape
-from jensen.networks._joined import Joined, gated_dense
+from jensen.networks._joined import Joined, gated_layers
 from jensen.networks.gated_conv import GatedConv as Convolutions
 from jensen.networks.gated_dense import GatedDense
 
@@ -42,8 +42,8 @@ class GatedConv(AbstractDecoder):
         latent_dim: LatentDim,
         likelihood: AbstractLikelihood,
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         hidden: Sequence[int] = (300,),
         channels: Sequence[int] = (64, 64, 64, 64),
         kernels: Sequence[int] = (3, 3, 3, 3),
@@ -57,7 +57,7 @@ class GatedConv(AbstractDecoder):
         height, width, _ = image_shape(likelihood.event_shape, who)
         key_dense, key_convolutions, key_head = jr.split(key, 3)
         size, strides = height * width, [1] * len(channels)
-        self.dense = gated_dense(latent_dim, [*hidden, size], key_dense)
+        self.dense = gated_layers(latent_dim, [*hidden, size], key_dense)
         self.convolutions = Convolutions(
             size,
             (height, width),

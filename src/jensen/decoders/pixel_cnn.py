@@ -24,7 +24,7 @@ from jensen.decoders._base import AbstractDecoder
 from jensen.decoders._pixel_head import PixelHead
 from jensen.likelihoods import AbstractLikelihood, DataSummary
 from jensen.networks._convolution import convolve, draw_weight, image_shape
-from jensen.networks._joined import Joined, gated_dense
+from jensen.networks._joined import Joined, gated_layers
 from jensen.networks.gated_dense import GatedDense
 
 
@@ -59,8 +59,8 @@ class PixelCNN(AbstractDecoder):
         latent_dim: LatentDim,
         likelihood: AbstractLikelihood,
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         num_layers: int = 8,
         channels: int = 64,
         kernel: int = 3,
@@ -83,7 +83,7 @@ class PixelCNN(AbstractDecoder):
         num_before = kernel**2 // 2
         # The unmasked taps alone: of z's image and the pixels before, then of the features.
         fan_in = [kernel**2 + num_before * depth] + [(num_before + 1) * channels] * (num_layers - 1)
-        self.dense = gated_dense(latent_dim, [*hidden, height * width], key_dense)
+        self.dense = gated_layers(latent_dim, [*hidden, height * width], key_dense)
         self.weight_z = draw_weight(key_z, (kernel, kernel, 1, channels), fan_in[0])
         self.weights = [
             _mask(kernel, own=layer > 0)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Float, Key
-from jensen.distributions.diagonal_normal import diagonal_normal_parameters
 from jensen.distributions.diagonal_normal_mixture import DiagonalNormalMixture
+from jensen.distributions.diagonal_normals import diagonal_normal_parameters
 from jensen.distributions.moments import is_discrete, mean_of
 from jensen.distributions.stacked import Stacked
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from jensen._types import Array, Distribution
-from jensen.distributions.diagonal_normal import diagonal_normal_parameters
+from jensen.distributions.diagonal_normals import diagonal_normal_parameters
 
 DRAWS = 256  # for a moment without a closed form
 

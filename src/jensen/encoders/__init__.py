@@ -1,7 +1,7 @@
 """Encoders: x -> q(z|x) for one datum. Each file defines one posterior family."""
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS
 from jensen.encoders._base import AbstractEncoder as AbstractEncoder
 
-encoders = Room(__name__, "encoder")
+encoders = ROOMS["encoder"]
 __getattr__, __dir__ = encoders.attribute_access()

@@ -43,8 +43,8 @@ class Bernoulli(AbstractEncoder):
         latent_dim: int,
         network: Callable[..., AbstractNetwork],
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         input_transform: InputTransform = "none",
     ):
         key_network, key_head = jr.split(key)

@@ -51,8 +51,8 @@ class Categorical(AbstractEncoder):
         latent_dim: int,
         network: Callable[..., AbstractNetwork],
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         num_classes: int = 10,
         input_transform: InputTransform = "none",
     ):

@@ -33,8 +33,8 @@ class DiagonalNormal(AbstractNetworkEncoder):
         latent_dim: int,
         network: Callable[..., AbstractNetwork],
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         max_log_scale: float = 10.0,
         input_transform: InputTransform = "none",
     ):

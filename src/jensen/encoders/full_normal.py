@@ -47,8 +47,8 @@ class FullNormal(AbstractNetworkEncoder):
         latent_dim: int,
         network: Callable[..., AbstractNetwork],
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         max_log_scale: float = 10.0,
         input_transform: Literal["none", "log1p"] = "none",
     ):

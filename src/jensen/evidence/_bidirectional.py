@@ -4,7 +4,6 @@ For x simulated from the model together with its code z*, z* is an exact draw fr
 mean is unbiased for 1 / p(x): minus its logarithm lies above log p(x) in expectation, as that of forward chains lies below it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from jensen.evidence._path import check_differentiable, flat
 from jensen.evidence.annealed import Annealed, faults, summarise_chains
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 BLOCK = 64
 APART = 1.0  # nats
@@ -109,13 +109,13 @@ class Bidirectional:
 
 @guarded
 def bidirectional(
-    estimator: Annealed,
     model: Model,
-    key: Key,
+    estimator: Annealed,
     *,
+    key: Key,
     num_data: int = 100,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
     store: Path | None = None,
 ) -> Bidirectional:
     """Forward and reverse chains on data simulated from the model.
@@ -126,13 +126,13 @@ def bidirectional(
         key: a JAX random key.
         num_data: how many data to simulate.
         chunk: (datum, chain) pairs at a time; bounds the memory, not the result.
-        on_progress: called with what is done and the total, in units of data x temperatures, both ways.
+        on_progress: called with what is being done, how much is done, and the total, in units of data x temperatures, both ways.
         store: a folder in which to keep what is done, so that the same call goes on from there.
 
     Raises:
         ValueError: fewer than 2 data, fewer than 2 chains, discrete codes.
 
-        bidirectional(Annealed(num_temperatures=500), model, jax.random.key(0)).gap
+        bidirectional(model, Annealed(num_temperatures=500), key=jax.random.key(0)).gap
     """
     if num_data < 2 or estimator.num_samples < 2:
         raise ValueError(
@@ -149,7 +149,9 @@ def bidirectional(
             store and store / f"{('forward', 'reverse')[way]}.npz",
             fingerprint(estimator, model, data, key_way, way),
         )
-        advance = lambda done, total, way=way: on_progress(way * total + done, 2 * total)  # noqa: E731
+        advance = lambda done, total, way=way: on_progress(  # noqa: E731
+            "both ways, simulated", way * total + done, 2 * total
+        )
         found.append(
             anneal(
                 estimator.chains,

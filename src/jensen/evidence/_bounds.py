@@ -1,6 +1,6 @@
 """Bounds of a trained model: every bound you like, of the same log-weights, with a standard error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -13,6 +13,7 @@ from jensen.evidence._streaming import stream_log_weights
 from jensen.evidence.importance import Importance
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,15 @@ class BoundValue:
 
 @guarded
 def evaluate_bounds(
-    bounds: Mapping[str, AbstractBound],
     model: Model,
     data: np.ndarray,
-    key: Key,
+    bounds: Mapping[str, AbstractBound],
     *,
+    key: Key,
     num_samples: int,
     repeats: int = 4,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> dict[str, BoundValue]:
     """Each bound with `num_samples` samples per datum, at beta = 1, all on the same draws.
 
@@ -46,7 +47,7 @@ def evaluate_bounds(
         num_samples: K, the samples of one value.
         repeats: independent values per datum, averaged; their spread gives the standard error.
         chunk: how many (datum, sample) pairs are decoded at a time; bounds the memory, not the result.
-        on_progress: called with the number of data done and N.
+        on_progress: called with what is being done, the number of data done, and N.
 
     Returns:
         name -> `BoundValue`.
@@ -54,7 +55,7 @@ def evaluate_bounds(
     Raises:
         ValueError: a number of samples that a bound cannot take, fewer than 2 repeats, no data, or a log-weight that is NaN or +inf (the datum is named).
 
-        evaluate_bounds({"iwae": IWAE()}, model, data.test, jax.random.key(0), num_samples=50)["iwae"].value
+        evaluate_bounds(model, data.test, {"iwae": IWAE()}, key=jax.random.key(0), num_samples=50)["iwae"].value
     """
     for name, bound in bounds.items():
         reason = bound.objection(num_samples)
@@ -75,7 +76,7 @@ def evaluate_bounds(
             for name in bounds:
                 found[name].append(np.asarray(apply[name](groups)))
         done += len(log_w)
-        on_progress(done, len(data))
+        on_progress("bounds", done, len(data))
     return {name: _summary(np.concatenate(parts)) for name, parts in found.items()}
 
 

@@ -1,6 +1,5 @@
 """log p(x) of every datum, by any estimator: what is wrong with any of them is refused here."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,18 @@ from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._record import Evidence
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, of_task, silent
 
 
 @guarded
 def estimate_evidence(
-    estimator: AbstractEvidenceEstimator,
     model: Model,
     data: np.ndarray,
-    key: Key,
+    estimator: AbstractEvidenceEstimator,
     *,
+    key: Key,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
     store: Path | None = None,
 ) -> Evidence:
     """log p(x) of every datum.
@@ -31,7 +31,7 @@ def estimate_evidence(
         data: [N, *event].
         key: with it, a datum's index and a sample's number everything random is determined.
         chunk: how many (datum, sample) pairs are decoded at a time; bounds the memory, not the result. By default by the size of the decoder's arrays.
-        on_progress: called with how much is done and the total: data, or of annealing data x temperatures.
+        on_progress: called with what is being done, how much is done, and the total: data, or of annealing data x temperatures.
         store: a file in which to keep what is done, so that the same call goes on from there after it was stopped; only estimators that take long use it.
 
     Returns:
@@ -40,7 +40,7 @@ def estimate_evidence(
     Raises:
         ValueError: fewer than 2 samples (no standard error), no data, or a log-weight that is NaN or +inf (the datum is named).
 
-        estimate_evidence(Importance(num_samples=5000), model, data.test, jax.random.key(0)).value
+        estimate_evidence(model, data.test, Importance(num_samples=5000), key=jax.random.key(0)).value
     """
     if estimator.num_samples < 2:
         raise ValueError(
@@ -48,4 +48,5 @@ def estimate_evidence(
         )
     if len(data) == 0:
         raise ValueError("no data: the evidence of an empty split is undefined.")
-    return estimator.estimate(model, data, key, chunk=chunk, on_progress=on_progress, store=store)
+    advance = of_task(on_progress, "evidence")
+    return estimator.estimate(model, data, key, chunk=chunk, on_progress=advance, store=store)

@@ -16,6 +16,7 @@ from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
 from jensen.interop import guarded
 from jensen.model import Model
+from jensen.progress import OnProgress, of_task, silent
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ class Sandwich:
 def sandwich(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     annealed: Annealed | None = None,
     num_data: int = 100,
     iwae_samples: int = 50,
     num_samples: int = 5000,
     simulated: int = 100,
     chunk: int | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = silent,
     store: Path | None = None,
 ) -> Sandwich:
     """The sandwich of a model on some of the data.
@@ -101,7 +102,7 @@ def sandwich(
     Raises:
         ValueError: fewer importance samples than two groups of iwae_samples, and what `estimate_evidence` and `bidirectional` refuse.
 
-        sandwich(model, data.test, jax.random.key(0)).rungs[-1].value
+        sandwich(model, data.test, key=jax.random.key(0)).rungs[-1].value
     """
     if not 1 < iwae_samples <= num_samples // 2:
         raise ValueError(
@@ -114,23 +115,34 @@ def sandwich(
     index = np.sort(np.asarray(jr.permutation(key_choice, len(data)))[:num_data])
     x = data[index]
     # Annealing first: what it refuses is refused before anything is computed.
-    report = lambda what: lambda done, total: on_progress(what, done, total)  # noqa: E731
     path = store and store / "annealed.npz"
     top = annealed.estimate(
-        model, x, key_chains, chunk=chunk, on_progress=report("annealing"), store=path, index=index
+        model,
+        x,
+        key_chains,
+        chunk=chunk,
+        on_progress=of_task(on_progress, "annealing"),
+        store=path,
+        index=index,
     )
     rungs, parts = _rungs(
-        model, x, key_samples, iwae_samples, num_samples, chunk, report("importance sampling")
+        model,
+        x,
+        key_samples,
+        iwae_samples,
+        num_samples,
+        chunk,
+        of_task(on_progress, "importance sampling"),
     )
     found = None
     if simulated:
         found = bidirectional(
-            annealed,
             model,
-            key_simulated,
+            annealed,
+            key=key_simulated,
             num_data=simulated,
             chunk=chunk,
-            on_progress=report("both ways, simulated"),
+            on_progress=on_progress,
             store=store,
         )
     return Sandwich(

@@ -51,7 +51,7 @@ class Annealed(AbstractEvidenceEstimator):
     A datum at which a density is not finite has no estimate; the others go on. Trusted is one whose chains moved (10% to 98% of moves accepted) and of whose
     chains a quarter are in effect.
 
-        estimate_evidence(Annealed(num_temperatures=500), model, x, key).value  # nats per datum
+        estimate_evidence(model, x, Annealed(num_temperatures=500), key=key).value  # nats per datum
     """
 
     num_samples: int = eqx.field(static=True)

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.distributions.code_kind import CONTINUOUS, code_kind
+from jensen.distributions.code_kinds import CONTINUOUS, code_kind
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._other_start import CHECK_DATA, compare_with_other_start
 from jensen.evidence._record import Evidence, joined
@@ -38,7 +38,7 @@ class Auto(AbstractEvidenceEstimator):
     Raises:
         ValueError: options that importance sampling or annealing refuses.
 
-        estimate_evidence(Auto(), model, x, key).methods  # ["importance", "annealed", ...]
+        estimate_evidence(model, x, Auto(), key=key).methods  # ["importance", "annealed", ...]
     """
 
     num_samples: int = eqx.field(static=True)

@@ -65,9 +65,9 @@ class Importance(AbstractEvidenceEstimator):
     Raises:
         ValueError: an option out of its range, or options that do not go together.
 
-        estimate_evidence(Importance(num_samples=5000), model, x, key).value  # nats per datum
-        estimate_evidence(Importance(num_samples=1000, until_trusted=True, defensive=0.1), model, x,
-        key).samples
+        estimate_evidence(model, x, Importance(num_samples=5000), key=key).value  # nats per datum
+        careful = Importance(num_samples=1000, until_trusted=True, defensive=0.1)
+        estimate_evidence(model, x, careful, key=key).samples
     """
 
     num_samples: int = eqx.field(static=True)

@@ -17,7 +17,7 @@ from jensen.weights import over_samples
 class MonteCarlo(AbstractEvidenceEstimator):
     """Samples from the prior, weighted by the likelihood. Exactly `num_samples` samples per datum.
 
-    estimate_evidence(MonteCarlo(num_samples=5000), model, x, key).value  # nats per datum
+    estimate_evidence(model, x, MonteCarlo(num_samples=5000), key=key).value  # nats per datum
     """
 
     num_samples: int = eqx.field(static=True)

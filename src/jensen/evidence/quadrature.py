@@ -17,12 +17,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from jensen._types import Array, Distribution, Key
-from jensen.distributions.code_kind import CONTINUOUS, code_kind
+from jensen.distributions.code_kinds import CONTINUOUS, code_kind
 from jensen.evidence._base import AbstractEvidenceEstimator
 from jensen.evidence._grid import Grid, box_of, grid_of_mass
 from jensen.evidence._record import Evidence
 from jensen.evidence._streaming import chunk_or_default
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 from jensen.weights import weigh
 
 TOLERANCE = 0.01  # nats between a grid and the one of half its resolution
@@ -52,7 +53,7 @@ class Quadrature(AbstractEvidenceEstimator):
         ValueError: fewer than 16 points; of `estimate`: codes that are discrete, of several levels
             or of more than two dimensions, or a density that is NaN or +inf.
 
-        estimate_evidence(Quadrature(num_samples=256), model, x, key).values  # nats
+        estimate_evidence(model, x, Quadrature(num_samples=256), key=key).values  # nats
     """
 
     num_samples: int = eqx.field(static=True)
@@ -119,7 +120,7 @@ def kl_to_posterior(
     *,
     num_samples: int = 256,
     chunk: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> np.ndarray:
     """Compute KL(q(z|x) || p(z|x)) of every datum, nats [N].
 
@@ -133,7 +134,7 @@ def kl_to_posterior(
         data: [N, *event].
         num_samples: points along each axis.
         chunk: how many points are decoded at a time; bounds the memory, not the result.
-        on_progress: called with the number of data done and N.
+        on_progress: called with what is being done, the number of data done, and N.
 
     Raises:
         ValueError: no data, fewer than 16 points, codes that `Quadrature` refuses, or a grid too
@@ -166,7 +167,7 @@ def kl_to_posterior(
                 "posterior of lighter tails."
             )
         out[n] = fine + log_evidence
-        on_progress(n + 1, len(data))
+        on_progress("quadrature", n + 1, len(data))
     return out
 
 

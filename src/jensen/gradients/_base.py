@@ -1,6 +1,8 @@
 """The abstract base class of gradient estimators, and what estimators share."""
 
 import abc
+from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -85,12 +87,12 @@ class AbstractGradientEstimator(eqx.Module):
         return self.objection(bound, model, num_samples)
 
 
-def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> list[str]:
+def valid_estimators(model: Model, bound: AbstractBound, num_samples: int) -> list[str]:
     """List the estimators that are valid for this bound, model and number of samples.
 
     The names are those of the room's members, each taken with its default options.
 
-        valid_estimators(IWAE(), model, 50)  # ['doubly_reparameterised', 'pathwise', ...]
+        valid_estimators(model, IWAE(), 50)  # ['doubly_reparameterised', 'pathwise', ...]
     """
     from jensen.gradients import gradients  # the room imports this module
 
@@ -106,7 +108,7 @@ def valid_estimators(bound: AbstractBound, model: Model, num_samples: int) -> li
 def _remedy(bound: AbstractBound, model: Model, num_samples: int) -> str:
     # The estimators for discrete codes need more than one sample: try larger counts too.
     for count in (num_samples, 4, 16):
-        valid = [f"--gradient {name}" for name in valid_estimators(bound, model, count)]
+        valid = [f"--gradient {name}" for name in valid_estimators(model, bound, count)]
         if valid:
             where = "here" if count == num_samples else f"with --num-samples {count}"
             return f"Valid {where}: {', '.join(valid)}."
@@ -160,3 +162,10 @@ def posterior_like(model: Model) -> Distribution:
     assert model.recipe is not None
     x = jax.ShapeDtypeStruct(tuple(model.recipe.values["event_shape"]), jnp.result_type(float))
     return eqx.filter_eval_shape(model.encoder, x)
+
+
+# How an estimator is chosen: a name, {"name": ..., option: value}, a class, an instance; None is
+# the default.
+GradientChoice = (
+    str | Mapping[str, Any] | type[AbstractGradientEstimator] | AbstractGradientEstimator | None
+)

@@ -4,7 +4,7 @@ Rainforth et al. 2018, "Tighter variational bounds are not necessarily better".
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from jensen._types import Array, Key
 from jensen.bounds import AbstractBound
 from jensen.gradients._base import AbstractGradientEstimator
 from jensen.model import Model
+from jensen.progress import OnProgress, silent
 
 PARTS = ("encoder", "decoder", "prior")
 GROUPS = 10  # of draws, for the jackknife
@@ -61,31 +62,32 @@ class _Figures(NamedTuple):
 
 
 def gradient_noise(
-    bound: AbstractBound,
-    gradient: AbstractGradientEstimator,
     model: Model,
     data: np.ndarray,
-    key: Key,
+    bound: AbstractBound,
+    gradient: AbstractGradientEstimator,
     *,
+    key: Key,
     num_samples: int,
     draws: int = 200,
     beta: float = 1.0,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = silent,
 ) -> dict[str, Noise]:
     """Estimate the signal and noise of a gradient estimator, for each part of the model.
 
     Parts without parameters are left out.
 
     Args:
-        bound, gradient: the bound that is ascended, and the estimator of its gradient.
         model: the model at whose parameters the gradient is taken.
         data: [N, *event], the data of the step, held fixed: the noise is that of the posterior
             draws alone.
+        bound, gradient: the bound that is ascended, and the estimator of its gradient.
         key: source of all randomness.
         num_samples: samples per datum, K.
         draws: independent gradients, at least 20; rounded up to a multiple of 10.
         beta: KL weight, as in training.
-        on_progress: called with the number of groups of draws done and their total.
+        on_progress: called with what is being done, the number of groups of draws done, and the
+            total.
 
     Returns:
         {part: Noise}, for 'encoder', 'decoder' and 'prior'.
@@ -95,7 +97,9 @@ def gradient_noise(
             draws.
 
     Example:
-        noise = gradient_noise(IWAE(), Pathwise(), model, data.test[:20], key, num_samples=50)
+        noise = gradient_noise(
+            model, data.test[:20], IWAE(), Pathwise(), key=key, num_samples=50
+        )
         noise["encoder"].ratio
     """
     gradient.check(bound, model, num_samples)
@@ -142,7 +146,7 @@ def gradient_noise(
     sums = []
     for i, k in enumerate(group_keys, start=1):
         sums.append(jax.tree.map(np.asarray, sums_of_group(jr.split(k, draws_per_group), around)))
-        on_progress(i, GROUPS)
+        on_progress("gradients", i, GROUPS)
     return {
         part: _noise(part, around, sums, draws_per_group)
         for part in PARTS

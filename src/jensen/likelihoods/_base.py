@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS, Room
 from jensen._types import Array, Distribution, Float
 
 
@@ -184,7 +184,7 @@ def check_support(
     """
     options = {} if isinstance(choice, str) else dict(choice)
     name = choice if isinstance(choice, str) else options.pop("name")
-    room = Room("jensen.likelihoods", "likelihood")
+    room = ROOMS["likelihood"]
     cls = room.find(name)
     # An option left at None is decided by the data, which then cannot contradict it.
     support_options = {

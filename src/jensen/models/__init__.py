@@ -7,14 +7,13 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from jensen._rooms import Room, nearest
+from jensen._rooms import MODELS as models
+from jensen._rooms import nearest
 from jensen._types import Key
 from jensen.model import Model
 from jensen.models._parts import Choice as Choice
 from jensen.models._parts import Data
 from jensen.models._parts import resolve_choice as resolve_choice
-
-models = Room(__name__, "model")
 
 
 def build_model(recipe: Mapping[str, Any], *, data: Data = None, key: Key) -> Model:

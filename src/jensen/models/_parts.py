@@ -11,26 +11,24 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS, Resolved, Room
 from jensen._types import Key, LatentDim
 from jensen.datasets import Dataset
-from jensen.decoders import decoders
-from jensen.encoders import encoders
-from jensen.likelihoods import AbstractLikelihood, DataSummary, likelihoods, summarise
-from jensen.networks import AbstractNetwork, Joined, networks
-from jensen.priors import priors
+from jensen.likelihoods import AbstractLikelihood, DataSummary, summarise
+from jensen.networks import AbstractNetwork, Joined
 
-Choice = str | Mapping[str, Any]  # a name, or {"name": ..., option: value}
+# A name, {"name": ..., option: value}, or a class of the room.
+Choice = str | Mapping[str, Any] | type
 Data = Dataset | np.ndarray | DataSummary | Mapping[str, Any] | None
-ROOMS = {
-    "likelihood": likelihoods,
-    "prior": priors,
-    "encoder": encoders,
-    "decoder": decoders,
-    "network": networks,
-    "encoder_network": networks,
-    "decoder_network": networks,
-}
+PARTS = (
+    "likelihood",
+    "prior",
+    "encoder",
+    "decoder",
+    "network",
+    "encoder_network",
+    "decoder_network",
+)
 
 
 class Parts:
@@ -38,7 +36,7 @@ class Parts:
 
     Args:
         event_shape: the shape of one datum.
-        choices: {section: Choice} for the sections of ROOMS; encoder_network and decoder_network
+        choices: {section: Choice} for the sections PARTS; encoder_network and decoder_network
             may be None.
         data: the training data, or the facts about them that a recipe holds; may be None.
 
@@ -72,8 +70,8 @@ class Parts:
             )
         self.data = data
         self.resolved = {
-            section: resolve_choice(room, choice)
-            for section, room in ROOMS.items()
+            section: _resolve_part(section, choice)
+            for section in PARTS
             if (choice := choices.get(section)) is not None
         }
         self.likelihood: AbstractLikelihood = self.build("likelihood")
@@ -84,14 +82,15 @@ class Parts:
         `context` is what its constructor may ask for besides event_shape, data, network and
         likelihood.
         """
-        name, options = self.resolved[section]
+        part = self.resolved[section]
         # An option that would have no effect is refused, so that nobody compares two equal models.
         if (
             f"{section}_network" in self.resolved
-            and "network" not in inspect.signature(ROOMS[section].find(name)).parameters
+            and "network" not in inspect.signature(part.cls).parameters
         ):
             raise ValueError(
-                f"{section}_network has nothing to do: the {section} {name!r} takes no network, "
+                f"{section}_network has nothing to do: the {section} {part.name!r} takes no "
+                "network, "
                 f"it builds its own. Leave {section}_network out."
             )
         shared = {
@@ -100,7 +99,7 @@ class Parts:
             "network": partial(self.network, of=section),
         }
         head = {} if section == "likelihood" else {"likelihood": self.likelihood}
-        return ROOMS[section].build(name, options, {**shared, **head, **context})
+        return part.build({**shared, **head, **context})
 
     def network(self, in_size: LatentDim, *, key: Key, of: str = "") -> AbstractNetwork | Joined:
         """Build the network of a part for `in_size` inputs.
@@ -118,23 +117,24 @@ class Parts:
                 inputs, key=key
             )
 
-        return Joined(in_size, stem, self._network("network", "trunk"), key)
+        return Joined(in_size, stem, self._network("network", "trunk"), key=key)
 
     def _network(
         self, section: str, part: Literal["stem", "trunk"] | None
     ) -> Callable[..., AbstractNetwork]:
-        name, options = self.resolved.get(section, self.resolved["network"])
-        chosen = options if part is None else networks.find(name).part(options, part)
-        return lambda size, *, key: networks.build(
-            name, chosen, {"in_size": size, "event_shape": self.event_shape, "key": key}
+        network = self.resolved.get(section, self.resolved["network"])
+        if part is not None:
+            cls: Any = network.cls
+            options = cls.part(network.options, part)
+            network = ROOMS["network"].resolve({**options, "name": network.name})
+        return lambda size, *, key: network.build(
+            {"in_size": size, "event_shape": self.event_shape, "key": key}
         )
 
     def recipe(self, model: str, latent_dim: int | Sequence[int]) -> dict[str, Any]:
         """Return what `Recipe` records, from which a model of the same structure can be built."""
         size = latent_dim if isinstance(latent_dim, int) else list(latent_dim)
-        parts = {
-            section: {"name": name, **options} for section, (name, options) in self.resolved.items()
-        }
+        parts = {section: part.section for section, part in self.resolved.items()}
         # Options that the data decided are recorded with their values: a run is loaded without
         # data.
         parts["likelihood"] |= {
@@ -162,24 +162,25 @@ def check_latent_dim(latent_dim: int) -> int:
     return latent_dim
 
 
+def _resolve_part(section: str, choice: Any) -> Resolved:
+    """The chosen part; ValueError for an instance, which has been built for some shape already."""
+    if not isinstance(choice, str | Mapping | type):
+        raise ValueError(
+            f"{section} must be a name, a path to a .py file, a mapping or a class, since it is "
+            f"built with the model; got {choice!r}. A model from parts that are built already is "
+            "jensen.Model(prior, encoder, decoder)."
+        )
+    return ROOMS[section].resolve(choice)
+
+
 def resolve_choice(room: Room, choice: Choice) -> tuple[str, dict[str, Any]]:
     """Return the name of the chosen member and all of its options, defaults filled in.
 
     Raises:
-        ValueError: if a mapping has no name, or the name is unknown.
+        ValueError: what `Room.resolve` refuses.
 
     Example:
         resolve_choice(priors, "vamp")  # ('vamp', {'num_components': 500, ...})
     """
-    given = {"name": choice} if isinstance(choice, str) else dict(choice)
-    if "name" not in given:
-        raise ValueError(
-            f"a {room.noun} given as a mapping needs a 'name'; got {given}. Known: "
-            f"{', '.join(room.names())}."
-        )
-    name = given.pop("name")
-    defaults = {k: p.default for k, p in room.options(name).items()}
-    resolved = {**defaults, **given}
-    # Lists, as in TOML and JSON, so that a recipe read from a file equals the recipe that was
-    # written.
-    return name, {k: list(v) if isinstance(v, tuple) else v for k, v in resolved.items()}
+    resolved = room.resolve(choice)
+    return resolved.name, resolved.options

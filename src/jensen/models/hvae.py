@@ -15,7 +15,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 
+from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Array, Distribution, Key, LatentDim
+from jensen._words import in_python_words
 from jensen.distributions import Joint, diagonal_normal
 from jensen.encoders import AbstractEncoder
 from jensen.model import Model, Recipe
@@ -106,15 +108,16 @@ def top_level(part: Any) -> Any:
     return part.top if isinstance(part, HierarchicalEncoder | HierarchicalPrior) else part
 
 
+@in_python_words
 def hvae(
     event_shape: Sequence[int],
     *,
-    latent_dim: int | Sequence[int] = (16, 16),
-    likelihood: Choice = "bernoulli",
-    prior: Choice = "standard_normal",
-    encoder: Choice = "diagonal_normal",
-    decoder: Choice = "feedforward",
-    network: Choice = "dense",
+    latent_dim: int | Sequence[int] = (LATENT_DIM, LATENT_DIM),
+    likelihood: Choice = ROOMS["likelihood"].default,
+    prior: Choice = ROOMS["prior"].default,
+    encoder: Choice = ROOMS["encoder"].default,
+    decoder: Choice = ROOMS["decoder"].default,
+    network: Choice = ROOMS["network"].default,
     encoder_network: Choice | None = None,
     decoder_network: Choice | None = None,
     data: Data = None,

@@ -17,7 +17,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 
+from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Array, Distribution, Key, Latent
+from jensen._words import in_python_words
 from jensen.decoders import AbstractDecoder
 from jensen.distributions import CONTINUOUS, BottomUp, code_kind
 from jensen.distributions.bottom_up import NO_TOP
@@ -72,15 +74,16 @@ class FirstLevelDecoder(AbstractDecoder):
         return self.decoder.likelihood  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@in_python_words
 def markov(
     event_shape: Sequence[int],
     *,
-    latent_dim: int | Sequence[int] = (16, 16),
-    likelihood: Choice = "bernoulli",
-    prior: Choice = "standard_normal",
-    encoder: Choice = "diagonal_normal",
-    decoder: Choice = "feedforward",
-    network: Choice = "dense",
+    latent_dim: int | Sequence[int] = (LATENT_DIM, LATENT_DIM),
+    likelihood: Choice = ROOMS["likelihood"].default,
+    prior: Choice = ROOMS["prior"].default,
+    encoder: Choice = ROOMS["encoder"].default,
+    decoder: Choice = ROOMS["decoder"].default,
+    network: Choice = ROOMS["network"].default,
     encoder_network: Choice | None = None,
     decoder_network: Choice | None = None,
     data: Data = None,
@@ -149,7 +152,7 @@ def markov(
         decoder=FirstLevelDecoder(parts.build("decoder", latent_dim=sizes[0], key=key_decoder)),
         recipe=Recipe(parts.recipe("markov", sizes)),
     )
-    _check_prior(model, parts.resolved["prior"][0])
+    _check_prior(model, parts.resolved["prior"].name)
     _check_continuous(model, parts)
     return model
 
@@ -180,7 +183,7 @@ def _check_continuous(model: Model, parts: Parts) -> None:
     for part, kind in kinds.items():
         if kind != CONTINUOUS:
             raise ValueError(
-                f"{part} {parts.resolved[part][0]!r} is for {kind} codes, but the levels of a "
+                f"{part} {parts.resolved[part].name!r} is for {kind} codes, but the levels of a "
                 "markov model are continuous: the conditionals between levels are normal. Use the "
                 "diagonal_normal encoder and the standard_normal prior, or --model vae."
             )

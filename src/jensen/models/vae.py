@@ -4,21 +4,24 @@ from collections.abc import Sequence
 
 import jax.random as jr
 
+from jensen._rooms import LATENT_DIM, ROOMS
 from jensen._types import Key
+from jensen._words import in_python_words
 from jensen.model import Model, Recipe
 from jensen.models._codes import build_prior_and_encoder
 from jensen.models._parts import Choice, Data, Parts, check_latent_dim
 
 
+@in_python_words
 def vae(
     event_shape: Sequence[int],
     *,
-    latent_dim: int = 16,
-    likelihood: Choice = "bernoulli",
-    prior: Choice = "standard_normal",
-    encoder: Choice = "diagonal_normal",
-    decoder: Choice = "feedforward",
-    network: Choice = "dense",
+    latent_dim: int = LATENT_DIM,
+    likelihood: Choice = ROOMS["likelihood"].default,
+    prior: Choice = ROOMS["prior"].default,
+    encoder: Choice = ROOMS["encoder"].default,
+    decoder: Choice = ROOMS["decoder"].default,
+    network: Choice = ROOMS["network"].default,
     encoder_network: Choice | None = None,
     decoder_network: Choice | None = None,
     data: Data = None,

@@ -15,13 +15,13 @@ from jensen.networks._base import AbstractNetwork
 from jensen.networks.gated_dense import GatedDense
 
 
-def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
+def gated_layers(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDense | Joined":
     """Make gated dense layers of these widths, for a code or for the levels of a code.
 
     `in_size` is an integer for one code, and a tuple of sizes for a code of several levels, whose
     layers are then joined.
 
-        gated_dense((40, 40), [300, 784], key)((z1, z2))
+        gated_layers((40, 40), [300, 784], key)((z1, z2))
     """
     if isinstance(in_size, int):
         return GatedDense(in_size, key=key, hidden=hidden)
@@ -29,7 +29,7 @@ def gated_dense(in_size: LatentDim, hidden: Sequence[int], key: Key) -> "GatedDe
         partial(GatedDense, **GatedDense.part({"hidden": hidden}, part))
         for part in ("stem", "trunk")
     )
-    return Joined(in_size, stem, trunk, key)
+    return Joined(in_size, stem, trunk, key=key)
 
 
 class Joined(eqx.Module):
@@ -47,6 +47,7 @@ class Joined(eqx.Module):
         in_sizes: Sequence[int],
         stem: Callable[..., AbstractNetwork],
         trunk: Callable[..., AbstractNetwork],
+        *,
         key: Key,
     ):
         *keys, key_trunk = jr.split(key, len(in_sizes) + 1)

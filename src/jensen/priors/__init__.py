@@ -1,7 +1,7 @@
 """Priors: encoder -> p(z). Each file defines one prior."""
 
-from jensen._rooms import Room
+from jensen._rooms import ROOMS
 from jensen.priors._base import AbstractPrior as AbstractPrior
 
-priors = Room(__name__, "prior")
+priors = ROOMS["prior"]
 __getattr__, __dir__ = priors.attribute_access()

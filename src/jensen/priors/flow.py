@@ -45,8 +45,8 @@ class Flow(AbstractPrior):
     def __init__(
         self,
         latent_dim: int,
-        key: Key,
         *,
+        key: Key,
         transform: Literal["affine", "spline"] = "spline",
         num_layers: int = 8,
         hidden: int = 64,

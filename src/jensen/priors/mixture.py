@@ -38,7 +38,7 @@ class Mixture(AbstractPrior):
     logits: Float[Array, " components"]
 
     def __init__(
-        self, latent_dim: int, key: Key, *, num_components: int = 100, initial_spread: float = 1.0
+        self, latent_dim: int, *, key: Key, num_components: int = 100, initial_spread: float = 1.0
     ):
         if num_components < 1:
             raise ValueError(

@@ -43,8 +43,8 @@ class VampData(AbstractPrior):
     def __init__(
         self,
         data: DataSummary | None,
-        key: Key,
         *,
+        key: Key,
         num_components: int = 500,
         learn_weights: bool = False,
     ):

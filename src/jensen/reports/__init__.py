@@ -148,7 +148,7 @@ def draw_sandwich(sandwich: "Sandwich") -> dict[str, bytes]:
     Returns:
         {file name: bytes} of a PNG and an SVG file.
 
-        draw_sandwich(sandwich(model, data.test, jax.random.key(0)))["sandwich.png"]
+        draw_sandwich(sandwich(model, data.test, key=jax.random.key(0)))["sandwich.png"]
     """
     from jensen.reports import _sandwich
     from jensen.reports._style import line_art_files

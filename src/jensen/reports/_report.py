@@ -134,7 +134,7 @@ def model_figures(
         .astype(int)
     )
     shown, reconstructed = data[chosen], reconstruct(inputs.model, data[chosen])
-    samples = prior_samples(inputs.model, artist.sample_count, jr.key(inputs.seed))["mean"]
+    samples = prior_samples(inputs.model, artist.sample_count, key=jr.key(inputs.seed))["mean"]
     means = (
         "Means, given the pixels drawn before each,"
         if inputs.model.decoder.autoregressive

@@ -13,16 +13,19 @@ from jensen._files import npz_bytes, read_npz, write_atomically
 from jensen._parameters import partition
 from jensen.config import Config
 from jensen.datasets import Dataset
-from jensen.evaluation import start_run, stream_key
 from jensen.evidence import Evidence, estimate_evidence
 from jensen.evidence.importance import Importance
-from jensen.fitting import resume_run
 from jensen.model import Model
-from jensen.progress import CountProgress
-from jensen.runs import Run, RunError, load, outcome_record
-from jensen.training import CheckpointError, Outcome
-from jensen.training.optimisers import make_optimiser
-from jensen.training.state import initial_state
+from jensen.progress import CountProgress, renamed
+from jensen.runs import Run, RunError, load
+from jensen.sessions import (
+    record_completion,
+    restored_state,
+    resume_run,
+    start_run,
+    stream_key,
+)
+from jensen.training import CheckpointError
 
 ENDED = ("completed", "stopped_early")
 # Settings that do not change the trained weights: runs may differ in them.
@@ -74,11 +77,8 @@ def finished_run(config: Config, path: Path, *, progress: bool) -> Run:
         _check_same(run, config)
         if run.status in (*ENDED, "diverged"):
             return run
-        epochs = config.training.epochs
-        if max(run.checkpoints.epochs(), default=0) >= epochs:
-            # The process was killed between the last checkpoint and its record.
-            outcome = Outcome("completed", f"all {epochs} epochs done.", epochs)
-            run.update(status=outcome.status, outcome=outcome_record(outcome))
+        if max(run.checkpoints.epochs(), default=0) >= config.training.epochs:
+            record_completion(run)  # the process was killed between the last checkpoint and this
             return run
     try:
         if run is not None and run.checkpoints.epochs():
@@ -99,11 +99,8 @@ def last_model(run: Run) -> Model:
 
     last_model(load("runs/digits"))
     """
-    options = Config.read(run.config).training
     blank = run.blank_model()
-    state = run.checkpoints.restore(
-        initial_state(blank, make_optimiser(options.optimiser, options.learning_rate))
-    )
+    state = restored_state(run, blank, Config.read(run.config).training)
     return eqx.combine(state.parameters, state.constants, partition(blank).static)
 
 
@@ -134,13 +131,11 @@ def evidence_of_test_split(
     start = time.monotonic()
     with CountProgress(shown=progress) as bar:
         estimate = estimate_evidence(
-            Importance(num_samples=num_samples),
             run.model,
             dataset.split("test"),
-            stream_key(seed, "evidence"),
-            on_progress=lambda done, total: bar.advance(
-                f"evidence, S = {num_samples}", done, total
-            ),
+            Importance(num_samples=num_samples),
+            key=stream_key(seed, "evidence"),
+            on_progress=renamed(bar.advance, f"evidence, S = {num_samples}"),
         )
     seconds = time.monotonic() - start
     arrays = {

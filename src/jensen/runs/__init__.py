@@ -18,4 +18,5 @@ from jensen.runs.history import HistoryFile as HistoryFile
 from jensen.runs.history import read_history as read_history
 from jensen.runs.history import write_history as write_history
 from jensen.runs.replacing import check_replaceable as check_replaceable
+from jensen.runs.result import Fit as Fit
 from jensen.runs.run import Run as Run

@@ -110,7 +110,8 @@ class Run:
         recipe = self.record.get("recipe")
         if recipe is None:
             raise RunError(
-                f"{self.path} was fitted from a model put together by hand; jensen cannot rebuild it. Restore its arrays into your own model instead."
+                f"{self.path} was fitted from a model put together by hand; jensen cannot rebuild "
+                "it. Restore its arrays into your own model instead."
             )
         # Records made before recipes had facts of the data.
         facts: dict[str, Any] = {
@@ -132,24 +133,28 @@ class Run:
         return self.load_data(None)
 
     def load_data(self, source: str | None, *, data_dir: str | None = None) -> Dataset:
-        """The run's data from another place: `source` names a file or data set, None the original one."""
+        """The run's data from another place: `source` names a file or data set, None the original
+        one."""
         settings = dict(self.config.get("data", {}))
-        known = self.record["data"]
+        recorded = self.record["data"]
         original = settings.pop("source", None)
-        if source is None and (original is None or not known["reloadable"]):
+        if source is None and (original is None or not recorded["reloadable"]):
             raise RunError(
-                f"{self.path} was fitted to an array that was passed from Python; name the data with --data FILE."
+                f"{self.path} was fitted to an array that was passed from Python; name the data "
+                "with --data FILE."
             )
         if data_dir is not None:
             settings["data_dir"] = data_dir
-        # Runs that do not record levels wrote the default, which for a named data set meant its own convention, as "none".
-        if "levels" not in known and settings.get("binarise") == "none":
+        # Runs that do not record levels wrote the default, which for a named data set meant its own
+        # convention, as "none".
+        if "levels" not in recorded and settings.get("binarise") == "none":
             settings.pop("binarise")
         dataset = load_dataset(source or original, **settings)
         for split in ("train", "validation", "test"):
-            if source is None and dataset.fingerprint(split) != known["fingerprints"][split]:
+            if source is None and dataset.fingerprint(split) != recorded["fingerprints"][split]:
                 raise RunError(
-                    f"the {split} data of {original!r} are not those that {self.path} was trained on (their fingerprints differ). Restore the file."
+                    f"the {split} data of {original!r} are not those that {self.path} was trained "
+                    "on (their fingerprints differ). Restore the file."
                 )
         return dataset
 
@@ -185,7 +190,8 @@ class Run:
                 return Account.from_json(values, dict(arrays))
         except (OSError, AttributeError, *UNREADABLE_NPZ) as error:
             raise RunError(
-                f"the stored account {path} cannot be read ({error}); make it again with: jensen account {self.path} --split {split}"
+                f"the stored account {path} cannot be read ({error}); make it again with: jensen "
+                f"account {self.path} --split {split}"
             ) from error
 
     def store_account(self, account: Account) -> None:

@@ -1,6 +1,8 @@
 """The settings of a training, and the KL weight and learning rate that they give each epoch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
 
 import jax.numpy as jnp
 import numpy as np
@@ -213,3 +215,59 @@ class TrainingOptions:
     @property
     def _schedule(self) -> tuple[int, int, float]:
         return self.warm_up or 0, self.beta_cycles, self.beta_ramp
+
+
+class RefittingKeywords(TypedDict, total=False):
+    """The training options that `jensen.refit_prior` and `jensen.try_prior` take by keyword, with
+    their types; see `TrainingOptions`."""
+
+    epochs: int
+    batch_size: int
+    num_samples: int
+    learning_rate: float
+    patience: int
+    optimiser: Literal["adam", "adam_norm_grad"]
+    cool_down: int
+    rate_stages: int
+    adam_epsilon: float
+    select_by: Literal["bound", "elbo"]
+
+
+class TrainingKeywords(RefittingKeywords, total=False):
+    """The training options that `jensen.fit` takes by keyword, with their types; see
+    `TrainingOptions`."""
+
+    beta: float
+    warm_up: int | None
+    checkpoint_seconds: float
+    beta_schedule: Literal["linear", "cosine", "cyclical"]
+    beta_cycles: int
+    beta_ramp: float
+    account_every: int
+    account_rows: int
+
+
+def options_from(
+    given: Mapping[str, Any], *, caller: str, keywords: type = TrainingKeywords, **fixed: Any
+) -> TrainingOptions:
+    """The options given to a Python function by keyword, with those that it fixes.
+
+    Args:
+        given: {name: value}.
+        caller: the function's name, for the message.
+        keywords: the TypedDict of what it takes.
+        **fixed: options that it sets itself.
+
+    Raises:
+        ValueError: an option that the function does not take, or a value out of range.
+
+        options_from({"epochs": 3}, caller="fit").epochs  # 3
+    """
+    names = [f.name for f in fields(TrainingOptions) if f.name in keywords.__annotations__]
+    for name in given:
+        if name not in names:
+            raise ValueError(
+                f"{caller} has no option {name!r}{nearest(name, names)}; its training options: "
+                f"{', '.join(names)}."
+            )
+    return TrainingOptions(**given, **fixed)

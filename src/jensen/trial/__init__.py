@@ -1,4 +1,5 @@
-"""A prior on trial: re-fitted on a frozen encoder and decoder, and measured on the draws of the account."""
+"""A prior on trial: re-fitted on a frozen encoder and decoder, and measured on the draws of the
+account."""
 
 from jensen.trial.attempt import check_trial as check_trial
 from jensen.trial.attempt import try_prior as try_prior

@@ -11,28 +11,31 @@ Johnson 2016).
 """
 
 import time
-from typing import Any
+from typing import Any, Unpack
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from jensen._rooms import ROOMS
 from jensen._types import Distribution, Key
+from jensen._words import in_python_words
 from jensen.anatomy import Surgery, surgery
 from jensen.anatomy.lines import line_from_draws, with_shared_error
 from jensen.anatomy.prior_density import log_density
-from jensen.config import Config
 from jensen.datasets import Dataset, load_dataset
 from jensen.distributions import CONTINUOUS, code_kind, top_of
 from jensen.model import Model
 from jensen.models import Choice
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, renamed
 from jensen.refitting import refit_prior
+from jensen.training.options import RefittingKeywords
 from jensen.trial.result import Gain, Measured, Trial, label
 
 STEPS, LEARNING_RATE = 3000, 1e-2  # of re-fitting, unless its options say otherwise
 
 
+@in_python_words
 def try_prior(
     model: Model,
     prior: Choice,
@@ -43,7 +46,7 @@ def try_prior(
     num_draws: int | None = None,
     aggregated_over: int | None = None,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[RefittingKeywords],
 ) -> Trial:
     """Re-fit the prior alone on the training data, and measure what it gains there and on a split.
 
@@ -74,12 +77,13 @@ def try_prior(
     new, old = check_trial(model, prior, dataset)
     batch = min(int(options.get("batch_size", 100)), len(dataset.train))
     epochs = int(options.get("epochs", max(5, -(-STEPS * batch // len(dataset.train)))))
-    settings = {
+    settings: RefittingKeywords = {
         "epochs": epochs,
         "learning_rate": LEARNING_RATE,
         "cool_down": epochs // 2,
         "patience": 0,
-    } | options
+    }
+    settings.update(options)
     began = time.monotonic()
     fit = refit_prior(model, new, dataset, key=jr.fold_in(key, 4), progress=progress, **settings)
     if fit.outcome.status == "interrupted":
@@ -99,9 +103,8 @@ def try_prior(
                 "num_draws": num_draws,
                 "aggregated_over": aggregated_over and min(aggregated_over, len(rows)),
             }
-            what = f"aggregated posterior, {name}"
-            report = lambda *a, what=what: bar.advance(what, *a)  # noqa: E731
-            draws = surgery(model, rows, jr.split(key)[0], **settings_of, on_progress=report)
+            report = renamed(bar.advance, f"aggregated posterior, {name}")
+            draws = surgery(model, rows, key=jr.split(key)[0], **settings_of, on_progress=report)
             parts = [
                 _parts(some, before, after, f"{label(new)} on {name}")
                 for some in (draws, draws.second_draws)
@@ -146,11 +149,8 @@ def check_trial(
             f"a trial wants continuous codes, and this model's are {kind}. Train the model anew "
             "with the other prior and compare the two runs."
         )
-    wanted, own = (
-        {"name": p} if isinstance(p, str) else dict(p)
-        for p in (prior, model.recipe.values["prior"])
-    )
-    new, old = (Config.read({"prior": p}).prior for p in (wanted, own))
+    choices = (prior, model.recipe.values["prior"])
+    new, old = (ROOMS["prior"].resolve(choice).section for choice in choices)
     if new == old:
         raise ValueError(
             f"{label(new)} is the model's own prior, with the same options; try another, or other "

@@ -18,7 +18,8 @@ LINES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """A mean over one split, nats per datum: its Monte Carlo standard error (other draws) and its data error (another split), both of paired differences."""
+    """A mean over one split, nats per datum: its Monte Carlo standard error (other draws) and its
+    data error (another split), both of paired differences."""
 
     value: float
     standard_error: float
@@ -37,7 +38,8 @@ class Gain:
 
     @property
     def share(self) -> float:
-        """What is realised of what is predicted; not a number where nothing is predicted beyond its noise."""
+        """What is realised of what is predicted; not a number where nothing is predicted beyond its
+        noise."""
         certain = self.predicted.value > 3 * self.predicted.standard_error
         return self.realised.value / self.predicted.value if certain else math.nan
 
@@ -72,21 +74,34 @@ class Trial:
         """How much of the gain is real, in a sentence or two."""
         new, gain = label(self.prior), self.gain
         size = f"{gain.realised.value:.2f} +- {gain.realised.standard_error:.2f}"
+        predicted = gain.predicted
         if math.isnan(gain.share):
-            p = gain.predicted
-            said = f"On {self.split} nothing was predicted to win ({p.value:.2f} +- {p.standard_error:.2f} nats); {new} changes the ELBO by {size}."
+            error = predicted.standard_error
+            sentence = (
+                f"On {self.split} nothing was predicted to win ({predicted.value:.2f} +- "
+                f"{error:.2f} nats); {new} changes the ELBO by {size}."
+            )
         elif gain.realised.value < 0:
             lost = f"{-gain.realised.value:.2f} +- {gain.realised.standard_error:.2f}"
-            said = f"{new} loses {lost} nats on {self.split}, where up to {gain.predicted.value:.2f} could be won."
+            sentence = (
+                f"{new} loses {lost} nats on {self.split}, where up to {predicted.value:.2f} could "
+                "be won."
+            )
         else:
-            said = f"{new} realises {size} of the {gain.predicted.value:.2f} nats predicted on {self.split} ({gain.share:.0%})."
+            sentence = (
+                f"{new} realises {size} of the {predicted.value:.2f} nats predicted on "
+                f"{self.split} ({gain.share:.0%})."
+            )
         train = self.gains.get("train", gain).realised
-        if train.value - gain.realised.value > 3 * math.hypot(
-            train.data_error, gain.realised.data_error
-        ):
+        # What is won on training data beyond that on the split, told where it is no noise.
+        excess = train.value - gain.realised.value
+        if excess > 3 * math.hypot(train.data_error, gain.realised.data_error):
             verb = "gains" if train.value > 0 else "changes by"
-            said += f" On train it {verb} {train.value:.2f}: {train.value - gain.realised.value:.2f} of that is the training data learned by heart."
-        return said
+            sentence += (
+                f" On train it {verb} {train.value:.2f}: {excess:.2f} of that is the training data "
+                "learned by heart."
+            )
+        return sentence
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the share and the verdict."""
@@ -94,7 +109,7 @@ class Trial:
             split: asdict(gain) | {"share": gain.share if math.isfinite(gain.share) else None}
             for split, gain in self.gains.items()
         }
-        kept = {
+        plain = {
             name: getattr(self, name)
             for name in ("split", "epochs", "seconds", "outcome", "verdict")
         }
@@ -102,7 +117,7 @@ class Trial:
             "prior": dict(self.prior),
             "instead_of": dict(self.instead_of),
             "unit": "nats per datum",
-            **kept,
+            **plain,
             "gains": gains,
         }
 
@@ -110,7 +125,9 @@ class Trial:
     def from_json(values: Mapping[str, Any]) -> "Trial":
         """The trial that `to_json` describes."""
         gains = {
-            split: Gain(gain["n"], gain["num_draws"], *(Measured(**gain[name]) for name in LINES))  # pyright: ignore[reportCallIssue]
+            split: Gain(
+                gain["n"], gain["num_draws"], **{name: Measured(**gain[name]) for name in LINES}
+            )
             for split, gain in values["gains"].items()
         }
         return Trial(
@@ -125,7 +142,8 @@ class Trial:
 
     def __str__(self) -> str:
         out = [
-            f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and decoder as they were; nats per datum, +- Monte Carlo standard "
+            f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and "
+            "decoder as they were; nats per datum, +- Monte Carlo standard "
             "error, +- data error",
             "",
             f"  {'':<32}"
@@ -177,13 +195,14 @@ def stored_trials(folder: Path, split: str = "test") -> tuple[Trial, ...]:
 
         stored_trials(Path("runs/digits"))[0].verdict
     """
-    found = []
+    trials = []
     for path in sorted((folder / "accounts").glob(f"{split}.trial-*.json")):
         try:
             values = from_checked_json(path.read_text(encoding="utf-8")).values
-            found.append(Trial.from_json(values))
+            trials.append(Trial.from_json(values))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"the stored trial {path} cannot be read ({error}). Make it again: jensen account {folder} --try PRIOR"
+                f"the stored trial {path} cannot be read ({error}). Make it again: jensen account "
+                f"{folder} --try PRIOR"
             ) from error
-    return tuple(sorted(found, key=lambda t: -t.gain.realised.value))
+    return tuple(sorted(trials, key=lambda t: -t.gain.realised.value))

@@ -114,6 +114,6 @@ def as_model(target: Target, family: AbstractFamily, *, together: bool = False) 
 def datum(target: Target) -> np.ndarray:
     """The data set of one datum, [1, N]: the numbers of all rows, or [1, 1] where a target has no rows.
 
-    estimate_evidence(Importance(), fit.model, datum(target), key)
+    estimate_evidence(fit.model, datum(target), Importance(), key=key)
     """
     return np.arange(max(target.num_data, 1))[None]

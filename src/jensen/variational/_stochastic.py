@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jensen._parameters import partition
 from jensen._types import Array, Key
 from jensen.bounds import AbstractBound
-from jensen.gradients import AbstractGradientEstimator, gradients
+from jensen.gradients import AbstractGradientEstimator, GradientChoice, gradients
 from jensen.variational._fixed_draws import fixed_noise
 from jensen.variational._problem import as_model, datum
 from jensen.variational.families import AbstractFamily
@@ -78,7 +78,7 @@ def make_how(
     family: AbstractFamily,
     bound: AbstractBound,
     *,
-    gradient: str | None,
+    gradient: GradientChoice,
     num_samples: int | None,
     batch: int | None,
     rate: float,
@@ -90,7 +90,9 @@ def make_how(
     Raises:
         ValueError: an estimator that does not go with the bound or the family, or a batch that the target cannot have.
     """
-    name = gradient or default_estimator(bound, family)
+    choice = default_estimator(bound, family) if gradient is None else gradient
+    resolved = gradients.resolve(choice)
+    name = resolved.name
     if name in REPARAMETERISED and not family.reparameterised:
         raise ValueError(
             f"gradient {name} differentiates through the draws, and those of this family have no derivative; take score_function or vimco."
@@ -106,7 +108,7 @@ def make_how(
     for what, value in {"rate": rate, "tolerance": tolerance}.items():
         if not (value > 0 and np.isfinite(value)):
             raise ValueError(f"{what} must be positive and finite; got {value}.")
-    estimator = gradients.build(name, {}, {})
+    estimator = resolved.build({})
     samples = num_samples or (8 if bound.linear and family.reparameterised else 64)
     estimator.check(bound, as_model(target, family), samples)
     return How(bound, estimator, samples, batch, rate, tolerance, max_steps)

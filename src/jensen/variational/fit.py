@@ -9,7 +9,8 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.bounds import AbstractBound, bounds
+from jensen.bounds import AbstractBound, BoundChoice, bounds
+from jensen.gradients import GradientChoice
 from jensen.variational._density import Density
 from jensen.variational._draws import names_to_keep
 from jensen.variational._fixed_draws import fit_fixed_draws, fixed_noise, how_many_draws
@@ -33,12 +34,12 @@ def fit_variational(
     *,
     key: Key,
     method: Literal["auto", "fixed_draws", "stochastic"] = "auto",
-    bound: str | Mapping[str, Any] | AbstractBound | None = None,
+    bound: BoundChoice = None,
     num_draws: int | None = None,
     start: np.ndarray | Start | None = None,
     fixed_draws: int | None = None,
     max_evaluations: int = 5000,
-    gradient: str | None = None,
+    gradient: GradientChoice = None,
     num_samples: int | None = None,
     batch: int | None = None,
     rate: float = 0.03,
@@ -56,7 +57,7 @@ def fit_variational(
         method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a Laplace start; 'stochastic' ascends any bound by Adam, with
             minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other, or the family is a network, whose
             weights take tens of thousands of fixed draws.
-        bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
+        bound: what to climb: a name of the bounds room, {"name": ..., option: value}, a class, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
         num_draws: fresh draws that everything reported is measured on; when absent 10,000, and 100,000 where k-hat of these is above .5: in few draws it may be
             far too high for weights that are nearly equal.
         start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
@@ -280,10 +281,8 @@ def _without_derivatives(member: AbstractFamily, method: str, by: str) -> str:
     return "stochastic"
 
 
-def _bound(choice: str | Mapping[str, Any] | AbstractBound | None) -> AbstractBound:
-    return (
-        choice if isinstance(choice, AbstractBound) else bounds.build(*_named(choice or "elbo"), {})
-    )
+def _bound(choice: BoundChoice) -> AbstractBound:
+    return bounds.resolve(bounds.default if choice is None else choice).build({})
 
 
 def _method(
@@ -291,7 +290,7 @@ def _method(
     bound: AbstractBound,
     target: Target,
     batch: int | None,
-    gradient: str | None,
+    gradient: GradientChoice,
     num_samples: int | None,
 ) -> str:
     """Which of the two, and a refusal where options of the other were given."""

@@ -208,13 +208,13 @@ class VariationalFit:
         )
         return self._constrained(u, tuple(self.draws))
 
-    def predict(self, key: Key) -> dict[str, np.ndarray]:
+    def predict(self, *, key: Key) -> dict[str, np.ndarray]:
         """Predictive draws, one for each draw of q.
 
         Raises:
             ValueError: the target has no `predictive`.
 
-            fit.predict(jax.random.key(1))["y"]
+            fit.predict(key=jax.random.key(1))["y"]
         """
         if self.target.predictive is None:
             raise ValueError(
@@ -226,13 +226,13 @@ class VariationalFit:
             )
             return {name: np.asarray(value) for name, value in found.items()}
 
-    def resampled(self, key: Key, num_draws: int = 1000) -> dict[str, np.ndarray]:
+    def resampled(self, num_draws: int = 1000, *, key: Key) -> dict[str, np.ndarray]:
         """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to the posterior than q where k-hat is good.
 
         Raises:
             ValueError: fewer than 1.
 
-            fit.resampled(jax.random.key(1))["beta"]
+            fit.resampled(key=jax.random.key(1))["beta"]
         """
         if num_draws < 1:
             raise ValueError(f"num_draws must be at least 1; got {num_draws}.")

@@ -152,11 +152,11 @@ def _schedule(recipe: Recipe, schedule: str, epochs: int | None, share: float | 
 
 def _active_units(run: "Run", seed: int, data_dir: str | None) -> dict[str, Any]:
     from jensen.anatomy.units import active_units_by_level
-    from jensen.evaluation import stream_key
+    from jensen.sessions import stream_key
 
     test = run.load_data(None, data_dir=data_dir).split("test")
     key = stream_key(seed, "account")
-    return {"active_units": list(active_units_by_level(run.model, test, key))}
+    return {"active_units": list(active_units_by_level(run.model, test, key=key))}
 
 
 def _active_cell(row: Row) -> str:

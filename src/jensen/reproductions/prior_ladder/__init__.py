@@ -129,7 +129,7 @@ class PriorLadder(AbstractReproduction):
     def run(self, *, progress: bool = True) -> Results:
         import jax.random as jr
 
-        from jensen.evaluation import stream_key
+        from jensen.sessions import stream_key
 
         with exclusive(self.out):
             base = self._base_run(progress=progress)
@@ -204,14 +204,14 @@ class PriorLadder(AbstractReproduction):
     def _split_draws(
         self, model: "Model", dataset: "Dataset", *, progress: bool
     ) -> "dict[str, SplitDraws]":
-        from jensen.evaluation import split_data, stream_key
         from jensen.reproductions.prior_ladder._measurements import split_draws
+        from jensen.sessions import split_data, stream_key
 
         return {
             split: split_draws(
                 model,
                 split_data(dataset, split),
-                stream_key(self.seed, "account"),
+                key=stream_key(self.seed, "account"),
                 num_samples=self.num_samples,
                 rows=self.rows,
                 split=split,

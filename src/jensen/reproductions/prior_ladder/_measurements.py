@@ -24,7 +24,7 @@ from jensen.anatomy.prior_density import PAIRS_AT_A_TIME, log_density
 from jensen.evidence import evidence_of_log_weights
 from jensen.model import Model
 from jensen.models.hvae import top_level
-from jensen.progress import CountProgress
+from jensen.progress import CountProgress, renamed
 
 LINES = ("marginal_kl", "index_information", "elbo", "evidence")
 
@@ -48,8 +48,8 @@ class SplitDraws:
 def split_draws(
     model: Model,
     data: np.ndarray,
-    key: Key,
     *,
+    key: Key,
     num_samples: int,
     rows: int,
     split: str,
@@ -77,8 +77,8 @@ def split_draws(
         surgery = perform_surgery(
             model,
             data,
-            key_surgery,
-            on_progress=lambda done, total: bar.advance(f"q(z), {split}", done, total),
+            key=key_surgery,
+            on_progress=renamed(bar.advance, f"q(z), {split}"),
         )
     first = data[:rows]
     z, log_likelihood, log_priors, log_posteriors = posterior_draws(

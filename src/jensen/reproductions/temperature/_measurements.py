@@ -10,7 +10,6 @@ from jensen.anatomy import account as make_account
 from jensen.anatomy.elbo_surgery import posterior_draws
 from jensen.anatomy.units import active_units
 from jensen.datasets import Dataset
-from jensen.evaluation import split_data, stream_key
 from jensen.generation import posterior_codes
 from jensen.progress import CountProgress
 from jensen.reproductions._base import paired_difference
@@ -21,6 +20,7 @@ from jensen.reproductions.temperature._linear_gaussian import (
 )
 from jensen.reproductions.temperature._table import SWITCHED_OFF
 from jensen.runs import Run
+from jensen.sessions import split_data, stream_key
 
 LINES = (
     "elbo",

@@ -18,7 +18,7 @@ from jax.flatten_util import ravel_pytree
 
 from jensen._types import Array, Distribution, Float, Key, Latent
 from jensen.distributions.bijections import Bijection, identity
-from jensen.distributions.diagonal_normal import diagonal_normal_parameters
+from jensen.distributions.diagonal_normals import diagonal_normal_parameters
 from jensen.distributions.moments import DRAWS, mean_of, scale_of
 
 

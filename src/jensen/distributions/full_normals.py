@@ -9,7 +9,7 @@ from jax.scipy.linalg import solve_triangular
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Distribution, Float
-from jensen.distributions.diagonal_normal import diagonal_normal_parameters
+from jensen.distributions.diagonal_normals import diagonal_normal_parameters
 
 
 def full_normal(
