@@ -69,7 +69,7 @@ def memory() -> list[str]:
     code = (
         "import jax, numpy as np, jensen; from jensen.evidence import *; from jensen.evidence.annealed import Annealed\n"
         "x = np.zeros(({n}, 28, 28), np.uint8); m = jensen.vae((28, 28), latent_dim=40, key=jax.random.key(0))\n"
-        "estimate_evidence(Annealed(num_temperatures={t}, num_leapfrog=1), m, x, jax.random.key(1))"
+        "estimate_evidence(m, x, Annealed(num_temperatures={t}, num_leapfrog=1), key=jax.random.key(1))"
     )
     return [
         f"peak memory, N = {n}, T = {t}: {peak_memory(code.format(n=n, t=t)):.0f} MB"

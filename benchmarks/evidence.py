@@ -48,7 +48,7 @@ def main() -> list[str]:
     code = (
         "import jax, numpy as np, jensen; from jensen.evidence import *; from jensen.evidence.importance import Importance\n"
         "x = np.zeros(({n}, 28, 28), np.uint8); m = jensen.vae((28, 28), latent_dim=40, key=jax.random.key(0))\n"
-        "estimate_evidence(Importance(num_samples={s}), m, x, jax.random.key(1))"
+        "estimate_evidence(m, x, Importance(num_samples={s}), key=jax.random.key(1))"
     )
     for n, s in [(20, 500), (20, 5000), (20, 50_000), (1000, 500), (4000, 500)]:
         lines.append(f"peak memory, N = {n}, S = {s}: {peak_memory(code.format(n=n, s=s)):.0f} MB")

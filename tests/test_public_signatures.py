@@ -11,7 +11,7 @@ from jensen.progress import OnProgress, of_task, renamed, silent
 
 MODULES = (
     "jensen.anatomy",
-    "jensen.anatomy.joint_information",
+    "jensen.anatomy.level_information",
     "jensen.anatomy.units",
     "jensen.evidence",
     "jensen.generation",
@@ -37,6 +37,8 @@ def public_functions():
 # Functions of one datum, traced within a compiled program.
 HOT = {
     "jensen.weights.datum_log_weights",
+    "jensen.weights.draw",
+    "jensen.weights.draw_levels",
     "jensen.evidence.refine",
     "jensen.evidence.refinement",
 }

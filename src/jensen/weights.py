@@ -7,7 +7,7 @@ sample index), so no result depends on how data and samples are grouped into bat
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,8 +22,6 @@ from jensen.model import Model
 
 # Limit on the size of one array while samples are decoded: 64 MB in float32 on CPU, 1 GB elsewhere.
 LARGEST, LARGEST_ELSEWHERE = {"cpu": 2**24}, 2**28
-
-A = TypeVar("A")  # of arrays: JAX's within a program, NumPy's of what it has made
 
 
 class LogWeights(eqx.Module):
@@ -64,7 +62,7 @@ class Draw(eqx.Module):
     weights: LogWeights
 
 
-class LevelDraws(NamedTuple, Generic[A]):
+class LevelDraws(NamedTuple):
     """Draws of a model of several levels and their log densities level by level, in nats.
 
     Attributes:
@@ -73,10 +71,10 @@ class LevelDraws(NamedTuple, Generic[A]):
         log_priors, log_posteriors: log p and log q of each level, z_1 first, on the last axis.
     """
 
-    z: A
-    log_likelihood: A
-    log_priors: A
-    log_posteriors: A
+    z: Array
+    log_likelihood: Array
+    log_priors: Array
+    log_posteriors: Array
 
 
 def weigh(
@@ -112,7 +110,7 @@ def draw(model: Model, prior: Distribution, posterior: Distribution, x: Array, k
 
 def draw_levels(
     model: Model, prior: Distribution, posterior: Distribution, x: Array, key: Key
-) -> LevelDraws[Array]:
+) -> LevelDraws:
     """Draw z from `posterior` and compute its log densities level by level.
 
     draw_levels(model, prior, model.encoder(x), x, key).log_priors.sum()  # log p(z)

@@ -57,6 +57,15 @@ class Normals(NamedTuple):
     scale: np.ndarray
 
 
+class PosteriorDraws(NamedTuple):
+    """`LevelDraws` of data as arrays on the host, [N, draws, ...] each; densities in float64."""
+
+    z: np.ndarray
+    log_likelihood: np.ndarray
+    log_priors: np.ndarray
+    log_posteriors: np.ndarray
+
+
 @dataclass(frozen=True)
 class Surgery:
     """The log densities of `num_draws` posterior draws per datum, float64 arrays [N, draws], nats.
@@ -298,7 +307,7 @@ def posterior_draws(
     prior: Distribution | None = None,
     index: np.ndarray | None = None,
     block: int | None = None,
-) -> LevelDraws[np.ndarray]:
+) -> PosteriorDraws:
     """Draw from the posteriors of many data, `block` data at a time.
 
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the
@@ -323,13 +332,13 @@ def posterior_draws(
             model, prior, jnp.asarray(data[some]), jnp.asarray(numbers[some]), key, draws
         )
         parts.append([_float64(column)[: len(data) - start] for column in of_block])
-    return LevelDraws(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return PosteriorDraws(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @eqx.filter_jit
 def _draws(
     model: Model, prior: Distribution, x: Array, index: Array, key: Key, draws: int
-) -> LevelDraws[Array]:
+) -> LevelDraws:
     """The draws of a block of data, leaves [data, draws, ...]."""
 
     def one(x, n):

@@ -12,7 +12,7 @@ from jensen.anatomy.lines import Line, line_from_draws, with_shared_error
 def surgery_lines(draws: Surgery) -> dict[str, Line]:
     """Make every line of the table that posterior draws give, in the order of the table.
 
-    surgery_lines(surgery(model, x, key))["marginal_kl"]
+    surgery_lines(surgery(model, x, key=key))["marginal_kl"]
     """
     lines = {}
     for entry in entries():
@@ -31,7 +31,7 @@ def level_lines(draws: Surgery) -> dict[str, Line]:
 
     There are none for one level, or where I(n; z) and the marginal KL are those of all levels.
 
-    level_lines(surgery(model, x, key)).keys()  # 'kl_z1', 'kl_z2'
+    level_lines(surgery(model, x, key=key)).keys()  # 'kl_z1', 'kl_z2'
     """
     levels = len(draws.level_log_priors)
     names = level_names(levels) if len(draws.indexed) < levels else ()

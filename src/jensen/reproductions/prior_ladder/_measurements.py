@@ -5,7 +5,7 @@
 
 Reconstruction and I(n; z) do not depend on the prior, so the draws are made once and only log p(z)
 is evaluated again for each prior. Differences between priors then have no noise of the draws. As
-in `anatomy.account`, q(z) of a split is the exact mixture over that split's own data.
+in `anatomy.accounting`, q(z) of a split is the exact mixture over that split's own data.
 """
 
 from dataclasses import dataclass
