@@ -2,6 +2,7 @@
 
 from jensen._rooms import Room
 from jensen.bounds._base import AbstractBound as AbstractBound
+from jensen.bounds._base import BoundChoice as BoundChoice
 from jensen.bounds.ciwae import CIWAE as CIWAE
 from jensen.bounds.cubo import CUBO as CUBO
 from jensen.bounds.elbo import ELBO as ELBO

@@ -3,6 +3,7 @@
 from jensen._rooms import Room
 from jensen.gradients._base import AbstractGradientEstimator as AbstractGradientEstimator
 from jensen.gradients._base import Estimate as Estimate
+from jensen.gradients._base import GradientChoice as GradientChoice
 from jensen.gradients._base import valid_estimators as valid_estimators
 from jensen.gradients._noise import Noise as Noise
 from jensen.gradients._noise import gradient_noise as gradient_noise
