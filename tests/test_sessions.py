@@ -15,6 +15,7 @@ from jensen.bounds import ELBO, IWAE, AbstractBound, FDivergence, Renyi
 from jensen.config import Config
 from jensen.models._parts import _resolve_part
 from jensen.priors import Mixture, Vamp
+from jensen.reproductions import reproductions
 from jensen.sessions import resume_run, start_run
 from jensen.training import TrainingOptions
 from jensen.training.optimisers import OPTIMISERS
@@ -127,6 +128,11 @@ def test_options_have_the_types_of_their_annotations():
     assert type(options["num_components"]) is int
     hidden = ROOMS["network"].resolve({"name": "dense", "hidden": np.array([3, 4])}).options
     assert hidden["hidden"] == [3, 4]
+    assert ROOMS["network"].resolve("dense").options["hidden"] == [300, 300]
+    # A reproduction asks for a tuple, and its record has a list.
+    only = reproductions.resolve({"name": "vampprior", "only": ["a", "b"]})
+    assert only.options["only"] == ("a", "b")
+    assert only.section["only"] == ["a", "b"]
     assert resolve(Vamp) == resolve("vamp")
     alpha = ROOMS["bound"].resolve(Renyi(alpha=0.25))
     assert isinstance(alpha, Resolved)

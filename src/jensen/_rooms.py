@@ -40,7 +40,7 @@ class Resolved:
         kind: what the room's members are, for messages.
         name: what a configuration calls the member; the full name of a class that is no member.
         cls: its class.
-        options: every option with its value; sequences are lists, as in TOML and JSON.
+        options: every option with its value, of the type of its annotation.
         instance: the object itself where one was given; `build` returns it.
         by_hand: a description in words where no configuration can build the object again (an own
             class, an option that is a function); otherwise empty.
@@ -55,8 +55,10 @@ class Resolved:
 
     @property
     def section(self) -> dict[str, Any]:
-        """The section of a configuration that records the member: its name and options."""
-        return {"name": self.name} | self.options
+        """The section of a configuration that records the member: its name and options; sequences
+        are lists, as in TOML and JSON."""
+        options = {k: list(v) if isinstance(v, tuple) else v for k, v in self.options.items()}
+        return {"name": self.name} | options
 
     def build(self, context: Mapping[str, Any]) -> Any:
         """An instance; required arguments are taken from `context` by name.
@@ -214,7 +216,9 @@ class Room:
             label = f"{where}{option}" if where else f"{self.kind} {name!r}: {option}"
             value = given.get(option, parameter.default)
             value = _typed(value, parameter.annotation, label)
-            typed[option] = list(value) if isinstance(value, tuple) else value
+            # Sequences are lists, as in TOML and JSON, where the class does not ask for a tuple.
+            is_list = isinstance(value, tuple) and not _asks_for_tuple(parameter.annotation)
+            typed[option] = list(value) if is_list else value
         return Resolved(self.kind, name, cls, typed)
 
     def _resolve_instance(self, instance: Any) -> Resolved:
@@ -304,6 +308,10 @@ def _options_of(cls: type) -> dict[str, inspect.Parameter]:
     except (NameError, TypeError, SyntaxError):  # annotations that only a type checker can read
         parameters = inspect.signature(cls).parameters.values()
     return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+
+
+def _asks_for_tuple(annotation: Any) -> bool:
+    return any(get_origin(part) is tuple for part in (annotation, *get_args(annotation)))
 
 
 def _typed(value: Any, annotation: Any, label: str) -> Any:

@@ -182,5 +182,5 @@ def resolve_choice(room: Room, choice: Choice) -> tuple[str, dict[str, Any]]:
     Example:
         resolve_choice(priors, "vamp")  # ('vamp', {'num_components': 500, ...})
     """
-    resolved = room.resolve(choice)
-    return resolved.name, resolved.options
+    options = room.resolve(choice).section
+    return options.pop("name"), options
