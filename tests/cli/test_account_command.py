@@ -1,6 +1,7 @@
 """`jensen account`: both splits, files, and what is refused before anything is computed."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from command_line import QUICK, call
 from jensen import load
 
 
-def test_train_and_test_beside_each_other(plain, capsys):
+def test_train_and_test_beside_each_other(plain, capsys, tmp_path):
+    plain = shutil.copytree(plain, tmp_path / "run")  # its accounts change
     code, out, _ = call(
         capsys, "account", str(plain), "--split", "both", "--num-samples", "60", "--json"
     )
