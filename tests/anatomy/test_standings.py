@@ -133,7 +133,7 @@ def test_what_is_not_common_is_left_out_and_named():
     found = jensen.compare(flat, deep, account(4))
     assert not {"kl_z1", "kl_z2"} & found.lines.keys()
     assert found.left_out == {"not in every account": ("kl_z1", "kl_z2")}
-    assert "Left out: kl z1, kl z2 (not in every account)." in str(found)
+    assert "Left out: KL of z1, KL of z2 (not in every account)." in str(found)
     found = jensen.compare(deep, subset, flat)
     assert not {"index_information", "marginal_kl", "kl_z1"} & found.lines.keys()
     assert found.left_out["q(z) is over different numbers of data (50, 200)"] == (

@@ -50,6 +50,21 @@ BLOCK = 512
 SECOND_DRAWS = 1000  # data with a second draw, where all have one draw only
 
 
+class PosteriorDraws(NamedTuple):
+    """`weights.LevelDraws` of many data as NumPy arrays, float64 but for whole numbers.
+
+    Attributes:
+        z: the codes of the root level, [N, draws, *code].
+        log_likelihood: log p(x|z), [N, draws].
+        log_priors, log_posteriors: log p and log q of each level, [N, draws, levels].
+    """
+
+    z: np.ndarray
+    log_likelihood: np.ndarray
+    log_priors: np.ndarray
+    log_posteriors: np.ndarray
+
+
 class Normals(NamedTuple):
     """Independent normals, one for each latent dimension."""
 
@@ -313,11 +328,7 @@ def posterior_draws(
     The draws are those of `surgery` and, with its key, of importance sampling: they depend on the
     key, the datum's index (0, 1, ... unless given) and the draw's number alone.
 
-    Returns:
-        z [N, draws, *code] of the root level, log p(x|z) [N, draws], and log p and log q level by
-        level, [N, draws, levels]; float64, but codes of whole numbers stay so.
-
-        posterior_draws(model, x, key, 8).log_likelihood.mean()
+    posterior_draws(model, x, key, 8).log_likelihood.mean()
     """
     numbers = np.arange(len(data)) if index is None else index
     if block is None:
