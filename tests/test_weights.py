@@ -187,7 +187,7 @@ def test_the_draws_of_surgery_are_those_of_importance_sampling(small_vae):
 
     model, x = small_vae
     draws = posterior_draws(model, x, jr.key(8), 3)
-    parts = compiled(model, x, jr.key(8), 3)
+    parts = compiled(model, x, key=jr.key(8), num_samples=3)
     np.testing.assert_allclose(draws.log_likelihood, parts.log_likelihood.T, rtol=1e-5)
     np.testing.assert_allclose(draws.log_priors.sum(axis=-1), parts.log_prior.T, rtol=1e-5)
     np.testing.assert_allclose(draws.log_posteriors.sum(axis=-1), parts.log_posterior.T, rtol=1e-4)

@@ -72,15 +72,6 @@ class Normals(NamedTuple):
     scale: np.ndarray
 
 
-class PosteriorDraws(NamedTuple):
-    """`LevelDraws` of data as arrays on the host, [N, draws, ...] each; densities in float64."""
-
-    z: np.ndarray
-    log_likelihood: np.ndarray
-    log_priors: np.ndarray
-    log_posteriors: np.ndarray
-
-
 @dataclass(frozen=True)
 class Surgery:
     """The log densities of `num_draws` posterior draws per datum, float64 arrays [N, draws], nats.
