@@ -11,7 +11,9 @@ from jensen.datasets._load import dataset_names, find_source, sources
 
 @dataclass(frozen=True)
 class FileAvailability:
-    """A file of a named data set: where it was found (None if nowhere), where it may be downloaded, and its checksum (None if nobody has pinned it)."""
+    """A file of a named data set: where it was found (None if nowhere), where it may be downloaded,
+    and its checksum (None if nobody has pinned it).
+    """
 
     name: str
     path: str | None
@@ -27,7 +29,8 @@ class Availability:
         name, description, licence: texts.
         sizes: rows of train, validation, test.
         event_shape: the shape of one datum.
-        values: by default: 'binary', 'drawn' (grey levels drawn as binary) or 'grey' (values in (0, 1)).
+        values: by default: 'binary', 'drawn' (grey levels drawn as binary) or 'grey' (values in (0,
+            1)).
         options: of `load_dataset`, and what they may be; the first is the default.
         found: nothing has to be downloaded or put in place.
         where: the folders of its files, or how they are to be had, as text.
@@ -53,7 +56,8 @@ class Availability:
 def available(
     data_dir: str | Path | None = None, names: Sequence[str] | None = None
 ) -> tuple[Availability, ...]:
-    """The named data sets, sorted by name, and where each was found or how much is to be downloaded. Nothing is downloaded, and no checksum verified.
+    """The named data sets, sorted by name, and where each was found or how much is to be
+    downloaded. Nothing is downloaded, and no checksum verified.
 
     Args:
         data_dir: as for `load_dataset`.

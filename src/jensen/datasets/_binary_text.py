@@ -16,7 +16,8 @@ def read_binary_text(path: Path) -> np.ndarray:
     """The uint8 array [lines, values] of 0 and 1 in a text file, which may be gzipped (NAME.gz).
 
     Raises:
-        ValueError: an empty or truncated file, anything but 0 and 1 between separators, or lines of different lengths; with the line's number.
+        ValueError: an empty or truncated file, anything but 0 and 1 between separators, or lines of
+            different lengths; with the line's number.
 
         read_binary_text(Path("nltcs.train.data.gz"))  # (16181, 16)
     """
@@ -24,7 +25,8 @@ def read_binary_text(path: Path) -> np.ndarray:
     digit = (text == ord("0")) | (text == ord("1"))
     if not digit.any():
         raise ValueError(
-            f"{path} holds no 0 or 1; it should be a table of them, one datum a line. Remove it and fetch it again."
+            f"{path} holds no 0 or 1; it should be a table of them, one datum a line. Remove it "
+            "and fetch it again."
         )
     ends = np.flatnonzero(text == _NEWLINE)
     foreign = _FOREIGN[text]
@@ -36,12 +38,14 @@ def read_binary_text(path: Path) -> np.ndarray:
         values = re.split("[, \t\r]+", text[begin : ends[line]].tobytes().decode("latin-1"))
         value = next(value for value in values if value not in ("0", "1", ""))
         raise ValueError(
-            f"{path}, line {line + 1}: {value[:20]!r} is neither 0 nor 1; it is no such table, or damaged: remove it and fetch it again."
+            f"{path}, line {line + 1}: {value[:20]!r} is neither 0 nor 1; it is no such table, "
+            "or damaged: remove it and fetch it again."
         )
     counts = np.add.reduceat(digit, np.concatenate([[0], ends[:-1] + 1]), dtype=np.int64)
     if (counts != counts[0]).any():
         line = int(np.argmax(counts != counts[0]))
         raise ValueError(
-            f"{path}, line {line + 1} holds {counts[line]} values, but line 1 holds {counts[0]}; it is truncated or damaged: fetch it again."
+            f"{path}, line {line + 1} holds {counts[line]} values, but line 1 holds {counts[0]}; "
+            "it is truncated or damaged: fetch it again."
         )
     return (text[digit] - np.uint8(ord("0"))).reshape(len(counts), -1)

@@ -1,8 +1,10 @@
-"""What a data set is: three splits of arrays, and a way to know that two runs were evaluated on the same data points.
+"""What a data set is: three splits of arrays, and a way to know that two runs were evaluated on the
+same data points.
 
-Images given as grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", after
-Salakhutdinov & Murray 2008) reads a grey value v as the mean v / levels of a Bernoulli variable: train is drawn afresh every time an image is used, whereas
-validation and test are here drawn once and frozen.
+Images given as grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse &
+Salakhutdinov 2016, "Importance Weighted Autoencoders", after Salakhutdinov & Murray 2008) reads a
+grey value v as the mean v / levels of a Bernoulli variable: train is drawn afresh every time an
+image is used, whereas validation and test are here drawn once and frozen.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,8 @@ TRAIN_DRAW_SEED = 1
 
 
 def frozen_draws(grey: np.ndarray, levels: int, seed: int | tuple[int, ...]) -> np.ndarray:
-    """One Bernoulli draw per grey value, with mean grey / levels exactly; the same seed gives the same draws under every NumPy version.
+    """One Bernoulli draw per grey value, with mean grey / levels exactly; the same seed gives the
+    same draws under every NumPy version.
 
     Args:
         grey: uint8 of any shape, values 0..levels.
@@ -45,19 +48,21 @@ class Dataset:
     Attributes:
         name: what the data set is called.
         train, validation, test: uint8 or float32; validation may have no rows.
-        levels: None when values are used as they are. An integer L means that a *train* value v is a Bernoulli mean v / L, to be drawn afresh every time
-            it is used, and that validation and test hold frozen 0/1 draws already.
+        levels: None when values are used as they are. An integer L means that a *train* value v is
+            a Bernoulli mean v / L, to be drawn afresh every time it is used, and that validation
+            and test hold frozen 0/1 draws already.
         labels: per split, one label per row; may be empty.
         notes: what was done to the data, and its licence.
-        options: what `load_dataset` was told besides the name of a named data set, so that a run can load the same again.
+        options: what `load_dataset` was told besides the name of a named data set, so that a run
+            can load the same again.
         rows: per split, which rows of the source these are, and their names (see `RowOrigin`);
             by default the rows of a split are counted from 0.
         columns: the names of a table's columns; empty where there are none.
         threshold: where values were binarised by their size, the value above which they are 1.
 
     Raises:
-        ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes or dtypes that disagree, levels that the values
-            contradict, labels of a wrong length.
+        ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes
+            or dtypes that disagree, levels that the values contradict, labels of a wrong length.
 
         data = Dataset("coins", train, validation, test)
         data.split("test"), data.fingerprint("test")
@@ -85,12 +90,14 @@ class Dataset:
         for split, labels in self.labels.items():
             if split not in SPLITS:
                 raise ValueError(
-                    f"{self.name}: labels for an unknown split {split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}."
+                    f"{self.name}: labels for an unknown split "
+                    f"{split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}."
                 )
             rows = len(getattr(self, split))
             if np.ndim(labels) == 0 or len(labels) != rows:
                 raise ValueError(
-                    f"{self.name}: {split} has {rows} rows but labels of shape {np.shape(labels)}; give one label per row."
+                    f"{self.name}: {split} has {rows} rows but labels of shape "
+                    f"{np.shape(labels)}; give one label per row."
                 )
         for split, origin in self.rows.items():
             lengths = {len(part) for part in (origin.numbers, *origin.names.values())}
@@ -109,7 +116,8 @@ class Dataset:
         """The array [rows, *event_shape] of a split as it is evaluated: always the same values.
         The split "all" is all rows, in the order of their source.
 
-        A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1, whatever seed the run has.
+        A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1,
+        whatever seed the run has.
 
         Raises:
             ValueError: an unknown split.
@@ -130,7 +138,8 @@ class Dataset:
         )
 
     def fingerprint(self, name: str) -> str:
-        """The sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`: equal fingerprints mean equal data points in equal order.
+        """The sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`: equal fingerprints
+        mean equal data points in equal order.
 
         Raises:
             ValueError: an unknown split.
@@ -209,11 +218,13 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 def _check_split(name: str, split: str, array: np.ndarray, train: np.ndarray) -> None:
     if array.dtype not in (np.uint8, np.float32):
         raise ValueError(
-            f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast it, or use load_dataset, which does."
+            f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast "
+            "it, or use load_dataset, which does."
         )
     if array.ndim < 2:
         raise ValueError(
-            f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers reshape(-1, 1)."
+            f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers "
+            "reshape(-1, 1)."
         )
     if array.dtype != train.dtype:
         raise ValueError(
@@ -221,15 +232,18 @@ def _check_split(name: str, split: str, array: np.ndarray, train: np.ndarray) ->
         )
     if array.shape[1:] != train.shape[1:]:
         raise ValueError(
-            f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; give all splits one event shape."
+            f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; "
+            "give all splits one event shape."
         )
     if array.size == 0 and (split != "validation" or 0 in array.shape[1:]):
         raise ValueError(
-            f"{name}: {split} is empty (shape {array.shape}); train and test need at least one row each."
+            f"{name}: {split} is empty (shape {array.shape}); train and test need at least one "
+            "row each."
         )
     if array.dtype == np.float32 and not np.isfinite(array).all():
         raise ValueError(
-            f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite; remove or impute those rows."
+            f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or "
+            "infinite; remove or impute those rows."
         )
 
 
@@ -240,10 +254,12 @@ def _check_levels(
         raise ValueError(f"{name}: levels must be in 1..255; got {levels}.")
     if train.dtype != np.uint8 or train.max() > levels:
         raise ValueError(
-            f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up to {train.max()}. Rescale it, or drop levels."
+            f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up "
+            f"to {train.max()}. Rescale it, or drop levels."
         )
     for split, array in (("validation", validation), ("test", test)):
         if array.dtype != np.uint8 or array.max(initial=0) > 1:
             raise ValueError(
-                f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got {array.dtype} up to {array.max(initial=0)}."
+                f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got "
+                f"{array.dtype} up to {array.max(initial=0)}."
             )

@@ -1,4 +1,6 @@
-"""Images of grey levels as data: drawn as binary, thresholded, or kept as the centres of their bins."""
+"""Images of grey levels as data: drawn as binary, thresholded, or kept as the centres of their
+bins.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
@@ -25,8 +27,10 @@ def grey_dataset(
 ) -> Dataset:
     """The Dataset of grey images under one of three readings of a value v in 0..levels.
 
-    'dynamic': a Bernoulli mean v / levels, train drawn afresh at each use, validation and test frozen (Burda et al. 2016). 'threshold': 1 where v > levels / 2.
-    'none': the centre of its bin, (v + 1/2) / (levels + 1), strictly inside (0, 1) and exact in float32 for 255 levels, as the discretised logistic wants it.
+    'dynamic': a Bernoulli mean v / levels, train drawn afresh at each use, validation and test
+    frozen (Burda et al. 2016). 'threshold': 1 where v > levels / 2. 'none': the centre of its bin,
+    (v + 1/2) / (levels + 1), strictly inside (0, 1) and exact in float32 for 255 levels, as the
+    discretised logistic wants it.
 
     Args:
         name: the data set's.
@@ -39,19 +43,22 @@ def grey_dataset(
         notes: further notes, put last.
         rows: per split, which rows of the source these are; by default counted from 0.
 
-        grey_dataset("mnist", grey, 255, "none", draw, drawn="with seed 777").train  # float32 in [1/512, 511/512]
+        data = grey_dataset("mnist", grey, 255, "none", draw, drawn="with seed 777")
+        data.train  # float32 in [1/512, 511/512]
     """
     if binarise == "dynamic":
         validation, test = draw()
         arrays = {"train": grey["train"], "validation": validation, "test": test}
         said = (
             "dynamic binarisation; not comparable with results on a static binarisation",
-            f"train: Bernoulli(v / {levels}), drawn afresh at each use; validation and test: drawn once {drawn} and frozen",
+            f"train: Bernoulli(v / {levels}), drawn afresh at each use; validation and test: "
+            f"drawn once {drawn} and frozen",
         )
     elif binarise == "threshold":
         arrays = {split: (array > levels / 2).astype(np.uint8) for split, array in grey.items()}
         said = (
-            f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other binarisations",
+            f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other "
+            "binarisations",
         )
     else:
         arrays = {

@@ -40,14 +40,20 @@ def load_dataset(
             Arrow, a sparse matrix, a mapping or an .npz with the keys train, validation, test or
             train, test (each perhaps with train_labels etc.; x_train, y_train, valid and the like
             are understood, see `_keys`), or a tuple of arrays in that order.
-        data_dir: where the files of named data sets lie; else JENSEN_DATA; else the user's cache, into which missing files are downloaded.
-        seed: splits the user's own data and freezes its draws; named data sets have fixed splits and draws, which it leaves alone.
-        validation_fraction: of the rows that are to be split, 0 for none; only for data that come without validation.
+        data_dir: where the files of named data sets lie; else JENSEN_DATA; else the user's cache,
+            into which missing files are downloaded.
+        seed: splits the user's own data and freezes its draws; named data sets have fixed splits
+            and draws, which it leaves alone.
+        validation_fraction: of the rows that are to be split, 0 for none; only for data that come
+            without validation.
         test_fraction: of the rows that are to be split; only for data that come without splits.
-        binarise: "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255 for integers; "threshold": 1 where v lies above the
-            middle of train's range; "none": own data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
-            (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its literature does.
-        split: "random" or "contiguous", for data that come without splits; contiguous: first train, then validation, then test. By default random.
+        binarise: "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255
+            for integers; "threshold": 1 where v lies above the middle of train's range; "none": own
+            data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
+            (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its
+            literature does.
+        split: "random" or "contiguous", for data that come without splits; contiguous: first train,
+            then validation, then test. By default random.
         columns: of a table, by name or position; all of them by default, without an index.
         header: whether the first row of a .csv names the columns; by default as the file says, and
             where it could be either the file is refused.
@@ -56,10 +62,12 @@ def load_dataset(
         key: the array of an .npz or a mapping that is the data; by default as the names say.
 
     Returns:
-        a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all else).
+        a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all
+        else).
 
     Raises:
-        ValueError: an unknown name, data that cannot be found, read or used (the message says what, where and the remedy), or an option that has no use here.
+        ValueError: an unknown name, data that cannot be found, read or used (the message says what,
+            where and the remedy), or an option that has no use here.
         OSError: a download that failed.
 
         load_dataset("digits")
@@ -178,13 +186,15 @@ def _is_named(source: str) -> bool:
             if known_name.startswith(f"{source}/")
         )
         raise ValueError(
-            f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: {listed}."
+            f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: "
+            f"{listed}."
         )
     listed = ", ".join(
         f"{name}/..." if sources.find(name).members else name for name in sources.names()
     )
     raise ValueError(
-        f"unknown data set {source!r}{nearest(source, known)}; known: {listed} (see jensen datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
+        f"unknown data set {source!r}{nearest(source, known)}; known: {listed} (see jensen "
+        f"datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
     )
 
 
@@ -208,18 +218,22 @@ def _check_promise(source: AbstractSource, dataset: Dataset) -> None:
     if sizes is not None and found != sizes:
         expected, got = ("/".join(map(str, counts)) for counts in (sizes, found))
         raise ValueError(
-            f"{dataset.name}: its files hold {got} rows of train/validation/test, but should hold {expected}; {_other_files(source)}"
+            f"{dataset.name}: its files hold {got} rows of train/validation/test, but should "
+            f"hold {expected}; {_other_files(source)}"
         )
     shape = getattr(source, "event_shape", None)
     if shape is not None and dataset.event_shape != shape:
         raise ValueError(
-            f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should hold {shape}; {_other_files(source)}"
+            f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should "
+            f"hold {shape}; {_other_files(source)}"
         )
 
 
 def _other_files(source: AbstractSource) -> str:
     names = ", ".join(file.name for file in source.files)
-    return f"these are other files than {names or 'those expected'}: replace them. {source.remedy}".rstrip()
+    return (
+        f"these are other files than {names or 'those expected'}: replace them. {source.remedy}"
+    ).rstrip()
 
 
 def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
@@ -234,5 +248,6 @@ def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any
     unused += [(option, value) for option, value in options.items() if option not in has]
     for option, value in unused:
         raise ValueError(
-            f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out."
+            f"{option}={value!r} has no use for the data set {name!r}, which comes split and "
+            f"prepared; leave {option} out."
         )

@@ -1,4 +1,6 @@
-"""The user's own data, made into a Dataset: read, checked, split by seed unless they come split, cast and binarised."""
+"""The user's own data, made into a Dataset: read, checked, split by seed unless they come split,
+cast and binarised.
+"""
 
 import contextlib
 import os
@@ -40,7 +42,9 @@ def user_dataset(
     split: str,
     reading: Reading,
 ) -> Dataset:
-    """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
+    """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of
+    `load_dataset`.
+    """
     _check_seed(seed)
     if split not in SPLIT_WAYS:
         raise ValueError(
@@ -153,7 +157,8 @@ def _check(raw: Raw) -> None:
         check_array(array, where, raw.columns)
         if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
             raise ValueError(
-                f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row."
+                f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; "
+                "give one label per row."
             )
     shapes = {key: array.shape[1:] for key, array in raw.arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -168,7 +173,8 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
     rows = len(raw.arrays[WHOLE])
     if not test_fraction > 0:
         raise ValueError(
-            f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}."
+            f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use "
+            f"for example {DEFAULT_FRACTION}."
         )
     counts = _counts(raw.where, rows, {"validation": validation_fraction, "test": test_fraction})
     train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
@@ -205,7 +211,10 @@ def _with_validation(
         f"{raw.where}, split train,", len(rows["train"]), {"validation": validation_fraction}
     )["validation"]
     train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
-    note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
+    note = (
+        f"test as given; {count} of {len(rows['train'])} rows of train were made "
+        f"validation {_how(seed)}"
+    )
     return _taken(
         raw,
         {
@@ -218,7 +227,9 @@ def _with_validation(
 
 
 def _parts(rows: int, seed: int | None, validation: int, test: int) -> list[np.ndarray]:
-    """The row numbers of train, validation and test: permuted, or in their order when there is no seed."""
+    """The row numbers of train, validation and test: permuted, or in their order when there is no
+    seed.
+    """
     if seed is None:
         return np.split(np.arange(rows), (rows - test - validation, rows - test))
     # Test comes first, so that the same rows are held out whatever the validation fraction.
@@ -239,7 +250,8 @@ def _counts(name: str, rows: int, fractions: dict[str, float]) -> dict[str, int]
     for split, count in counts.items():
         if count == 0 and fractions[split] > 0:
             raise ValueError(
-                f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves {split} empty; use at least {1 / rows:.2g}."
+                f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves "
+                f"{split} empty; use at least {1 / rows:.2g}."
             )
     if sum(counts.values()) >= rows:
         asked = " and ".join(

@@ -1,7 +1,9 @@
-"""MNIST in Larochelle's fixed binarisation; not to be mixed in one table with dynamic binarisation (`mnist`).
+"""MNIST in Larochelle's fixed binarisation; not to be mixed in one table with dynamic binarisation
+(`mnist`).
 
-Source: H. Larochelle and I. Murray (2011), "The Neural Autoregressive Distribution Estimator"; the binarisation is that of R. Salakhutdinov and I. Murray
-(2008), "On the Quantitative Analysis of Deep Belief Networks".
+Source: H. Larochelle and I. Murray (2011), "The Neural Autoregressive Distribution Estimator"; the
+binarisation is that of R. Salakhutdinov and I. Murray (2008), "On the Quantitative Analysis of Deep
+Belief Networks".
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,8 @@ _ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/
 
 
 class StaticMNIST(AbstractSource):
-    """70,000 handwritten digits of 28 x 28 pixels, drawn as 0 and 1 once for all, in the split 50,000/10,000/10,000 of the files; without labels.
+    """70,000 handwritten digits of 28 x 28 pixels, drawn as 0 and 1 once for all, in the split
+    50,000/10,000/10,000 of the files; without labels.
 
     load_dataset("static_mnist").train  # uint8 0 and 1, (50000, 28, 28)
     """
@@ -58,6 +61,7 @@ class StaticMNIST(AbstractSource):
 def _images(rows, name: str):
     if rows.shape[1] != 784:
         raise ValueError(
-            f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this is another file."
+            f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this "
+            "is another file."
         )
     return rows.reshape(-1, 28, 28)

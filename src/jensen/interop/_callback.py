@@ -1,11 +1,13 @@
 """Calls of NumPy functions from within compiled programs, whole batches at a time.
 
-`jax.pure_callback` is the obvious way and is not taken: it puts the arguments on a device before it calls, and above 100 kB that copy is a task for the very
-threads that the callback occupies. With one thread (`taskset -c 0`, small containers) it waits for itself for ever; with two it copies everything twice. It
-also logs a traceback for every exception. The primitive here is lowered to the same call of XLA's, which gives the arguments as NumPy arrays.
+`jax.pure_callback` is the obvious way and is not taken: it puts the arguments on a device before it
+calls, and above 100 kB that copy is a task for the very threads that the callback occupies. With
+one thread (`taskset -c 0`, small containers) it waits for itself for ever; with two it copies
+everything twice. It also logs a traceback for every exception. The primitive here is lowered to the
+same call of XLA's, which gives the arguments as NumPy arrays.
 
-The arguments of `host_call` are those of one datum; under `vmap` they get leading axes, of length 1 where an argument does not differ, so that a datum with a
-thousand codes crosses once.
+The arguments of `host_call` are those of one datum; under `vmap` they get leading axes, of length 1
+where an argument does not differ, so that a datum with a thousand codes crosses once.
 """
 
 import functools
@@ -40,9 +42,12 @@ def host_call(
     """function(*arguments) on the host, in the middle of whatever program this is.
 
     Args:
-        function: gets NumPy arrays, which it must not write to, with as many leading axes in front of each as there are `vmap`s around (of length 1 where an
-            argument does not differ), and returns arrays with the common leading axes in front of `shapes`. Calls with the same function compile once.
-        shapes: of the results for arguments without leading axes; they are real numbers of JAX's default precision.
+        function: gets NumPy arrays, which it must not write to, with as many leading axes in front
+            of each as there are `vmap`s around (of length 1 where an argument does not differ), and
+            returns arrays with the common leading axes in front of `shapes`. Calls with the same
+            function compile once.
+        shapes: of the results for arguments without leading axes; they are real numbers of JAX's
+            default precision.
         arguments: arrays.
 
     Returns:

@@ -11,11 +11,15 @@ PROBED = 16
 STEP, ASTRAY = (
     0.05,
     0.2,
-)  # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not rounding, nor a kink in one datum of 16
+    # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not
+    # rounding, nor a kink in one datum of 16
+)
 REPEATED, REGROUPED = (
     1e-4,
     1e-3,
-)  # relative to 1 + |answer|: what rounding may change from call to call, and between batches of different size
+    # relative to 1 + |answer|: what rounding may change from call to call, and between batches of
+    # different size
+)
 
 
 def host_of(model: Model) -> Host | None:
@@ -30,13 +34,16 @@ def host_of(model: Model) -> Host | None:
 
 
 def check_foreign(model: Model, data: np.ndarray) -> None:
-    """Asks a foreign model about data, and refuses what no account could be made of. A model of jensen's own passes.
+    """Asks a foreign model about data, and refuses what no account could be made of. A model of
+    jensen's own passes.
 
     All data are encoded once; everything else is asked of the first 16.
 
     Raises:
-        ValueError: no data or data of another shape; answers of the wrong shape; NaN, or scales that are not positive (the datum is named); answers that change
-            from call to call (dropout) or with the batch a datum is in (batch normalisation, a loss averaged over the batch); whatever a callable raises.
+        ValueError: no data or data of another shape; answers of the wrong shape; NaN, or scales
+            that are not positive (the datum is named); answers that change from call to call
+            (dropout) or with the batch a datum is in (batch normalisation, a loss averaged over the
+            batch); whatever a callable raises.
 
         check_foreign(model, data.test)
     """
@@ -50,13 +57,15 @@ def check_foreign(model: Model, data: np.ndarray) -> None:
         raise ValueError("no data: there is nothing to ask the model about.")
     if data.shape[1:] != tuple(expected):
         raise ValueError(
-            f"the model describes data of shape {tuple(expected)}; got rows of shape {data.shape[1:]}."
+            f"the model describes data of shape {tuple(expected)}; got rows of shape "
+            f"{data.shape[1:]}."
         )
     if data.dtype.kind not in "fiub":
         raise ValueError(f"data must be real numbers; got dtype {data.dtype}.")
     if not np.isfinite(data).all():
         raise ValueError(
-            f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no density for NaN or infinities."
+            f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no "
+            "density for NaN or infinities."
         )
     if (host := host_of(model)) is not None:
         _check_host(host, data)
@@ -95,7 +104,8 @@ def _check_host(host: Host, data: np.ndarray) -> None:
         slope = function(*arguments)[1]
         if (bad := ~np.isfinite(slope).all(axis=1)).any():
             raise ForeignError(
-                f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code drawn from its posterior."
+                f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code "
+                "drawn from its posterior."
             )
         _check_slope(name, host, slope, (moved, *arguments), function)
 
@@ -106,7 +116,8 @@ def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.nd
         bad = ~np.isfinite(values.reshape(len(data), -1)).all(axis=1)
         if bad.any():
             raise ForeignError(
-                f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} ({int(bad.sum())} of {len(data)} data)."
+                f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} "
+                f"({int(bad.sum())} of {len(data)} data)."
             )
     widths = np.diagonal(scale, axis1=1, axis2=2) if host.full else scale
     bad = ~(widths > 0).all(axis=1)
@@ -114,12 +125,14 @@ def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.nd
         n = int(np.argmax(bad))
         what = "diagonal of the Cholesky factor" if host.full else "scale"
         raise ForeignError(
-            f"{name}'s {what} must be positive; it is {widths[n].min():.4g} for datum {n} ({int(bad.sum())} of {len(data)} data). "
+            f"{name}'s {what} must be positive; it is {widths[n].min():.4g} for datum {n} "
+            f"({int(bad.sum())} of {len(data)} data). "
             "A scale is a standard deviation: of a network's log variance take exp(0.5 * log_var)."
         )
     if host.full and (above := np.triu(scale, 1).any(axis=(1, 2))).any():
         raise ForeignError(
-            f"{name}'s Cholesky factor must be lower triangular; it is not for datum {int(np.argmax(above))}. Of a covariance take np.linalg.cholesky."
+            f"{name}'s Cholesky factor must be lower triangular; it is not for datum "
+            f"{int(np.argmax(above))}. Of a covariance take np.linalg.cholesky."
         )
 
 
@@ -135,7 +148,9 @@ def _check_values(name: str, host: Host, values: np.ndarray) -> None:
 def _check_slope(
     name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any
 ) -> None:
-    """The gradient along the way from the posterior's mean, against a finite difference of the density it is of."""
+    """The gradient along the way from the posterior's mean, against a finite difference of the
+    density it is of.
+    """
     way, *before, z = arguments
     up, down = (
         np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1)
@@ -147,7 +162,8 @@ def _check_slope(
     if np.median(astray / np.maximum(np.abs(expected), 0.1)) > ASTRAY:
         n = int(np.argmax(astray))
         raise ForeignError(
-            f"{host.called(name)} is not the gradient of its density in z: along one direction {found[n]:.4g}, where a finite difference gives "
+            f"{host.called(name)} is not the gradient of its density in z: along one direction "
+            f"{found[n]:.4g}, where a finite difference gives "
             f"{expected[n]:.4g} (datum {n}). Mind the sign, and sums where means were meant."
         )
 
@@ -158,8 +174,10 @@ def _check_calls(
     """The same question again, and again with fewer data beside each."""
     if (change := _change(first, function(*arguments), REPEATED)) > 0:
         raise ForeignError(
-            f"{host.called(name)} gives other answers when it is asked again about the same data (they differ by {change:.3g}): dropout left on, or another "
-            "source of chance. Call eval() on the model first, give functional dropout training=False, or fix the seed within."
+            f"{host.called(name)} gives other answers when it is asked again about the same data "
+            f"(they differ by {change:.3g}): dropout left on, or another "
+            "source of chance. Call eval() on the model first, give functional dropout "
+            "training=False, or fix the seed within."
         )
     rows = len(arguments[0])
     half = rows // 2
@@ -168,8 +186,10 @@ def _check_calls(
     fewer = function(*(a[:half] for a in arguments))
     if (change := _change([a[:half] for a in first], fewer, REGROUPED)) > 0:
         raise ForeignError(
-            f"{host.called(name)}'s answer for a datum depends on the batch it is in (by {change:.3g} for batches of {rows} and of {half}): batch "
-            "normalisation in training mode (call eval() on the model first), or an average over the batch (a loss with reduction='mean'), so that p(x|z) is "
+            f"{host.called(name)}'s answer for a datum depends on the batch it is in (by "
+            f"{change:.3g} for batches of {rows} and of {half}): batch "
+            "normalisation in training mode (call eval() on the model first), or an average over "
+            "the batch (a loss with reduction='mean'), so that p(x|z) is "
             "no density of one datum."
         )
 

@@ -1,4 +1,6 @@
-"""The encoder and the decoder of a foreign model: Equinox modules that ask the host, whole batches at a time."""
+"""The encoder and the decoder of a foreign model: Equinox modules that ask the host, whole batches
+at a time.
+"""
 
 import functools
 
@@ -15,11 +17,15 @@ from jensen.encoders import AbstractEncoder
 from jensen.interop._callback import host_call
 from jensen.interop._host import Host
 
-NO_GRADIENT = "log p({0}) has no gradient in z here: give {1}=, which returns d log p({0}) / dz of shape [batch, latent_dim]"
+NO_GRADIENT = (
+    "log p({0}) has no gradient in z here: give {1}=, which returns d log p({0}) / "
+    "dz of shape [batch, latent_dim]"
+)
 
 
 class HostEncoder(AbstractEncoder):
-    """q(z|x) of a foreign model: a normal whose parameters `host.encode` gives. They have no derivative in x.
+    """q(z|x) of a foreign model: a normal whose parameters `host.encode` gives. They have no
+    derivative in x.
 
     HostEncoder(host)(x).sample(key)
     """
@@ -44,7 +50,8 @@ class HostDecoder(AbstractDecoder):
 
 
 class HostLikelihood(eqx.Module):
-    """p(x|z) at one code: log_prob(x), differentiable in z where the host has a gradient; mean and sample where it has these.
+    """p(x|z) at one code: log_prob(x), differentiable in z where the host has a gradient; mean and
+    sample where it has these.
 
     HostDecoder(host)(z).log_prob(x)
     """
@@ -66,7 +73,8 @@ class HostLikelihood(eqx.Module):
         """
         if not self.host.has("decode"):
             raise ValueError(
-                "the mean of p(x|z) is not to be had from this model: give decode=, which returns E[x|z] of shape [batch, *event_shape]."
+                "the mean of p(x|z) is not to be had from this model: give decode=, which "
+                "returns E[x|z] of shape [batch, *event_shape]."
             )
         return host_call(self.host.decode, [self.host.event_shape], self.z)[0]
 
@@ -78,7 +86,8 @@ class HostLikelihood(eqx.Module):
         """
         if not self.host.has("sample"):
             raise ValueError(
-                "p(x|z) of this model cannot be sampled: give sample=, which takes codes z [batch, latent_dim] and a NumPy random generator and returns data."
+                "p(x|z) of this model cannot be sampled: give sample=, which takes codes z "
+                "[batch, latent_dim] and a NumPy random generator and returns data."
             )
         draw = lambda key: host_call(  # noqa: E731
             self.host.sample, [self.host.event_shape], self.z, jr.bits(key, (2,))
@@ -95,7 +104,8 @@ def check_event(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
     """
     if tuple(found) != tuple(expected):
         raise ValueError(
-            f"the model describes data of shape {tuple(expected)}; got a datum of shape {tuple(found)}."
+            f"the model describes data of shape {tuple(expected)}; got a datum of shape "
+            f"{tuple(found)}."
         )
 
 

@@ -30,33 +30,42 @@ def foreign(
     batch_size: int = 2048,
     names: dict[str, str] | None = None,
 ) -> Model:
-    """Somebody's latent-variable model as a `Model`, from callables on NumPy arrays; B is at most `batch_size`, rows belong together, nats everywhere.
+    """Somebody's latent-variable model as a `Model`, from callables on NumPy arrays; B is at most
+    `batch_size`, rows belong together, nats everywhere.
 
     Args:
         event_shape, latent_dim: of one datum, and of one code.
-        encode: x [B, *event] -> (loc [B, D], scale [B, D]) of q(z|x); with posterior='full_normal' the scale is a Cholesky factor [B, D, D].
-        log_likelihood: (x [B, *event], z [B, D]) -> log p(x|z) [B], with every constant: it is a density, not a loss.
-        prior: 'standard_normal' ({'name': 'standard_normal', 'scale': 2.0} for a wider one), a prior of jensen, a distribution over codes (numpyro's), a
-            callable z [B, D] -> log p(z) [B], or `PseudoInputs` for the mixture of the encoder's posteriors at these.
+        encode: x [B, *event] -> (loc [B, D], scale [B, D]) of q(z|x); with posterior='full_normal'
+            the scale is a Cholesky factor [B, D, D].
+        log_likelihood: (x [B, *event], z [B, D]) -> log p(x|z) [B], with every constant: it is a
+            density, not a loss.
+        prior: 'standard_normal' ({'name': 'standard_normal', 'scale': 2.0} for a wider one), a
+            prior of jensen, a distribution over codes (numpyro's), a callable z [B, D] -> log p(z)
+            [B], or `PseudoInputs` for the mixture of the encoder's posteriors at these.
         posterior: the family of q(z|x).
-        log_likelihood_gradient: (x, z) -> d log p(x|z) / dz [B, D], or the pair (log p(x|z), gradient) where both come together. Refined posteriors, the split
-            of the Jensen gap and annealing need it.
+        log_likelihood_gradient: (x, z) -> d log p(x|z) / dz [B, D], or the pair (log p(x|z),
+            gradient) where both come together. Refined posteriors, the split of the Jensen gap and
+            annealing need it.
         log_prior_gradient: of a prior that is a callable, likewise.
         decode: z [B, D] -> E[x|z] [B, *event], for pictures.
-        sample: (z [B, D], a NumPy random generator) -> x ~ p(x|z) [B, *event], for simulated data. It is called with one code at a time.
-        dtype: of the arrays handed over. Data and codes come out of JAX, where they are float32 unless `jax_enable_x64` is set.
+        sample: (z [B, D], a NumPy random generator) -> x ~ p(x|z) [B, *event], for simulated data.
+            It is called with one code at a time.
+        dtype: of the arrays handed over. Data and codes come out of JAX, where they are float32
+            unless `jax_enable_x64` is set.
         batch_size: rows handed over at a time: bounds the memory, not the result.
         names: what the callables are called in messages, where it is not by these arguments' names.
 
     Returns:
-        A `Model` whose encoder and decoder ask the callables. What is not given is left out of the account, by name.
+        A `Model` whose encoder and decoder ask the callables. What is not given is left out of the
+        account, by name.
 
     Raises:
-        ValueError: an argument out of range, or something that is not callable. What the callables answer is checked when data are at hand
-            (`check_foreign`, which `jensen.account` and all estimates call).
+        ValueError: an argument out of range, or something that is not callable. What the callables
+            answer is checked when data are at hand (`check_foreign`, which `jensen.account` and all
+            estimates call).
 
-        model = jensen.foreign(event_shape=(5,), latent_dim=2, encode=encode, log_likelihood=log_likelihood)
-        print(jensen.account(model, x, key=jax.random.key(0)))
+        model = jensen.foreign(event_shape=(5,), latent_dim=2, encode=encode,
+        log_likelihood=log_likelihood) print(jensen.account(model, x, key=jax.random.key(0)))
     """
     shape = tuple(int(n) for n in event_shape)
     if any(n < 1 for n in shape):
@@ -93,6 +102,7 @@ def foreign(
     made = prior_of(prior, host)
     if log_prior_gradient is not None and not isinstance(made, HostPrior):
         raise ValueError(
-            "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one JAX has the gradient. Leave it out."
+            "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one "
+            "JAX has the gradient. Leave it out."
         )
     return Model(made, HostEncoder(host), HostDecoder(host))

@@ -1,4 +1,6 @@
-"""The front door: whatever takes a model and data checks a foreign one first, and raises what its callables raised."""
+"""The front door: whatever takes a model and data checks a foreign one first, and raises what its
+callables raised.
+"""
 
 import contextlib
 import functools
@@ -15,8 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def guarded(function: F) -> F:
-    """A function of `model` (and `data`), such that a foreign model is checked before it starts, and an exception in one of the model's callables comes out as
-    one `ForeignError`. Models of jensen's own are not touched.
+    """A function of `model` (and `data`), such that a foreign model is checked before it starts,
+    and an exception in one of the model's callables comes out as one `ForeignError`. Models of
+    jensen's own are not touched.
 
     @guarded
     def account(model, data, *, key): ...
@@ -58,7 +61,7 @@ def _watched(host: Host | None) -> Iterator[None]:
 def left_out(model: Model) -> dict[str, str]:
     """What cannot be had from a foreign model: its name, and the reason with the remedy.
 
-    left_out(model)  # {"annealing": "there is no gradient of log p(x|z): give log_likelihood_gradient=", ...}
+    left_out(model)["annealing"]  # "there is no gradient of log p(x|z): give ..."
     """
     host = host_of(model)
     if host is None:
@@ -91,7 +94,8 @@ def require_gradient(model: Model, what: str) -> None:
     host = host_of(model)
     if host is not None and (missing := _missing_gradients(model, host)):
         raise ValueError(
-            f"{what} follows gradients of log p(x, z) in z, and this model has no gradient of {missing}."
+            f"{what} follows gradients of log p(x, z) in z, and this model has no gradient of "
+            f"{missing}."
         )
 
 

@@ -1,4 +1,6 @@
-"""The callables of a foreign model, evaluated batch by batch on the host: what they are given, what they may answer, and what becomes of their exceptions."""
+"""The callables of a foreign model, evaluated batch by batch on the host: what they are given, what
+they may answer, and what becomes of their exceptions.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,14 +17,18 @@ DEFAULT_NAMES = {
 
 
 class ForeignError(ValueError):
-    """What a foreign model's callable did wrong; the exception that it raised, if it raised one, is the cause."""
+    """What a foreign model's callable did wrong; the exception that it raised, if it raised one, is
+    the cause.
+    """
 
 
 class Host:
-    """A foreign model's callables. Each gets arrays of its own (rows of a batch, in `dtype`), so that it may keep or change them.
+    """A foreign model's callables. Each gets arrays of its own (rows of a batch, in `dtype`), so
+    that it may keep or change them.
 
-    While it is `watched` (see `guarded`), an exception is kept in `failure` and the answers are NaN, at no cost, until whoever watches raises it: what raises
-    within a compiled program comes out of it as a traceback, and not as what was raised.
+    While it is `watched` (see `guarded`), an exception is kept in `failure` and the answers are
+    NaN, at no cost, until whoever watches raises it: what raises within a compiled program comes
+    out of it as a traceback, and not as what was raised.
 
     Args:
         callables: name -> callable or None.
@@ -152,7 +158,8 @@ class Host:
             return [self._checked(name, answer, (rows, *shapes[0]))]
         if not (isinstance(answer, tuple | list) and len(answer) == 2):
             raise ForeignError(
-                f"{self.called(name)} must return a pair (loc, scale) of arrays; got {_described(answer)}."
+                f"{self.called(name)} must return a pair (loc, scale) of arrays; got "
+                f"{_described(answer)}."
             )
         parts = ("loc", "scale") if name == "encode" else ("values", "gradient")
         return [
@@ -168,7 +175,8 @@ class Host:
             said = str(error).strip().splitlines()
             text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
             raise ForeignError(
-                f"{self.called(name)} raised {text} (it was given {self.dtype} arrays of shape {shapes}). Call it by itself with such arrays to look into it."
+                f"{self.called(name)} raised {text} (it was given {self.dtype} arrays of shape "
+                f"{shapes}). Call it by itself with such arrays to look into it."
             ) from error
 
     def _checked(self, name: str, answer: Any, expected: tuple[int, ...]) -> np.ndarray:
@@ -178,7 +186,8 @@ class Host:
             found = np.asarray(answer)
         except Exception as error:
             raise ForeignError(
-                f"{what} is no NumPy array ({error}). Return NumPy arrays; for PyTorch models use jensen.interop.torch.from_torch."
+                f"{what} is no NumPy array ({error}). Return NumPy arrays; for PyTorch models "
+                "use jensen.interop.torch.from_torch."
             ) from error
         if found.dtype.kind not in "fiub":
             raise ForeignError(
@@ -186,14 +195,18 @@ class Host:
             )
         if found.shape != expected:
             raise ForeignError(
-                f"{what} must have shape {expected} for {expected[0]} data; got {found.shape}. {self._remedy(name, part, found, expected)}"
+                f"{what} must have shape {expected} for {expected[0]} data; got {found.shape}. "
+                f"{self._remedy(name, part, found, expected)}"
             )
         return found
 
     def _remedy(self, name: str, part: str, found: np.ndarray, expected: tuple[int, ...]) -> str:
         rows = expected[0]
         if name in ("log_likelihood", "log_prior") and found.size == 1 and rows > 1:
-            return "That is one number for the whole batch, such as a loss reduced by mean or sum: sum over the axes of a datum alone (reduction='none' first)."
+            return (
+                "That is one number for the whole batch, such as a loss reduced by mean or "
+                "sum: sum over the axes of a datum alone (reduction='none' first)."
+            )
         if (
             name in ("log_likelihood", "log_prior")
             and found.ndim > 1
@@ -205,10 +218,16 @@ class Host:
             (rows, self.latent_dim, self.latent_dim),
         ):
             wanted = "diagonal_normal" if self.full else "full_normal"
-            return f"If that is what you mean, say posterior={wanted!r}: {'scales' if self.full else 'a Cholesky factor'} of shape {found.shape}."
+            return (
+                f"If that is what you mean, say posterior={wanted!r}: "
+                f"{'scales' if self.full else 'a Cholesky factor'} of shape {found.shape}."
+            )
         if found.ndim == len(expected) and found.shape[:1] == (rows,) and name != "decode":
             return f"latent_dim is {self.latent_dim} here; is that the model's?"
-        return f"event_shape is {self.event_shape} and latent_dim {self.latent_dim}; the first axis is the batch."
+        return (
+            f"event_shape is {self.event_shape} and latent_dim {self.latent_dim}; the "
+            "first axis is the batch."
+        )
 
 
 def _rows(a: np.ndarray, leading: tuple[int, ...], index: np.ndarray) -> np.ndarray:

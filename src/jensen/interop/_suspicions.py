@@ -7,8 +7,9 @@ data's mean contradicts them.
 
 Scales. At the optimum of a diagonal normal posterior 1 / s_j^2 = -E_q d^2 log p(x, z) / dz_j^2
 (Opper & Archambeau 2009). Over data and dimensions, log s against the logarithms of the scales that
-the curvature asks for has slope 1; slope 2 where variances are given as scales, 1/2 where the square
-roots of scales are. A posterior that is too wide or too narrow by a factor moves the intercept alone.
+the curvature asks for has slope 1; slope 2 where variances are given as scales, 1/2 where the
+square roots of scales are. A posterior that is too wide or too narrow by a factor moves the
+intercept alone.
 """
 
 from typing import Any

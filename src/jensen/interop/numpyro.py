@@ -1,7 +1,9 @@
-"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time; all of it is JAX, so every gradient is there.
+"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time; all
+of it is JAX, so every gradient is there.
 
-What is taken from a trace is the distribution of a site, as it stands: scales that plates put on log densities (subsampling) have no part in it. Plates must
-take their size from the data they are given, since they are given one datum.
+What is taken from a trace is the distribution of a site, as it stands: scales that plates put on
+log densities (subsampling) have no part in it. Plates must take their size from the data they are
+given, since they are given one datum.
 """
 
 import warnings
@@ -40,8 +42,9 @@ def from_numpyro_guide(
     """A NumPyro model and its amortised guide, as SVI has trained them.
 
     Args:
-        model, guide: of data [batch, *event]; both call `numpyro.sample(latent, ...)`, the model `numpyro.sample(observed, ..., obs=...)` too. Networks may be
-            numpyro.module, flax, stax or plain numpyro.param.
+        model, guide: of data [batch, *event]; both call `numpyro.sample(latent, ...)`, the model
+            `numpyro.sample(observed, ..., obs=...)` too. Networks may be numpyro.module, flax, stax
+            or plain numpyro.param.
         params: what svi.get_params gave.
         event_shape: of one datum.
         latent, observed: the names of the two sites.
@@ -51,8 +54,8 @@ def from_numpyro_guide(
         A `Model`: q(z|x) is the guide's site, p(z) and p(x|z) the model's.
 
     Raises:
-        ValueError: a missing site or parameter, other random sites, a prior that depends on the data, chance within a network (dropout), or sites whose batch
-            is not the one datum.
+        ValueError: a missing site or parameter, other random sites, a prior that depends on the
+            data, chance within a network (dropout), or sites whose batch is not the one datum.
 
         from_numpyro_guide(model, guide, svi_result.params, event_shape=(64,))
     """
@@ -81,7 +84,9 @@ class _Traced(eqx.Module):
     params: dict[str, Any] = constant()
 
     def sites(self, which: str, x: Array, z: Array | None = None, seed: int = 0) -> dict[str, Any]:
-        """The sites of 'model' or 'guide' with x as the only datum, and with this code where one is given."""
+        """The sites of 'model' or 'guide' with x as the only datum, and with this code where one is
+        given.
+        """
         known = dict(self.params) if z is None else self.params | {self.latent: z[None]}
         called = handlers.substitute(handlers.seed(getattr(self, which), jr.key(seed)), data=known)
         return handlers.trace(called).get_trace(*self.arguments(jnp.asarray(x)[None].astype(float)))
@@ -122,7 +127,9 @@ class GuideDecoder(AbstractDecoder):
 
 
 class ObservedSite(eqx.Module):
-    """p(x|z) at one code. log_prob traces the model with x itself, so that a model that reads x on its way (an autoregressive one) is right as well."""
+    """p(x|z) at one code. log_prob traces the model with x itself, so that a model that reads x on
+    its way (an autoregressive one) is right as well.
+    """
 
     traced: _Traced
     z: Array
@@ -202,13 +209,16 @@ def _check(traced: _Traced) -> None:
         shape = tuple(fn.batch_shape + fn.event_shape)
         if len(shape) != 2 or shape[0] != 1:
             raise ValueError(
-                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch and event together; wanted is (1, latent_dim). Plates must "
-                "take their size from the data (numpyro.plate('data', x.shape[0])); where model and guide want other arguments than (x,), give arguments=."
+                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch "
+                "and event together; wanted is (1, latent_dim). Plates must "
+                "take their size from the data (numpyro.plate('data', x.shape[0])); where model "
+                "and guide want other arguments than (x,), give arguments=."
             )
     seen = model[traced.observed]["fn"]
     if tuple(seen.batch_shape + seen.event_shape) != (1, *traced.event_shape):
         raise ValueError(
-            f"site {traced.observed!r} has shape {tuple(seen.batch_shape + seen.event_shape)} for one datum, batch and event together; wanted is "
+            f"site {traced.observed!r} has shape {tuple(seen.batch_shape + seen.event_shape)} "
+            "for one datum, batch and event together; wanted is "
             f"{(1, *traced.event_shape)}, of which event_shape={traced.event_shape}."
         )
     z = _of_one(guide[traced.latent]["fn"]).sample(jr.key(0))
@@ -217,7 +227,8 @@ def _check(traced: _Traced) -> None:
     ).log_prob(z)
     if not jnp.allclose(prior(blank), prior(other), rtol=1e-5, atol=1e-5):
         raise ValueError(
-            f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The account is that of a model p(z) p(x|z)."
+            f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The "
+            "account is that of a model p(z) p(x|z)."
         )
     for which, ask in [
         (
@@ -237,7 +248,8 @@ def _check(traced: _Traced) -> None:
     ]:
         if not jnp.allclose(ask(0), ask(1), rtol=1e-5, atol=1e-5):
             raise ValueError(
-                f"the {which} gives other distributions for the same datum with another random key: dropout left on? Switch it off for evaluation."
+                f"the {which} gives other distributions for the same datum with another random "
+                "key: dropout left on? Switch it off for evaluation."
             )
 
 
@@ -253,7 +265,8 @@ def _sites(traced: _Traced, which: str, x: Array) -> dict[str, Any]:
     except Exception as error:
         said = str(error).strip().splitlines()
         raise ValueError(
-            f"the {which} cannot be run for one datum of shape {(1, *traced.event_shape)}: {type(error).__name__}: {said[0] if said else ''} "
+            f"the {which} cannot be run for one datum of shape {(1, *traced.event_shape)}: "
+            f"{type(error).__name__}: {said[0] if said else ''} "
             "Where it wants other arguments than (x,), give arguments=lambda x: (x, ...)."
         ) from error
 
@@ -263,11 +276,13 @@ def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: lis
     for name, argument in zip(wanted, ("latent", "observed"), strict=False):
         if name not in random:
             raise ValueError(
-                f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: {', '.join(random) or 'none'}. Give {argument}=."
+                f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: "
+                f"{', '.join(random) or 'none'}. Give {argument}=."
             )
     if extra := [name for name in random if name not in wanted]:
         raise ValueError(
-            f"the {which} has further sample sites ({', '.join(extra)}): the account is of one latent site and one observed site alone."
+            f"the {which} has further sample sites ({', '.join(extra)}): the account is of one "
+            "latent site and one observed site alone."
         )
     missing = [
         name
@@ -276,5 +291,6 @@ def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: lis
     ]
     if missing:
         raise ValueError(
-            f"the {which} has parameters that params lacks ({', '.join(missing)}): they would be at their initial values. Give what svi.get_params gives."
+            f"the {which} has parameters that params lacks ({', '.join(missing)}): they would be "
+            "at their initial values. Give what svi.get_params gives."
         )

@@ -1,14 +1,20 @@
-"""A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE, VAMP and IWAE.
+"""A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE,
+VAMP and IWAE.
 
-Which density p(x|z) is follows from the config's reconstruction_loss, read in Pythae's source (models/vae/vae_model.py, loss_function and get_nll):
+Which density p(x|z) is follows from the config's reconstruction_loss, read in Pythae's source
+(models/vae/vae_model.py, loss_function and get_nll):
 
-    mse    log N(x; decoder(z), I): its loss is half the squared distance, without the constant D/2 log 2 pi, which get_nll adds, as we do
-    bce    sum_i log Bernoulli(x_i; p_i), p the decoder's answer, its logarithms cut off below at -100, as torch's binary_cross_entropy does
+    mse    log N(x; decoder(z), I): its loss is half the squared distance, without the constant D/2
+    log 2 pi, which get_nll adds, as we do
+    bce    sum_i log Bernoulli(x_i; p_i), p the decoder's answer, its logarithms cut off below at
+    -100, as torch's binary_cross_entropy does
 
-The second is a density of 0 and 1 alone. Of grey levels in between it is none (it does not sum to 1), so they are refused.
+The second is a density of 0 and 1 alone. Of grey levels in between it is none (it does not sum to
+1), so they are refused.
 
-The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, weights equal; of the others it is N(0, I). What a model was trained with
-(beta, importance samples) is no part of it: all are accounted for at beta = 1.
+The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, weights equal;
+of the others it is N(0, I). What a model was trained with (beta, importance samples) is no part of
+it: all are accounted for at beta = 1.
 """
 
 import math
@@ -34,17 +40,20 @@ def from_pythae(
 
     Args:
         model_or_folder: a VAE, BetaVAE, VAMP or IWAE of Pythae, or a folder for its AutoModel.
-        trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a pickle executes what its writer put there. So a folder is read
-            only if you say that you trust it.
+        trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a
+            pickle executes what its writer put there. So a folder is read only if you say that you
+            trust it.
         device, dtype, batch_size: as of `from_torch`.
 
     Returns:
         A `Model`, with gradients, means and samples.
 
     Raises:
-        ValueError: Pythae is not installed, a folder that is not trusted or cannot be read, or another kind of model.
+        ValueError: Pythae is not installed, a folder that is not trusted or cannot be read, or
+            another kind of model.
 
-        print(jensen.account(from_pythae("runs/VAE_training/final_model", trust_code=True), x, key=jax.random.key(0)))
+        model = from_pythae("runs/VAE_training/final_model", trust_code=True)
+        print(jensen.account(model, x, key=jax.random.key(0)))
     """
     try:
         import pythae.models as known  # pyright: ignore[reportMissingImports]
@@ -59,7 +68,8 @@ def from_pythae(
     )
     if type(vae) not in [getattr(known, name) for name in KNOWN]:
         raise ValueError(
-            f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, whose posterior or prior may be another. "
+            f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, "
+            "whose posterior or prior may be another. "
             "Give its parts to jensen.interop.torch.from_torch."
         )
     config = vae.model_config
@@ -110,11 +120,13 @@ LIKELIHOODS = {"bce": _bce, "mse": _mse}
 def _load(folder: Path, trust_code: bool) -> Any:
     if not (folder / "model_config.json").is_file():
         raise ValueError(
-            f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one called final_model, or one that model.save wrote."
+            f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one "
+            "called final_model, or one that model.save wrote."
         )
     if not trust_code:
         raise ValueError(
-            f"{folder} may hold pickles, and reading a pickle executes what its writer put there. If you trust it, say trust_code=True."
+            f"{folder} may hold pickles, and reading a pickle executes what its writer put "
+            "there. If you trust it, say trust_code=True."
         )
     from pythae.models import AutoModel  # pyright: ignore[reportMissingImports]
 

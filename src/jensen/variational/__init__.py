@@ -1,4 +1,6 @@
-"""Variational inference on any log-density. Nothing here has bounds, gradients or evidence of its own: a target and a family are a `Model` of one datum."""
+"""Variational inference on any log-density. Nothing here has bounds, gradients or evidence of its
+own: a target and a family are a `Model` of one datum.
+"""
 
 from jensen.variational._log_joint import from_log_joint as from_log_joint
 from jensen.variational._log_joint import from_unconstrained as from_unconstrained

@@ -1,4 +1,6 @@
-"""The maximum of a smooth function of a vector, by SciPy's L-BFGS-B on one compiled program in float64."""
+"""The maximum of a smooth function of a vector, by SciPy's L-BFGS-B on one compiled program in
+float64.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,13 +9,17 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 MEMORY = 30
-SMALL_GAIN = 1e-6  # nats; half the squared gradient, in units in which the curvature is about 1, is what a Newton step would still win
+# nats; half the squared gradient, in units in which the curvature is about 1, is what a Newton step
+# would still win
+SMALL_GAIN = 1e-6
 
 PATIENCE, LITTLE = 50, 1e-5  # so many evaluations that won so few nats are enough
 
 
 class Climb(NamedTuple):
-    """Where a climb ended: the place, its value (nats), the largest |gradient|, how many evaluations it took, whether that is a maximum, and why it ended."""
+    """Where a climb ended: the place, its value (nats), the largest |gradient|, how many
+    evaluations it took, whether that is a maximum, and why it ended.
+    """
 
     place: np.ndarray
     value: float
@@ -29,7 +35,8 @@ def climb(
     *,
     max_evaluations: int,
 ) -> Climb:
-    """Climbs from a start where value and gradient are finite. Where they are not later on, the line search meets a wall and turns back.
+    """Climbs from a start where value and gradient are finite. Where they are not later on, the
+    line search meets a wall and turns back.
 
     climb(lambda u: (-0.5 * float(u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
     """

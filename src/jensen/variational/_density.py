@@ -1,7 +1,9 @@
-"""A target's log-density and gradient at any number of points, by one compiled program: start, curvature and climb are all made of it.
+"""A target's log-density and gradient at any number of points, by one compiled program: start,
+curvature and climb are all made of it.
 
-Compiling is most of what a small fit costs. The program holds BLOCK points and goes through as many of them as it is asked for, CHUNK at a time, which also
-bounds the memory. Second derivatives are differences of gradients: they only set the units of a fit and its first step.
+Compiling is most of what a small fit costs. The program holds BLOCK points and goes through as many
+of them as it is asked for, CHUNK at a time, which also bounds the memory. Second derivatives are
+differences of gradients: they only set the units of a fit and its first step.
 """
 
 import jax
@@ -14,12 +16,15 @@ from jensen.variational.target import Target
 
 BLOCK, CHUNK = 256, 32
 NEAR = 0.01  # standard deviations between the points of a difference
-FAINT = 1e-6  # of the largest: an eigenvalue of the scaled curvature that differences cannot tell from rounding
+# of the largest: an eigenvalue of the scaled curvature that differences cannot tell from rounding
+FAINT = 1e-6
 
 
 @quick_jit
 def _block(target: Target, points: Array, count: Array) -> tuple[Array, Array]:
-    """(log p [BLOCK], its gradient [BLOCK, D]) of the first `count` points, in whole chunks; 0 of the others."""
+    """(log p [BLOCK], its gradient [BLOCK, D]) of the first `count` points, in whole chunks; 0 of
+    the others.
+    """
     both = jax.vmap(jax.value_and_grad(target.log_density))
 
     def some(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -46,7 +51,8 @@ def _exact_curvature(target: Target, u: Array) -> Array:
 
 
 class Density:
-    """log p(x, u) of a target, nats, and its gradient, where it is asked for; `evaluations` counts the points.
+    """log p(x, u) of a target, nats, and its gradient, where it is asked for; `evaluations` counts
+    the points.
 
     Density(target)(np.zeros((3, target.size)))[0].shape  # (3,)
     """
@@ -76,8 +82,10 @@ class Density:
         return float(values[0]), slopes[0]
 
     def curvature(self, u: np.ndarray) -> np.ndarray:
-        """Minus the second derivatives [D, D] at u: by differences, in steps of a hundredth of each coordinate's conditional standard deviation; exact ones
-        where these cannot tell whether there is a maximum."""
+        """Minus the second derivatives [D, D] at u: by differences, in steps of a hundredth of each
+        coordinate's conditional standard deviation; exact ones where these cannot tell whether
+        there is a maximum.
+        """
         rough = self._differences(u, 1e-4 * np.maximum(1, np.abs(u)), (1.0,))
         diagonal = np.diagonal(rough)
         if np.isfinite(rough).all() and diagonal.min() > 0:
@@ -95,7 +103,9 @@ class Density:
     def _differences(
         self, u: np.ndarray, step: np.ndarray, multiples: tuple[float, ...]
     ) -> np.ndarray:
-        """Central differences of the gradient, of the second order by one multiple of the step, of the fourth by 1 and 2."""
+        """Central differences of the gradient, of the second order by one multiple of the step, of
+        the fourth by 1 and 2.
+        """
         offsets = np.concatenate([sign * m * np.diag(step) for m in multiples for sign in (1, -1)])
         slopes = self(u + offsets)[1].reshape(len(multiples), 2, len(u), len(u))
         with np.errstate(invalid="ignore"):  # the density need not be finite everywhere

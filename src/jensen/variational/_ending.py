@@ -41,7 +41,8 @@ def finite(values: object, name: str) -> np.ndarray:
     if len(bad):
         at = ", ".join(map(str, bad[0]))
         raise ValueError(
-            f"{name}[{at}] is {array[tuple(bad[0])]}, and {len(bad)} of {array.size} values are not finite: leave those data out, or impute them."
+            f"{name}[{at}] is {array[tuple(bad[0])]}, and {len(bad)} of {array.size} values are "
+            "not finite: leave those data out, or impute them."
         )
     return array
 
@@ -63,7 +64,8 @@ def cholesky_of(covariance: object, name: str, size: int) -> tuple[np.ndarray, n
     """(the covariance [size, size] in float64, its lower Cholesky factor).
 
     Raises:
-        ValueError: another shape, values that are not finite, no symmetry, or a matrix that is not positive definite.
+        ValueError: another shape, values that are not finite, no symmetry, or a matrix that is not
+            positive definite.
 
         cholesky_of(np.eye(2), "prior_covariance", 2)
     """
@@ -72,12 +74,14 @@ def cholesky_of(covariance: object, name: str, size: int) -> tuple[np.ndarray, n
         raise ValueError(f"{name} must be [{size}, {size}]; got {list(matrix.shape)}.")
     if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max()):
         raise ValueError(
-            f"{name} must be symmetric; it differs from its transpose by {np.abs(matrix - matrix.T).max():.3g}."
+            f"{name} must be symmetric; it differs from its transpose by "
+            f"{np.abs(matrix - matrix.T).max():.3g}."
         )
     try:
         return matrix, np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         least = np.linalg.eigvalsh(matrix)[0]
         raise ValueError(
-            f"{name} must be positive definite; its least eigenvalue is {least:.3g}. Leave constant directions out."
+            f"{name} must be positive definite; its least eigenvalue is {least:.3g}. Leave "
+            "constant directions out."
         ) from None

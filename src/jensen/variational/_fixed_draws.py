@@ -1,10 +1,12 @@
-"""The ELBO over draws that stay the same, climbed as any smooth function (sample-average approximation: Giordano et al. 2018; 2024, "DADVI").
+"""The ELBO over draws that stay the same, climbed as any smooth function (sample-average
+approximation: Giordano et al. 2018; 2024, "DADVI").
 
     F(q) = sum_t share_t log p(x, u_t(q)) + H(q),        u_t = T(e_t; q), e_t fixed
 
-The noise e comes from scrambled Sobol points, in pairs e and -e, with mean 0 and unit covariance, so that F is the ELBO itself where log p is quadratic. How
-many draws: enough that the parameters could not fit the noise, S >= 10 x parameters / D and S > 4 x noise_size, and at least 256; F's optimum is checked on
-fresh draws by the caller.
+The noise e comes from scrambled Sobol points, in pairs e and -e, with mean 0 and unit covariance,
+so that F is the ELBO itself where log p is quadratic. How many draws: enough that the parameters
+could not fit the noise, S >= 10 x parameters / D and S > 4 x noise_size, and at least 256; F's
+optimum is checked on fresh draws by the caller.
 """
 
 import math
@@ -28,7 +30,9 @@ LEAST = 256
 
 
 class Fixed(NamedTuple):
-    """A family after the climb: F at its end (nats), evaluations of all draws, whether it converged, and why it ended."""
+    """A family after the climb: F at its end (nats), evaluations of all draws, whether it
+    converged, and why it ended.
+    """
 
     family: AbstractFamily
     value: float
@@ -51,8 +55,8 @@ def fixed_noise(family: AbstractFamily, key: Key, num_draws: int) -> Float[Array
 
 
 class Objective:
-    """F as a function of a family's parameters in one vector: their points by one small program, their log-densities by the target's, and back
-    to the parameters by another.
+    """F as a function of a family's parameters in one vector: their points by one small program,
+    their log-densities by the target's, and back to the parameters by another.
 
     Objective(Density(target), family, noise).at(Objective(...).place)
     """
@@ -61,7 +65,8 @@ class Objective:
         self, density: Density, family: AbstractFamily, noise: Float[Array, "draws noise"]
     ):
         self.density = density
-        # F is the mean over equal blocks of draws of what it is of each, so that more draws need no other program.
+        # F is the mean over equal blocks of draws of what it is of each, so that more draws need no
+        # other program.
         blocks = len(noise) // BLOCK if len(noise) % BLOCK == 0 else 1
         self._blocks = np.split(np.asarray(noise), blocks)
         parts = partition(family)
@@ -104,7 +109,9 @@ def _member(flat: Any, template: Any, rest: tuple[Any, Any]) -> AbstractFamily:
 
 @quick_jit
 def _spread(flat: Array, template: Any, rest: tuple[Any, Any], noise: Array) -> tuple[Spread, Any]:
-    """The member's points, shares and entropy, and what takes slopes in these back to the parameters."""
+    """The member's points, shares and entropy, and what takes slopes in these back to the
+    parameters.
+    """
     return jax.vjp(lambda flat: _member(flat, template, rest).spread(noise), flat)
 
 
@@ -118,7 +125,8 @@ def fit_fixed_draws(
 ) -> Fixed:
     """The family's member that maximises F, from its present parameters on.
 
-    fit_fixed_draws(Density(target), MeanField(start), key, num_draws=256, max_evaluations=2000).family
+    fit_fixed_draws(Density(target), MeanField(start), key, num_draws=256,
+    max_evaluations=2000).family
     """
     objective = Objective(density, family, fixed_noise(family, key, num_draws))
     found = climb(objective.at, objective.place, max_evaluations=max_evaluations)

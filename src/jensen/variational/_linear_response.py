@@ -1,6 +1,8 @@
-"""Standard deviations that a mean-field fit lacks: how its means respond to a tilt of the log-density (Giordano, Broderick & Jordan 2018, section 3).
+"""Standard deviations that a mean-field fit lacks: how its means respond to a tilt of the
+log-density (Giordano, Broderick & Jordan 2018, section 3).
 
-    max over q of F(q) + t . E_q u:    d E_q u / dt = - [H^-1] in the block of the means,    H the second derivatives of F in the parameters of q
+    max over q of F(q) + t . E_q u:    d E_q u / dt = - [H^-1] in the block of the means,    H the
+    second derivatives of F in the parameters of q
 
 For a normal target that is the exact covariance, which the fit's own variances are not.
 """
@@ -19,8 +21,8 @@ STEP = 1e-3  # of the parameters, which are in units in which F's curvature is a
 def linear_response(
     density: Density, family: MeanField, noise: Float[Array, "draws noise"]
 ) -> np.ndarray | None:
-    """The covariance [D, D] of u by linear response at a maximum of F; None where F has no maximum there, or D is above 1000. F's second
-    derivatives are differences of its gradient.
+    """The covariance [D, D] of u by linear response at a maximum of F; None where F has no maximum
+    there, or D is above 1000. F's second derivatives are differences of its gradient.
 
     linear_response(Density(target), fit.family, noise)
     """

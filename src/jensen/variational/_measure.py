@@ -1,4 +1,6 @@
-"""A fit is measured on fresh draws: everything that it reports is made here, from their log-weights."""
+"""A fit is measured on fresh draws: everything that it reports is made here, from their
+log-weights.
+"""
 
 import math
 import time
@@ -40,8 +42,9 @@ DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
 
 class Drawn:
-    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of them, or `DRAWS` and more if need be. Large derived values
-    are kept where `keep` names them."""
+    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of
+    them, or `DRAWS` and more if need be. Large derived values are kept where `keep` names them.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,8 @@ class Drawn:
             weights.log_prior,
             weights.log_posterior,
         )
-        # Where the density is not a number the posterior is not: q put draws where the model cannot go.
+        # Where the density is not a number the posterior is not: q put draws where the model cannot
+        # go.
         self.log_likelihood = np.where(
             np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood
         )
@@ -135,7 +139,9 @@ class Drawn:
 
     @property
     def clipped_elbo(self) -> Figure:
-        """The ELBO without the depth of its lowest draws, nats: by it over-fitting is judged, for the ELBO of heavy tails may be -inf."""
+        """The ELBO without the depth of its lowest draws, nats: by it over-fitting is judged, for
+        the ELBO of heavy tails may be -inf.
+        """
         with np.errstate(invalid="ignore"):  # between two draws of no density
             low, middle, high = np.quantile(self.log_w, [0.25, 0.5, 0.75])
             return _average(np.maximum(self.log_w, middle - DEPTH * max(high - low, 1.0)))

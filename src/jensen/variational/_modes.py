@@ -1,4 +1,5 @@
-"""Modes of a posterior that q has missed: other maxima of the log-density, and the mass that lies around them.
+"""Modes of a posterior that q has missed: other maxima of the log-density, and the mass that lies
+around them.
 
 Importance weights know nothing of a mode where q never draws: labels of a mixture, signs of factor
 loadings. So the density is climbed from many starts at once, by the same compiled program as all
@@ -81,8 +82,9 @@ def missed_modes(
 def _starts(
     coordinates: tuple[str, ...], loc: np.ndarray, scale: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """[STARTS, D] in three parts: near 0 as Stan draws them, over the range of the first maximum, and
-    that maximum with the entries of its sites in another order and with other signs."""
+    """[STARTS, D] in three parts: near 0 as Stan draws them, over the range of the first maximum,
+    and that maximum with the entries of its sites in another order and with other signs.
+    """
     part, dim = STARTS // 3, len(loc)
     near = random.uniform(-2, 2, (part, dim))
     wide = random.uniform(-1, 1, (part, dim)) * (2 + 2 * np.abs(loc))
@@ -201,8 +203,9 @@ def _mass_around(
 def _weight_near(
     draws: np.ndarray, importance: np.ndarray, place: np.ndarray, precision: np.ndarray
 ) -> float:
-    """The weight of q's draws around a maximum. In many dimensions a draw's distance says little, so
-    it is also taken along the line from q's mean."""
+    """The weight of q's draws around a maximum. In many dimensions a draw's distance says little,
+    so it is also taken along the line from q's mean.
+    """
     away = draws - place
     whole = np.einsum("sd,de,se->s", away, precision, away, optimize=True)
     along = precision @ (place - draws.mean(axis=0))

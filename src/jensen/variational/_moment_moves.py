@@ -1,4 +1,6 @@
-"""How far the importance weights move the moments of q, and how sure that is: what verdicts on q's moments rest on."""
+"""How far the importance weights move the moments of q, and how sure that is: what verdicts on q's
+moments rest on.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple

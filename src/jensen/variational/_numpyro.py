@@ -1,4 +1,6 @@
-"""A NumPyro model, its data given, as a target: densities, Jacobians and supports are numpyro's own."""
+"""A NumPyro model, its data given, as a target: densities, Jacobians and supports are numpyro's
+own.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,7 +13,11 @@ import jax.random as jr
 import numpy as np
 from numpyro import handlers
 from numpyro.infer import Predictive
-from numpyro.infer.util import _unconstrain_reparam, compute_log_probs  # pyright: ignore[reportPrivateUsage]
+
+from numpyro.infer.util import (
+    _unconstrain_reparam,  # pyright: ignore[reportPrivateUsage]
+    compute_log_probs,
+)
 from numpyro.primitives import Messenger
 
 from jensen._types import Array

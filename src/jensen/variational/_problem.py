@@ -1,4 +1,6 @@
-"""A target and a family as a `Model` of one datum: q ignores the datum, p(x|z) is what the target says of it. Whatever reads models reads these."""
+"""A target and a family as a `Model` of one datum: q ignores the datum, p(x|z) is what the target
+says of it. Whatever reads models reads these.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +52,9 @@ class TargetLikelihood(AbstractDecoder):
 
 
 class LikelihoodDensity(eqx.Module):
-    """log p(x|z) at one z; x are the numbers of the rows of data that are seen, and N/B times their sum is taken."""
+    """log p(x|z) at one z; x are the numbers of the rows of data that are seen, and N/B times their
+    sum is taken.
+    """
 
     target: Target
     z: Array
@@ -64,7 +68,8 @@ class LikelihoodDensity(eqx.Module):
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         raise ValueError(
-            "a target is a density alone, and nothing can be simulated from it; a fit's predict() has what the target's `predictive` gives."
+            "a target is a density alone, and nothing can be simulated from it; a fit's "
+            "predict() has what the target's `predictive` gives."
         )
 
 
@@ -79,7 +84,8 @@ class PriorDensity(eqx.Module):
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         raise ValueError(
-            "the target's prior is a density alone, and cannot be drawn from: anneal from q (start='encoder')."
+            "the target's prior is a density alone, and cannot be drawn from: anneal from q "
+            "(start='encoder')."
         )
 
 
@@ -101,7 +107,8 @@ def _kl_from_flat(q: NumPyroDistribution, p: Flat) -> Array:
 
 
 def as_model(target: Target, family: AbstractFamily, *, together: bool = False) -> Model:
-    """The `Model` whose only datum is `datum(target)`; with `together` prior and likelihood are one density, and the prior is flat.
+    """The `Model` whose only datum is `datum(target)`; with `together` prior and likelihood are one
+    density, and the prior is flat.
 
     as_model(target, fit.family).encoder(datum(target)[0]).sample(key)
     """
@@ -112,7 +119,8 @@ def as_model(target: Target, family: AbstractFamily, *, together: bool = False) 
 
 
 def datum(target: Target) -> np.ndarray:
-    """The data set of one datum, [1, N]: the numbers of all rows, or [1, 1] where a target has no rows.
+    """The data set of one datum, [1, N]: the numbers of all rows, or [1, 1] where a target has no
+    rows.
 
     estimate_evidence(Importance(), fit.model, datum(target), key)
     """

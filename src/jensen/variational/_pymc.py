@@ -1,4 +1,6 @@
-"""A PyMC model, its data given, as a target: PyMC's own graphs, compiled by PyTensor for JAX, and held against PyMC's own compiled functions."""
+"""A PyMC model, its data given, as a target: PyMC's own graphs, compiled by PyTensor for JAX, and
+held against PyMC's own compiled functions.
+"""
 
 import contextlib
 import os
@@ -15,7 +17,9 @@ from jensen._types import Array
 from jensen.variational.target import Everything, Target
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
-TOLERANCE = 1e-6  # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer two compilations need not be
+# PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer
+# two compilations need not be
+TOLERANCE = 1e-6
 POINTS, TRIES = (
     4,
     40,
@@ -25,16 +29,21 @@ POINTS, TRIES = (
 def from_pymc(model: Any) -> Target:
     """A PyMC model as a `Target`: its graphs run as JAX, under jit, vmap and grad.
 
-    u holds the model's value variables one after the other, in their order; the constrained parameters are its free variables and its deterministics, by their
-    names. Prior and likelihood are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`, `pm.HalfFlat`, `pm.ICAR` and
-    `pm.Potential` leave the evidence out. `pm.Data` are read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
+    u holds the model's value variables one after the other, in their order; the constrained
+    parameters are its free variables and its deterministics, by their names. Prior and likelihood
+    are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`,
+    `pm.HalfFlat`, `pm.ICAR` and `pm.Potential` leave the evidence out. `pm.Data` are read once,
+    here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
 
-    All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared with what PyMC compiles for itself at several places, and a
-    difference above 1e-6, relative or absolute, is refused: a sign, a Jacobian or a transform that went astray ends here.
+    All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared
+    with what PyMC compiles for itself at several places, and a difference above 1e-6, relative or
+    absolute, is refused: a sign, a Jacobian or a transform that went astray ends here.
 
     Raises:
-        ValueError: PyMC is not installed (extra `pymc`), another thing than a model, no free variable, discrete ones, single precision, minibatches or other
-            random numbers within the density, an operation that PyTensor cannot do in JAX, or a density that is not PyMC's.
+        ValueError: PyMC is not installed (extra `pymc`), another thing than a model, no free
+            variable, discrete ones, single precision, minibatches or other random numbers within
+            the density, an operation that PyTensor cannot do in JAX, or a density that is not
+            PyMC's.
 
         with pymc.Model() as model:
             pymc.Normal("y", pymc.Normal("mu", 0, 5), 1, observed=[1.0, 2.0])
@@ -55,7 +64,8 @@ def from_pymc(model: Any) -> Target:
     def split(u: Any) -> list[Any]:
         if u.dtype != np.float64:
             raise ValueError(
-                f"a PyMC model's density is in float64; got u in {u.dtype}. Call it within jax.enable_x64(True), as fit_variational does by itself."
+                f"a PyMC model's density is in float64; got u in {u.dtype}. Call it within "
+                "jax.enable_x64(True), as fit_variational does by itself."
             )
         ends = np.cumsum([b.size for b in blanks])
         return [u[end - b.size : end].reshape(b.shape) for b, end in zip(blanks, ends, strict=True)]
@@ -112,7 +122,10 @@ def _pymc() -> tuple[Any, Any]:
     try:
         with _unchanged():
             import pymc  # pyright: ignore[reportMissingImports]
-            from pymc.sampling.jax import get_jaxified_graph  # pyright: ignore[reportMissingImports]
+
+            from pymc.sampling.jax import (  # pyright: ignore[reportMissingImports]
+                get_jaxified_graph,
+            )
     except ImportError as error:
         raise ValueError(
             "jensen.from_pymc needs PyMC, which is not installed: pip install 'jensen[pymc]'."
@@ -122,7 +135,9 @@ def _pymc() -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
-    """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a hundred devices: both are set back."""
+    """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a
+    hundred devices: both are set back.
+    """
     with (
         ThreadPoolExecutor(1) as elsewhere
     ):  # a thread of its own sees the process's precision, not that of a `with` around us
@@ -141,7 +156,8 @@ def _unchanged() -> Iterator[None]:
 def _check(pymc: Any, model: Any) -> None:
     if not isinstance(model, pymc.Model):
         raise ValueError(
-            f"from_pymc wants a pymc.Model, as `with pymc.Model() as model:` makes it; got {type(model).__name__}."
+            "from_pymc wants a pymc.Model, as `with pymc.Model() as model:` makes it; got "
+            f"{type(model).__name__}."
         )
     if not model.free_RVs:
         raise ValueError(
@@ -149,23 +165,29 @@ def _check(pymc: Any, model: Any) -> None:
         )
     if discrete := [v.name for v in model.free_RVs if np.dtype(v.dtype).kind != "f"]:
         raise ValueError(
-            f"variables {', '.join(discrete)} are discrete: no family here has such codes. Sum them out, as pm.Mixture or pymc_extras.marginalize do."
+            f"variables {', '.join(discrete)} are discrete: no family here has such codes. Sum "
+            "them out, as pm.Mixture or pymc_extras.marginalize do."
         )
     if single := [v.name for v in model.value_vars if v.dtype != "float64"]:
         raise ValueError(
-            f"variables {', '.join(single)} are in single precision, and fits are in float64: build the model with pytensor.config.floatX = 'float64'."
+            f"variables {', '.join(single)} are in single precision, and fits are in float64: "
+            "build the model with pytensor.config.floatX = 'float64'."
         )
     if scaled := [
         v.name for v in model.basic_RVs if type(v.owner.op).__name__ == "MinibatchRandomVariable"
     ]:
         raise ValueError(
-            f"the density of {', '.join(scaled)} is scaled to total_size=, as minibatches (pm.Minibatch) want it: give all the data and no total_size, or "
-            "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
+            f"the density of {', '.join(scaled)} is scaled to total_size=, as minibatches "
+            "(pm.Minibatch) want it: give all the data and no total_size, or "
+            "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches "
+            "by itself."
         )
 
 
 def _graphs(model: Any) -> tuple[Any, Any, list[Any]]:
-    """(log p(u) with the Jacobian, log p(x|u), the constrained values), as PyTensor graphs of the value variables."""
+    """(log p(u) with the Jacobian, log p(x|u), the constrained values), as PyTensor graphs of the
+    value variables.
+    """
     from pytensor.tensor import zeros  # pyright: ignore[reportMissingImports]
 
     seen = [*model.observed_RVs, *model.potentials]
@@ -178,16 +200,21 @@ def _graphs(model: Any) -> tuple[Any, Any, list[Any]]:
 
 
 def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) -> Any:
-    from pytensor.graph.rewriting.utils import rewrite_graph  # pyright: ignore[reportMissingImports]
+    from pytensor.graph.rewriting.utils import (  # pyright: ignore[reportMissingImports]
+        rewrite_graph,
+    )
     from pytensor.graph.traversal import graph_inputs  # pyright: ignore[reportMissingImports]
     from pytensor.tensor.random.type import RandomType  # pyright: ignore[reportMissingImports]
 
     if any(isinstance(v.type, RandomType) for v in graph_inputs(outputs)):
         raise ValueError(
-            "the model draws random numbers within its density or its deterministics (pm.Minibatch, pm.Simulator): it would be another one at each call. Give "
-            "all the data, or jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
+            "the model draws random numbers within its density or its deterministics "
+            "(pm.Minibatch, pm.Simulator): it would be another one at each call. Give "
+            "all the data, or jensen.from_log_joint(log_prior=, log_likelihood=, data=), which "
+            "makes minibatches by itself."
         )
-    # As PyMC compiles it for itself: parameters out of range make the density 0. Its JAX path would pass them through.
+    # As PyMC compiles it for itself: parameters out of range make the density 0. Its JAX path would
+    # pass them through.
     checks = (
         "local_check_parameter_to_ninf_switch"
         if model.check_bounds
@@ -199,7 +226,8 @@ def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) ->
         )
     except NotImplementedError as error:
         raise ValueError(
-            f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, or as jensen.from_log_joint."
+            f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, "
+            "or as jensen.from_log_joint."
         ) from error
 
 
@@ -258,8 +286,10 @@ def _refuse_other(model: Any, what: str, u: np.ndarray, ours: Any, theirs: Any) 
     ):
         where = np.array2string(u, precision=4, threshold=6)
         raise ValueError(
-            f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at u = {where}, {len(model.value_vars)} value "
-            f"variables): the two must agree to {TOLERANCE:.0e}. Write the model as jensen.from_log_joint, and report the operation to PyTensor."
+            f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at "
+            f"u = {where}, {len(model.value_vars)} value "
+            f"variables): the two must agree to {TOLERANCE:.0e}. Write the model as "
+            "jensen.from_log_joint, and report the operation to PyTensor."
         )
 
 

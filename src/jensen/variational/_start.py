@@ -1,7 +1,10 @@
-"""Where a fit sets out from: the normal at the maximum of the log-density, with its curvature (Laplace), or what does better where there is no such thing.
+"""Where a fit sets out from: the normal at the maximum of the log-density, with its curvature
+(Laplace), or what does better where there is no such thing.
 
-A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while the curvature allows. The maximum's inverse curvature gives
-location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
+A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while
+the curvature allows. The maximum's inverse curvature gives location and units of the fit. A density
+without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to
+fixed draws.
 """
 
 import warnings
@@ -40,8 +43,9 @@ def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     """The start for a target; `at` [D] takes the place of the random draw.
 
     Raises:
-        ValueError: a start of the wrong length, a log-density that is not finite there (the coordinates that could mend it are named), a gradient that is not
-            (its coordinates), or a direction along which the density is constant (the coordinates it moves).
+        ValueError: a start of the wrong length, a log-density that is not finite there (the
+            coordinates that could mend it are named), a gradient that is not (its coordinates), or
+            a direction along which the density is constant (the coordinates it moves).
     """
     target = density.target
     u = first_place(density, key, at)
@@ -80,11 +84,13 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
             u = np.asarray(at, np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"start must be an array of unconstrained coordinates, or a families.Start(loc, scale_tril); got a {type(at).__name__}."
+                "start must be an array of unconstrained coordinates, or a families.Start(loc, "
+                f"scale_tril); got a {type(at).__name__}."
             ) from error
         if u.shape != (target.size,):
             raise ValueError(
-                f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
+                f"start must hold the {target.size} unconstrained coordinates "
+                f"({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
             )
         value = density.at(u)[0]
         if not np.isfinite(value):
@@ -107,7 +113,8 @@ def check_start(target: Target, start: Start) -> Start:
     """A start that was given, in float64.
 
     Raises:
-        ValueError: shapes that are not those of the target, values that are not finite, or a scale_tril that is no Cholesky factor.
+        ValueError: shapes that are not those of the target, values that are not finite, or a
+            scale_tril that is no Cholesky factor.
 
         check_start(target, Start(np.zeros(2), np.eye(2)))
     """
@@ -115,15 +122,18 @@ def check_start(target: Target, start: Start) -> Start:
     size = target.size
     if loc.shape != (size,) or scale_tril.shape != (size, size):
         raise ValueError(
-            f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}."
+            f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; "
+            f"got {loc.shape} and {scale_tril.shape}."
         )
     if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
         raise ValueError(
-            "start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with."
+            "start's loc and scale_tril must be finite; they are the location and the units that "
+            "the fit sets out with."
         )
     if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
         raise ValueError(
-            "start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density."
+            "start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky "
+            "factor; a singular one has no density."
         )
     return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
 
@@ -147,7 +157,8 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
         "Give start=, a place where it is finite."
         if guilty
         else (
-            "Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite."
+            "Look for data that are not finite or the likelihood cannot have given, or a fault "
+            "in the model; or give start=, a place where it is finite."
         )
     )
     return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
@@ -188,7 +199,8 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
     if len(bad):
         named = ", ".join(target.coordinates[i] for i in bad[:5]) + (" ..." if len(bad) > 5 else "")
         raise ValueError(
-            f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other "
+            f"the gradient of the log-density is not finite at the start in {len(bad)} of "
+            f"{target.size} coordinates: {named}. Often a jnp.where whose other "
             "branch is not finite, or a square root or a power of 0: guard its argument too."
         )
 
@@ -219,8 +231,9 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> None:
-    """Refuses a log-density that still rises where the climb from u has gone beyond all measure, and along that coordinate alone too: it cannot be normalised.
-    A funnel, which can, rises without end in its mouth alone.
+    """Refuses a log-density that still rises where the climb from u has gone beyond all measure,
+    and along that coordinate alone too: it cannot be normalised. A funnel, which can, rises without
+    end in its mouth alone.
 
     Raises:
         ValueError: names the coordinate that went furthest.
@@ -236,13 +249,16 @@ def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> N
         alone = bool(np.all(np.diff(values) > 0))
     if rises and alone:
         raise ValueError(
-            f"the log-density rises without end: {value:.3g} at {density.target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
+            f"the log-density rises without end: {value:.3g} at "
+            f"{density.target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no "
+            "such density "
             "can be normalised. Look for a prior that is missing, or a sign that is wrong."
         )
 
 
 def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.ndarray) -> None:
-    """Refuses a target that does not depend on some direction at all: its covariance is singular, and no q has a finite bound.
+    """Refuses a target that does not depend on some direction at all: its covariance is singular,
+    and no q has a finite bound.
 
     Raises:
         ValueError: names the coordinates that the direction moves.
@@ -265,6 +281,8 @@ def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.nd
                 if loads[j] > 0.1 * loads.max()
             ]
             raise ValueError(
-                f"the log-density is constant along a direction that moves {', '.join(moved[:5])}: the posterior has no covariance there (singular), and no "
+                "the log-density is constant along a direction that moves "
+                f"{', '.join(moved[:5])}: the posterior has no covariance there (singular), and "
+                "no "
                 "family a finite bound. Give these parameters a prior, or take one of them out."
             )

@@ -1,12 +1,16 @@
-"""Any bound by any gradient estimator of the house, with Adam, for minibatches and large models; the answer is an average of iterates.
+"""Any bound by any gradient estimator of the house, with Adam, for minibatches and large models;
+the answer is an average of iterates.
 
-At one rate the iterates end in a stationary law around the optimum. They are there when the split R-hat of the last half of them is small (Dhaka et al. 2020),
-and are averaged until the Monte Carlo error of the average is small; then the rate falls by four, and when the averages at two rates agree what the rate leaves
-as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of the start, where 1 is about a standard deviation of the posterior.
+At one rate the iterates end in a stationary law around the optimum. They are there when the split
+R-hat of the last half of them is small (Dhaka et al. 2020), and are averaged until the Monte Carlo
+error of the average is small; then the rate falls by four, and when the averages at two rates agree
+what the rate leaves as bias is small too (Welandawe et al. 2024, RABVI). Parameters are in units of
+the start, where 1 is about a standard deviation of the posterior.
 
-A network's weights are not in such units: they wander along directions in which q does not change. There draws of q on held noise are judged, by their rms
-distance in standard deviations of q, which is no less than the Wasserstein distance of two q; drifts below three tolerances are none, whatever R-hat says; and
-the rate falls in time for four of them.
+A network's weights are not in such units: they wander along directions in which q does not change.
+There draws of q on held noise are judged, by their rms distance in standard deviations of q, which
+is no less than the Wasserstein distance of two q; drifts below three tolerances are none, whatever
+R-hat says; and the rate falls in time for four of them.
 """
 
 from typing import Any, NamedTuple
@@ -41,8 +45,10 @@ REPARAMETERISED = ("pathwise", "closed_form_kl", "sticking_the_landing", "doubly
 
 
 class Stochastic(NamedTuple):
-    """A family made of averaged iterates, evaluations of the log-density at one point with all data (minibatches count by their share), whether it converged,
-    why it ended, and the largest Monte Carlo error of the averages, in units of the start (NaN where it was never measured)."""
+    """A family made of averaged iterates, evaluations of the log-density at one point with all data
+    (minibatches count by their share), whether it converged, why it ended, and the largest Monte
+    Carlo error of the averages, in units of the start (NaN where it was never measured).
+    """
 
     family: AbstractFamily
     evaluations: int
@@ -64,8 +70,10 @@ class How(eqx.Module):
 
 
 def default_estimator(bound: AbstractBound, family: AbstractFamily) -> str:
-    """The gradient estimator of least noise that is valid: sticking the landing for the ELBO, wake for bounds from above, doubly reparameterised for the
-    others; the score function for families whose draws no derivative passes."""
+    """The gradient estimator of least noise that is valid: sticking the landing for the ELBO, wake
+    for bounds from above, doubly reparameterised for the others; the score function for families
+    whose draws no derivative passes.
+    """
     if bound.estimators is not None:
         return bound.estimators[0]
     if not family.reparameterised:
@@ -88,16 +96,19 @@ def make_how(
     """The settings, checked.
 
     Raises:
-        ValueError: an estimator that does not go with the bound or the family, or a batch that the target cannot have.
+        ValueError: an estimator that does not go with the bound or the family, or a batch that the
+            target cannot have.
     """
     name = gradient or default_estimator(bound, family)
     if name in REPARAMETERISED and not family.reparameterised:
         raise ValueError(
-            f"gradient {name} differentiates through the draws, and those of this family have no derivative; take score_function or vimco."
+            f"gradient {name} differentiates through the draws, and those of this family have no "
+            "derivative; take score_function or vimco."
         )
     if batch is not None and not target.num_data:
         raise ValueError(
-            "batch= needs a likelihood that can be had for some of the data: from_log_joint(log_prior=, log_likelihood=(parameters, rows) -> [B], data=)."
+            "batch= needs a likelihood that can be had for some of the data: "
+            "from_log_joint(log_prior=, log_likelihood=(parameters, rows) -> [B], data=)."
         )
     if batch is not None and not 1 <= batch <= target.num_data:
         raise ValueError(
@@ -123,7 +134,9 @@ def _part(
     key: Key,
     rate: Array,
 ) -> tuple[Array, Any, Array, Array]:
-    """PART steps of Adam: (parameters, its state, all iterates [PART, P], the number of steps whose gradient was not finite)."""
+    """PART steps of Adam: (parameters, its state, all iterates [PART, P], the number of steps whose
+    gradient was not finite).
+    """
     whole = jnp.asarray(datum(target)[0])
 
     def surrogate(flat: Array, key: Key) -> Array:
@@ -203,7 +216,10 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
             )
         now = judged(jnp.asarray(average)[None])
         moved = np.inf if earlier is None else judged.worst(now[0] - earlier, window)
-        said = f"R-hat {spread:.3f}, Monte Carlo error {error:.3f} and change between rates {moved:.3f} of a standard deviation"
+        said = (
+            f"R-hat {spread:.3f}, Monte Carlo error {error:.3f} and change between rates "
+            f"{moved:.3f} of a standard deviation"
+        )
         late = family.network and PART * len(iterates) >= how.max_steps // RATES
         still = (spread <= STATIONARY or drift <= 3 * how.tolerance) and error <= how.tolerance
         if not (still or late):
@@ -212,7 +228,10 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
         earlier, rate, iterates = now[0], rate / FALL, []
         flat = jnp.asarray(average)
     if not converged:
-        wanted = f"R-hat {STATIONARY}, error {how.tolerance} and change {3 * how.tolerance:g} within {how.max_steps} steps"
+        wanted = (
+            f"R-hat {STATIONARY}, error {how.tolerance} and change {3 * how.tolerance:g} "
+            f"within {how.max_steps} steps"
+        )
         said = f"{said}; wanted are {wanted}. Raise max_steps=, or tolerance="
     message = f"{steps} steps, the last at rate {rate:.2g}: {said}"
     return Stochastic(
@@ -225,7 +244,9 @@ def fit_stochastic(target: Target, family: AbstractFamily, key: Key, how: How) -
 
 
 class _Judged:
-    """What convergence is judged by, [T, Q] of iterates [T, P]: the parameters, or of a network its draws on held noise, [PROBES, D] in a row."""
+    """What convergence is judged by, [T, Q] of iterates [T, P]: the parameters, or of a network its
+    draws on held noise, [PROBES, D] in a row.
+    """
 
     def __init__(self, family: AbstractFamily, unravel: Any, rest: Any):
         self.network, self.unravel, self.rest = family.network, unravel, rest
@@ -258,7 +279,8 @@ def _points(unravel: Any, rest: Any, iterates: Array, noise: Array) -> Array:
 
 
 def split_r_hat(window: np.ndarray, *, pieces: int = 4) -> np.ndarray:
-    """R-hat [P] of iterates [T, P], consecutive pieces of them taken for chains; 1 where nothing moves.
+    """R-hat [P] of iterates [T, P], consecutive pieces of them taken for chains; 1 where nothing
+    moves.
 
     split_r_hat(np.random.default_rng(0).normal(size=(1000, 1)))  # about 1
     """
@@ -277,7 +299,8 @@ def split_r_hat(window: np.ndarray, *, pieces: int = 4) -> np.ndarray:
 
 
 def monte_carlo_error(window: np.ndarray) -> np.ndarray:
-    """The standard error [P] of the mean of iterates [T, P], by the means of 20 batches of consecutive ones.
+    """The standard error [P] of the mean of iterates [T, P], by the means of 20 batches of
+    consecutive ones.
 
     monte_carlo_error(np.random.default_rng(0).normal(size=(10_000, 1)))  # about 0.01
     """

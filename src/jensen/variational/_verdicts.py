@@ -4,14 +4,15 @@
 |---|---|
 | Not converged | the outcome says so |
 | Missed modes | climbs from many starts end at maxima with mass that no draw of q is near |
-| Untrusted | k-hat is above its threshold (.7 with many draws), or there is none, and fewer than 90% of the draws are effective: the parameters are named that
-the weights move most, and MCMC is advised |
-| Biased | the weights can judge q, and move a mean or a standard deviation by more than `tolerance`, noise allowed for: .05 where k-hat is 0, less above |
-| Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
-| No ELBO | its standard error is above 1 nat, of 10,000 draws: it may be -inf (a heavy-tailed q where log p falls fast) |
-| Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
-| No evidence | a term of the log-density is not the log of a normalised density |
-| Nothing stands out | none of these |
+| Untrusted | k-hat is above its threshold (.7 with many draws), or there is none, and fewer than
+90% of the draws are effective: the parameters are named that the weights move most, and MCMC is
+advised | | Biased | the weights can judge q, and move a mean or a standard deviation by more than
+`tolerance`, noise allowed for: .05 where k-hat is 0, less above | | Doubtful | k-hat is above .5
+and below the threshold: the weights have no variance | | No ELBO | its standard error is above 1
+nat, of 10,000 draws: it may be -inf (a heavy-tailed q where log p falls fast) | | Too narrow | a
+mean-field q whose standard deviations linear response exceeds by half or more | | No evidence | a
+term of the log-density is not the log of a normalised density | | Nothing stands out | none of
+these |
 """
 
 from dataclasses import dataclass
@@ -33,9 +34,9 @@ FEW_EFFECTIVE = 0.1  # share of the draws
 
 @dataclass(frozen=True)
 class Seen:
-    """What verdicts are given on: labels of the constrained numbers, which of them vary, their moments under q [numbers] each, how the weights
-    move these, k-hat, and
-    so on."""
+    """What verdicts are given on: labels of the constrained numbers, which of them vary, their
+    moments under q [numbers] each, how the weights move these, k-hat, and so on.
+    """
 
     names: tuple[str, ...]
     varies: np.ndarray
@@ -81,8 +82,8 @@ def _despite_k_hat(seen: Seen) -> str:
 
 
 def biased(seen: Seen) -> bool:
-    """Whether q's own moments are off where the weights can tell: k-hat speaks of the weighted ones,
-    and a good one alone is no word for q's.
+    """Whether q's own moments are off where the weights can tell: k-hat speaks of the weighted
+    ones, and a good one alone is no word for q's.
 
     biased(seen)
     """
@@ -135,7 +136,9 @@ def in_doubt(moves: MomentMoves, pareto_k: float) -> bool:
 
 
 def most_moved(seen: Seen) -> list[str]:
-    """The parameters that the importance weights move most against q, with how: by a tenth of a standard deviation, or its size by a tenth."""
+    """The parameters that the importance weights move most against q, with how: by a tenth of a
+    standard deviation, or its size by a tenth.
+    """
     mean, log_sd = np.abs(seen.moves.mean), np.abs(seen.moves.log_sd)
     return _named(seen, (mean > MOVED_MEAN) | (log_sd > np.log1p(MOVED_SD)))
 
@@ -240,12 +243,14 @@ def _tails(seen: Seen) -> str:
             else f" or a richer family ({', '.join(others)})"
         )
         return (
-            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much of the posterior is, and neither its moments nor the "
+            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where "
+            "much of the posterior is, and neither its moments nor the "
             f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
         )
     if seen.pareto_k > NO_VARIANCE:
         return (
-            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no variance, so the evidence is likely too low by more than its "
+            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no "
+            "variance, so the evidence is likely too low by more than its "
             f"standard error says: a light-tailed q hides its own bias.{named} {remedy}"
         )
     return ""
@@ -256,7 +261,8 @@ def _elbo(seen: Seen) -> str:
     if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide it, and it may be -inf, as that of heavy tails is where log p "
+        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide "
+        "it, and it may be -inf, as that of heavy tails is where log p "
         "falls exponentially. The evidence and k-hat do not suffer from it."
     )
 
@@ -272,7 +278,10 @@ def _narrow(seen: Seen) -> str:
     named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
         f" and {len(order) - 4} more" if len(order) > 4 else ""
     )
-    return f"Too narrow: by linear response the standard deviations of the mean-field q are too small: {named}. Use sd(linear_response=True), or full_rank."
+    return (
+        "Too narrow: by linear response the standard deviations of the mean-field q "
+        f"are too small: {named}. Use sd(linear_response=True), or full_rank."
+    )
 
 
 def _evidence(seen: Seen) -> str:

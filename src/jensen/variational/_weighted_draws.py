@@ -1,4 +1,6 @@
-"""Draws of q with log p and log q: what evidence, k-hat and every bound read of a result that was found without drawing."""
+"""Draws of q with log p and log q: what evidence, k-hat and every bound read of a result that was
+found without drawing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

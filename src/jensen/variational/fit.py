@@ -46,36 +46,50 @@ def fit_variational(
     max_steps: int = 20_000,
     keep: Collection[str] = (),
 ) -> VariationalFit:
-    """Fits a family to a target, and says what the fit is worth, on draws that it has not seen. All of it in float64.
+    """Fits a family to a target, and says what the fit is worth, on draws that it has not seen. All
+    of it in float64.
 
     Args:
-        target: by `from_log_joint`, `from_unconstrained`, `from_numpyro`, `from_pymc`, or a `Target`.
-        family: a name of the families room (mean_field, full_rank, low_rank, student_t, mixture, flow), or {"name": ..., option: value}; or your
-            own: a callable of the `Start`, such as a subclass of `AbstractFamily`, or as `families.own` and `families.from_flowjax` make it.
+        target: by `from_log_joint`, `from_unconstrained`, `from_numpyro`, `from_pymc`, or a
+            `Target`.
+        family: a name of the families room (mean_field, full_rank, low_rank, student_t, mixture,
+            flow), or {"name": ..., option: value}; or your own: a callable of the `Start`, such as
+            a subclass of `AbstractFamily`, or as `families.own` and `families.from_flowjax` make
+            it.
         key: decides start, draws and all.
-        method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a Laplace start; 'stochastic' ascends any bound by Adam, with
-            minibatches if asked to. 'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the other, or the family is a network, whose
-            weights take tens of thousands of fixed draws.
-        bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound; the ELBO when absent. `eubo` leads to the forward KL.
-        num_draws: fresh draws that everything reported is measured on; when absent 10,000, and 100,000 where k-hat of these is above .5: in few draws it may be
-            far too high for weights that are nearly equal.
-        start: unconstrained coordinates [D] to set out from (a random place when absent), or a `Start` with its units, which is taken as it is.
-        fixed_draws: how many draws stay the same, a power of 2; when absent enough for the family, doubled while they are over-fitted: while their ELBO is
-            above that of fresh draws by two standard errors and .01 nats.
+        method: 'fixed_draws' climbs the ELBO over draws that stay the same, by L-BFGS from a
+            Laplace start; 'stochastic' ascends any bound by Adam, with minibatches if asked to.
+            'auto' is fixed draws up to 500 dimensions, unless a bound or a batch asks for the
+            other, or the family is a network, whose weights take tens of thousands of fixed draws.
+        bound: what to climb: a name of the bounds room, {"name": ..., option: value}, or a bound;
+            the ELBO when absent. `eubo` leads to the forward KL.
+        num_draws: fresh draws that everything reported is measured on; when absent 10,000, and
+            100,000 where k-hat of these is above .5: in few draws it may be far too high for
+            weights that are nearly equal.
+        start: unconstrained coordinates [D] to set out from (a random place when absent), or a
+            `Start` with its units, which is taken as it is.
+        fixed_draws: how many draws stay the same, a power of 2; when absent enough for the family,
+            doubled while they are over-fitted: while their ELBO is above that of fresh draws by two
+            standard errors and .01 nats.
         max_evaluations: of the ELBO over all fixed draws, for each number of them.
-        gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its draws a step; when absent what suits the bound.
-        batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What is reported is of all data.
-        rate, tolerance, max_steps: Adam's first rate, and the Monte Carlo error of the averaged iterates at which it is satisfied, both in units of the start's
-            standard deviations; and where it gives up.
-        keep: names of derived values (deterministic sites) of more than 1,000 numbers to keep of each draw; they are left out otherwise, for their memory, and
-            `VariationalFit.derived` computes them for fewer draws.
+        gradient, num_samples: of a stochastic fit, the estimator of the gradients room and its
+            draws a step; when absent what suits the bound.
+        batch: rows of data a step, drawn with replacement; their likelihood counts N/B times. What
+            is reported is of all data.
+        rate, tolerance, max_steps: Adam's first rate, and the Monte Carlo error of the averaged
+            iterates at which it is satisfied, both in units of the start's standard deviations; and
+            where it gives up.
+        keep: names of derived values (deterministic sites) of more than 1,000 numbers to keep of
+            each draw; they are left out otherwise, for their memory, and `VariationalFit.derived`
+            computes them for fewer draws.
 
     Returns:
         A `VariationalFit`; one that did not converge says so in `outcome` and `verdicts`.
 
     Raises:
-        ValueError: an unknown name, a number out of range, a start where the density is not finite, one that rises without end, a gradient that is
-            not finite, a direction along which the density is constant.
+        ValueError: an unknown name, a number out of range, a start where the density is not finite,
+            one that rises without end, a gradient that is not finite, a direction along which the
+            density is constant.
 
         fit = jensen.fit_variational(target, "full_rank", key=jax.random.key(0))
     """
@@ -194,7 +208,10 @@ def _by_fixed_draws(
     if not np.isfinite(excess):
         lost = np.flatnonzero(~np.isfinite(drawn.log_w))
         sites = sites_at_fault(target, drawn.u[lost[0]])
-        remedy = "say so by its support (supports= of from_log_joint, or a site's distribution), so that u has no edge"
+        remedy = (
+            "say so by its support (supports= of from_log_joint, or a site's "
+            "distribution), so that u has no edge"
+        )
         outcome = Outcome(
             False,
             f"the log-density is not finite at {len(lost)} of {len(drawn.log_w)} draws of q"
@@ -203,7 +220,8 @@ def _by_fixed_draws(
     elif over_fitted:
         outcome = Outcome(
             False,
-            f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise fixed_draws=, or take fewer parameters",
+            f"{count} fixed draws are over-fitted by {excess:.2g} nats, as fresh ones say; raise "
+            "fixed_draws=, or take fewer parameters",
         )
     mean_field = isinstance(member, MeanField) and outcome.converged
     covariance = (
@@ -242,7 +260,8 @@ def _check_counts(
         )
     if fixed_draws is not None and (fixed_draws < 2 or fixed_draws & (fixed_draws - 1)):
         raise ValueError(
-            f"fixed_draws must be a power of 2, as Sobol points come in these and in pairs; got {fixed_draws}. Try 256."
+            "fixed_draws must be a power of 2, as Sobol points come in these and in pairs; got "
+            f"{fixed_draws}. Try 256."
         )
 
 
@@ -251,12 +270,14 @@ def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return choice, {}
     if not isinstance(choice, Mapping):
         raise ValueError(
-            f"family= and bound= are names, such as 'full_rank', or {{'name': ..., option: value}}; got {choice!r}."
+            f"family= and bound= are names, such as 'full_rank', or {{'name': ..., option: "
+            f"value}}; got {choice!r}."
         )
     options = dict(choice)
     if "name" not in options:
         raise ValueError(
-            f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': 5.0}}; got {dict(choice)}."
+            f"a choice with options needs its name too, such as {{'name': 'student_t', 'df': "
+            f"5.0}}; got {dict(choice)}."
         )
     return options.pop("name"), options
 
@@ -264,7 +285,8 @@ def _named(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _own_name(member: Any) -> str:
     if not isinstance(member, AbstractFamily):
         raise ValueError(
-            f"a family is a name, or a callable of a Start that returns an AbstractFamily; got {type(member).__name__}. See families.own."
+            "a family is a name, or a callable of a Start that returns an AbstractFamily; got "
+            f"{type(member).__name__}. See families.own."
         )
     return type(member).__name__
 
@@ -275,7 +297,8 @@ def _without_derivatives(member: AbstractFamily, method: str, by: str) -> str:
         return by
     if method == "fixed_draws":
         raise ValueError(
-            "method='fixed_draws' differentiates through the draws, and those of this family have no derivative; take method='stochastic'."
+            "method='fixed_draws' differentiates through the draws, and those of this family "
+            "have no derivative; take method='stochastic'."
         )
     return "stochastic"
 
@@ -308,6 +331,7 @@ def _method(
         raise ValueError(f"method must be auto, fixed_draws or stochastic; got {method!r}.")
     if method == "fixed_draws" and reasons:
         raise ValueError(
-            f"method='fixed_draws' climbs the ELBO of all data; {' and '.join(reasons)} belong to method='stochastic'."
+            f"method='fixed_draws' climbs the ELBO of all data; {' and '.join(reasons)} belong "
+            "to method='stochastic'."
         )
     return method

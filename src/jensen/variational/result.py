@@ -42,31 +42,40 @@ class Outcome:
 
 @dataclass(frozen=True)
 class VariationalFit:
-    """An approximation q of a posterior, all of it measured on fresh draws that the fit has not seen.
+    """An approximation q of a posterior, all of it measured on fresh draws that the fit has not
+    seen.
 
     Attributes:
-        target, family: what was fitted, and the family's member that was found; `family()` is q, with sample and log_prob of unconstrained u.
+        target, family: what was fitted, and the family's member that was found; `family()` is q,
+            with sample and log_prob of unconstrained u.
         elbo: E_q[log p(x, u) - log q(u)], nats.
-        reconstruction, kl: the ELBO in its two parts E_q log p(x|u) and KL(q || p(u)), where prior and likelihood are apart; else None.
-        evidence: log p(x) by importance sampling, None where it is not defined (`target.improper_because`
-            says why). `smoothed` is the same with Pareto-smoothed weights.
-        cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017), biased low; no bound itself.
+        reconstruction, kl: the ELBO in its two parts E_q log p(x|u) and KL(q || p(u)), where prior
+            and likelihood are apart; else None.
+        evidence: log p(x) by importance sampling, None where it is not defined
+            (`target.improper_because` says why). `smoothed` is the same with Pareto-smoothed
+            weights.
+        cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017),
+            biased low; no bound itself.
         gap: evidence less ELBO, which is KL(q || posterior).
         pareto_k: k-hat of the weights; -inf where they are equal.
-        draws: name -> array [S, ...] of constrained parameters and derived values; `unconstrained` [S, D] are the same draws. Derived values of more than 1,000
-            numbers are not among them (`left_out`), unless keep= named them; `derived` computes them.
+        draws: name -> array [S, ...] of constrained parameters and derived values; `unconstrained`
+            [S, D] are the same draws. Derived values of more than 1,000 numbers are not among them
+            (`left_out`), unless keep= named them; `derived` computes them.
         log_p, log_q: [S], log p(x, u) and log q(u), nats.
         importance: [S], Pareto-smoothed weights that sum to 1.
-        missed_modes: maxima of the log-density that q does not reach, each with its place u and its mass relative to what q covers.
+        missed_modes: maxima of the log-density that q does not reach, each with its place u and its
+            mass relative to what q covers.
         covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
         outcome: whether it converged, and why it ended.
-        trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
-            and 5%.
+        trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied
+            on, q's own moments are right to .05 standard deviations and 5%.
         verdicts: what to think of it, in words, the gravest first.
-        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included;
+        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time,
+            compilation included;
         seconds_fitting: those until q was found, the rest having gone into measuring it.
-        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided; of a stochastic fit also
-            `monte_carlo_error`, the largest of its averaged parameters, in units of the start.
+        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all
+            of them, and what else was decided; of a stochastic fit also `monte_carlo_error`, the
+            largest of its averaged parameters, in units of the start.
     """
 
     target: Target = field(repr=False)
@@ -129,7 +138,8 @@ class VariationalFit:
             }
 
     def mean(self, *, weighted: bool = False) -> dict[str, np.ndarray]:
-        """Means of the constrained parameters under q, or with `weighted` under its importance weights.
+        """Means of the constrained parameters under q, or with `weighted` under its importance
+        weights.
 
         fit.mean()["beta"]
         """
@@ -140,7 +150,8 @@ class VariationalFit:
         }
 
     def sd(self, *, weighted: bool = False, linear_response: bool = False) -> dict[str, np.ndarray]:
-        """Standard deviations of the constrained parameters: of q, of its importance weights, or by linear response (mean-field fits only).
+        """Standard deviations of the constrained parameters: of q, of its importance weights, or by
+        linear response (mean-field fits only).
 
         Raises:
             ValueError: no linear response was computed for this fit.
@@ -199,7 +210,8 @@ class VariationalFit:
     def _response_draws(self) -> dict[str, np.ndarray]:
         if self.covariance is None:
             raise ValueError(
-                "linear response belongs to a mean-field fit that has reached its maximum (family='mean_field', method='fixed_draws')."
+                "linear response belongs to a mean-field fit that has reached its maximum "
+                "(family='mean_field', method='fixed_draws')."
             )
         noise = np.random.default_rng(0).normal(size=(2000, self.target.size))
         u = (
@@ -218,7 +230,8 @@ class VariationalFit:
         """
         if self.target.predictive is None:
             raise ValueError(
-                "this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro or jensen.from_pymc."
+                "this target says nothing of predictions: give predictive=(key, draws) -> dict, "
+                "or make it by jensen.from_numpyro or jensen.from_pymc."
             )
         with jax.enable_x64(True):
             found = self.target.predictive(
@@ -227,7 +240,8 @@ class VariationalFit:
             return {name: np.asarray(value) for name, value in found.items()}
 
     def resampled(self, key: Key, num_draws: int = 1000) -> dict[str, np.ndarray]:
-        """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to the posterior than q where k-hat is good.
+        """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to
+        the posterior than q where k-hat is good.
 
         Raises:
             ValueError: fewer than 1.
@@ -243,9 +257,11 @@ class VariationalFit:
         return {name: draws[rows] for name, draws in self.draws.items()}
 
     def to_datatree(self) -> Any:
-        """An xarray DataTree in ArviZ's conventions, one chain: `posterior`, `unconstrained`, and `sample_stats` with log_p, log_q and importance weights.
+        """An xarray DataTree in ArviZ's conventions, one chain: `posterior`, `unconstrained`, and
+        `sample_stats` with log_p, log_q and importance weights.
 
-        `az.loo_approximate_posterior(tree, log_p=..., log_q=...)` takes its log_p and log_q, flattened, where a log_likelihood group is added.
+        `az.loo_approximate_posterior(tree, log_p=..., log_q=...)` takes its log_p and log_q,
+        flattened, where a log_likelihood group is added.
 
             fit.to_datatree()["posterior"]["beta"].dims  # ('chain', 'draw', 'beta_dim_0')
         """
@@ -306,7 +322,8 @@ class VariationalFit:
         ]
         said += [f"... {len(names) - 40} more"] if len(names) > 40 else []
         said.append(
-            f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}"
+            f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat "
+            f"{self.pareto_k:.2f}"
         )
         if self.evidence is not None:
             figure = (

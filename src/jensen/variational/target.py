@@ -1,4 +1,6 @@
-"""What a family is fitted to: a log-density on R^D, with the way back to the parameters that a person knows."""
+"""What a family is fitted to: a log-density on R^D, with the way back to the parameters that a
+person knows.
+"""
 
 import math
 from collections.abc import Callable
@@ -18,7 +20,9 @@ Likelihood = Callable[[Array, Any], Array]
 
 
 class Everything(NamedTuple):
-    """What is to be known of one u: the constrained parameters, log p(u) and log p(x|u) in nats; where these are not apart, the first is 0."""
+    """What is to be known of one u: the constrained parameters, log p(u) and log p(x|u) in nats;
+    where these are not apart, the first is 0.
+    """
 
     constrained: dict[str, Array]
     log_prior: Array
@@ -30,29 +34,37 @@ SiteTerms = dict[str, tuple[Array, Array, bool]]
 
 
 class Target(eqx.Module):
-    """A log-density of an unconstrained vector u [D], nats, log-Jacobian included, and u -> the constrained parameters.
+    """A log-density of an unconstrained vector u [D], nats, log-Jacobian included, and u -> the
+    constrained parameters.
 
     Args:
         constrain: u [D] -> dict of name -> array.
         size: D.
         log_density: log p(x, u), where prior and likelihood are not apart.
-        log_prior, log_likelihood: their logs where they are; they sum to log_density, and 'reconstruction - KL' is to be had too. The Jacobian belongs to the
-            prior, which is then a density of u.
-        everything: u -> `Everything`, where one run of the model gives more than one of these functions; they must agree.
-        log_likelihood_of: (u, rows of `data`) -> [B], the log-likelihood of each row, in the place of log_likelihood; it allows minibatches.
+        log_prior, log_likelihood: their logs where they are; they sum to log_density, and
+            'reconstruction - KL' is to be had too. The Jacobian belongs to the prior, which is then
+            a density of u.
+        everything: u -> `Everything`, where one run of the model gives more than one of these
+            functions; they must agree.
+        log_likelihood_of: (u, rows of `data`) -> [B], the log-likelihood of each row, in the place
+            of log_likelihood; it allows minibatches.
         data: a pytree of arrays with one leading axis [N].
         coordinates: a label for each entry of u; `u[0]` ... when absent.
-        proper: False if a term is not the log of a normalised density, such as a prior that does not integrate to one: the evidence is then undefined, and
-            left out.
+        proper: False if a term is not the log of a normalised density, such as a prior that does
+            not integrate to one: the evidence is then undefined, and left out.
         improper_because: why, in words, naming the term.
-        derived: names of constrained values that are functions of the others, and no parameters. Large ones are kept on request only.
-        site_terms: u -> the terms of the log-density by site, by which a log-density of -inf is explained.
+        derived: names of constrained values that are functions of the others, and no parameters.
+            Large ones are kept on request only.
+        site_terms: u -> the terms of the log-density by site, by which a log-density of -inf is
+            explained.
         predictive: (key, dict of draws [S, ...]) -> dict of predictions, where there are any.
 
     Raises:
-        ValueError: functions that are missing or too many, a size below 1, data that are not finite or not equally long.
+        ValueError: functions that are missing or too many, a size below 1, data that are not finite
+            or not equally long.
 
-        Target(constrain=lambda u: {"x": u}, size=2, log_density=lambda u: -0.5 * (u @ u)).names  # ('x[0]', 'x[1]')
+        target = Target(constrain=lambda u: {"x": u}, size=2, log_density=lambda u: -0.5 * (u @ u))
+        target.names  # ('x[0]', 'x[1]')
     """
 
     constrain: Callable[[Array], dict[str, Array]] = eqx.field(static=True)
@@ -97,17 +109,20 @@ class Target(eqx.Module):
             log_density is not None and log_prior is not None and log_likelihood is not None
         ):
             raise ValueError(
-                "a target is given by log_density, or by log_prior with log_likelihood (or with log_likelihood_of and data)."
+                "a target is given by log_density, or by log_prior with log_likelihood (or with "
+                "log_likelihood_of and data)."
             )
         if len(likelihoods) != (log_prior is not None) or (log_likelihood_of is None) != (
             data is None
         ):
             raise ValueError(
-                "log_prior goes with one of log_likelihood and log_likelihood_of, and log_likelihood_of with data."
+                "log_prior goes with one of log_likelihood and log_likelihood_of, and "
+                "log_likelihood_of with data."
             )
         if coordinates is not None and len(coordinates) != size:
             raise ValueError(
-                f"coordinates must hold one label for each of the {size} entries of u; got {len(coordinates)}."
+                f"coordinates must hold one label for each of the {size} entries of u; got "
+                f"{len(coordinates)}."
             )
         check_data(data)
         keep_precisions_apart()
@@ -151,7 +166,9 @@ class Target(eqx.Module):
     def log_likelihood(
         self, u: Float[Array, " dim"], rows: Array | None = None
     ) -> Float[Array, ""]:
-        """log p(x|u), nats; of some rows of the data only, it is N/B times their sum, which estimates that of all without bias."""
+        """log p(x|u), nats; of some rows of the data only, it is N/B times their sum, which
+        estimates that of all without bias.
+        """
         if self._likelihood is not None:
             return self._likelihood(u)
         assert self._likelihood_of is not None
@@ -197,7 +214,9 @@ def labels(shapes: dict[str, Any]) -> tuple[str, ...]:
 
 
 def check_data(data: Any) -> None:
-    """Refuses data that are not finite, empty, or not equally long: by the name of the array and the row."""
+    """Refuses data that are not finite, empty, or not equally long: by the name of the array and
+    the row.
+    """
     lengths = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(data):
         name, array = jax.tree_util.keystr(path) or "data", np.asarray(leaf)

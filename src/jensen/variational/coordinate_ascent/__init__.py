@@ -1,4 +1,6 @@
-"""Coordinate ascent: every factor of q is set to its best given the others, in closed form, so that the ELBO never falls (Blei et al. 2017, section 2.4)."""
+"""Coordinate ascent: every factor of q is set to its best given the others, in closed form, so that
+the ELBO never falls (Blei et al. 2017, section 2.4).
+"""
 
 from jensen.variational.coordinate_ascent.factor_analysis import FactorAnalysis as FactorAnalysis
 from jensen.variational.coordinate_ascent.factor_analysis import (

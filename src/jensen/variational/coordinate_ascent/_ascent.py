@@ -1,4 +1,6 @@
-"""The loop of coordinate ascent, and its proof while it runs: after every single update the ELBO is computed anew and must not have fallen."""
+"""The loop of coordinate ascent, and its proof while it runs: after every single update the ELBO is
+computed anew and must not have fallen.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Ascent(Generic[State]):
-    """The last state, the ELBO at the start and after every sweep (nats, [sweeps + 1]), and how it ended."""
+    """The last state, the ELBO at the start and after every sweep (nats, [sweeps + 1]), and how it
+    ended.
+    """
 
     state: State
     elbos: np.ndarray
@@ -33,10 +37,12 @@ def ascend(
     """Sweeps over the updates until one raises the ELBO by less than `tolerance` nats.
 
     Raises:
-        ArithmeticError: an update that lowers the ELBO by more than rounding, or makes it not finite, by its name.
+        ArithmeticError: an update that lowers the ELBO by more than rounding, or makes it not
+            finite, by its name.
         ValueError: a tolerance that is not positive, or no sweeps.
 
-        ascend(1.0, {"halve": lambda s: s / 2}, lambda s: -s * s, tolerance=1e-9, max_sweeps=100).elbos
+        halve = {"halve": lambda s: s / 2}
+        ascend(1.0, halve, lambda s: -s * s, tolerance=1e-9, max_sweeps=100).elbos
     """
     positive(tolerance, "tolerance")
     if max_sweeps < 1:
@@ -53,7 +59,8 @@ def ascend(
             value = elbo(state)
             if not value >= before - ROUNDING * (1 + abs(before)):
                 raise ArithmeticError(
-                    f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to {value:.10g} nats: it must never lower it."
+                    f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to "
+                    f"{value:.10g} nats: it must never lower it."
                 )
         rise = value - elbos[-1]
         elbos.append(value)
@@ -68,5 +75,8 @@ def ascend(
                 ),
             )
     remedy = "Raise max_sweeps; the ELBO rises still, so this is a bound and no optimum."
-    message = f"Sweep {max_sweeps} still raised the ELBO by {rise:.2g} nats, above the tolerance {tolerance:.2g}. {remedy}"
+    message = (
+        f"Sweep {max_sweeps} still raised the ELBO by {rise:.2g} nats, above the "
+        f"tolerance {tolerance:.2g}. {remedy}"
+    )
     return Ascent(state, np.array(elbos), Ending("not_converged", message, max_sweeps))

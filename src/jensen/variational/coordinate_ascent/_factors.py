@@ -1,8 +1,11 @@
-"""x = W z + mu + noise, z ~ N(0, I), by EM: coordinate ascent on one ELBO in q(z) and in the parameters (Neal & Hinton 1998).
+"""x = W z + mu + noise, z ~ N(0, I), by EM: coordinate ascent on one ELBO in q(z) and in the
+parameters (Neal & Hinton 1998).
 
-Data enter through their mean and covariance S alone. With q(z_n) = N(B (x_n - mu), G) for all n, in nats per datum,
+Data enter through their mean and covariance S alone. With q(z_n) = N(B (x_n - mu), G) for all n, in
+nats per datum,
 
-    ELBO = -1/2 [D log 2 pi + sum log psi + tr Psi^-1 (S - 2 W B S + W C W^T)] - 1/2 tr C + L/2 + 1/2 log|G|,    C = G + B S B^T.
+    ELBO = -1/2 [D log 2 pi + sum log psi + tr Psi^-1 (S - 2 W B S + W C W^T)] - 1/2 tr C + L/2 +
+    1/2 log|G|,    C = G + B S B^T.
 """
 
 from collections.abc import Callable
@@ -37,7 +40,9 @@ def ascend_factors(
     tolerance: float,
     max_sweeps: int,
 ) -> Ascent[Factors]:
-    """EM from random loadings; `noise_of` makes the best noise variances [D] of the mean squared residuals [D]."""
+    """EM from random loadings; `noise_of` makes the best noise variances [D] of the mean squared
+    residuals [D].
+    """
     n, dimension = x.shape
     centred = x - x.mean(axis=0)
     s = centred.T @ centred / n

@@ -16,13 +16,16 @@ from jensen.variational.coordinate_ascent._factors import Factors, ascend_factor
 
 @dataclass(frozen=True)
 class FactorAnalysis:
-    """x ~ N(loadings z + mean, diag(noise)), q(z_n) = N(projection (x_n - mean), covariance), which is the posterior at these parameters.
+    """x ~ N(loadings z + mean, diag(noise)), q(z_n) = N(projection (x_n - mean), covariance), which
+    is the posterior at these parameters.
 
     Attributes:
         mean, loadings, noise: mu [D], W [D, L] (up to a rotation of z), psi [D].
         projection, covariance: of q, [L, D] and [L, L].
-        elbos: at the start and after every sweep, nats, of all data together. As q is exact there, they are the log-likelihood.
-        outcome: converged or not, and why; its warnings name columns whose noise variance is at its floor.
+        elbos: at the start and after every sweep, nats, of all data together. As q is exact there,
+            they are the log-likelihood.
+        outcome: converged or not, and why; its warnings name columns whose noise variance is at its
+            floor.
     """
 
     mean: np.ndarray
@@ -45,7 +48,9 @@ class FactorAnalysis:
         return (self.x - self.mean) @ self.projection.T
 
     def weighted_draws(self, num_samples: int = 100, *, key: Key) -> WeightedDraws:
-        """Draws `z` [S, N, L] with log p(x, z) at these parameters and log q(z): the weights are all the likelihood."""
+        """Draws `z` [S, N, L] with log p(x, z) at these parameters and log q(z): the weights are
+        all the likelihood.
+        """
         n, latent = self.scores.shape
         with jax.enable_x64(True):
             noise = np.asarray(jr.normal(key, (num_samples, n, latent), dtype=np.float64))
@@ -71,18 +76,22 @@ def fit_factor_analysis(
     tolerance: float = 1e-8,
     max_sweeps: int = 20_000,
 ) -> FactorAnalysis:
-    """Maximum likelihood by EM: coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Rubin & Thayer 1982; Neal &
-    Hinton 1998). No posterior over the parameters is approximated.
+    """Maximum likelihood by EM: coordinate ascent on the ELBO in q(z), exact and normal, and in the
+    parameters, which are points (Rubin & Thayer 1982; Neal & Hinton 1998). No posterior over the
+    parameters is approximated.
 
     Args:
         x: [N, D].
         latent_dim: L, below D.
-        least_noise: where a noise variance stops, as a share of its column's variance. Without it the likelihood can rise for ever as one goes to 0 (a Heywood
-            case), and EM goes there as 1 / sweeps. A column that stops there is named in the warnings.
-        tolerance: nats that a sweep must win to go on. EM is slow where factors are weak: look at the outcome.
+        least_noise: where a noise variance stops, as a share of its column's variance. Without it
+            the likelihood can rise for ever as one goes to 0 (a Heywood case), and EM goes there as
+            1 / sweeps. A column that stops there is named in the warnings.
+        tolerance: nats that a sweep must win to go on. EM is slow where factors are weak: look at
+            the outcome.
 
     Raises:
-        ValueError: values that are not finite (by index), a constant column, too many latent dimensions, too few data, or an option out of its range.
+        ValueError: values that are not finite (by index), a constant column, too many latent
+            dimensions, too few data, or an option out of its range.
         ArithmeticError: an update that lowered the ELBO, by name.
 
         fit_factor_analysis(x, 2, key=jax.random.key(0)).elbo / len(x)  # nats per datum
@@ -107,7 +116,8 @@ def factors_found(x: np.ndarray, ascent: Ascent[Factors], at_floor: np.ndarray) 
     if len(at_floor):
         listed = ", ".join(map(str, at_floor[:5]))
         warnings = (
-            f"The noise variance of column {listed} is at its floor (a Heywood case): fewer factors, or more data.",
+            f"The noise variance of column {listed} is at its floor (a Heywood case): fewer "
+            "factors, or more data.",
         )
     outcome = Ending(end.status, end.message, end.sweeps, warnings)
     return FactorAnalysis(x.mean(axis=0), *ascent.state, ascent.elbos, outcome, x)

@@ -1,4 +1,6 @@
-"""A mixture of normals with unknown means: the worked example of Blei, Kucukelbir & McAuliffe (2017, section 3)."""
+"""A mixture of normals with unknown means: the worked example of Blei, Kucukelbir & McAuliffe
+(2017, section 3).
+"""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -50,11 +52,11 @@ class GaussianMixture:
     def weighted_draws(
         self, num_samples: int = 4000, *, key: Key, collapsed: bool = False
     ) -> WeightedDraws:
-        """Draws `mean` [S, K, D] and `assignment` [S, N] with log p and log q; `collapsed`: the means alone, with log p(x, mu) summed over all assignments,
-        whose weights vary less.
+        """Draws `mean` [S, K, D] and `assignment` [S, N] with log p and log q; `collapsed`: the
+        means alone, with log p(x, mu) summed over all assignments, whose weights vary less.
 
-        q has one of the K! orders of the components, and no draw ever sees the others: evidence from these weights is about log K! too low, which k-hat cannot
-        show.
+        q has one of the K! orders of the components, and no draw ever sees the others: evidence
+        from these weights is about log K! too low, which k-hat cannot show.
         """
         (_, k, d), n = (num_samples, *self.mean.shape), len(self.x)
         key_mean, key_class = jr.split(key)
@@ -98,9 +100,11 @@ def fit_gaussian_mixture(
     tolerance: float = 1e-10,
     max_sweeps: int = 1000,
 ) -> GaussianMixture:
-    """Mean-field coordinate ascent for mu_k ~ N(0, prior_variance I), c_n uniform over K, x_n ~ N(mu_{c_n}, noise_variance I) (Blei et al. 2017, algorithm 2).
+    """Mean-field coordinate ascent for mu_k ~ N(0, prior_variance I), c_n uniform over K, x_n ~
+    N(mu_{c_n}, noise_variance I) (Blei et al. 2017, algorithm 2).
 
-    The ELBO has many local optima: it starts `num_starts` times, with means at random data, and the best is returned.
+    The ELBO has many local optima: it starts `num_starts` times, with means at random data, and the
+    best is returned.
 
     Args:
         x: [N] or [N, D].
@@ -108,16 +112,19 @@ def fit_gaussian_mixture(
         tolerance: nats that a sweep must win to go on.
 
     Raises:
-        ValueError: values that are not finite (by index), fewer data than components, or an option out of its range.
+        ValueError: values that are not finite (by index), fewer data than components, or an option
+            out of its range.
         ArithmeticError: an update that lowered the ELBO, by name.
 
-        fit_gaussian_mixture(np.array([-2.0, 2.0, 2.5]), 2, key=jax.random.key(0), prior_variance=9.0).elbo  # nats
+        x = np.array([-2.0, 2.0, 2.5])
+        fit_gaussian_mixture(x, 2, key=jax.random.key(0), prior_variance=9.0).elbo  # nats
     """
     x = finite(x, "x")
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or not 1 <= num_components <= len(x):
         raise ValueError(
-            f"x must be [N] or [N, D] with at least as many data as components; got {list(x.shape)} and {num_components} components."
+            "x must be [N] or [N, D] with at least as many data as components; got "
+            f"{list(x.shape)} and {num_components} components."
         )
     if num_starts < 1:
         raise ValueError(f"num_starts must be at least 1; got {num_starts}.")

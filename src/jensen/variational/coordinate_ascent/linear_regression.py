@@ -1,4 +1,6 @@
-"""Linear regression with a normal prior and known noise: conjugate, so that everything about a mean-field q is known."""
+"""Linear regression with a normal prior and known noise: conjugate, so that everything about a
+mean-field q is known.
+"""
 
 from dataclasses import dataclass, field
 
@@ -60,7 +62,9 @@ class LinearRegression:
         return float(self.elbos[-1])
 
     def weighted_draws(self, num_samples: int = 4000, *, key: Key) -> WeightedDraws:
-        """Draws `w` [S, D] with log p(y, w) and log q(w); all weights are p(y) where q is the posterior."""
+        """Draws `w` [S, D] with log p(y, w) and log q(w); all weights are p(y) where q is the
+        posterior.
+        """
         with jax.enable_x64(True):
             noise = np.asarray(jr.normal(key, (num_samples, len(self.mean)), dtype=np.float64))
         root = np.linalg.cholesky(self.covariance)
@@ -90,8 +94,9 @@ def fit_linear_regression(
 ) -> LinearRegression:
     """Coordinate ascent for w ~ N(m0, V0), y ~ N(x w, noise_variance I).
 
-    With one factor, q(w), the first update is the exact posterior. With `factorised`, q(w) = prod_j q(w_j), one update for each coefficient: the means become
-    the posterior's, the variances 1 / L_jj with L the posterior's precision, and the gap (sum log L_jj - log|L|) / 2.
+    With one factor, q(w), the first update is the exact posterior. With `factorised`, q(w) = prod_j
+    q(w_j), one update for each coefficient: the means become the posterior's, the variances 1 /
+    L_jj with L the posterior's precision, and the gap (sum log L_jj - log|L|) / 2.
 
     Args:
         x, y: [N, D] and [N]; write an intercept as a column of ones.
@@ -99,8 +104,8 @@ def fit_linear_regression(
         tolerance: nats that a sweep must win to go on.
 
     Raises:
-        ValueError: shapes that disagree, values that are not finite (by index), a prior covariance that is not positive definite, or an option out of its
-            range.
+        ValueError: shapes that disagree, values that are not finite (by index), a prior covariance
+            that is not positive definite, or an option out of its range.
         ArithmeticError: an update that lowered the ELBO, by name.
 
         fit_linear_regression(x, y, np.zeros(2), np.eye(2)).log_evidence
@@ -164,7 +169,8 @@ def regression(x: object, y: object, prior_mean: object, prior_covariance: objec
     x, y, prior_mean = finite(x, "x"), finite(y, "y"), finite(prior_mean, "prior_mean")
     if x.ndim != 2 or y.shape != x.shape[:1] or prior_mean.shape != x.shape[1:]:
         raise ValueError(
-            f"want x [N, D], y [N] and prior_mean [D]; got {list(x.shape)}, {list(y.shape)} and {list(prior_mean.shape)}."
+            f"want x [N, D], y [N] and prior_mean [D]; got {list(x.shape)}, {list(y.shape)} and "
+            f"{list(prior_mean.shape)}."
         )
     covariance, root = cholesky_of(prior_covariance, "prior_covariance", len(prior_mean))
     return Regression(

@@ -1,4 +1,6 @@
-"""Linear regression with unknown noise under the normal-gamma prior, by a q that takes coefficients and noise to be independent."""
+"""Linear regression with unknown noise under the normal-gamma prior, by a q that takes coefficients
+and noise to be independent.
+"""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -99,14 +101,16 @@ def fit_normal_gamma_regression(
     tolerance: float = 1e-10,
     max_sweeps: int = 1000,
 ) -> NormalGammaRegression:
-    """Coordinate ascent over q(w) q(tau) for tau ~ Gamma(prior_shape, prior_rate), w ~ N(m0, V0 / tau), y ~ N(x w, I / tau) (the conjugate
-    prior of Bishop 2006, exercise 3.12).
+    """Coordinate ascent over q(w) q(tau) for tau ~ Gamma(prior_shape, prior_rate), w ~ N(m0, V0 /
+    tau), y ~ N(x w, I / tau) (the conjugate prior of Bishop 2006, exercise 3.12).
 
-    The posterior itself couples w and tau, so a gap remains; `log_evidence` is exact (Bishop 2006, exercise 3.23).
+    The posterior itself couples w and tau, so a gap remains; `log_evidence` is exact (Bishop 2006,
+    exercise 3.23).
 
     Args:
         x, y: [N, D] and [N]; write an intercept as a column of ones.
-        prior_mean, prior_covariance: m0 [D] and V0 [D, D], the latter in units of the noise variance.
+        prior_mean, prior_covariance: m0 [D] and V0 [D, D], the latter in units of the noise
+            variance.
         tolerance: nats that a sweep must win to go on.
 
     Raises:

@@ -17,11 +17,12 @@ def fit_probabilistic_pca(
     tolerance: float = 1e-8,
     max_sweeps: int = 20_000,
 ) -> FactorAnalysis:
-    """Maximum likelihood by EM, coordinate ascent on the ELBO in q(z), exact and normal, and in the parameters, which are points (Tipping & Bishop 1999,
-    appendix B).
+    """Maximum likelihood by EM, coordinate ascent on the ELBO in q(z), exact and normal, and in the
+    parameters, which are points (Tipping & Bishop 1999, appendix B).
 
-    The maximum is known: -N/2 [sum_{i <= L} log lam_i + (D - L) log s2 + D log 2 pi + D], s2 the mean of the D - L least eigenvalues lam of the covariance, and
-    the loadings span the leading eigenvectors. EM finds it whatever it starts from: other stationary points are saddles.
+    The maximum is known: -N/2 [sum_{i <= L} log lam_i + (D - L) log s2 + D log 2 pi + D], s2 the
+    mean of the D - L least eigenvalues lam of the covariance, and the loadings span the leading
+    eigenvectors. EM finds it whatever it starts from: other stationary points are saddles.
 
     Args:
         x: [N, D].

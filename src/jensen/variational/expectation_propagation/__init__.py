@@ -1,4 +1,6 @@
-"""Expectation propagation: a Gaussian whose sites match the moments of their tilted distributions, one by one."""
+"""Expectation propagation: a Gaussian whose sites match the moments of their tilted distributions,
+one by one.
+"""
 
 from jensen.variational.expectation_propagation.fit import (
     fit_expectation_propagation as fit_expectation_propagation,

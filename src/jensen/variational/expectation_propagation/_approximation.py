@@ -27,7 +27,9 @@ class Problem:
 
 @dataclass
 class Gaussian:
-    """q(u) = N(mean, covariance); `log_normaliser` is log of the integral of base and site terms, nats."""
+    """q(u) = N(mean, covariance); `log_normaliser` is log of the integral of base and site terms,
+    nats.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -36,7 +38,9 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Cavities:
-    """q without a site, of g = f - offset, for some of the sites; positive says where that is a distribution; the others' variance means nothing."""
+    """q without a site, of g = f - offset, for some of the sites; positive says where that is a
+    distribution; the others' variance means nothing.
+    """
 
     mean: np.ndarray
     variance: np.ndarray
@@ -44,7 +48,9 @@ class Cavities:
 
 
 def gaussian(forms: np.ndarray, precision: np.ndarray, shift: np.ndarray) -> Gaussian | None:
-    """The Gaussian of these site parameters [N], from a new Cholesky factor; None if they make none (its precision is not positive definite)."""
+    """The Gaussian of these site parameters [N], from a new Cholesky factor; None if they make none
+    (its precision is not positive definite).
+    """
     total = np.eye(forms.shape[1]) + forms.T @ (precision[:, None] * forms)
     try:
         root = np.linalg.cholesky((total + total.T) / 2)
@@ -66,7 +72,9 @@ def marginals(forms: np.ndarray, q: Gaussian) -> tuple[np.ndarray, np.ndarray]:
 def cavities(
     mean: np.ndarray, variance: np.ndarray, precision: np.ndarray, shift: np.ndarray
 ) -> Cavities:
-    """The marginals N(mean, variance) of g without their sites: precision 1 / variance - precision_n."""
+    """The marginals N(mean, variance) of g without their sites: precision 1 / variance -
+    precision_n.
+    """
     left = 1 - variance * precision
     positive = left > 1e-10  # below, only rounding is left of the cavity's precision
     left = np.where(positive, left, variance)
@@ -76,8 +84,10 @@ def cavities(
 
 
 def log_evidence(problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian) -> float:
-    """log Z of expectation propagation, nats: that of base and sites, each scaled such that it gives its tilted distribution's normaliser (Minka 2001;
-    Rasmussen & Williams 2006, equation 3.65). NaN where a cavity is not positive."""
+    """log Z of expectation propagation, nats: that of base and sites, each scaled such that it
+    gives its tilted distribution's normaliser (Minka 2001; Rasmussen & Williams 2006, equation
+    3.65). NaN where a cavity is not positive.
+    """
     cavity = cavities(*marginals(problem.forms, q), precision, shift)
     if not cavity.positive.all():
         return float("nan")

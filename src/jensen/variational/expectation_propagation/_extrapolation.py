@@ -1,7 +1,10 @@
-"""Where the last few sweeps are heading: Anderson's extrapolation of a fixed-point iteration (Anderson 1965; Walker & Ni 2011, section 2).
+"""Where the last few sweeps are heading: Anderson's extrapolation of a fixed-point iteration
+(Anderson 1965; Walker & Ni 2011, section 2).
 
-A fixed point whose sweeps turn around it (complex eigenvalues with a real part near 1) is reached by damping alone in hundreds or thousands of sweeps; near it
-the map is all but linear, and a few sweeps tell where a linear map would end. Far from it they tell nothing, so a proposal is on trial for one sweep.
+A fixed point whose sweeps turn around it (complex eigenvalues with a real part near 1) is reached
+by damping alone in hundreds or thousands of sweeps; near it the map is all but linear, and a few
+sweeps tell where a linear map would end. Far from it they tell nothing, so a proposal is on trial
+for one sweep.
 """
 
 import numpy as np
@@ -39,7 +42,9 @@ class Extrapolation:
     def proposal(
         self, problem: Problem, before: State, after: State, change: float
     ) -> State | None:
-        """The sites at which a linear map through the last sweeps is at rest, if they make a distribution with positive cavities."""
+        """The sites at which a linear map through the last sweeps is at rest, if they make a
+        distribution with positive cavities.
+        """
         if not change < NEAR:
             self.forget()
             return None

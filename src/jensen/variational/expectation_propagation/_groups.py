@@ -10,7 +10,9 @@ from jensen.variational.expectation_propagation.sites import AbstractSite, Tilte
 
 
 class Groups(AbstractSite):
-    """The sites of all groups, numbered through: those of the first group, then those of the second, and so on."""
+    """The sites of all groups, numbered through: those of the first group, then those of the
+    second, and so on.
+    """
 
     y: np.ndarray = eqx.field(converter=np.asarray)
     groups: tuple[AbstractSite, ...]
@@ -53,7 +55,8 @@ def together(
     """(all sites as one, their design [N, D]).
 
     Raises:
-        ValueError: no sites, something else among them, not one design for each, or a design of another shape or with values that are not finite.
+        ValueError: no sites, something else among them, not one design for each, or a design of
+            another shape or with values that are not finite.
 
         together([Probit(y), Poisson(counts)], [x, z])
     """
@@ -63,11 +66,13 @@ def together(
     odd = [type(group).__name__ for group in groups if not isinstance(group, AbstractSite)]
     if not groups or odd:
         raise ValueError(
-            f"sites must be of one kind, or a list of kinds such as [Probit(y), Poisson(counts)]; got {odd[0] if odd else 'none'}."
+            "sites must be of one kind, or a list of kinds such as [Probit(y), "
+            f"Poisson(counts)]; got {odd[0] if odd else 'none'}."
         )
     if len(design) != len(groups):
         raise ValueError(
-            f"{len(groups)} kinds of sites want a list of as many designs, an [N, D] for each; got {len(design)}."
+            f"{len(groups)} kinds of sites want a list of as many designs, an [N, D] for each; "
+            f"got {len(design)}."
         )
     designs = [
         _rows(each, group, f"design[{i}]")
@@ -76,7 +81,8 @@ def together(
     columns = [rows.shape[1] for rows in designs]
     if len(set(columns)) > 1:
         raise ValueError(
-            f"all designs must have the same columns, one for each entry of w; got {columns} of them. Give 0 to those a kind does not see."
+            f"all designs must have the same columns, one for each entry of w; got {columns} of "
+            "them. Give 0 to those a kind does not see."
         )
     return Groups(groups), np.concatenate(designs)
 
@@ -85,6 +91,7 @@ def _rows(design: object, sites: AbstractSite, name: str) -> np.ndarray:
     rows, size = finite(design, name), len(sites.y)
     if rows.ndim != 2 or rows.shape[0] != size:
         raise ValueError(
-            f"{name} must be [{size}, D], a row for each of the {size} sites; got {list(rows.shape)}. Write a column as x[:, None]."
+            f"{name} must be [{size}, D], a row for each of the {size} sites; got "
+            f"{list(rows.shape)}. Write a column as x[:, None]."
         )
     return rows

@@ -1,4 +1,6 @@
-"""One sweep over the sites: what each would have to be for q to have the moments of its tilted distribution, and a step there."""
+"""One sweep over the sites: what each would have to be for q to have the moments of its tilted
+distribution, and a step there.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ class Swept:
     Attributes:
         precision, shift: of the sites [N].
         q: None if these sites make no distribution.
-        change: the largest undamped change of a site in units of its marginal: of the precision times the variance, of the mean over the deviation. Skipped
-            sites do not count.
+        change: the largest undamped change of a site in units of its marginal: of the precision
+            times the variance, of the mean over the deviation. Skipped sites do not count.
         cavity_failed, moments_failed: the sites that were skipped [N], and why.
         shortened: the step had to be halved for the sites to make a distribution.
     """
@@ -45,7 +47,9 @@ Sweep = Callable[[Problem, np.ndarray, np.ndarray, Gaussian, float], Swept]
 def serial(
     problem: Problem, precision: np.ndarray, shift: np.ndarray, q: Gaussian, step: float
 ) -> Swept:
-    """Site after site, each seeing what those before it have become; q follows by rank-one updates, and is made anew from the sites at the end."""
+    """Site after site, each seeing what those before it have become; q follows by rank-one updates,
+    and is made anew from the sites at the end.
+    """
     precision, shift = precision.copy(), shift.copy()
     mean, covariance = q.mean.copy(), q.covariance.copy()
     cavity_failed, moments_failed = np.zeros(len(precision), bool), np.zeros(len(precision), bool)
@@ -120,7 +124,9 @@ def parallel(
 def _matched(
     problem: Problem, cavity: Cavities, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(precision, shift, proper) of the sites with which their cavities have the mean and variance of the tilted distributions."""
+    """(precision, shift, proper) of the sites with which their cavities have the mean and variance
+    of the tilted distributions.
+    """
     tilted = problem.sites.tilted(problem.offset[index] + cavity.mean, cavity.variance, index)
     proper = (
         np.isfinite(tilted.log_normaliser)

@@ -21,7 +21,9 @@ from jensen.variational.expectation_propagation.sites import AbstractSite
 
 Schedule = Literal["serial", "parallel"]
 MOST_DAMPING = 0.98
-PATIENCE = 50  # undamped sweeps without a smaller change before damping is raised; damped ones count less, or a slow spiral inwards would be cut short
+# undamped sweeps without a smaller change before damping is raised; damped ones count less, or a
+# slow spiral inwards would be cut short
+PATIENCE = 50
 
 
 def fit_expectation_propagation(
@@ -35,28 +37,37 @@ def fit_expectation_propagation(
     tolerance: float = 1e-8,
     max_sweeps: int = 1000,
 ) -> EPResult:
-    """q(w) = N(m, V) for p(w, y) = N(w; m0, V0) prod_n t_n(a_n . w), by matching, site by site, the mean and variance of the cavity times the true site.
+    """q(w) = N(m, V) for p(w, y) = N(w; m0, V0) prod_n t_n(a_n . w), by matching, site by site, the
+    mean and variance of the cavity times the true site.
 
-    It minimises KL(tilted_n || q) locally and in turn. It does not minimise the global KL(p || q), nor any bound: convergence is not guaranteed, and the
-    evidence is an approximation (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
+    It minimises KL(tilted_n || q) locally and in turn. It does not minimise the global KL(p || q),
+    nor any bound: convergence is not guaranteed, and the evidence is an approximation
+    (docs/expectation_propagation.md). One site is exact; so are Gaussian sites.
 
-    Where a cavity is not positive, or a tilted distribution has no moments, the site is left as it is for that sweep, and everything starts again with more
-    damping (half way from the present to 1, up to 0.98); so too, without starting again, where the changes stop falling. All sites at once gives
-    way to one after the other when a damping of 0.5 is not enough. `outcome.warnings` tells. Where the changes are small the next state is where a linear map
-    through the last sweeps would end (`_extrapolation.py`), taken back if the changes grow: fixed points stay what they are, and take tens of sweeps.
+    Where a cavity is not positive, or a tilted distribution has no moments, the site is left as it
+    is for that sweep, and everything starts again with more damping (half way from the present to
+    1, up to 0.98); so too, without starting again, where the changes stop falling. All sites at
+    once gives way to one after the other when a damping of 0.5 is not enough. `outcome.warnings`
+    tells. Where the changes are small the next state is where a linear map through the last sweeps
+    would end (`_extrapolation.py`), taken back if the changes grow: fixed points stay what they
+    are, and take tens of sweeps.
 
     Args:
-        sites: the likelihood, N sites (`jensen.variational.expectation_propagation.sites`); a list where they are of several kinds, as [Probit(y), Poisson(k)].
-        design: a_n as rows [N, D]; for several kinds a list, one for each. Results per site have them in this order, one kind after the other.
+        sites: the likelihood, N sites (`jensen.variational.expectation_propagation.sites`); a list
+            where they are of several kinds, as [Probit(y), Poisson(k)].
+        design: a_n as rows [N, D]; for several kinds a list, one for each. Results per site have
+            them in this order, one kind after the other.
         prior_mean, prior_covariance: of w, [D] and [D, D].
         damping: in [0, 1): what is left of a site's old parameters at every update.
-        schedule: each site in turn, or all at once from the same q (a few large matrix products for a sweep) as long as that goes well.
+        schedule: each site in turn, or all at once from the same q (a few large matrix products for
+            a sweep) as long as that goes well.
         tolerance: on the largest change of a site, in units of its marginal.
         max_sweeps: over all sites, restarts included.
 
     Raises:
-        ValueError: shapes that disagree, values that are not finite (by index), a row of the design that is all 0, a prior covariance that is not positive
-            definite, or an option out of its range.
+        ValueError: shapes that disagree, values that are not finite (by index), a row of the design
+            that is all 0, a prior covariance that is not positive definite, or an option out of its
+            range.
 
         fit_expectation_propagation(Probit(y), x, np.zeros(2), 4 * np.eye(2)).mean
     """
@@ -141,7 +152,9 @@ def _start(problem: Problem) -> State:
 
 
 def _calmer(schedule: Schedule, damping: float) -> tuple[Schedule, float, str]:
-    """(schedule, damping, what was done): more damping; where that is not enough for all sites at once, one after the other, which turns less."""
+    """(schedule, damping, what was done): more damping; where that is not enough for all sites at
+    once, one after the other, which turns less.
+    """
     if schedule == "parallel" and damping >= 0.5:
         return "serial", damping, "from here site after site"
     raised = min((1 + damping) / 2, MOST_DAMPING)
@@ -161,7 +174,10 @@ def _fault(swept: Swept) -> str:
 def _named(which: np.ndarray) -> str:
     numbers = np.flatnonzero(which)
     listed = ", ".join(map(str, numbers[:5]))
-    return f"site{'s' if len(numbers) > 1 else ''} {listed}{f' and {len(numbers) - 5} more' if len(numbers) > 5 else ''}"
+    return (
+        f"site{'s' if len(numbers) > 1 else ''} "
+        f"{listed}{f' and {len(numbers) - 5} more' if len(numbers) > 5 else ''}"
+    )
 
 
 def _ending(
@@ -187,7 +203,10 @@ def _ending(
     if failed.any() or swept.q is None:
         why = f"{_fault(swept)} in the last of {sweeps} sweeps, damping then being {damping:.3g}"
     else:
-        why = f"a site still changed by {swept.change:.2g} of its marginal in sweep {sweeps}, above the tolerance {tolerance:.2g}"
+        why = (
+            f"a site still changed by {swept.change:.2g} of its marginal in sweep "
+            f"{sweeps}, above the tolerance {tolerance:.2g}"
+        )
     lacking = (
         f"the cavity is not positive of {_named(bad)}" if bad.any() else "a site has no moments"
     )
@@ -208,7 +227,8 @@ def _problem(
     mean = finite(prior_mean, "prior_mean")
     if mean.shape != (rows.shape[1],):
         raise ValueError(
-            f"prior_mean must be [{rows.shape[1]}], one for each column of the design; got {list(mean.shape)}."
+            f"prior_mean must be [{rows.shape[1]}], one for each column of the design; got "
+            f"{list(mean.shape)}."
         )
     root = cholesky_of(prior_covariance, "prior_covariance", len(mean))[1]
     zero = np.flatnonzero(~rows.any(axis=1))
@@ -222,7 +242,8 @@ def _problem(
 def _check_options(damping: float, schedule: str, tolerance: float, max_sweeps: int) -> None:
     if not 0 <= damping < 1:
         raise ValueError(
-            f"damping is the share of the old parameters and must be in [0, 1); got {damping}. Try 0.5."
+            f"damping is the share of the old parameters and must be in [0, 1); got {damping}. "
+            "Try 0.5."
         )
     if schedule not in SWEEPS:
         raise ValueError(f"schedule must be one of {', '.join(SWEEPS)}; got {schedule!r}.")

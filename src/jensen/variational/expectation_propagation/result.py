@@ -20,11 +20,15 @@ class EPResult:
 
     Attributes:
         mean, covariance: [D], [D, D].
-        log_evidence: the approximation to log p(y), nats: neither a lower nor an upper bound. Means something at a fixed point only, and is NaN where a cavity
-            is not positive or a site has no moments (`outcome` says so).
-        site_precisions, site_shifts: of t~_n(f) proportional to exp(shift f - precision f^2 / 2), f = a_n . w [N].
-        improper: the sites whose precision is negative: they make the rest less certain, as an outlier should, and by themselves are no distributions.
-        skipped: how many times each site was left as it was, since its cavity was not positive or its moments did not exist [N].
+        log_evidence: the approximation to log p(y), nats: neither a lower nor an upper bound. Means
+            something at a fixed point only, and is NaN where a cavity is not positive or a site has
+            no moments (`outcome` says so).
+        site_precisions, site_shifts: of t~_n(f) proportional to exp(shift f - precision f^2 / 2), f
+            = a_n . w [N].
+        improper: the sites whose precision is negative: they make the rest less certain, as an
+            outlier should, and by themselves are no distributions.
+        skipped: how many times each site was left as it was, since its cavity was not positive or
+            its moments did not exist [N].
         damping: what it was in the end.
         change: the largest change of a site in the last sweep, undamped, in units of its marginal.
         outcome: converged or not, and why.
@@ -48,7 +52,8 @@ class EPResult:
         return np.sqrt(np.diag(self.covariance))
 
     def weighted_draws(self, num_samples: int = 4000, *, key: Key) -> WeightedDraws:
-        """Draws of w ~ q with log p(w, y), every site as it is, and log q(w): an honest evidence with k-hat, and the ELBO of q.
+        """Draws of w ~ q with log p(w, y), every site as it is, and log q(w): an honest evidence
+        with k-hat, and the ELBO of q.
 
         result.weighted_draws(4000, key=jax.random.key(0)).evidence.pareto_k
         """

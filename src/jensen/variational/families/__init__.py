@@ -1,4 +1,6 @@
-"""Families of q: each starts from a normal, knows its draws as functions of fixed noise, and its entropy where that is known. Each file is one family."""
+"""Families of q: each starts from a normal, knows its draws as functions of fixed noise, and its
+entropy where that is known. Each file is one family.
+"""
 
 from jensen._rooms import Room
 from jensen.variational.families._base import AbstractFamily as AbstractFamily

@@ -13,20 +13,26 @@ from jensen._types import Array, Distribution, Float
 
 
 class Start(NamedTuple):
-    """The normal that a fit sets out from, N(loc, L L^T), L = scale_tril. It also gives the units that a family's parameters are in, so that they are numbers
-    of order one and near to independent whatever the target's scales: the preconditioner of every fit."""
+    """The normal that a fit sets out from, N(loc, L L^T), L = scale_tril. It also gives the units
+    that a family's parameters are in, so that they are numbers of order one and near to independent
+    whatever the target's scales: the preconditioner of every fit.
+    """
 
     loc: Float[Array, " dim"]
     scale_tril: Float[Array, "dim dim"]
 
     def conditional_scale(self) -> Float[Array, " dim"]:
-        """1 / sqrt of the precision's diagonal: the best mean-field scales for this normal (Bishop 2006, section 10.1.2)."""
+        """1 / sqrt of the precision's diagonal: the best mean-field scales for this normal (Bishop
+        2006, section 10.1.2).
+        """
         inverse = np.linalg.inv(np.asarray(self.scale_tril))
         return jnp.asarray(1 / np.sqrt(np.sum(np.square(inverse), axis=0)))
 
 
 class Spread(NamedTuple):
-    """Points [T, D] with their shares [T], which sum to 1, and the entropy of q in nats: closed form, or estimated at these points where there is none."""
+    """Points [T, D] with their shares [T], which sum to 1, and the entropy of q in nats: closed
+    form, or estimated at these points where there is none.
+    """
 
     points: Float[Array, "points dim"]
     shares: Float[Array, " points"]
@@ -34,12 +40,16 @@ class Spread(NamedTuple):
 
 
 class AbstractFamily(eqx.Module):
-    """A family of distributions of u [D], with its present parameters. Constructed from context by name: `start`, a `Start`.
+    """A family of distributions of u [D], with its present parameters. Constructed from context by
+    name: `start`, a `Start`.
 
     Attributes:
-        reparameterised: whether derivatives pass its draws, so that gradient estimators may use them.
-        network: whether its parameters are the weights of a network and not in the units of the start. A stochastic fit then takes a tenth of the steps, since
-            many weights move a draw at once, and judges its convergence by draws: weights have directions in which q does not change, and wander along them.
+        reparameterised: whether derivatives pass its draws, so that gradient estimators may use
+            them.
+        network: whether its parameters are the weights of a network and not in the units of the
+            start. A stochastic fit then takes a tenth of the steps, since many weights move a draw
+            at once, and judges its convergence by draws: weights have directions in which q does
+            not change, and wander along them.
     """
 
     reparameterised: eqx.AbstractClassVar[bool]
@@ -64,8 +74,9 @@ class AbstractFamily(eqx.Module):
 
 
 def matched_normal(uniforms: np.ndarray) -> np.ndarray:
-    """Standard normal draws [S, B] of uniforms [S, B], with mean zero exactly, and with unit covariance exactly where S > 2 B (else unit variances): draws in
-    pairs e and -e, so that all odd moments vanish. Of a normal target the mean log-density over them is then exact.
+    """Standard normal draws [S, B] of uniforms [S, B], with mean zero exactly, and with unit
+    covariance exactly where S > 2 B (else unit variances): draws in pairs e and -e, so that all odd
+    moments vanish. Of a normal target the mean log-density over them is then exact.
 
     matched_normal(rng.uniform(size=(64, 3))).mean(0)  # [0, 0, 0]
     """

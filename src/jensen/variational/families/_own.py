@@ -1,4 +1,6 @@
-"""Families from outside the room: what a person's own distributions, and those of FlowJAX, need to be one."""
+"""Families from outside the room: what a person's own distributions, and those of FlowJAX, need to
+be one.
+"""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -30,16 +32,21 @@ def own(
 ) -> Callable[[Start], "Own"]:
     """A family of your own distributions, for `fit_variational(target, own(parameters, build))`.
 
-    The distribution is of y [D], and q is the law of u = loc + L y in the units of the start: with y standard normal, q is the start itself.
+    The distribution is of y [D], and q is the law of u = loc + L y in the units of the start: with
+    y standard normal, q is the start itself.
 
     Args:
-        parameters: a pytree of arrays to set out from, as `build` takes it; the inexact ones are fitted, in float64.
-        build: parameters -> a distribution with `sample(key, shape)` and exact `log_prob` over y [D], such as NumPyro's or an `equinox.Module`. Keep scales
-            positive there: `jnp.exp`. Where its `has_rsample` is False, no derivative passes its draws, and fits are stochastic, by the score function.
+        parameters: a pytree of arrays to set out from, as `build` takes it; the inexact ones are
+            fitted, in float64.
+        build: parameters -> a distribution with `sample(key, shape)` and exact `log_prob` over y
+            [D], such as NumPyro's or an `equinox.Module`. Keep scales positive there: `jnp.exp`.
+            Where its `has_rsample` is False, no derivative passes its draws, and fits are
+            stochastic, by the score function.
         network: whether the parameters are a network's weights: see `AbstractFamily`.
 
     Returns:
-        A start -> the family. Any other such callable is a family too, your own subclass of `AbstractFamily` for one.
+        A start -> the family. Any other such callable is a family too, your own subclass of
+        `AbstractFamily` for one.
 
         own({"loc": jnp.zeros(2)}, lambda p: dist.StudentT(5.0, p["loc"], 1.0).to_event(1))
     """
@@ -47,13 +54,16 @@ def own(
 
 
 def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
-    """A family of a FlowJAX distribution over y [D], as `own` (extra `flows`); the given one is where its fit sets out from.
+    """A family of a FlowJAX distribution over y [D], as `own` (extra `flows`); the given one is
+    where its fit sets out from.
 
-    Where its base is FlowJAX's StandardNormal, held draws are those of the base, with exact first moments, pushed through the bijection. A masked
-    autoregressive flow wants `invert=False`: draws take one pass.
+    Where its base is FlowJAX's StandardNormal, held draws are those of the base, with exact first
+    moments, pushed through the bijection. A masked autoregressive flow wants `invert=False`: draws
+    take one pass.
 
     Raises:
-        ValueError: FlowJAX is not installed, or the thing is not an unconditional distribution of vectors.
+        ValueError: FlowJAX is not installed, or the thing is not an unconditional distribution of
+            vectors.
 
         from_flowjax(flowjax.flows.coupling_flow(key, base_dist=StandardNormal((2,)), invert=False))
     """
@@ -74,7 +84,8 @@ def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
             else type(flow).__name__
         )
         raise ValueError(
-            f"from_flowjax wants a FlowJAX distribution of vectors, shape (D,) and without a condition; got {facts}."
+            "from_flowjax wants a FlowJAX distribution of vectors, shape (D,) and without a "
+            f"condition; got {facts}."
         )
     if isinstance(flow, AbstractTransformed) and isinstance(flow.base_dist, StandardNormal):
         return lambda start: Pushed(start, flow)
@@ -212,5 +223,6 @@ def _check(q: Any, start: Start) -> None:
             "" if density is None else f" and log-densities of shape {density.shape}"
         )
         raise ValueError(
-            f"a family's distribution must be over vectors of the target's {dim} coordinates; got {got}. In NumPyro, .to_event(1) makes one of many."
+            f"a family's distribution must be over vectors of the target's {dim} coordinates; "
+            f"got {got}. In NumPyro, .to_event(1) makes one of many."
         )

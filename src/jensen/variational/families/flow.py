@@ -25,8 +25,9 @@ from jensen.variational.families._base import (
 
 
 class Flow(AbstractFamily):
-    """u = loc + L f(e), e ~ N(0, I), f a triangular map and four affine coupling layers (Dinh et al. 2017), the identity at the start. For posteriors that are
-    bent or skewed; it has some hundreds of parameters even in few dimensions, and so wants many fixed draws.
+    """u = loc + L f(e), e ~ N(0, I), f a triangular map and four affine coupling layers (Dinh et
+    al. 2017), the identity at the start. For posteriors that are bent or skewed; it has some
+    hundreds of parameters even in few dimensions, and so wants many fixed draws.
 
     Flow(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """

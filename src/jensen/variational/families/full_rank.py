@@ -22,7 +22,8 @@ from jensen.variational.families._base import (
 
 
 class FullRank(AbstractFamily):
-    """N(m, L' L'^T) of u, with m = loc + L shift and L' = L C, C lower triangular with a positive diagonal, I at the start.
+    """N(m, L' L'^T) of u, with m = loc + L shift and L' = L C, C lower triangular with a positive
+    diagonal, I at the start.
 
     FullRank(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """

@@ -22,8 +22,9 @@ LEAST_DIAGONAL = 0.05  # of a coordinate's variance at the start
 
 
 class LowRank(AbstractFamily):
-    """N(m, diag(d^2) + F F^T) of u, F [D, rank] (Ong, Nott & Smith 2018): D (rank + 2) parameters where full_rank has D (D + 3) / 2. At the start F holds the
-    leading directions of the start's correlations.
+    """N(m, diag(d^2) + F F^T) of u, F [D, rank] (Ong, Nott & Smith 2018): D (rank + 2) parameters
+    where full_rank has D (D + 3) / 2. At the start F holds the leading directions of the start's
+    correlations.
 
     Args:
         start: the normal to set out from.
@@ -45,7 +46,8 @@ class LowRank(AbstractFamily):
     def __init__(self, start: Start, *, rank: int = 5):
         if rank < 1 or rank != int(rank):
             raise ValueError(
-                f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a diagonal covariance take mean_field."
+                f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a "
+                "diagonal covariance take mean_field."
             )
         dim = len(start.loc)
         covariance = start.scale_tril @ start.scale_tril.T

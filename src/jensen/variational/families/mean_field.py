@@ -20,9 +20,11 @@ from jensen.variational.families._base import (
 
 
 class MeanField(AbstractFamily):
-    """N(m, diag(s^2)) of u, with m = loc + L shift and s = s0 exp(log_ratio), s0 the best mean-field scales of the start.
+    """N(m, diag(s^2)) of u, with m = loc + L shift and s = s0 exp(log_ratio), s0 the best
+    mean-field scales of the start.
 
-    For a normal target it is too narrow: s_i^2 = 1 / precision_ii (Bishop 2006, section 10.1.2); the fit's linear-response standard deviations mend that.
+    For a normal target it is too narrow: s_i^2 = 1 / precision_ii (Bishop 2006, section 10.1.2);
+    the fit's linear-response standard deviations mend that.
 
     MeanField(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """

@@ -20,11 +20,14 @@ from jensen.variational.families._base import (
 
 
 class Mixture(AbstractFamily):
-    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single normal fits. Reverse KL is not convex here, and what is
-    found depends on the start: the components set out from places drawn around the start's normal, `width` of its standard deviations apart.
+    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single
+    normal fits. Reverse KL is not convex here, and what is found depends on the start: the
+    components set out from places drawn around the start's normal, `width` of its standard
+    deviations apart.
 
-    The mean over q is the sum of the components' means by their weights, each over the same draws, so that derivatives pass the weights too; the entropy, which
-    has no closed form, is taken over the same draws.
+    The mean over q is the sum of the components' means by their weights, each over the same draws,
+    so that derivatives pass the weights too; the entropy, which has no closed form, is taken over
+    the same draws.
 
     Args:
         start: the normal to set out from.
@@ -48,11 +51,13 @@ class Mixture(AbstractFamily):
     def __init__(self, start: Start, *, num_components: int = 3, width: float = 1.0, seed: int = 0):
         if num_components < 2 or num_components != int(num_components):
             raise ValueError(
-                f"family mixture: num_components must be a whole number, at least 2; got {num_components}. For one take full_rank."
+                "family mixture: num_components must be a whole number, at least 2; got "
+                f"{num_components}. For one take full_rank."
             )
         if not 0 < width < float("inf"):
             raise ValueError(
-                f"family mixture: width must be positive and finite, or the components would stay alike; got {width}."
+                "family mixture: width must be positive and finite, or the components would "
+                f"stay alike; got {width}."
             )
         dim = len(start.loc)
         places = jr.normal(jr.key(seed), (num_components, dim), start.loc.dtype)

@@ -26,13 +26,15 @@ from jensen.variational.families._base import (
 
 
 class StudentT(AbstractFamily):
-    """Student's t of u with `df` degrees of freedom: multivariate with a full scale matrix, or independent coordinates. `df` is fixed, not fitted: reverse KL
-    would choose light tails, and weights want heavy ones.
+    """Student's t of u with `df` degrees of freedom: multivariate with a full scale matrix, or
+    independent coordinates. `df` is fixed, not fitted: reverse KL would choose light tails, and
+    weights want heavy ones.
 
     Args:
         start: the normal to set out from.
         df: degrees of freedom, above 2.
-        covariance: "full": u = m + L' n / sqrt(chi^2 / df), one divisor for all coordinates; "diagonal": u_i = m_i + s_i t_i.
+        covariance: "full": u = m + L' n / sqrt(chi^2 / df), one divisor for all coordinates;
+            "diagonal": u_i = m_i + s_i t_i.
 
     Raises:
         ValueError: df not above 2 and finite.
@@ -54,7 +56,8 @@ class StudentT(AbstractFamily):
     ):
         if not 2 < df < math.inf:
             raise ValueError(
-                f"family student_t: df must be above 2 and finite, or there are no standard deviations; got {df}. For a normal take full_rank."
+                "family student_t: df must be above 2 and finite, or there are no standard "
+                f"deviations; got {df}. For a normal take full_rank."
             )
         dim = len(start.loc)
         self.start, self.df, self.full = start, float(df), covariance == "full"

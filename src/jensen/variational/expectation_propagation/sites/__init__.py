@@ -1,4 +1,6 @@
-"""Sites of expectation propagation: the factors of a likelihood, each a function of one linear form. Each file is one kind."""
+"""Sites of expectation propagation: the factors of a likelihood, each a function of one linear
+form. Each file is one kind.
+"""
 
 from jensen._rooms import Room
 from jensen.variational.expectation_propagation.sites._base import AbstractSite as AbstractSite

@@ -18,7 +18,8 @@ class Tilted(NamedTuple):
 
 
 class AbstractSite(eqx.Module):
-    """N factors t_n(f_n) of one kind, each a function of one number f_n = a_n . w. All in NumPy's float64.
+    """N factors t_n(f_n) of one kind, each a function of one number f_n = a_n . w. All in NumPy's
+    float64.
 
     Attributes:
         y: what was observed [N].
@@ -32,7 +33,9 @@ class AbstractSite(eqx.Module):
 
     @abc.abstractmethod
     def tilted(self, mean: np.ndarray, variance: np.ndarray, index: np.ndarray) -> Tilted:
-        """log normaliser, mean and variance of N(f; mean, variance) t_n(f) for the sites n = index; all arrays [M]."""
+        """log normaliser, mean and variance of N(f; mean, variance) t_n(f) for the sites n = index;
+        all arrays [M].
+        """
 
 
 def signs_of(y: object, name: str) -> np.ndarray:

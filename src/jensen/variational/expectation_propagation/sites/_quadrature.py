@@ -1,9 +1,11 @@
-"""Moments of N(f; m, v) t(f) on the line by Gauss-Legendre rules on panels that are halved where they do not yet agree with their halves.
+"""Moments of N(f; m, v) t(f) on the line by Gauss-Legendre rules on panels that are halved where
+they do not yet agree with their halves.
 
-Gauss-Hermite nodes, even at the mode and with its curvature, are right only where the product is nearly Gaussian. A wide cavity cut by a narrow logistic step,
-two bumps of a Student's t far from its cavity, and the lopsided Poisson are not. The panels start from the scales of both factors, so that neither is
-overlooked where it is narrow, and end where both are negligible: for a factor t with one maximum, or none, the product beyond both centres falls as fast as the
-cavity.
+Gauss-Hermite nodes, even at the mode and with its curvature, are right only where the product is
+nearly Gaussian. A wide cavity cut by a narrow logistic step, two bumps of a Student's t far from
+its cavity, and the lopsided Poisson are not. The panels start from the scales of both factors, so
+that neither is overlooked where it is narrow, and end where both are negligible: for a factor t
+with one maximum, or none, the product beyond both centres falls as fast as the cavity.
 """
 
 from collections.abc import Callable
@@ -29,7 +31,8 @@ def tilted_by_quadrature(
     loc: np.ndarray,
     scale: np.ndarray,
 ) -> Tilted:
-    """log normaliser, mean and variance of N(f; mean, variance) t_n(f), to about 1e-12 (or rounding of the largest log density); NaN where there is no density.
+    """log normaliser, mean and variance of N(f; mean, variance) t_n(f), to about 1e-12 (or rounding
+    of the largest log density); NaN where there is no density.
 
     Args:
         log_density: log t_n(f) of f [P] and n [P].
@@ -37,7 +40,8 @@ def tilted_by_quadrature(
         index: the sites n [M].
         loc, scale: where t_n has its maximum, or its step, and how narrow it is [M].
 
-        tilted_by_quadrature(lambda f, n: 0 * f, np.zeros(1), np.ones(1), np.zeros(1, int), np.zeros(1), np.ones(1))  # (0, 0, 1)
+        zero, one = np.zeros(1), np.ones(1)
+        tilted_by_quadrature(lambda f, n: 0 * f, zero, one, np.zeros(1, int), zero, one)  # (0, 0, 1)
     """
     blocks = np.array_split(np.arange(len(mean)), -(-len(mean) // BLOCK))
     parts = [
@@ -100,8 +104,11 @@ def _tilted(
             m, [*done, (halves_owner, halves_at, halves_mass)]
         )
         with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # a panel far above what its halves have found is kept; a site without any density is not pursued
+            over="ignore",
+            invalid="ignore",
+            # a panel far above what its halves have found is kept; a site without any density is not
+            # pursued
+        ):
             new = np.exp(halves_mass - reference[halves_owner][:, None]).sum(axis=1)
             error = np.abs(
                 np.exp(log_mass - reference[owner][:, None]).sum(axis=1)

@@ -1,4 +1,6 @@
-"""Observations known only to lie beyond a limit (Tobin 1958); those that were seen are `normal` sites of the same noise."""
+"""Observations known only to lie beyond a limit (Tobin 1958); those that were seen are `normal`
+sites of the same noise.
+"""
 
 from typing import Literal
 

@@ -10,8 +10,9 @@ from jensen.variational.expectation_propagation.sites._base import AbstractSite,
 
 
 class Clutter(AbstractSite):
-    """t_n(f) = (1 - w) N(y_n; f, noise_variance) + w N(y_n; 0, clutter_variance) (the clutter problem of Minka 2001). Moments in closed form: the tilted
-    distribution is a mixture of two normals.
+    """t_n(f) = (1 - w) N(y_n; f, noise_variance) + w N(y_n; 0, clutter_variance) (the clutter
+    problem of Minka 2001). Moments in closed form: the tilted distribution is a mixture of two
+    normals.
 
     Args:
         y: observations [N].

@@ -13,7 +13,8 @@ class Logistic(AbstractSite):
     Raises:
         ValueError: labels that are not binary.
 
-        Logistic(np.array([0, 1])).tilted(np.zeros(2), np.ones(2), np.arange(2)).log_normaliser  # [-0.693, -0.693]
+        Logistic(np.array([0, 1])).tilted(np.zeros(2), np.ones(2), np.arange(2)).log_normaliser  #
+        [-0.693, -0.693]
     """
 
     y: np.ndarray = eqx.field(converter=np.asarray)

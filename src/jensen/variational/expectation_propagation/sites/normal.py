@@ -9,7 +9,8 @@ from jensen.variational.expectation_propagation.sites._base import AbstractSite,
 
 
 class Normal(AbstractSite):
-    """t_n(f) = N(y_n; f, noise_variance): exact, whatever the other sites are. For observations that stand beside sites of another kind.
+    """t_n(f) = N(y_n; f, noise_variance): exact, whatever the other sites are. For observations
+    that stand beside sites of another kind.
 
     Args:
         y: observations [N].

@@ -9,12 +9,14 @@ from jensen.variational.expectation_propagation.sites._step import tilted_by_ste
 
 
 class Probit(AbstractSite):
-    """t_n(f) = Phi(y_n f), y_n = -1 or +1 (or 0 and 1). Moments exact (Rasmussen & Williams 2006, equation 3.58), also where the label is all but impossible.
+    """t_n(f) = Phi(y_n f), y_n = -1 or +1 (or 0 and 1). Moments exact (Rasmussen & Williams 2006,
+    equation 3.58), also where the label is all but impossible.
 
     Raises:
         ValueError: labels that are not binary.
 
-        Probit(np.array([0, 1])).tilted(np.zeros(2), np.ones(2), np.arange(2)).mean  # [-0.564, 0.564]
+        tilted = Probit(np.array([0, 1])).tilted(np.zeros(2), np.ones(2), np.arange(2))
+        tilted.mean  # [-0.564, 0.564]
     """
 
     y: np.ndarray = eqx.field(converter=np.asarray)

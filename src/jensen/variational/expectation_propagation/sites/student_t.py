@@ -10,11 +10,14 @@ from jensen.variational.expectation_propagation.sites._quadrature import tilted_
 
 
 class StudentT(AbstractSite):
-    """t_n(f) = Student's t of y_n with `df` degrees of freedom around f, in units of `scale`. Moments by quadrature. It is not log-concave: a site far out gets
-    a negative precision (it makes the rest less certain), so cavities may fail to be positive; damp (Vanhatalo, Jylanki & Vehtari 2009).
+    """t_n(f) = Student's t of y_n with `df` degrees of freedom around f, in units of `scale`.
+    Moments by quadrature. It is not log-concave: a site far out gets a negative precision (it makes
+    the rest less certain), so cavities may fail to be positive; damp (Vanhatalo, Jylanki & Vehtari
+    2009).
 
     Raises:
-        ValueError: values that are not finite, or a scale or degrees of freedom that are not positive.
+        ValueError: values that are not finite, or a scale or degrees of freedom that are not
+            positive.
 
         StudentT(np.array([0.5]), df=4.0, scale=1.0)
     """
