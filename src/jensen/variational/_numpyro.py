@@ -13,7 +13,6 @@ import jax.random as jr
 import numpy as np
 from numpyro import handlers
 from numpyro.infer import Predictive
-
 from numpyro.infer.util import (
     _unconstrain_reparam,  # pyright: ignore[reportPrivateUsage]
     compute_log_probs,

@@ -122,7 +122,6 @@ def _pymc() -> tuple[Any, Any]:
     try:
         with _unchanged():
             import pymc  # pyright: ignore[reportMissingImports]
-
             from pymc.sampling.jax import (  # pyright: ignore[reportMissingImports]
                 get_jaxified_graph,
             )
