@@ -292,5 +292,5 @@ def test_predictions_need_something_observed():
     assert fit.evidence.value == pytest.approx(0, abs=1e-7) and fit.kl.value == pytest.approx(
         0, abs=1e-7
     )
-    with pytest.raises(ValueError, match="nothing of predictions"):
+    with pytest.raises(ValueError, match="has no predictions"):
         fit.predict(KEY)

@@ -7,9 +7,9 @@ import pytest
 
 import jensen
 from jensen.variational import families
-from jensen.variational._measure import Drawn
+from jensen.variational._fresh_draws import FreshDraws
 from jensen.variational._moment_moves import MomentMoves, moment_moves
-from jensen.variational._verdicts import Seen, tolerance, trustworthy, verdicts
+from jensen.variational._verdicts import FitDiagnostics, tolerance, trustworthy, verdicts
 from jensen.variational.result import Outcome
 from variational import _worlds as worlds
 
@@ -18,7 +18,7 @@ def measured(target, scale, seed, **options):
     """What is said of q = N(0, scale^2), which is not fitted."""
     dim = target.size
     start = families.Start(jnp.zeros(dim), scale * jnp.eye(dim))
-    drawn = Drawn(target, families.FullRank(start), jr.key(seed), options.get("num_draws"))
+    drawn = FreshDraws(target, families.FullRank(start), jr.key(seed), options.get("num_draws"))
     return drawn.summary(Outcome(True, "given"), None, 0, 0.0, {"family": "full_rank"})
 
 
@@ -86,7 +86,7 @@ def test_nearly_equal_weights_are_believed_whatever_k_hat_of_their_tail(seed):
     ],
 )
 def test_k_hat_and_effective_draws_decide_together(pareto_k, effective, kind):
-    seen = Seen(
+    seen = FitDiagnostics(
         names=("x",),
         varies=np.array([True]),
         mean=np.zeros(1),

@@ -25,19 +25,19 @@ def _block(target: Target, points: Array, count: Array) -> tuple[Array, Array]:
     """(log p [BLOCK], its gradient [BLOCK, D]) of the first `count` points, in whole chunks; 0 of
     the others.
     """
-    both = jax.vmap(jax.value_and_grad(target.log_density))
+    value_and_gradient = jax.vmap(jax.value_and_grad(target.log_density))
 
-    def some(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+    def chunk(i: Array, results: tuple[Array, Array]) -> tuple[Array, Array]:
         at = i * CHUNK
-        values, slopes = both(jax.lax.dynamic_slice_in_dim(points, at, CHUNK))
-        return jax.lax.dynamic_update_slice(found[0], values, (at,)), jax.lax.dynamic_update_slice(
-            found[1], slopes, (at, jnp.zeros_like(at))
-        )
+        values, slopes = value_and_gradient(jax.lax.dynamic_slice_in_dim(points, at, CHUNK))
+        return jax.lax.dynamic_update_slice(
+            results[0], values, (at,)
+        ), jax.lax.dynamic_update_slice(results[1], slopes, (at, jnp.zeros_like(at)))
 
     return jax.lax.fori_loop(
         0,
         (count + CHUNK - 1) // CHUNK,
-        some,
+        chunk,
         (jnp.zeros(BLOCK, points.dtype), jnp.zeros_like(points)),
     )
 
@@ -65,14 +65,14 @@ class Density:
         self.evaluations += len(points)
         values, slopes = np.empty(len(points)), np.empty(points.shape)
         for start in range(0, len(points), BLOCK):
-            some = points[start : start + BLOCK]
+            rows = points[start : start + BLOCK]
             # A pad is a point like the last: elsewhere the density may not be finite.
             padded = np.concatenate(
-                [some, np.broadcast_to(some[-1:], (BLOCK - len(some), some.shape[1]))]
+                [rows, np.broadcast_to(rows[-1:], (BLOCK - len(rows), rows.shape[1]))]
             )
-            found = _block(self.target, padded, np.asarray(len(some)))
+            results = _block(self.target, padded, np.asarray(len(rows)))
             values[start : start + BLOCK], slopes[start : start + BLOCK] = (
-                np.asarray(a)[: len(some)] for a in found
+                np.asarray(a)[: len(rows)] for a in results
             )
         return values, slopes
 
@@ -90,12 +90,12 @@ class Density:
         diagonal = np.diagonal(rough)
         if np.isfinite(rough).all() and diagonal.min() > 0:
             scale = 1 / np.sqrt(diagonal)
-            found = self._differences(u, NEAR * scale, (1.0, 2.0))
+            precise = self._differences(u, NEAR * scale, (1.0, 2.0))
             if (
-                np.isfinite(found).all()
-                and np.linalg.eigvalsh(scale[:, None] * found * scale).min() > FAINT
+                np.isfinite(precise).all()
+                and np.linalg.eigvalsh(scale[:, None] * precise * scale).min() > FAINT
             ):
-                return found
+                return precise
         self.evaluations += len(u)
         exact = np.asarray(_exact_curvature(self.target, u))
         return (exact + exact.T) / 2

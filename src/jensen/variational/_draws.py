@@ -27,7 +27,7 @@ def draws_at_a_time(target: Target) -> int:
 
     draws_at_a_time(target)  # 1000 for small models
     """
-    return max(1, min(BLOCK, LARGEST // largest_array(target.everything, jnp.zeros(target.size))))
+    return max(1, min(BLOCK, LARGEST // largest_array(target.evaluate, jnp.zeros(target.size))))
 
 
 def names_to_keep(target: Target, keep: Collection[str]) -> tuple[str, ...]:
@@ -71,16 +71,16 @@ def weighted_draws(
     assert isinstance(model.decoder, TargetLikelihood)
     target, posterior = model.decoder.target, model.encoder(x)
 
-    def one(sample: Array):
+    def draw(sample: Array):
         u = posterior.sample(jr.fold_in(key, first + sample))
-        here = target.everything(u)
+        evaluation = target.evaluate(u)
         return (
             u,
-            {name: here.constrained[name] for name in names},
-            LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u)),
+            {name: evaluation.constrained[name] for name in names},
+            LogWeights(evaluation.log_likelihood, evaluation.log_prior, posterior.log_prob(u)),
         )
 
-    return over_samples(one, num_draws, block)
+    return over_samples(draw, num_draws, block)
 
 
 @eqx.filter_jit

@@ -146,20 +146,20 @@ def _climb_together(
 
 def _direction(slope: np.ndarray, steps: list[np.ndarray], changes: list[np.ndarray]) -> np.ndarray:
     """The L-BFGS directions [S, D], each climb with its own memory (Nocedal & Wright 2006, 7.4)."""
-    direction, passed = slope.copy(), []
+    direction, history = slope.copy(), []
     for step, change in zip(reversed(steps), reversed(changes), strict=True):
         product = np.sum(step * change, axis=1)
         curved = product > 1e-10 * np.sum(change**2, axis=1)
         inverse = np.where(curved & (product > 0), 1 / np.where(curved, product, 1.0), 0.0)
         share = inverse * np.sum(step * direction, axis=1)
         direction = direction - share[:, None] * change
-        passed.append((step, change, inverse, share))
-    step, change, inverse, _ = passed[0]
+        history.append((step, change, inverse, share))
+    step, change, inverse, _ = history[0]
     size = np.sum(change**2, axis=1)
     direction = (
         direction * np.where(inverse > 0, 1 / np.maximum(inverse * size, 1e-300), 1.0)[:, None]
     )
-    for step, change, inverse, share in reversed(passed):
+    for step, change, inverse, share in reversed(history):
         back = inverse * np.sum(change * direction, axis=1)
         direction = direction + (share - back)[:, None] * step
     return direction

@@ -22,7 +22,7 @@ from numpyro.primitives import Messenger
 from jensen._types import Array
 from jensen.variational._array_conversions import keep_precisions_apart
 from jensen.variational._numpyro_sites import PlainData, Sites, is_factor, numbers, read_sites
-from jensen.variational.target import Everything, SiteTerms, Target
+from jensen.variational.target import SiteTerms, Target, TargetEvaluation
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
@@ -118,7 +118,7 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
     def log_density(u: Array) -> Array:
         return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))
 
-    def everything(u: Array) -> Everything:
+    def evaluate(u: Array) -> TargetEvaluation:
         terms, trace = traced(u)
         zero = jnp.zeros((), u.dtype)
         log_prior = sum(
@@ -127,7 +127,7 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
         log_likelihood = sum(
             (term for name, term in terms.items() if name in sites.observed), start=zero
         )
-        return Everything(
+        return TargetEvaluation(
             {name: jnp.asarray(trace[name]["value"]) for name in sites.constrained},
             jnp.asarray(log_prior),
             jnp.asarray(log_likelihood),
@@ -141,15 +141,15 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
 
     def predictive(key: Any, draws: dict[str, Array]) -> dict[str, Array]:
         given = {name: draws[sites.imputed.get(name, name)] for name in sites.shapes}
-        return Predictive(_Forget(model), given)(key, *args, **kwargs)
+        return Predictive(_RedrawObserved(model), given)(key, *args, **kwargs)
 
     return Target(
-        constrain=lambda u: everything(u).constrained,
+        constrain=lambda u: evaluate(u).constrained,
         size=sum(_size(sites, name) for name in sites.shapes),
         log_density=log_density,
-        log_prior=lambda u: everything(u).log_prior,
-        log_likelihood=lambda u: everything(u).log_likelihood,
-        everything=everything,
+        log_prior=lambda u: evaluate(u).log_prior,
+        log_likelihood=lambda u: evaluate(u).log_likelihood,
+        evaluate=evaluate,
         coordinates=tuple(
             label for name, shape in sites.shapes.items() for label in _labels(sites, name, shape)
         ),
@@ -176,7 +176,7 @@ def _labels(sites: Sites, name: str, shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-class _Forget(Messenger):
+class _RedrawObserved(Messenger):
     """Observed sites are drawn anew, as many of them as there are data."""
 
     def process_message(self, msg: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array
-from jensen.variational.target import Everything, Target
+from jensen.variational.target import Target, TargetEvaluation
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
 # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer
@@ -91,7 +91,7 @@ def from_pymc(model: Any) -> Target:
         log_density=log_density,
         log_prior=lambda u: parts(u)[0],
         log_likelihood=lambda u: parts(u)[1],
-        everything=lambda u: Everything(constrain(u), *parts(u)),
+        evaluate=lambda u: TargetEvaluation(constrain(u), *parts(u)),
         coordinates=tuple(
             f"{v.name}[{','.join(map(str, i))}]" if i else v.name
             for v, b in zip(variables, blanks, strict=True)

@@ -1,5 +1,5 @@
-"""Where a fit sets out from: the normal at the maximum of the log-density, with its curvature
-(Laplace), or what does better where there is no such thing.
+"""The start of a fit: the normal at the maximum of the log-density with its curvature (Laplace), or
+a rough mean-field fit where there is no maximum.
 
 A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while
 the curvature allows. The maximum's inverse curvature gives location and units of the fit. A density
@@ -15,9 +15,9 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.variational._climb import climb
 from jensen.variational._density import Density
 from jensen.variational._fixed_draws import fit_fixed_draws
+from jensen.variational._lbfgs import maximise
 from jensen.variational.families import Start
 from jensen.variational.families.mean_field import MeanField
 from jensen.variational.target import Target
@@ -32,15 +32,15 @@ ENDLESS = 1e8  # of an unconstrained coordinate
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
 
-class Begun(NamedTuple):
-    """A start, and how it came about."""
+class ChosenStart(NamedTuple):
+    """A start, and how it was chosen, in words."""
 
     start: Start
     kind: str
 
 
-def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
-    """The start for a target; `at` [D] takes the place of the random draw.
+def choose_start(density: Density, key: Key, *, at: np.ndarray | None = None) -> ChosenStart:
+    """Chooses the start for a target; `at` [D] replaces the random draw.
 
     Raises:
         ValueError: a start of the wrong length, a log-density that is not finite there (the
@@ -50,10 +50,10 @@ def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     target = density.target
     u = first_place(density, key, at)
     check_gradient(target, density.at(u)[1])
-    place = climb(density.at, u, max_evaluations=20 * target.size + 500).place
+    place = maximise(density.at, u, max_evaluations=20 * target.size + 500).place
     refuse_endless_rise(density, u, place)
     if target.size > MOST_FOR_CURVATURE:
-        return Begun(
+        return ChosenStart(
             Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)"
         )
     place, precision = _newton(density, place)
@@ -66,18 +66,18 @@ def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
     ):
         covariance = (vectors / values) @ vectors.T
         scale_tril = np.linalg.cholesky((covariance + covariance.T) / 2)
-        return Begun(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
+        return ChosenStart(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
     rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
-    found = fit_fixed_draws(
+    rough_fit = fit_fixed_draws(
         density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS
     )
-    assert isinstance(found.family, MeanField)
-    loc, scale = found.family.parameters()
-    return Begun(Start(loc, jnp.diag(scale)), "rough mean-field")
+    assert isinstance(rough_fit.family, MeanField)
+    loc, scale = rough_fit.family.parameters()
+    return ChosenStart(Start(loc, jnp.diag(scale)), "rough mean-field")
 
 
 def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray:
-    """A place where the log-density is finite."""
+    """Returns a place [D] where the log-density is finite: `at`, or a random draw."""
     target = density.target
     if at is not None:
         try:
@@ -110,7 +110,7 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
 
 
 def check_start(target: Target, start: Start) -> Start:
-    """A start that was given, in float64.
+    """Checks a start that the caller gave and converts it to float64.
 
     Raises:
         ValueError: shapes that are not those of the target, values that are not finite, or a
@@ -139,34 +139,36 @@ def check_start(target: Target, start: Start) -> Start:
 
 
 def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
-    """Which single coordinate would mend it, if any."""
-    guilty = []
+    """The message: which sites and which single coordinates explain the value."""
+    mending = []
     for i, name in enumerate(density.target.coordinates):
         moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
         moved[:, i] = ELSEWHERE
         if np.isfinite(density(moved)[0]).any():
-            guilty.append(f"{name} = {u[i]:.4g}")
-    of = (
-        f"another value of {' or of '.join(guilty[:5])} would mend it"
-        if guilty
+            mending.append(f"{name} = {u[i]:.4g}")
+    cause = (
+        f"another value of {' or of '.join(mending[:5])} would mend it"
+        if mending
         else "no single coordinate mends it"
     )
     if sites := sites_at_fault(density.target, u):
-        of = f"{sites}; {of}"
+        cause = f"{sites}; {cause}"
     remedy = (
         "Give start=, a place where it is finite."
-        if guilty
+        if mending
         else (
             "Look for data that are not finite or the likelihood cannot have given, or a fault "
             "in the model; or give start=, a place where it is finite."
         )
     )
-    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
+    return (
+        f"the log-density is {value} at {where}: {cause} (coordinates are unconstrained). {remedy}"
+    )
 
 
 def sites_at_fault(target: Target, u: np.ndarray) -> str:
-    """Which sites have a term at u that is not finite, with an example of each; '' where that is
-    not known.
+    """Describes the sites whose term at u is not finite, with an example of each; '' where the
+    target has no site terms.
 
     sites_at_fault(target, u)  # "the log-density of the data of 'x' is -inf at [0], where x is 0.5"
     """
@@ -194,7 +196,11 @@ def sites_at_fault(target: Target, u: np.ndarray) -> str:
 
 
 def check_gradient(target: Target, gradient: np.ndarray) -> None:
-    """Refuses a gradient that is not finite, by its coordinates."""
+    """Checks that a gradient [D] is finite.
+
+    Raises:
+        ValueError: names the coordinates where it is not.
+    """
     bad = np.flatnonzero(~np.isfinite(np.asarray(gradient)))
     if len(bad):
         named = ", ".join(target.coordinates[i] for i in bad[:5]) + (" ..." if len(bad) > 5 else "")
@@ -206,7 +212,7 @@ def check_gradient(target: Target, gradient: np.ndarray) -> None:
 
 
 def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place, minus the second derivatives there), after Newton steps that rise."""
+    """Makes Newton steps while they rise: (place, minus the second derivatives there)."""
 
     def at(u):
         return *density.at(u), density.curvature(u)
@@ -217,11 +223,11 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if values.min() <= 1e-14 * abs(values).max():
             return u, precision
         step = np.linalg.solve(precision, gradient)
-        left = 0.5 * gradient @ step
-        if left < 1e-25 * max(1.0, abs(value)):
+        gain = 0.5 * gradient @ step
+        if gain < 1e-25 * max(1.0, abs(value)):
             return u, precision
         new = at(u + step)
-        if left < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
+        if gain < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
             u, (value, gradient, precision) = u + step, new
             continue
         if not (np.isfinite(new[0]) and new[0] > value and np.isfinite(new[2]).all()):

@@ -1,4 +1,4 @@
-"""An earlier path of `jensen.deterministic.expectation_propagation.sites`, which stays importable."""
+"""An earlier path of `jensen.deterministic.expectation_propagation.sites`; stays importable."""
 
 from typing import TYPE_CHECKING
 

@@ -117,7 +117,7 @@ class Own(AbstractFamily):
         return bool(getattr(self.build(self.parameters), "has_rsample", True))
 
     def __call__(self) -> Distribution:
-        return _Moved(self.build(self.parameters), self.start)
+        return _Unwhitened(self.build(self.parameters), self.start)
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         q = self.build(self.parameters)
@@ -148,7 +148,7 @@ class Pushed(AbstractFamily):
         _check(self.flow, start)
 
     def __call__(self) -> Distribution:
-        return _Moved(self.flow, self.start)
+        return _Unwhitened(self.flow, self.start)
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         import paramax
@@ -172,7 +172,7 @@ class Pushed(AbstractFamily):
         return matched_normal(uniforms)
 
 
-class _Moved(eqx.Module):
+class _Unwhitened(eqx.Module):
     """The law of loc + L y, y of another distribution; log_prob in nats."""
 
     inner: Any

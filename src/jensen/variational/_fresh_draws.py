@@ -1,5 +1,5 @@
-"""A fit is measured on fresh draws: everything that it reports is made here, from their
-log-weights.
+"""Fresh draws of q, which the fit has not used, and every figure that a fit reports, computed from
+their log-weights.
 """
 
 import math
@@ -22,7 +22,7 @@ from jensen.variational._moment_moves import moment_moves
 from jensen.variational._problem import as_model, datum
 from jensen.variational._verdicts import (
     NO_VARIANCE,
-    Seen,
+    FitDiagnostics,
     biased,
     in_doubt,
     nearly_equal,
@@ -33,17 +33,23 @@ from jensen.variational.families import AbstractFamily
 from jensen.variational.result import Figure, Outcome, VariationalFit
 from jensen.variational.target import Target
 
-DRAWS, MORE = (
-    10_000,
-    10,
-)  # fresh draws, and how many times as many where k-hat of these is above NO_VARIANCE
-MOST_NUMBERS = 20_000_000  # that the draws may hold for there to be more of them
+DRAWS = 10_000
+MORE = 10  # times as many draws where k-hat of the first DRAWS is above NO_VARIANCE
+MOST_NUMBERS = 20_000_000  # largest size of all draws for which MORE are made
 DEPTH = 20.0  # spreads (or nats, whichever is more) below the median
 
 
-class Drawn:
-    """A family's fresh draws with their log-weights, and all that is made from them; `num_draws` of
-    them, or `DRAWS` and more if need be. Large derived values are kept where `keep` names them.
+class FreshDraws:
+    """Fresh draws of a family with their log-weights, and the figures computed from them.
+
+    Args:
+        target, family: p and q.
+        key: decides the draws.
+        num_draws: how many; by default DRAWS, and MORE times as many where k-hat or a moment is in
+            doubt.
+        keep: names of large derived values to store.
+
+        FreshDraws(target, fit.family, jax.random.key(0), 1000).elbo.value  # nats
     """
 
     def __init__(
@@ -87,8 +93,7 @@ class Drawn:
             weights.log_prior,
             weights.log_posterior,
         )
-        # Where the density is not a number the posterior is not: q put draws where the model cannot
-        # go.
+        # NaN means that q has draws outside the model's domain: their density is 0.
         self.log_likelihood = np.where(
             np.isnan(self.log_likelihood + self.log_prior), -np.inf, self.log_likelihood
         )
@@ -108,8 +113,9 @@ class Drawn:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """log p(x), from MORE times as many draws where k-hat or what is to be said of q's moments
-        is in doubt: of ten thousand k-hat may be far too high."""
+        """log p(x), nats, from MORE times as many draws where k-hat or a verdict on q's moments is
+        in doubt: of ten thousand draws k-hat may be far too high.
+        """
         evidence = evidence_of_log_weights(self.log_w[None])
         numbers = self.size * (
             self.u.shape[1] + sum(math.prod(d.shape[1:]) for d in self.draws.values())
@@ -134,13 +140,14 @@ class Drawn:
 
     @property
     def elbo(self) -> Figure:
-        """On these draws, nats."""
+        """The ELBO on these draws, nats."""
         return _average(self.log_w)
 
     @property
     def clipped_elbo(self) -> Figure:
-        """The ELBO without the depth of its lowest draws, nats: by it over-fitting is judged, for
-        the ELBO of heavy tails may be -inf.
+        """The ELBO with its lowest log-weights raised to a floor, nats.
+
+        Over-fitting is judged by it, since the ELBO of heavy tails may be -inf.
         """
         with np.errstate(invalid="ignore"):  # between two draws of no density
             low, middle, high = np.quantile(self.log_w, [0.25, 0.5, 0.75])
@@ -155,7 +162,7 @@ class Drawn:
         settings: dict[str, Any],
         missed_modes: tuple[Mode, ...] = (),
     ) -> VariationalFit:
-        """The record of a fit that began at time.monotonic() == `began`."""
+        """Makes the record of a fit that began at time.monotonic() == `began`."""
         evidence = self.evidence
         log_w = self.log_w[None]
         k = float(evidence.pareto_k[0])
@@ -186,13 +193,16 @@ class Drawn:
             settings=settings,
             model=self.model,
         )
-        seen = _seen(fit)
+        diagnostics = _diagnostics(fit)
         object.__setattr__(
             fit,
             "trusted",
-            outcome.converged and trustworthy(seen) and not biased(seen) and not missed_modes,
+            outcome.converged
+            and trustworthy(diagnostics)
+            and not biased(diagnostics)
+            and not missed_modes,
         )
-        object.__setattr__(fit, "verdicts", verdicts(seen))
+        object.__setattr__(fit, "verdicts", verdicts(diagnostics))
         object.__setattr__(fit, "seconds", time.monotonic() - began)
         return fit
 
@@ -216,11 +226,11 @@ def _smoothed(log_w: np.ndarray) -> Evidence:
     )
 
 
-def _seen(fit: VariationalFit) -> Seen:
+def _diagnostics(fit: VariationalFit) -> FitDiagnostics:
     def flat(parts: dict[str, np.ndarray]) -> np.ndarray:
         return np.concatenate([np.ravel(parts[name]) for name in fit.draws])
 
-    return Seen(
+    return FitDiagnostics(
         names=fit.names,
         varies=~flat(fit.constant),
         mean=flat(fit.mean()),

@@ -9,16 +9,15 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 MEMORY = 30
-# nats; half the squared gradient, in units in which the curvature is about 1, is what a Newton step
-# would still win
+# Nats that a Newton step would still win: half the squared gradient, in units in which the
+# curvature is about 1.
 SMALL_GAIN = 1e-6
+PATIENCE, LITTLE = 50, 1e-5  # it ends when so many evaluations have won fewer nats than this
 
-PATIENCE, LITTLE = 50, 1e-5  # so many evaluations that won so few nats are enough
 
-
-class Climb(NamedTuple):
-    """Where a climb ended: the place, its value (nats), the largest |gradient|, how many
-    evaluations it took, whether that is a maximum, and why it ended.
+class Maximisation(NamedTuple):
+    """The result of a maximisation: the place [P], its value (nats), the largest |gradient|, the
+    number of evaluations, whether that is a maximum, and why it ended.
     """
 
     place: np.ndarray
@@ -29,14 +28,15 @@ class Climb(NamedTuple):
     message: str
 
 
-def climb(
+def maximise(
     value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]],
     start: np.ndarray,
     *,
     max_evaluations: int,
-) -> Climb:
-    """Climbs from a start where value and gradient are finite. Where they are not later on, the
-    line search meets a wall and turns back.
+) -> Maximisation:
+    """Maximises a function by L-BFGS from a start where value and gradient are finite.
+
+    Where they are not finite later, the line search sees a very low value and turns back.
 
     climb(lambda u: (-0.5 * float(u @ u), -u), np.ones(2), max_evaluations=100).place  # [0, 0]
     """
@@ -44,7 +44,7 @@ def climb(
     best: list = [-np.inf, np.asarray(start, np.float64), np.full(len(start), np.inf)]
     evaluations = walls = 0
 
-    def descend(u: np.ndarray) -> tuple[float, np.ndarray]:
+    def negated(u: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal evaluations, walls
         evaluations += 1
         value, gradient = value_and_gradient(u)
@@ -56,7 +56,7 @@ def climb(
         history.append(best[0])
         return -value, -gradient
 
-    def enough(intermediate_result: OptimizeResult) -> None:
+    def stop_when_idle(intermediate_result: OptimizeResult) -> None:
         del intermediate_result
         if len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE:
             raise StopIteration
@@ -70,25 +70,25 @@ def climb(
         "maxls": 40,
     }
     with np.errstate(over="ignore", invalid="ignore"):  # where the function rises without end
-        found = minimize(
-            descend, start, jac=True, method="L-BFGS-B", callback=enough, options=options
+        scipy_result = minimize(
+            negated, start, jac=True, method="L-BFGS-B", callback=stop_when_idle, options=options
         )
         slope = float(np.abs(best[2]).max())
-        left = 0.5 * float(np.sum(best[2] ** 2))
+        newton_gain = 0.5 * float(np.sum(best[2] ** 2))
     idle = len(history) > PATIENCE and history[-1] - history[-1 - PATIENCE] < LITTLE
-    converged = left < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
+    converged = newton_gain < SMALL_GAIN * max(1.0, 1e-3 * abs(best[0])) or idle
     message = f"{evaluations} evaluations; " + (
         f"the last {PATIENCE} won less than {LITTLE:g} nats"
         if idle
-        else f"a Newton step would win {left:.1e} nats"
+        else f"a Newton step would win {newton_gain:.1e} nats"
     )
     if not converged:
         why = (
             "the limit of evaluations was met"
             if evaluations >= max_evaluations
-            else f"the line search ended ({found.message})"
+            else f"the line search ended ({scipy_result.message})"
         )
         message += f": {why}" + (
             f", and the density is not finite at {walls} places that it tried" if walls else ""
         )
-    return Climb(best[1], best[0], slope, evaluations, converged, message)
+    return Maximisation(best[1], best[0], slope, evaluations, converged, message)
