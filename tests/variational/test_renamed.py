@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import pytest
+
 from jensen.variational import target as target_module
 from jensen.variational.target import Target, TargetEvaluation
 

@@ -1,9 +1,9 @@
-"""A target's log-density and gradient at any number of points, by one compiled program: start,
-curvature and climb are all made of it.
+"""A target's log-density and gradient at any number of points, by one compiled program, which the
+start, the curvature and the maximisation share.
 
-Compiling is most of what a small fit costs. The program holds BLOCK points and goes through as many
-of them as it is asked for, CHUNK at a time, which also bounds the memory. Second derivatives are
-differences of gradients: they only set the units of a fit and its first step.
+Compilation is most of the cost of a small fit. The program holds BLOCK points and evaluates as many
+of them as needed, CHUNK at a time, which also limits the memory. Second derivatives are differences
+of gradients: they only set the units of a fit and its first step.
 """
 
 import jax
@@ -16,14 +16,14 @@ from jensen.variational.target import Target
 
 BLOCK, CHUNK = 256, 32
 NEAR = 0.01  # standard deviations between the points of a difference
-# of the largest: an eigenvalue of the scaled curvature that differences cannot tell from rounding
+# Eigenvalues of the scaled curvature below this share of the largest may be rounding errors.
 FAINT = 1e-6
 
 
 @quick_jit
 def _block(target: Target, points: Array, count: Array) -> tuple[Array, Array]:
-    """(log p [BLOCK], its gradient [BLOCK, D]) of the first `count` points, in whole chunks; 0 of
-    the others.
+    """Computes (log p [BLOCK], its gradient [BLOCK, D]) of the first `count` points, in whole
+    chunks; 0 for the rest.
     """
     value_and_gradient = jax.vmap(jax.value_and_grad(target.log_density))
 
@@ -51,8 +51,7 @@ def _exact_curvature(target: Target, u: Array) -> Array:
 
 
 class Density:
-    """log p(x, u) of a target, nats, and its gradient, where it is asked for; `evaluations` counts
-    the points.
+    """log p(x, u) of a target, nats, and its gradient; `evaluations` counts the points.
 
     Density(target)(np.zeros((3, target.size)))[0].shape  # (3,)
     """
@@ -66,7 +65,7 @@ class Density:
         values, slopes = np.empty(len(points)), np.empty(points.shape)
         for start in range(0, len(points), BLOCK):
             rows = points[start : start + BLOCK]
-            # A pad is a point like the last: elsewhere the density may not be finite.
+            # Padding repeats the last point: elsewhere the density may not be finite.
             padded = np.concatenate(
                 [rows, np.broadcast_to(rows[-1:], (BLOCK - len(rows), rows.shape[1]))]
             )
@@ -82,9 +81,10 @@ class Density:
         return float(values[0]), slopes[0]
 
     def curvature(self, u: np.ndarray) -> np.ndarray:
-        """Minus the second derivatives [D, D] at u: by differences, in steps of a hundredth of each
-        coordinate's conditional standard deviation; exact ones where these cannot tell whether
-        there is a maximum.
+        """Computes minus the second derivatives [D, D] at u by differences, in steps of a hundredth
+        of each coordinate's conditional standard deviation.
+
+        Exact derivatives replace them where differences cannot tell whether u is a maximum.
         """
         rough = self._differences(u, 1e-4 * np.maximum(1, np.abs(u)), (1.0,))
         diagonal = np.diagonal(rough)
@@ -103,8 +103,8 @@ class Density:
     def _differences(
         self, u: np.ndarray, step: np.ndarray, multiples: tuple[float, ...]
     ) -> np.ndarray:
-        """Central differences of the gradient, of the second order by one multiple of the step, of
-        the fourth by 1 and 2.
+        """Central differences of the gradient: of second order for one multiple of the step, of
+        fourth order for the multiples 1 and 2.
         """
         offsets = np.concatenate([sign * m * np.diag(step) for m in multiples for sign in (1, -1)])
         slopes = self(u + offsets)[1].reshape(len(multiples), 2, len(u), len(u))

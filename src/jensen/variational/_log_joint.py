@@ -1,5 +1,5 @@
-"""Targets of plain functions: of constrained parameters, whose Jacobian is added here, or of an
-unconstrained vector as it is.
+"""Targets from plain functions: of constrained parameters, with the Jacobian added, or of an
+unconstrained vector.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,20 +26,21 @@ def from_log_joint(
     proper: bool = True,
     predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = None,
 ) -> Target:
-    """A target of a log-density of constrained parameters; the log-Jacobian of numpyro's bijectors
-    is added.
+    """Makes a target from a log-density of constrained parameters.
+
+    It adds the log-Jacobian of numpyro's bijectors from unconstrained space.
 
     Args:
-        log_joint: parameters -> log p(x, parameters), nats, with all its constants if the evidence
-            is to mean anything.
-        example: parameters as log_joint wants them, a pytree (most often a dict) of arrays or
-            numbers within their supports; only shapes are kept.
-        supports: name -> constraint of numpyro.distributions.constraints; real for names that are
-            absent. Names of nested parameters are joined by a dot.
-        log_prior, log_likelihood: in the place of log_joint, apart.
-        data: a pytree of arrays [N, ...]: log_likelihood is then called with (parameters, rows of
-            data) and returns one number for each row, so that minibatches can be had.
-        proper: False if the prior is flat or unnormalised: the evidence is then left out.
+        log_joint: parameters -> log p(x, parameters), nats. The evidence is right only if all
+            constants are included.
+        example: parameters in the form that log_joint takes: a pytree (most often a dict) of arrays
+            or numbers within their supports; only the shapes matter.
+        supports: name -> constraint of numpyro.distributions.constraints; real for absent names.
+            Names of nested parameters are joined by a dot.
+        log_prior, log_likelihood: instead of log_joint, as separate functions.
+        data: a pytree of arrays [N, ...]. log_likelihood is then called with (parameters, rows of
+            data) and returns one number for each row, which allows minibatches.
+        proper: False if the prior is flat or unnormalised: fits then report no evidence.
         predictive: (key, dict of draws [S, ...]) -> dict of predictions.
 
     Returns:
@@ -92,7 +93,7 @@ def from_log_joint(
     elif data is not None:
         raise ValueError(
             "data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a "
-            "log_joint cannot be had for some of the data."
+            "log_joint cannot be computed for some of the data."
         )
     return Target(
         constrain=lambda u: dict(zip([p.name for p in parts], split(u)[0], strict=True)),
@@ -112,8 +113,13 @@ def from_unconstrained(
     size: int | None = None,
     **options: Any,
 ) -> Target:
-    """A target of a log-density of an unconstrained vector, its Jacobian included; further options
-    as of `Target`.
+    """Makes a target from a log-density of an unconstrained vector, Jacobian included.
+
+    Args:
+        log_density: u [D] -> log p(x, u), nats.
+        constrain: u [D] -> dict of name -> array; by default {"u": u}.
+        size: D.
+        options: further arguments of `Target`.
 
     Raises:
         ValueError: no size.
@@ -158,7 +164,7 @@ def _per_row(value: Any, rows: Any) -> Array:
 
 
 class _Part:
-    """One array of the parameters: its bijector, and its place on both sides of it."""
+    """One array of the parameters: its bijector, and its shapes on both sides of the bijector."""
 
     def __init__(self, name: str, value: np.ndarray, support: Any):
         if not isinstance(support, constraints.Constraint):
@@ -168,7 +174,7 @@ class _Part:
             )
         if support.is_discrete:
             raise ValueError(
-                f"parameter {name!r} is discrete ({support}): no family here has such codes, and "
+                f"parameter {name!r} is discrete ({support}): families here are continuous, and "
                 "no derivative passes. Sum it out of log_joint."
             )
         try:

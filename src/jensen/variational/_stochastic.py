@@ -136,8 +136,8 @@ def _part(
     key: Key,
     rate: Array,
 ) -> tuple[Array, Any, Array, Array]:
-    """Makes PART steps of Adam: (parameters [P], Adam's state, all iterates [PART, P], the number of
-    steps whose gradient was not finite, which leave the parameters to Adam's momentum).
+    """Makes PART steps of Adam: (parameters [P], Adam's state, all iterates [PART, P], the number
+    of steps whose gradient was not finite, for which Adam sees a gradient of 0).
     """
     all_rows = jnp.asarray(datum(target)[0])
 

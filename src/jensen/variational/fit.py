@@ -225,7 +225,8 @@ def _by_fixed_draws(
         outcome = Outcome(
             False,
             f"the log-density is not finite at {len(not_finite)} of {len(fresh_draws.log_w)} "
-            f"draws of q{f' ({sites})' if sites else ''}: if a parameter cannot take such values, {remedy}",
+            f"draws of q{f' ({sites})' if sites else ''}: if a parameter cannot take such values, "
+            f"{remedy}",
         )
     elif over_fitted:
         outcome = Outcome(

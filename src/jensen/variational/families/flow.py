@@ -39,9 +39,9 @@ class Flow(AbstractFamily):
 
     def __init__(self, start: Start):
         self.start = start
-        found = identity("flow", start.loc)
-        assert isinstance(found, FlowMap)
-        self.map = found
+        flow_map = identity("flow", start.loc)
+        assert isinstance(flow_map, FlowMap)
+        self.map = flow_map
 
     def __call__(self) -> Distribution:
         return _FlowPosterior(self.map, self.start)

@@ -1,4 +1,4 @@
-"""The normal whose covariance is a diagonal and a few directions."""
+"""The normal whose covariance is a diagonal plus a low-rank matrix."""
 
 from typing import ClassVar
 
@@ -53,10 +53,10 @@ class LowRank(AbstractFamily):
         covariance = start.scale_tril @ start.scale_tril.T
         self.unit = jnp.sqrt(jnp.diagonal(covariance))
         values, vectors = jnp.linalg.eigh(covariance / jnp.outer(self.unit, self.unit))
-        kept = min(rank, dim)
-        rest = jnp.mean(values[: dim - kept]) if kept < dim else 0.5 * values[0]
-        self.factor = vectors[:, dim - kept :] * jnp.sqrt(
-            jnp.maximum(values[dim - kept :] - rest, 1e-4)
+        num_directions = min(rank, dim)
+        rest = jnp.mean(values[: dim - num_directions]) if num_directions < dim else 0.5 * values[0]
+        self.factor = vectors[:, dim - num_directions :] * jnp.sqrt(
+            jnp.maximum(values[dim - num_directions :] - rest, 1e-4)
         )
         self.log_ratio = 0.5 * jnp.log(
             jnp.maximum(1 - jnp.sum(jnp.square(self.factor), axis=1), LEAST_DIAGONAL)

@@ -1,4 +1,4 @@
-"""A small mixture of normals."""
+"""A mixture of a few normals."""
 
 from typing import ClassVar
 
@@ -21,12 +21,12 @@ from jensen.variational.families._base import (
 
 class Mixture(AbstractFamily):
     """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single
-    normal fits. Reverse KL is not convex here, and what is found depends on the start: the
-    components set out from places drawn around the start's normal, `width` of its standard
-    deviations apart.
+    normal fits. Reverse KL is not convex here, and the result depends on the start: the
+    components start at places drawn around the start's normal, `width` of its standard deviations
+    apart.
 
     The mean over q is the sum of the components' means by their weights, each over the same draws,
-    so that derivatives pass the weights too; the entropy, which has no closed form, is taken over
+    so that the weights have derivatives too; the entropy, which has no closed form, is taken over
     the same draws.
 
     Args:

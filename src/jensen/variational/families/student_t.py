@@ -1,4 +1,4 @@
-"""Student's t: tails heavier than the normal's, as importance weights want them."""
+"""Student's t: tails heavier than the normal's, which importance weights need."""
 
 import math
 from typing import ClassVar, Literal
@@ -28,7 +28,7 @@ from jensen.variational.families._base import (
 class StudentT(AbstractFamily):
     """Student's t of u with `df` degrees of freedom: multivariate with a full scale matrix, or
     independent coordinates. `df` is fixed, not fitted: reverse KL would choose light tails, and
-    weights want heavy ones.
+    importance weights need heavy ones.
 
     Args:
         start: the normal to set out from.
@@ -113,10 +113,10 @@ def standard_entropy(df: float, dim: int) -> float:
 
     standard_entropy(1e9, 1)  # 1.4189, the normal's
     """
-    half, both = df / 2, (df + dim) / 2
+    half_df, half_total = df / 2, (df + dim) / 2
     return float(
-        gammaln(half)
-        - gammaln(both)
+        gammaln(half_df)
+        - gammaln(half_total)
         + 0.5 * dim * math.log(df * math.pi)
-        + both * (digamma(both) - digamma(half))
+        + half_total * (digamma(half_total) - digamma(half_df))
     )
