@@ -1,6 +1,4 @@
-"""From the user's arrays to uint8 or float32: the checks that refuse what no model can be trained
-on, the cast, and the binarisation.
-"""
+"""Converts the user's arrays to uint8 or float32: checks, cast and binarisation."""
 
 from collections.abc import Mapping, Sequence
 

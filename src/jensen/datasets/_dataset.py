@@ -127,9 +127,9 @@ class Dataset:
         if name == ALL:
             return self.take(ALL).values
         if name not in SPLITS:
-            known = (*SPLITS, ALL)
+            splits = (*SPLITS, ALL)
             raise ValueError(
-                f"unknown split {name!r}{nearest(name, known)}; known: {', '.join(known)}."
+                f"unknown split {name!r}{nearest(name, splits)}; known: {', '.join(splits)}."
             )
         return (
             self._frozen_train

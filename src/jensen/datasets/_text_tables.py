@@ -1,5 +1,6 @@
-"""The reader of tables as text: encoding, separator, decimal mark and header are found where the
-file leaves no doubt, and told; otherwise the file is refused with the option that decides."""
+"""Reads tables of text. It infers encoding, separator, decimal mark and header where the file is
+unambiguous, and notes them; otherwise it refuses the file and names the option that decides.
+"""
 
 import codecs
 import csv
@@ -39,7 +40,7 @@ _WHOLE_NUMBER = re.compile(r"\s*\d+\s*")
 
 
 class Form(NamedTuple):
-    """How a table is written: separator and decimal mark, and its first lines in fields."""
+    """The format of a table: separator, decimal mark, and its first lines split into fields."""
 
     separator: str
     decimal: str
@@ -47,7 +48,7 @@ class Form(NamedTuple):
 
 
 def read_csv(path: Path, reading: Reading) -> Part:
-    """The table in a text file, fields separated by commas, semicolons, tabs, '|' or blanks.
+    """Reads a table of text with fields separated by commas, semicolons, tabs, '|' or blanks.
 
     Raises:
         ValueError: no text, lines of different lengths, columns that are no numbers, a first row
@@ -74,14 +75,14 @@ def read_csv(path: Path, reading: Reading) -> Part:
     if header is None:
         header = _has_header(lines, form.decimal, path)
     names = [name.strip().strip('"') for name in lines[0]] if header else None
-    told = []
+    notes_on_form = []
     if form.separator != "," and max(map(len, lines)) > 1:
-        told.append(f"fields are separated by {_SEPARATORS[form.separator]}")
+        notes_on_form.append(f"fields are separated by {_SEPARATORS[form.separator]}")
     if form.decimal == ",":
-        told.append("the decimal mark is a comma: 0,5 is one half")
+        notes_on_form.append("the decimal mark is a comma: 0,5 is one half")
     if comments:
-        told.append(f"{len(comments)} lines of comment (#) were left out")
-    told.append(
+        notes_on_form.append(f"{len(comments)} lines of comment (#) were left out")
+    notes_on_form.append(
         "the first row was read as a header"
         if header
         else "no header was found: columns are named f0, f1, ..."
@@ -94,7 +95,7 @@ def read_csv(path: Path, reading: Reading) -> Part:
     if header:
         table, empty = _without_empty(table)
         names = table.column_names
-        told += ["an empty column without a name was left out"] if empty else []
+        notes_on_form += ["an empty column without a name was left out"] if empty else []
     index = {}
     if names is not None and reading.index is None:
         index = _index_column(table, names, path, certain=reading.columns is not None)
@@ -103,13 +104,13 @@ def read_csv(path: Path, reading: Reading) -> Part:
         str(path),
         reading,
         named=header,
-        notes=(*notes, *told),
+        notes=(*notes, *notes_on_form),
         index=index if reading.index is None else None,
     )
 
 
 def _utf8(raw: bytes, path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """The text in UTF-8, and a note where it was written otherwise."""
+    """Converts the text to UTF-8, with a note if it was in another encoding."""
     if raw.startswith(b"\x1f\x8b"):
         raise ValueError(f"{path} is compressed by gzip; unpack it: gunzip.")
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):

@@ -91,12 +91,12 @@ def user_rows(
     _check_seed(seed)
     with _within_memory(source):
         raw = _read(source, reading)
-        known = (ALL,) if WHOLE in raw.arrays else (*raw.arrays, ALL)
-        if split is not None and split not in known:
+        splits = (ALL,) if WHOLE in raw.arrays else (*raw.arrays, ALL)
+        if split is not None and split not in splits:
             has = (
                 "has no splits: all its rows are used, in their order; leave split out"
                 if WHOLE in raw.arrays
-                else f"has no split {split!r}{nearest(split, known)}; it has {', '.join(known)}"
+                else f"has no split {split!r}{nearest(split, splits)}; it has {', '.join(splits)}"
             )
             raise ValueError(f"{raw.where} {has}.")
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]

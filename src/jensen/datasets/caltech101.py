@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jensen.datasets._dataset import Dataset
-from jensen.datasets._mat import read_mat
+from jensen.datasets._published_formats import read_mat
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _PREFIXES = {"train": "train", "validation": "val", "test": "test"}

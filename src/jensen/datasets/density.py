@@ -9,8 +9,8 @@ NAME.{train,valid,test}.data.
 from collections.abc import Mapping
 from pathlib import Path
 
-from jensen.datasets._binary_text import read_binary_text
 from jensen.datasets._dataset import Dataset
+from jensen.datasets._published_formats import read_binary_text
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 # Name -> (what a row is, variables, rows of train, validation, test).

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
-from jensen.datasets._idx import read_idx
+from jensen.datasets._published_formats import read_idx
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 SEED = 60_000

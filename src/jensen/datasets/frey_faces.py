@@ -64,13 +64,13 @@ class FreyFaces(AbstractSource):
         frames = read_frames(files[self.files[0].name])
         if self.split == "random":
             order = np.random.RandomState(SEED).permutation(_FRAMES)
-            said = (
+            split_note = (
                 f"frames permuted with seed {SEED}, then split 1565/200/200; they are "
                 "consecutive video frames, so that a random split leaks"
             )
         else:
             order = np.arange(_FRAMES)
-            said = (
+            split_note = (
                 "contiguous split: the first 1565 frames are train, the next 200 validation, "
                 "the last 200 test; not comparable with the papers' random split"
             )
@@ -83,7 +83,7 @@ class FreyFaces(AbstractSource):
             lambda: seeded_draws(grey, 255, SEED),
             drawn=f"with seeds {SEED} and {SEED + 1}",
             rows=origins(order, _BOUNDS),
-            notes=(said, f"licence: {self.licence}"),
+            notes=(split_note, f"licence: {self.licence}"),
         )
 
 
@@ -108,13 +108,13 @@ def read_frames(path: Path) -> np.ndarray:
         or frames.dtype != np.uint8
         or frames.shape != (_FRAMES, 560)
     ):
-        found = (
+        arrays = (
             f"{frames.dtype} of shape {frames.shape}"
             if isinstance(frames, np.ndarray)
             else "an archive"
         )
         raise ValueError(
-            f"{path} holds {found}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of "
+            f"{path} holds {arrays}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of "
             "28 x 20 in each row; this is another file."
         )
     return frames.reshape(-1, 28, 20)

@@ -16,7 +16,7 @@ import numpy as np
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset
-from jensen.datasets._idx import read_idx
+from jensen.datasets._published_formats import read_idx
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _MIRRORS = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset
-from jensen.datasets._mat import read_mat
+from jensen.datasets._published_formats import read_mat
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 PERMUTATION_SEED = 123

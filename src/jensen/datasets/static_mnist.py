@@ -9,8 +9,8 @@ Belief Networks".
 from collections.abc import Mapping
 from pathlib import Path
 
-from jensen.datasets._binary_text import read_binary_text
 from jensen.datasets._dataset import Dataset
+from jensen.datasets._published_formats import read_binary_text
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
