@@ -1,4 +1,4 @@
-"""What a foreign model answers, looked at before anything long is computed."""
+"""Checks of a foreign model's answers, before a long computation starts."""
 
 from typing import Any
 
@@ -7,23 +7,17 @@ import numpy as np
 from jensen.interop._host import ForeignError, Host
 from jensen.model import Model
 
-PROBED = 16
-STEP, ASTRAY = (
-    0.05,
-    0.2,
-    # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not
-    # rounding, nor a kink in one datum of 16
-)
-REPEATED, REGROUPED = (
-    1e-4,
-    1e-3,
-    # relative to 1 + |answer|: what rounding may change from call to call, and between batches of
-    # different size
-)
+PROBED = 16  # data
+STEP = 0.05  # of a finite difference, in posterior standard deviations
+# Relative error of a gradient: more than rounding, or than a kink in one datum of 16.
+WRONG_GRADIENT = 0.2
+# Differences between two calls, and between batches of different size, that may be rounding,
+# relative to 1 + |answer|.
+REPEATED, REGROUPED = 1e-4, 1e-3
 
 
 def host_of(model: Model) -> Host | None:
-    """The callables behind a foreign model; None of any other.
+    """Returns the callables of a foreign model; None for other models.
 
     host_of(model).event_shape
     """
@@ -34,10 +28,10 @@ def host_of(model: Model) -> Host | None:
 
 
 def check_foreign(model: Model, data: np.ndarray) -> None:
-    """Asks a foreign model about data, and refuses what no account could be made of. A model of
-    jensen's own passes.
+    """Evaluates a foreign model on data and refuses answers from which no account can be made.
 
-    All data are encoded once; everything else is asked of the first 16.
+    It encodes all data once, and evaluates everything else for the first 16. Models that jensen
+    built pass.
 
     Raises:
         ValueError: no data or data of another shape; answers of the wrong shape; NaN, or scales
@@ -54,7 +48,7 @@ def check_foreign(model: Model, data: np.ndarray) -> None:
     if expected is None:
         return
     if len(data) == 0:
-        raise ValueError("no data: there is nothing to ask the model about.")
+        raise ValueError("no data: the model cannot be checked or accounted for without any.")
     if data.shape[1:] != tuple(expected):
         raise ValueError(
             f"the model describes data of shape {tuple(expected)}; got rows of shape "
@@ -148,35 +142,36 @@ def _check_values(name: str, host: Host, values: np.ndarray) -> None:
 def _check_slope(
     name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any
 ) -> None:
-    """The gradient along the way from the posterior's mean, against a finite difference of the
-    density it is of.
+    """Compares the gradient, along the direction from the posterior's mean, with a finite
+    difference of its density.
     """
-    way, *before, z = arguments
+    direction, *before, z = arguments
     up, down = (
-        np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1)
+        np.asarray(function(*before, z + sign * STEP * direction)[0], np.float64)
+        for sign in (1, -1)
     )
-    found, expected = np.sum(slope * way, axis=1), (up - down) / (2 * STEP)
-    astray = np.abs(found - expected) - 1e-3 * (
-        1 + np.abs(up)
-    )  # what float32 keeps of a difference
-    if np.median(astray / np.maximum(np.abs(expected), 0.1)) > ASTRAY:
-        n = int(np.argmax(astray))
+    slope_along, finite_difference = np.sum(slope * direction, axis=1), (up - down) / (2 * STEP)
+    # Less the rounding error of a difference in float32.
+    excess = np.abs(slope_along - finite_difference) - 1e-3 * (1 + np.abs(up))
+    if np.median(excess / np.maximum(np.abs(finite_difference), 0.1)) > WRONG_GRADIENT:
+        n = int(np.argmax(excess))
         raise ForeignError(
             f"{host.called(name)} is not the gradient of its density in z: along one direction "
-            f"{found[n]:.4g}, where a finite difference gives "
-            f"{expected[n]:.4g} (datum {n}). Mind the sign, and sums where means were meant."
+            f"{slope_along[n]:.4g}, where a finite difference gives "
+            f"{finite_difference[n]:.4g} (datum {n}). Check the sign, and sums in the place of "
+            "means."
         )
 
 
 def _check_calls(
     name: str, host: Host, first: Any, arguments: tuple[np.ndarray, ...], function: Any
 ) -> None:
-    """The same question again, and again with fewer data beside each."""
+    """Repeats a call with the same data, and with half of them, and compares the answers."""
     if (change := _change(first, function(*arguments), REPEATED)) > 0:
         raise ForeignError(
-            f"{host.called(name)} gives other answers when it is asked again about the same data "
-            f"(they differ by {change:.3g}): dropout left on, or another "
-            "source of chance. Call eval() on the model first, give functional dropout "
+            f"{host.called(name)} gives other answers when it is called again with the same data "
+            f"(they differ by {change:.3g}): dropout is on, or there is another "
+            "source of randomness. Call eval() on the model first, give functional dropout "
             "training=False, or fix the seed within."
         )
     rows = len(arguments[0])
@@ -194,10 +189,10 @@ def _check_calls(
         )
 
 
-def _change(one: Any, other: Any, tolerance: float) -> float:
+def _change(first: Any, second: Any, tolerance: float) -> float:
     """The largest difference, or 0 where all are within the tolerance."""
     largest = 0.0
-    for a, b in zip(one, other, strict=True):
+    for a, b in zip(first, second, strict=True):
         same = np.isneginf(a) & np.isneginf(b)
         difference = np.where(same, 0.0, np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)))
         if (difference > tolerance * (1 + np.abs(np.where(same, 0.0, a)))).any():

@@ -1,5 +1,5 @@
-"""The encoder and the decoder of a foreign model: Equinox modules that ask the host, whole batches
-at a time.
+"""The encoder and the decoder of a foreign model: Equinox modules that call the host, with whole
+batches at a time.
 """
 
 import functools
@@ -97,15 +97,15 @@ class HostLikelihood(eqx.Module):
         return draw(jr.split(key, sample_shape) if sample_shape else key)
 
 
-def check_event(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
-    """Refuses data of another shape than the model's.
+def check_event(expected: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Checks that data have the model's shape.
 
     check_event((8, 8), x.shape)
     """
-    if tuple(found) != tuple(expected):
+    if tuple(shape) != tuple(expected):
         raise ValueError(
             f"the model describes data of shape {tuple(expected)}; got a datum of shape "
-            f"{tuple(found)}."
+            f"{tuple(shape)}."
         )
 
 

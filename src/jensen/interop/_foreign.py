@@ -75,9 +75,9 @@ def foreign(
     for name, value in [("latent_dim", latent_dim), ("batch_size", batch_size)]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
-    for name, value, known in [("posterior", posterior, POSTERIORS), ("dtype", dtype, DTYPES)]:
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
+    for name, value, choices in [("posterior", posterior, POSTERIORS), ("dtype", dtype, DTYPES)]:
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
     callables = {
         "encode": encode,
         "log_likelihood": log_likelihood,
@@ -99,10 +99,10 @@ def foreign(
         batch_size=int(batch_size),
         names=names,
     )
-    made = prior_of(prior, host)
-    if log_prior_gradient is not None and not isinstance(made, HostPrior):
+    prior_module = prior_of(prior, host)
+    if log_prior_gradient is not None and not isinstance(prior_module, HostPrior):
         raise ValueError(
             "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one "
             "JAX has the gradient. Leave it out."
         )
-    return Model(made, HostEncoder(host), HostDecoder(host))
+    return Model(prior_module, HostEncoder(host), HostDecoder(host))

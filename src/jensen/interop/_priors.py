@@ -1,4 +1,4 @@
-"""p(z) of a foreign model: a name, a prior of ours, a distribution, a NumPy callable, or the
+"""p(z) of a foreign model: a name, a prior of jensen, a distribution, a NumPy callable, or the
 posteriors at pseudo-inputs.
 """
 
@@ -18,7 +18,7 @@ from jensen.priors import AbstractPrior
 from jensen.priors import priors as room
 from jensen.priors._pseudo_inputs import mixture_of_posteriors
 
-READY = ("standard_normal",)  # the priors of the room that mean something without training
+READY = ("standard_normal",)  # the priors of the room that need no training
 
 
 class GivenPrior(AbstractPrior):
@@ -95,11 +95,11 @@ class PseudoInputs(AbstractPrior):
 
 
 def prior_of(prior: Any, host: Host) -> AbstractPrior:
-    """The prior meant by what `foreign` was given.
+    """Makes the prior from the `prior` argument of `foreign`.
 
     Raises:
-        ValueError: a name that means nothing without training, a distribution over something else
-            than codes, or none of these.
+        ValueError: the name of a prior that needs training, a distribution that is not over codes,
+            or none of these.
 
         prior_of("standard_normal", host)
     """
@@ -108,8 +108,8 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
         name = options.pop("name", None)
         if name not in READY:
             raise ValueError(
-                f"prior {name!r}: of a foreign model only {', '.join(READY)} is had by name, "
-                "since the others are trained. Give the prior as a distribution, "
+                f"prior={name!r}: a foreign model can only have {', '.join(READY)} by name, "
+                "since other priors need training. Give the prior as a distribution, "
                 "as a callable log_prior(z), or as jensen.interop.PseudoInputs(u)."
             )
         return room.build(name, options, {"latent_dim": host.latent_dim})
@@ -143,16 +143,16 @@ def is_log_prior(prior: Any) -> bool:
 
 def _check_distribution(prior: Any, latent_dim: int) -> None:
     try:
-        found = jax.eval_shape(
+        shape = jax.eval_shape(
             prior.log_prob, jax.ShapeDtypeStruct((latent_dim,), np.float32)
         ).shape
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the prior's log_prob does not take a code of {latent_dim} dimensions: {error}"
         ) from error
-    if found != ():
+    if shape != ():
         raise ValueError(
             f"the prior must be one distribution over codes of {latent_dim} dimensions; its "
-            f"log_prob of one code has shape {found}. "
+            f"log_prob of one code has shape {shape}. "
             f"Of a distribution over numbers make that by .expand([{latent_dim}]).to_event(1)."
         )

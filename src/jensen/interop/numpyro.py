@@ -84,11 +84,11 @@ class _Traced(eqx.Module):
     params: dict[str, Any] = constant()
 
     def sites(self, which: str, x: Array, z: Array | None = None, seed: int = 0) -> dict[str, Any]:
-        """The sites of 'model' or 'guide' with x as the only datum, and with this code where one is
-        given.
+        """Traces the sites of 'model' or 'guide' with x as the only datum, and with the code z if
+        there is one.
         """
-        known = dict(self.params) if z is None else self.params | {self.latent: z[None]}
-        called = handlers.substitute(handlers.seed(getattr(self, which), jr.key(seed)), data=known)
+        values = dict(self.params) if z is None else self.params | {self.latent: z[None]}
+        called = handlers.substitute(handlers.seed(getattr(self, which), jr.key(seed)), data=values)
         return handlers.trace(called).get_trace(*self.arguments(jnp.asarray(x)[None].astype(float)))
 
     @property
@@ -179,12 +179,12 @@ class _OneOf(eqx.Module):
 
 
 def _code_shape(batch: Any) -> tuple[int, ...]:
-    """That of one member, as a vector: a site of numbers in a plate of its own is a code as well."""
+    """The distribution of one member as a vector: scalars in a plate of their own are a code too."""
     return tuple(batch.batch_shape + batch.event_shape)[1:]
 
 
 def _of_one(fn: Any) -> Distribution:
-    """A site's distribution [1, ...] as that of one code: the house's own normals where it is one."""
+    """The distribution of one code from a site's [1, ...]; jensen's own class for normals."""
     shape = tuple(fn.batch_shape + fn.event_shape)
     base: Any = fn
     while isinstance(base, dist.Independent | dist.ExpandedDistribution):
@@ -256,30 +256,29 @@ def _check(traced: _Traced) -> None:
 def _sites(traced: _Traced, which: str, x: Array) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # numpyro's advice on plates is given again below, by shape
+            # numpyro's warnings about plates; the checks of shapes below cover them.
+            warnings.simplefilter("ignore")
             return traced.sites(which, x)
     except ValueError:
         raise
     except Exception as error:
-        said = str(error).strip().splitlines()
+        message_lines = str(error).strip().splitlines()
         raise ValueError(
             f"the {which} cannot be run for one datum of shape {(1, *traced.event_shape)}: "
-            f"{type(error).__name__}: {said[0] if said else ''} "
-            "Where it wants other arguments than (x,), give arguments=lambda x: (x, ...)."
+            f"{type(error).__name__}: {message_lines[0] if message_lines else ''} "
+            "If it takes other arguments than (x,), give arguments=lambda x: (x, ...)."
         ) from error
 
 
-def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: list[str]) -> None:
+def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, expected: list[str]) -> None:
     random = [name for name, site in sites.items() if site["type"] == "sample"]
-    for name, argument in zip(wanted, ("latent", "observed"), strict=False):
+    for name, argument in zip(expected, ("latent", "observed"), strict=False):
         if name not in random:
             raise ValueError(
                 f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: "
                 f"{', '.join(random) or 'none'}. Give {argument}=."
             )
-    if extra := [name for name in random if name not in wanted]:
+    if extra := [name for name in random if name not in expected]:
         raise ValueError(
             f"the {which} has further sample sites ({', '.join(extra)}): the account is of one "
             "latent site and one observed site alone."

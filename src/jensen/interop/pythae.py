@@ -25,7 +25,7 @@ from jensen.interop._priors import PseudoInputs
 from jensen.interop.torch import check_binary, evaluating, from_torch, to_array, torch
 from jensen.model import Model
 
-KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
+SUPPORTED = ("VAE", "BetaVAE", "VAMP", "IWAE")
 
 
 def from_pythae(
@@ -56,7 +56,7 @@ def from_pythae(
         print(jensen.account(model, x, key=jax.random.key(0)))
     """
     try:
-        import pythae.models as known  # pyright: ignore[reportMissingImports]
+        import pythae.models as pythae_models  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             f"jensen.interop.pythae needs Pythae ({error}): pip install 'jensen[pythae]'."
@@ -66,9 +66,9 @@ def from_pythae(
         if isinstance(model_or_folder, str | Path)
         else model_or_folder
     )
-    if type(vae) not in [getattr(known, name) for name in KNOWN]:
+    if type(vae) not in [getattr(pythae_models, name) for name in SUPPORTED]:
         raise ValueError(
-            f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, "
+            f"of Pythae's models {', '.join(SUPPORTED)} are supported; got {type(vae).__name__}, "
             "whose posterior or prior may be another. "
             "Give its parts to jensen.interop.torch.from_torch."
         )
@@ -77,8 +77,8 @@ def from_pythae(
     loss = config.reconstruction_loss
 
     def encode(x: Any) -> Any:
-        found = vae.encoder(x)
-        return found.embedding, torch.exp(0.5 * found.log_covariance)
+        output = vae.encoder(x)
+        return output.embedding, torch.exp(0.5 * output.log_covariance)
 
     def log_likelihood(x: Any, z: Any) -> Any:
         return LIKELIHOODS[loss](vae.decoder(z)["reconstruction"].flatten(1), x.flatten(1))
@@ -120,20 +120,21 @@ LIKELIHOODS = {"bce": _bce, "mse": _mse}
 def _load(folder: Path, trust_code: bool) -> Any:
     if not (folder / "model_config.json").is_file():
         raise ValueError(
-            f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one "
-            "called final_model, or one that model.save wrote."
+            f"{folder} holds no model_config.json: it is no Pythae folder. Give the "
+            "folder final_model, or one that model.save wrote."
         )
     if not trust_code:
         raise ValueError(
             f"{folder} may hold pickles, and reading a pickle executes what its writer put "
-            "there. If you trust it, say trust_code=True."
+            "there. If you trust it, pass trust_code=True."
         )
     from pythae.models import AutoModel  # pyright: ignore[reportMissingImports]
 
     try:
         return AutoModel.load_from_folder(str(folder))
     except Exception as error:
-        said = str(error).strip().splitlines()
+        message_lines = str(error).strip().splitlines()
         raise ValueError(
-            f"Pythae cannot read {folder}: {type(error).__name__}: {said[0] if said else ''}"
+            f"Pythae cannot read {folder}: {type(error).__name__}: "
+            f"{message_lines[0] if message_lines else ''}"
         ) from error

@@ -48,7 +48,7 @@ def from_torch(
     dtype: str = "float32",
     batch_size: int = 2048,
 ) -> Model:
-    """A model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
+    """Makes a model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
 
     Args:
         encoder: x [B, *event] -> (loc, second) of q(z|x), each [B, D]; `second` says what the
@@ -83,8 +83,8 @@ def from_torch(
     Raises:
         ValueError: neither form or both, an unknown likelihood, or what `jensen.foreign` refuses.
 
-        model = from_torch(encoder, decoder, event_shape=(64,), latent_dim=8,
-        likelihood="bernoulli")
+        model = from_torch(encoder, decoder, event_shape=(64,), latent_dim=8)
+        jensen.account(model, x, key=jax.random.key(0))
     """
     _check_form(encoder, decoder, encode, log_likelihood, second, posterior)
     named = {"bernoulli": _bernoulli, "normal": _normal(scale)}
@@ -101,7 +101,7 @@ def from_torch(
             f"likelihood={likelihood!r}."
         )
     event = tuple(event_shape)
-    side = _Side(
+    tensor_functions = _TensorFunctions(
         [
             m
             for m in (encoder, decoder, encode, log_likelihood, prior, *modules)
@@ -119,7 +119,7 @@ def from_torch(
             sample = sample or likelihood  # pyright: ignore[reportAssignmentType]
     assert encode is not None
     assert log_likelihood is not None
-    decoded = None if decode is None else side.answering(decode)
+    decoded = None if decode is None else tensor_functions.answering(decode)
     if isinstance(sample, str):
         sample = _sampler(sample, decoded, scale)
     if isinstance(prior, torch.distributions.Distribution | torch.nn.Module):
@@ -128,12 +128,12 @@ def from_torch(
     return foreign(
         event_shape=event,
         latent_dim=latent_dim,
-        encode=side.answering(encode),
-        log_likelihood=side.answering(log_likelihood),
-        prior=side.answering(prior) if own_prior else prior,
+        encode=tensor_functions.answering(encode),
+        log_likelihood=tensor_functions.answering(log_likelihood),
+        prior=tensor_functions.answering(prior) if own_prior else prior,
         posterior=posterior,
-        log_likelihood_gradient=side.with_gradient(log_likelihood),
-        log_prior_gradient=side.with_gradient(prior) if own_prior else None,
+        log_likelihood_gradient=tensor_functions.with_gradient(log_likelihood),
+        log_prior_gradient=tensor_functions.with_gradient(prior) if own_prior else None,
         decode=decoded,
         sample=sample,
         dtype=dtype,
@@ -176,13 +176,13 @@ def to_array(tensor: Any) -> np.ndarray:
     to_array(torch.zeros(3))
     """
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"it returned {type(tensor).__name__} where a tensor is wanted")
-    found = tensor.detach().cpu()
-    return (found.float() if found.dtype == torch.bfloat16 else found).numpy()
+        raise TypeError(f"it returned {type(tensor).__name__} where a tensor is expected")
+    array = tensor.detach().cpu()
+    return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
 
 
-class _Side:
-    """Functions of tensors as functions of arrays."""
+class _TensorFunctions:
+    """Turns functions of tensors into functions of arrays."""
 
     def __init__(self, modules: Sequence[Any], device: Any, dtype: str):
         self.modules = list(dict.fromkeys(modules))
@@ -198,11 +198,11 @@ class _Side:
     def answering(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(*arrays: np.ndarray) -> Any:
             with evaluating(self.modules):
-                found = function(*(to_tensor(a, self.device) for a in arrays))
+                output = function(*(to_tensor(a, self.device) for a in arrays))
                 return (
-                    tuple(map(to_array, found))
-                    if isinstance(found, tuple | list)
-                    else to_array(found)
+                    tuple(map(to_array, output))
+                    if isinstance(output, tuple | list)
+                    else to_array(output)
                 )
 
         return answer
@@ -236,29 +236,29 @@ def _check_form(
     )
     if not ((all(modules) and not any(functions)) or (all(functions) and not any(modules))):
         raise ValueError(
-            "from_torch wants an encoder and a decoder, or else the two functions encode= and "
-            "log_likelihood=: give one pair, whole."
+            "from_torch needs an encoder and a decoder, or the two functions encode= and "
+            "log_likelihood=: give one of these pairs."
         )
     if second not in SECOND:
         raise ValueError(f"second must be one of {', '.join(SECOND)}; got {second!r}.")
     if posterior == "full_normal" and all(modules) and second != "scale":
         raise ValueError(
-            "posterior='full_normal' wants second='scale': the encoder's second answer is a "
+            "posterior='full_normal' needs second='scale': the encoder's second answer is a "
             "Cholesky factor [B, D, D]."
         )
 
 
 def _scaled(encoder: Callable[..., Any], second: str) -> Callable[..., Any]:
     def encode(x: Any) -> Any:
-        found = encoder(x)
-        if not (isinstance(found, tuple | list) and len(found) == 2):
+        output = encoder(x)
+        if not (isinstance(output, tuple | list) and len(output) == 2):
             raise TypeError(
-                f"it must return a pair (loc, {second}), and returned {type(found).__name__}; "
+                f"it must return a pair (loc, {second}), and returned {type(output).__name__}; "
                 "for another form give encode= and log_likelihood="
             )
-        loc, other = found
-        return loc, other if second == "scale" else torch.exp(
-            other * (0.5 if second == "log_var" else 1.0)
+        loc, second_output = output
+        return loc, second_output if second == "scale" else torch.exp(
+            second_output * (0.5 if second == "log_var" else 1.0)
         )
 
     return encode
@@ -270,7 +270,7 @@ def _shaped(outputs: Any, x: Any, likelihood: Any) -> Any:
     if outputs.numel() != x.numel():
         raise ValueError(
             f"the decoder's answer has shape {tuple(outputs.shape)}, and the data "
-            f"{tuple(x.shape)}: one number for each element is wanted"
+            f"{tuple(x.shape)}: one number for each element is expected"
         )
     return outputs.reshape(x.shape)
 
@@ -319,11 +319,11 @@ def _sampler(kind: str, mean: Callable[..., Any] | None, scale: float) -> Callab
         )
 
     def sample(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        found = mean(z)
+        mean_values = mean(z)
         return (
-            (random.random(found.shape) < found).astype(found.dtype)
+            (random.random(mean_values.shape) < mean_values).astype(mean_values.dtype)
             if kind == "bernoulli"
-            else random.normal(found, scale)
+            else random.normal(mean_values, scale)
         )
 
     return sample
