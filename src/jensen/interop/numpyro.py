@@ -179,7 +179,7 @@ class _OneOf(eqx.Module):
 
 
 def _code_shape(batch: Any) -> tuple[int, ...]:
-    """The distribution of one member as a vector: scalars in a plate of their own are a code too."""
+    """The distribution of one member as a vector; scalars in a plate of their own form a code."""
     return tuple(batch.batch_shape + batch.event_shape)[1:]
 
 
