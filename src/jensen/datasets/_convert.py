@@ -8,13 +8,21 @@ from jensen._rooms import nearest
 from jensen.datasets._dataset import frozen_draws
 
 BINARISE = ("none", "dynamic", "threshold")
-_NUMERIC = "biuf"
-_TOLERATED_LOSS = 1e-6
+_NUMERIC = "biuf"  # dtype kinds: bool, integers, floats
+_TOLERATED_LOSS = 1e-6  # of a column's spread: about what float32 loses of centred data
 
 
 def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> None:
-    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per
-    row; `where` names it in the message, and `columns` what is missing in a table."""
+    """Checks that `array` [rows, *event] holds finite real numbers, at least one in each row.
+
+    Args:
+        array: as the user gave it.
+        where: its name in messages.
+        columns: the names of a table's columns, for messages.
+
+    Raises:
+        ValueError: another dtype or shape, an empty array, NaN or infinities.
+    """
     if array.dtype.names is not None:
         raise ValueError(
             f"{where} has the structured dtype {array.dtype}; make plain numbers of it: "
@@ -49,8 +57,8 @@ def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> N
 
 
 def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """All arrays as uint8 if they are bool or integers within 0..255, otherwise all as float32; and
-    notes on what that lost.
+    """Casts all arrays to uint8 if they are bool or integers within 0..255, otherwise all to
+    float32, and notes what the cast lost.
 
     Raises:
         ValueError: values beyond the range of float32.
@@ -76,8 +84,7 @@ def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
 
 
 def threshold_of(train: np.ndarray, mode: str) -> float | None:
-    """The value above which binarise="threshold" makes 1 of a value: the middle of train's range;
-    None under another mode.
+    """The threshold of binarise="threshold": the middle of train's range; None for other modes.
 
     threshold_of(np.array([[0.0, 8.0]]), "threshold")  # 4.0
     """
@@ -90,12 +97,11 @@ def threshold_of(train: np.ndarray, mode: str) -> float | None:
 def binarised(
     arrays: Mapping[str, np.ndarray], mode: str, seed: int
 ) -> tuple[dict[str, np.ndarray], int | None, tuple[str, ...]]:
-    """The splits binarised, the levels of train (None when nothing is left to draw), and notes on
-    what was done.
+    """Binarises the splits: (arrays, the levels of train or None if nothing is drawn later, notes).
 
     Args:
         arrays: train, validation, test, each uint8 or float32.
-        mode: none, dynamic or threshold, as `load_dataset` explains them.
+        mode: none, dynamic or threshold, see `load_dataset`.
         seed: of the frozen draws.
 
     Raises:
@@ -119,8 +125,10 @@ def binarised(
 def binarised_rows(
     array: np.ndarray, mode: str, seed: int, threshold: float | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rows that no model is fitted to, binarised, and notes on what was done: "dynamic" draws them
-    once with `seed`, "threshold" is 1 above `threshold`, which comes from the training data.
+    """Binarises rows for evaluation: (values, notes).
+
+    "dynamic" draws them once with `seed`; "threshold" is 1 above `threshold`, which comes from the
+    training data.
 
     Raises:
         ValueError: an unknown mode, means outside [0, 1], no threshold.
@@ -133,8 +141,9 @@ def binarised_rows(
             "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
             "the training data's range; give values of 0 and 1, or in Python like=training_data."
         )
-    none = array[:0]
-    parts = {"train": none, "validation": array, "test": none}
+    # As the validation split, which is drawn once and frozen.
+    empty = array[:0]
+    parts = {"train": empty, "validation": array, "test": empty}
     parts, levels, notes = binarised(parts, mode, seed)
     if levels is not None:
         notes = (*notes[:-1], f"drawn once with seed {seed}")
@@ -147,7 +156,8 @@ def _threshold(
     low, high = float(arrays["train"].min()), float(arrays["train"].max())
     if low == high:
         raise ValueError(
-            f"binarise='threshold': every value of train is {low:g}, so that no threshold parts "
+            f"binarise='threshold': every value of train is {low:g}, so that no threshold "
+            "separates "
             "them; use binarise='none'."
         )
     half = threshold_of(arrays["train"], "threshold")
@@ -176,6 +186,7 @@ def _dynamic(
                 f"means; got values from {low:g} to {high:g}. "
                 "Rescale them, cast them to uint8, or use binarise='threshold'."
             )
+        # A mean has 256 levels, so that frozen draws are exact and the data stay uint8.
         grey = {
             key: np.rint(array * np.float32(255)).astype(np.uint8) for key, array in arrays.items()
         }
@@ -213,7 +224,6 @@ def _loss(array: np.ndarray, cast: np.ndarray) -> float:
     rows = array.reshape(len(array), -1).astype(np.float64)
     change = np.abs(rows - cast.reshape(rows.shape)).max(axis=0)
     spread = np.ptp(rows, axis=0)
-    # A constant column has no spread: its own size is then the measure; a column of zeros loses
-    # nothing.
+    # Relative to the spread, or of a constant column to its value; a column of zeros loses nothing.
     scale = np.where(spread > 0, spread, np.abs(rows).max(axis=0))
     return float(np.max(np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)))

@@ -1,7 +1,7 @@
-"""What a data set is: three splits of arrays, and a way to know that two runs were evaluated on the
-same data points.
+"""`Dataset`: three splits of arrays, with fingerprints that show whether two runs were evaluated on
+the same data.
 
-Images given as grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse &
+Images of grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse &
 Salakhutdinov 2016, "Importance Weighted Autoencoders", after Salakhutdinov & Murray 2008) reads a
 grey value v as the mean v / levels of a Bernoulli variable: train is drawn afresh every time an
 image is used, whereas validation and test are here drawn once and frozen.
@@ -23,13 +23,14 @@ TRAIN_DRAW_SEED = 1
 
 
 def frozen_draws(grey: np.ndarray, levels: int, seed: int | tuple[int, ...]) -> np.ndarray:
-    """One Bernoulli draw per grey value, with mean grey / levels exactly; the same seed gives the
-    same draws under every NumPy version.
+    """Makes one Bernoulli draw per grey value, with mean grey / levels exactly.
+
+    The same seed gives the same draws with every version of NumPy.
 
     Args:
         grey: uint8 of any shape, values 0..levels.
         levels: the grey level that means certainty, 1..255.
-        seed: of NumPy's legacy generator, whose stream is fixed for ever.
+        seed: of NumPy's legacy generator, whose stream never changes.
 
     Returns:
         uint8 array of 0 and 1, in grey's shape.
@@ -46,19 +47,19 @@ class Dataset:
     """Train, validation and test data, each an array of shape [rows, *event_shape], made read-only.
 
     Attributes:
-        name: what the data set is called.
+        name: of the data set.
         train, validation, test: uint8 or float32; validation may have no rows.
-        levels: None when values are used as they are. An integer L means that a *train* value v is
-            a Bernoulli mean v / L, to be drawn afresh every time it is used, and that validation
-            and test hold frozen 0/1 draws already.
+        levels: None if values are used as they are. With an integer L a *train* value v is the
+            Bernoulli mean v / L, drawn afresh at every use, and validation and test hold frozen 0/1
+            draws.
         labels: per split, one label per row; may be empty.
         notes: what was done to the data, and its licence.
-        options: what `load_dataset` was told besides the name of a named data set, so that a run
-            can load the same again.
+        options: the options of `load_dataset` for a named data set, with which a run loads the same
+            data again.
         rows: per split, which rows of the source these are, and their names (see `RowOrigin`);
             by default the rows of a split are counted from 0.
-        columns: the names of a table's columns; empty where there are none.
-        threshold: where values were binarised by their size, the value above which they are 1.
+        columns: the names of a table's columns; empty if there are none.
+        threshold: of binarise="threshold", the value above which a datum is 1; otherwise None.
 
     Raises:
         ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes
@@ -113,7 +114,8 @@ class Dataset:
         return self.train.shape[1:]
 
     def split(self, name: str) -> np.ndarray:
-        """The array [rows, *event_shape] of a split as it is evaluated: always the same values.
+        """Returns the array [rows, *event_shape] of a split for evaluation, always the same values.
+
         The split "all" is all rows, in the order of their source.
 
         A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1,
@@ -138,8 +140,9 @@ class Dataset:
         )
 
     def fingerprint(self, name: str) -> str:
-        """The sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`: equal fingerprints
-        mean equal data points in equal order.
+        """Computes the sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`.
+
+        Equal fingerprints mean the same data in the same order.
 
         Raises:
             ValueError: an unknown split.
@@ -149,8 +152,9 @@ class Dataset:
         return fingerprint_of(self.split(name))
 
     def take(self, name: str) -> Rows:
-        """The rows of a split with their numbers and names, or of "all": every row of the data in
-        the order of their source, with the split that each belongs to.
+        """Returns the rows of a split with their numbers and names.
+
+        "all" is every row of the data in the order of their source, with the split of each.
 
         Raises:
             ValueError: an unknown split.
@@ -165,7 +169,7 @@ class Dataset:
 
     @property
     def like(self) -> Like:
-        """What further rows must have in common with these data: see `load_rows`."""
+        """What `load_rows` needs of these data to read further rows in the same way."""
         return Like(self.columns, tuple(self._origin("train").names), self.threshold)
 
     def _origin(self, split: str) -> RowOrigin:
@@ -185,7 +189,7 @@ class Dataset:
                 [np.full(len(p), arrays.index(o.array)) for p, o in zip(parts, origins)],
             )
         )
-        # Within each array of the source by row number: what was split at random is put together.
+        # By array of the source and by row number, which undoes a random split.
         order = np.lexsort((numbers, array))
         filled = [part for part in parts if len(part)]
         names = {

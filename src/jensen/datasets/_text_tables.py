@@ -295,7 +295,7 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     if positions or decimals or unlike:
         shown = ",".join(first[:6]) + (",..." if len(first) > 6 else "")
         raise ValueError(
-            f"{path}: the first row, {shown}, may be a header or a datum; say which: header=True "
+            f"{path}: the first row, {shown}, may be a header or a datum; decide by header=True "
             "or header=False (--set data.header=true or false)."
         )
     return False
@@ -317,7 +317,7 @@ def _outside(names: list[str], body: list[list[str]], columns: list[int], decima
 
 
 def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path: Path) -> Any:
-    """The Arrow table; `names` stand for those of the header where that lacks one."""
+    """Parses the text to an Arrow table; `names` replace an incomplete header."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -357,8 +357,9 @@ def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path
 
 
 def _without_empty(table: Any) -> tuple[Any, bool]:
-    """The table without a last column that has neither name nor values, and whether it had one:
-    lines that end in a separator make it."""
+    """Drops a last column without name and values, which lines that end in a separator make;
+    returns the table and whether it had one.
+    """
     last = table.column(table.num_columns - 1)
     name = table.column_names[-1]
     if name or table.num_columns == 1 or last.null_count < len(last):
@@ -367,7 +368,7 @@ def _without_empty(table: Any) -> tuple[Any, bool]:
 
 
 def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) -> dict[str, int]:
-    """The row index that pandas or R wrote first without a name of its own; {} if there is none.
+    """Finds a first column without a name, the row index of pandas or R; {} if there is none.
     `certain` says that the columns of the data are known.
 
     Raises:
@@ -385,6 +386,6 @@ def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) ->
         return {}
     raise ValueError(
         f"{path}: the column {names[unnamed[0]]!r} (position {unnamed[0]}) has no name and may be "
-        "a row index or data; name it, or say columns=[...] or index=POSITION "
+        "a row index or data; name it, or give columns=[...] or index=POSITION "
         "(--set data.columns=[...], --set data.index=POSITION)."
     )

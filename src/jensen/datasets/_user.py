@@ -1,5 +1,5 @@
-"""The user's own data, made into a Dataset: read, checked, split by seed unless they come split,
-cast and binarised.
+"""Makes a Dataset from the user's own data: reads, checks, splits (unless they are split already),
+casts and binarises them.
 """
 
 import contextlib
@@ -42,8 +42,8 @@ def user_dataset(
     split: str,
     reading: Reading,
 ) -> Dataset:
-    """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of
-    `load_dataset`.
+    """Makes a Dataset from a path, an array, a mapping or a tuple; arguments and errors are those
+    of `load_dataset`.
     """
     _check_seed(seed)
     if split not in SPLIT_WAYS:
@@ -86,8 +86,9 @@ def user_rows(
     binarise: str,
     reading: Reading,
 ) -> Rows:
-    """All rows of a path, an array, a mapping or a tuple, or those of one of its splits; arguments
-    and errors are those of `load_rows`."""
+    """Loads all rows of a path, an array, a mapping or a tuple, or those of one of its splits;
+    arguments and errors are those of `load_rows`.
+    """
     _check_seed(seed)
     with _within_memory(source):
         raw = _read(source, reading)
@@ -102,8 +103,8 @@ def user_rows(
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]
         arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
         parts = [arrays[key] for key in chosen]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        values, binary_notes = binarised_rows(whole, binarise, seed, reading.like.threshold)
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        values, binary_notes = binarised_rows(joined, binarise, seed, reading.like.threshold)
     origins = [raw.rows[key] for key in chosen]
     labels = [raw.labels[key] for key in chosen if key in raw.labels]
     return Rows(
@@ -132,7 +133,7 @@ def _read(source: Any, reading: Reading) -> Raw:
 
 @contextlib.contextmanager
 def _within_memory(source: Any) -> Iterator[None]:
-    """Makes an allocation that fails an error that names the source, sizes and the remedy."""
+    """Turns a failed allocation into an error that names the source, the sizes and the remedy."""
     try:
         yield
     except MemoryError as error:
@@ -173,7 +174,7 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
     rows = len(raw.arrays[WHOLE])
     if not test_fraction > 0:
         raise ValueError(
-            f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use "
+            f"test_fraction must be above 0, since test may not be empty; got {test_fraction}. Use "
             f"for example {DEFAULT_FRACTION}."
         )
     counts = _counts(raw.where, rows, {"validation": validation_fraction, "test": test_fraction})
@@ -189,11 +190,11 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
 def _with_validation(
     raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float
 ) -> Raw:
-    useless = {
+    unused = {
         "test_fraction": test_fraction,
         **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {}),
     }
-    for option, value in useless.items():
+    for option, value in unused.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(
                 f"{option}={value} has no use here: {raw.where} comes split into "

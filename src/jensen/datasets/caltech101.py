@@ -40,7 +40,7 @@ class Caltech101(AbstractSource):
     )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the authors' MATLAB file."""
+        """Reads the data set from the authors' MATLAB file."""
         path = files[self.files[0].name]
         shapes = {
             f"{prefix}_data": (rows, 784) for prefix, rows in zip(_PREFIXES.values(), self.sizes)

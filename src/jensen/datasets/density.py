@@ -104,7 +104,7 @@ class Density(AbstractSource):
         )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from its three text files."""
+        """Reads the data set from its three text files."""
         train, validation, test = (read_binary_text(files[file.name]) for file in self.files)
         unpinned = (
             ()

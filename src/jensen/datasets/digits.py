@@ -48,7 +48,7 @@ class Digits(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, from scikit-learn's copy; `files` is not used."""
+        """Reads the data set from scikit-learn's copy; `files` is not used."""
         from sklearn.datasets import load_digits
 
         images, digits = (

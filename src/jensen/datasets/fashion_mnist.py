@@ -66,7 +66,7 @@ class FashionMNIST(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the four original idx files."""
+        """Reads the data set from the four original idx files."""
         grey, labels, test_grey, test_labels = (read_idx(files[file.name]) for file in self.files)
         splits = {"train": grey[:50_000], "validation": grey[50_000:], "test": test_grey}
         return grey_dataset(

@@ -60,7 +60,7 @@ class FreyFaces(AbstractSource):
         self.split = split
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the uint8 array [1965, 560] of the frames in their order."""
+        """Reads the data set from the uint8 array [1965, 560] of the frames in their order."""
         frames = read_frames(files[self.files[0].name])
         if self.split == "random":
             order = np.random.RandomState(SEED).permutation(_FRAMES)
@@ -88,7 +88,7 @@ class FreyFaces(AbstractSource):
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """The uint8 frames [1965, 28, 20], in the video's order.
+    """Reads the uint8 frames [1965, 28, 20], in the video's order.
 
     Raises:
         ValueError: no .npy file, one of Python objects, or another dtype or shape.

@@ -5,8 +5,9 @@ Source: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritt
 binarisation is that of the code of Tomczak & Welling (2018), "VAE with a VampPrior", which draws
 validation and test once, in that order, from one generator:
 
-    np.random.seed(777); validation = np.random.binomial(1, X[50000:]); test = np.random.binomial(1,
-    T)     X, T: float32 grey / 255, [rows, 784]
+    np.random.seed(777)
+    validation = np.random.binomial(1, X[50000:])  # X, T: float32 grey / 255, [rows, 784]
+    test = np.random.binomial(1, T)
 """
 
 from collections.abc import Mapping
@@ -69,7 +70,7 @@ class MNIST(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the four original idx files."""
+        """Reads the data set from the four original idx files."""
         grey, labels, test_grey, test_labels = (read_idx(files[file.name]) for file in self.files)
 
         def published() -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ class Omniglot(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from Burda's file."""
+        """Reads the data set from Burda's file."""
         path = files[self.files[0].name]
         arrays = read_mat(path, {key: (784, rows) for key, rows in _ROWS.items()})
         return from_arrays(

@@ -46,7 +46,7 @@ class StaticMNIST(AbstractSource):
     )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the three text files."""
+        """Reads the data set from the three text files."""
         rows = (read_binary_text(files[file.name]) for file in self.files)
         train, validation, test = (
             _images(array, file.name) for array, file in zip(rows, self.files)

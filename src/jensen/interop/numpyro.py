@@ -1,9 +1,8 @@
-"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time; all
-of it is JAX, so every gradient is there.
+"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time. All of
+it is JAX, so all gradients are available.
 
-What is taken from a trace is the distribution of a site, as it stands: scales that plates put on
-log densities (subsampling) have no part in it. Plates must take their size from the data they are
-given, since they are given one datum.
+The model consists of the distributions of the traced sites; scales that plates put on log densities
+(subsampling) do not enter. Plates must take their size from the data, since these are one datum.
 """
 
 import warnings

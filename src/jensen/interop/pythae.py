@@ -1,20 +1,17 @@
 """A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE,
 VAMP and IWAE.
 
-Which density p(x|z) is follows from the config's reconstruction_loss, read in Pythae's source
-(models/vae/vae_model.py, loss_function and get_nll):
+The config's reconstruction_loss decides p(x|z), as in Pythae's source (models/vae/vae_model.py,
+loss_function and get_nll):
 
-    mse    log N(x; decoder(z), I): its loss is half the squared distance, without the constant D/2
-    log 2 pi, which get_nll adds, as we do
-    bce    sum_i log Bernoulli(x_i; p_i), p the decoder's answer, its logarithms cut off below at
-    -100, as torch's binary_cross_entropy does
+- mse: log N(x; decoder(z), I). Pythae's loss is half the squared distance, without the constant
+  D/2 log 2 pi, which get_nll adds, as we do.
+- bce: sum_i log Bernoulli(x_i; p_i), with p the decoder's output and logarithms of at least -100,
+  as in torch's binary_cross_entropy. It is a density of 0 and 1 only, so grey levels are refused.
 
-The second is a density of 0 and 1 alone. Of grey levels in between it is none (it does not sum to
-1), so they are refused.
-
-The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, weights equal;
-of the others it is N(0, I). What a model was trained with (beta, importance samples) is no part of
-it: all are accounted for at beta = 1.
+The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, with equal
+weights; of the other models it is N(0, I). The training's beta or importance samples are no part of
+the model: all are accounted for at beta = 1.
 """
 
 import math

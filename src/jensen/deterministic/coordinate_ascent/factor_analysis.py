@@ -267,7 +267,8 @@ def _checked_data(x: object, latent_dim: int, *, shared_noise: bool) -> np.ndarr
     if not shared_noise and len(constant):
         raise ValueError(
             f"column {constant[0]} of x is constant: its noise variance would be 0, and the "
-            "likelihood infinite; leave it out, or use fit_probabilistic_pca, whose columns " "share one noise "
+            "likelihood infinite; leave it out, or use fit_probabilistic_pca, whose columns "
+            "share one noise "
             "variance."
         )
     return array
