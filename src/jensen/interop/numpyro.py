@@ -1,5 +1,5 @@
-"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time. All of
-it is JAX, so all gradients are available.
+"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time. All
+of it is JAX, so all gradients are available.
 
 The model consists of the distributions of the traced sites; scales that plates put on log densities
 (subsampling) do not enter. Plates must take their size from the data, since these are one datum.

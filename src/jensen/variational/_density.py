@@ -6,6 +6,8 @@ of them as needed, CHUNK at a time, which also limits the memory. Second derivat
 of gradients: they only set the units of a fit and its first step.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,17 +52,31 @@ def _exact_curvature(target: Target, u: Array) -> Array:
     )
 
 
+class Evaluations(NamedTuple):
+    """Values [S] of a log-density, nats, and its gradients [S, D]."""
+
+    values: np.ndarray
+    gradients: np.ndarray
+
+
+class PointEvaluation(NamedTuple):
+    """The value of a log-density at one point, nats, and its gradient [D]."""
+
+    value: float
+    gradient: np.ndarray
+
+
 class Density:
     """log p(x, u) of a target, nats, and its gradient; `evaluations` counts the points.
 
-    Density(target)(np.zeros((3, target.size)))[0].shape  # (3,)
+    Density(target)(np.zeros((3, target.size))).values.shape  # (3,)
     """
 
     def __init__(self, target: Target):
         self.target, self.evaluations = target, 0
 
-    def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(values [S], gradients [S, D]) at points [S, D]."""
+    def __call__(self, points: np.ndarray) -> Evaluations:
+        """Evaluates the log-density and its gradient at points [S, D]."""
         self.evaluations += len(points)
         values, slopes = np.empty(len(points)), np.empty(points.shape)
         for start in range(0, len(points), BLOCK):
@@ -73,12 +89,12 @@ class Density:
             values[start : start + BLOCK], slopes[start : start + BLOCK] = (
                 np.asarray(a)[: len(rows)] for a in results
             )
-        return values, slopes
+        return Evaluations(values, slopes)
 
-    def at(self, u: np.ndarray) -> tuple[float, np.ndarray]:
-        """(value, gradient [D]) at one point."""
+    def at(self, u: np.ndarray) -> PointEvaluation:
+        """Evaluates the log-density and its gradient at one point [D]."""
         values, slopes = self(np.asarray(u, np.float64)[None])
-        return float(values[0]), slopes[0]
+        return PointEvaluation(float(values[0]), slopes[0])
 
     def curvature(self, u: np.ndarray) -> np.ndarray:
         """Computes minus the second derivatives [D, D] at u by differences, in steps of a hundredth
@@ -90,6 +106,7 @@ class Density:
         diagonal = np.diagonal(rough)
         if np.isfinite(rough).all() and diagonal.min() > 0:
             scale = 1 / np.sqrt(diagonal)
+            # The rough curvature sets the step of the precise differences.
             precise = self._differences(u, NEAR * scale, (1.0, 2.0))
             if (
                 np.isfinite(precise).all()
@@ -107,7 +124,7 @@ class Density:
         fourth order for the multiples 1 and 2.
         """
         offsets = np.concatenate([sign * m * np.diag(step) for m in multiples for sign in (1, -1)])
-        slopes = self(u + offsets)[1].reshape(len(multiples), 2, len(u), len(u))
+        slopes = self(u + offsets).gradients.reshape(len(multiples), 2, len(u), len(u))
         with np.errstate(invalid="ignore"):  # the density need not be finite everywhere
             first = (slopes[0, 0] - slopes[0, 1]) / (2 * step[:, None])
             if len(multiples) == 2:

@@ -50,6 +50,7 @@ def maximise(
         value, gradient = value_and_gradient(u)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             walls += 1
+            # Far worse than the best value so far, so that the line search turns back.
             return abs(best[0]) * 2 + 1e6, np.zeros_like(u)
         if value > best[0]:
             best[:] = value, np.array(u), gradient

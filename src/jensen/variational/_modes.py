@@ -66,6 +66,7 @@ def missed_modes(
     missed, reached = [], 0.0
     for place in _distinct(*ends, scale, MOST_CURVATURES // len(loc)):
         precision = density.curvature(place)
+        # A saddle or a flat ridge has no normal with its curvature.
         if not (np.isfinite(precision).all() and np.linalg.eigvalsh(precision).min() > 0):
             continue
         mass = _mass_around(density, place, precision, log_evidence, random)
@@ -193,7 +194,7 @@ def _mass_around(
     factor = np.linalg.cholesky(precision)
     noise = random.normal(size=(BLOCK // 2, len(place)))
     noise = np.concatenate([noise, -noise])
-    log_p = density(place + np.linalg.solve(factor.T, noise.T).T)[0]
+    log_p = density(place + np.linalg.solve(factor.T, noise.T).T).values
     log_q = (
         np.sum(np.log(np.diag(factor)))
         - 0.5 * np.sum(noise**2, axis=1)

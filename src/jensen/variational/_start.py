@@ -49,9 +49,10 @@ def choose_start(density: Density, key: Key, *, at: np.ndarray | None = None) ->
     """
     target = density.target
     u = first_place(density, key, at)
-    check_gradient(target, density.at(u)[1])
+    check_gradient(target, density.at(u).gradient)
     place = maximise(density.at, u, max_evaluations=20 * target.size + 500).place
     refuse_endless_rise(density, u, place)
+    # In very many dimensions the [D, D] curvature costs too much: the units stay unknown.
     if target.size > MOST_FOR_CURVATURE:
         return ChosenStart(
             Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)"
@@ -59,7 +60,7 @@ def choose_start(density: Density, key: Key, *, at: np.ndarray | None = None) ->
     place, precision = _newton(density, place)
     refuse_flat_directions(density, place, precision)
     values, vectors = np.linalg.eigh(precision)
-    gradient = density.at(place)[1]
+    gradient = density.at(place).gradient
     if (
         values.min() > 1e-12 * values.max()
         and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01
@@ -67,6 +68,7 @@ def choose_start(density: Density, key: Key, *, at: np.ndarray | None = None) ->
         covariance = (vectors / values) @ vectors.T
         scale_tril = np.linalg.cholesky((covariance + covariance.T) / 2)
         return ChosenStart(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
+    # No maximum with a positive curvature, as in a funnel.
     rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
     rough_fit = fit_fixed_draws(
         density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS
@@ -92,7 +94,7 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
                 f"start must hold the {target.size} unconstrained coordinates "
                 f"({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
             )
-        value = density.at(u)[0]
+        value = density.at(u).value
         if not np.isfinite(value):
             raise ValueError(_refusal(density, u, value, "the start"))
         return u
@@ -103,7 +105,7 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
     )
     for _ in range(TRIES):
         u = random.uniform(-2, 2, target.size)
-        value = density.at(u)[0]
+        value = density.at(u).value
         if np.isfinite(value):
             return u
     raise ValueError(_refusal(density, u, value, f"all of {TRIES} random starts; the last"))
@@ -144,7 +146,7 @@ def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
     for i, name in enumerate(density.target.coordinates):
         moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
         moved[:, i] = ELSEWHERE
-        if np.isfinite(density(moved)[0]).any():
+        if np.isfinite(density(moved).values).any():
             mending.append(f"{name} = {u[i]:.4g}")
     cause = (
         f"another value of {' or of '.join(mending[:5])} would mend it"
@@ -224,6 +226,7 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return u, precision
         step = np.linalg.solve(precision, gradient)
         gain = 0.5 * gradient @ step
+        # The step would win nothing that the value can show.
         if gain < 1e-25 * max(1.0, abs(value)):
             return u, precision
         new = at(u + step)
@@ -249,7 +252,7 @@ def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> N
         return
     along = np.repeat(u[None], 3, axis=0)
     along[1:, furthest] = place[furthest] * np.array([1e-3, 1.0])
-    (value, slope), values = density.at(place), density(along)[0]
+    (value, slope), values = density.at(place), density(along).values
     with np.errstate(over="ignore", invalid="ignore"):
         rises = not slope @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
         alone = bool(np.all(np.diff(values) > 0))
@@ -275,10 +278,10 @@ def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.nd
     suspects = np.flatnonzero(np.abs(values) < 1e-6 * max(np.abs(values).max(), 1e-6))
     if not len(suspects):
         return
-    here = density.at(place)[0]
+    here = density.at(place).value
     steps = np.array([1.0, -1.0, 1e3, -1e3, 1e6, -1e6])
     for i in suspects:
-        along = density(place + steps[:, None] * vectors[:, i])[0]
+        along = density(place + steps[:, None] * vectors[:, i]).values
         if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
             loads = np.abs(vectors[:, i])
             moved = [

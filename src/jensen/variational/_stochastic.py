@@ -166,6 +166,7 @@ def _part(
     def step(carry, number):
         flat, state, bad = carry
         gradient = jax.grad(surrogate)(flat, jr.fold_in(key, number))
+        # A gradient that is not finite is counted and skipped.
         fine = jnp.isfinite(gradient).all()
         updates, state = optax.scale_by_adam().update(jnp.where(fine, -gradient, 0.0), state)
         flat = flat - rate * jnp.asarray(updates)
@@ -182,7 +183,7 @@ def fit_stochastic(
 ) -> StochasticFit:
     """Ascends the bound over the family's parameters, from its present ones.
 
-    fit_stochastic(target, MeanField(start), key, how).family
+    fit_stochastic(target, MeanField(start), key, settings).family
     """
     parts = partition(family)
     flat, unravel = ravel_pytree(parts.parameters)
@@ -204,6 +205,7 @@ def fit_stochastic(
         if bad > 0.05 * steps and steps >= LEAST_WINDOW:
             reason = f"the gradient was not finite at {bad} of {steps} steps"
             break
+        # The last half of the iterates at this rate.
         average, window = (
             np.concatenate(part) for part in zip(*iterates[len(iterates) // 2 :], strict=True)
         )
@@ -216,6 +218,8 @@ def fit_stochastic(
             np.inf,
         )
         if family.network:
+            # One of many draws always moves: their root mean square is judged, and their drift
+            # from the first to the second half of the window.
             spread, drift = (
                 criterion.root_mean_square(split_r_hat(window)),
                 criterion.worst(
@@ -228,12 +232,14 @@ def fit_stochastic(
             f"R-hat {spread:.3f}, Monte Carlo error {error:.3f} and change between rates "
             f"{moved:.3f} of a standard deviation"
         )
+        # The rate falls in time for RATES of them, converged or not.
         late = family.network and PART * len(iterates) >= settings.max_steps // RATES
         still = (
             spread <= STATIONARY or drift <= 3 * settings.tolerance
         ) and error <= settings.tolerance
         if not (still or late):
             continue
+        # Converged when the averages at two rates agree; otherwise it goes on at a lower rate.
         converged = still and moved < 3 * settings.tolerance
         earlier, rate, iterates = now[0], rate / FALL, []
         flat = jnp.asarray(average)

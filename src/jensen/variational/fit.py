@@ -119,6 +119,7 @@ def fit_variational(
     names_to_keep(target, keep)  # refuses unknown names before the fit
     with jax.enable_x64(True):
         key_start, key_fit, key_draws = jr.split(key, 3)
+        # A fourth stream: split(key, 3) gives the same keys as fold_in(key, 0), 1 and 2.
         key_modes = jr.fold_in(key, 3)
         density = Density(target)
         if isinstance(start, Start):
@@ -132,6 +133,7 @@ def fit_variational(
         )
         if callable(family):
             name, by = _own_name(first), _without_derivatives(first, method, by)
+        # A network's weights would need tens of thousands of fixed draws.
         if first.network and method == "auto" and fixed_draws is None:
             by = "stochastic"
         settings: dict[str, Any] = {"method": by, "family": name, **options, "start": kind}
@@ -197,6 +199,7 @@ def _by_fixed_draws(
 ) -> VariationalFit:
     target = density.target
     count, num_evaluations = fixed_draws or num_fixed_draws(member, target.size), 0
+    # Doubles the number of fixed draws until fresh draws show no over-fitting.
     while True:
         maximum = fit_fixed_draws(
             density, member, key_fit, num_draws=count, max_evaluations=max_evaluations
@@ -205,6 +208,7 @@ def _by_fixed_draws(
         fresh_draws = FreshDraws(target, member, key_draws, num_draws, keep)
         fresh = fresh_draws.clipped_elbo
         excess = maximum.value - fresh.value
+        # `not <=` counts NaN as over-fitted.
         over_fitted = not excess <= max(2 * fresh.standard_error, OVER_FIT)
         if (
             not over_fitted
@@ -234,6 +238,7 @@ def _by_fixed_draws(
             f"{count} fixed draws are over-fitted by {excess:.2g} nats, measured on fresh draws; "
             "raise fixed_draws=, or use a family with fewer parameters",
         )
+    # Linear response holds at a maximum of the objective only.
     mean_field = isinstance(member, MeanField) and outcome.converged
     covariance = (
         linear_response(density, member, fixed_noise(member, key_fit, count))

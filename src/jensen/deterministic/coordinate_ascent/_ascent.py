@@ -65,6 +65,7 @@ def ascend(
         for name, update in updates.items():
             state, before = update(state), value
             value = elbo(state)
+            # `not >=` is true for NaN as well.
             if not value >= before - ROUNDING * (1 + abs(before)):
                 raise ArithmeticError(
                     f"the update of {name} in sweep {sweep} took the ELBO from {before:.10g} to "

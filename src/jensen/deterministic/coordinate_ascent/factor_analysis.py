@@ -193,7 +193,7 @@ def _ascend_factors(
     def e_step(state: _Factors) -> _Factors:
         scaled = state.loadings / state.noise[:, None]
         covariance = np.linalg.inv(np.eye(latent_dim) + scaled.T @ state.loadings)
-        covariance = (covariance + covariance.T) / 2
+        covariance = (covariance + covariance.T) / 2  # rounding makes it unsymmetric
         return state._replace(projection=covariance @ scaled.T, covariance=covariance)
 
     def second_moment(state: _Factors) -> np.ndarray:
@@ -222,6 +222,7 @@ def _ascend_factors(
 
     with jax.enable_x64(True):
         random = np.asarray(jr.normal(key, (dimension, latent_dim), dtype=np.float64))
+    # At the start factors and noise each explain half of a column's variance.
     variances = np.diag(s)
     start = e_step(
         _Factors(

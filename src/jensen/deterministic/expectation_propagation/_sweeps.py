@@ -92,6 +92,7 @@ def serial(
             change,
             _change(new_precision - precision[site], new_shift - shift[site], centre, variance),
         )
+        # The rank-one update of q for the new site (Sherman & Morrison).
         covariance -= (by_precision / scale) * np.outer(along, along)
         mean += ((by_shift - by_precision * centre[0]) / scale) * along
         precision[n] += by_precision
@@ -124,6 +125,7 @@ def parallel(
         new_shift - shift[index],
     )
     change = _change(by_precision, by_shift, mean, variance)
+    # All sites at once may overshoot to a precision that is not positive definite.
     for halved in range(HALVINGS):
         trial_precision, trial_shift = precision + step * by_precision, shift + step * by_shift
         q_trial = gaussian(problem.forms, trial_precision, trial_shift)

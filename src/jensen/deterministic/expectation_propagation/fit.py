@@ -112,6 +112,7 @@ def fit_expectation_propagation(
             break
         if result.change < 0.9 * best[0]:
             best = (result.change, sweep)
+        # Damped sweeps change less each, so they get more of them before damping is raised again.
         if (result.shortened or sweep - best[1] > PATIENCE / (1 - damping)) and not at_most_damping:
             why = (
                 "the sites of a full step make no distribution"

@@ -54,6 +54,7 @@ class LowRank(AbstractFamily):
         self.unit = jnp.sqrt(jnp.diagonal(covariance))
         values, vectors = jnp.linalg.eigh(covariance / jnp.outer(self.unit, self.unit))
         num_directions = min(rank, dim)
+        # The remaining directions share their mean variance.
         rest = jnp.mean(values[: dim - num_directions]) if num_directions < dim else 0.5 * values[0]
         self.factor = vectors[:, dim - num_directions :] * jnp.sqrt(
             jnp.maximum(values[dim - num_directions :] - rest, 1e-4)
