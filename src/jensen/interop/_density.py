@@ -50,8 +50,8 @@ class HostDecoder(AbstractDecoder):
 
 
 class HostLikelihood(eqx.Module):
-    """p(x|z) at one code: log_prob(x), differentiable in z where the host has a gradient; mean and
-    sample where it has these.
+    """p(x|z) at one code. log_prob(x) is differentiable in z if the host has a gradient; `mean` and
+    `sample` exist if the host has these callables.
 
     HostDecoder(host)(z).log_prob(x)
     """
@@ -69,11 +69,11 @@ class HostLikelihood(eqx.Module):
         """E[x|z].
 
         Raises:
-            ValueError: no `decode` was given.
+            ValueError: the model has no `decode`.
         """
         if not self.host.has("decode"):
             raise ValueError(
-                "the mean of p(x|z) is not to be had from this model: give decode=, which "
+                "the mean of p(x|z) is not available for this model: give decode=, which "
                 "returns E[x|z] of shape [batch, *event_shape]."
             )
         return host_call(self.host.decode, [self.host.event_shape], self.z)[0]
@@ -82,7 +82,7 @@ class HostLikelihood(eqx.Module):
         """x ~ p(x|z).
 
         Raises:
-            ValueError: no `sample` was given.
+            ValueError: the model has no `sample`.
         """
         if not self.host.has("sample"):
             raise ValueError(
@@ -118,7 +118,7 @@ def _likelihood_jvp(host, primals, tangents):
     if not host.has("log_likelihood_gradient"):
         raise ValueError(NO_GRADIENT.format("x|z", "log_likelihood_gradient") + ".")
     if not isinstance(tangents[0], SymbolicZero):
-        raise ValueError("log p(x|z) of a foreign model has a gradient in z alone, none in x.")
+        raise ValueError("log p(x|z) of a foreign model has a gradient in z only, none in x.")
     value, gradient = host_call(host.likelihood_and_gradient, [(), (host.latent_dim,)], *primals)
     return value, _along(gradient, tangents[1])
 

@@ -38,23 +38,23 @@ def from_numpyro_guide(
     observed: str = "obs",
     arguments: Arguments = lambda x: (x,),
 ) -> Model:
-    """A NumPyro model and its amortised guide, as SVI has trained them.
+    """Makes a `Model` from a NumPyro model and its amortised guide, trained by SVI.
 
     Args:
         model, guide: of data [batch, *event]; both call `numpyro.sample(latent, ...)`, the model
             `numpyro.sample(observed, ..., obs=...)` too. Networks may be numpyro.module, flax, stax
             or plain numpyro.param.
-        params: what svi.get_params gave.
+        params: the result of `svi.get_params`.
         event_shape: of one datum.
         latent, observed: the names of the two sites.
-        arguments: x [1, *event] -> the arguments of model and guide, where they are not (x,).
+        arguments: x [1, *event] -> the arguments of model and guide, if they are not (x,).
 
     Returns:
         A `Model`: q(z|x) is the guide's site, p(z) and p(x|z) the model's.
 
     Raises:
         ValueError: a missing site or parameter, other random sites, a prior that depends on the
-            data, chance within a network (dropout), or sites whose batch is not the one datum.
+            data, randomness within a network (dropout), or sites whose batch is not the one datum.
 
         from_numpyro_guide(model, guide, svi_result.params, event_shape=(64,))
     """
@@ -72,7 +72,7 @@ def from_numpyro_guide(
 
 
 class _Traced(eqx.Module):
-    """Model and guide with their parameters, run for one datum."""
+    """Model and guide with their parameters, traced for one datum."""
 
     model: Callable[..., Any] = eqx.field(static=True)
     guide: Callable[..., Any] = eqx.field(static=True)
@@ -92,7 +92,7 @@ class _Traced(eqx.Module):
 
     @property
     def blank(self) -> Array:
-        """A datum for what does not depend on it."""
+        """A datum of zeros, for sites that do not depend on it."""
         return jnp.zeros(self.event_shape)
 
 
@@ -126,8 +126,8 @@ class GuideDecoder(AbstractDecoder):
 
 
 class ObservedSite(eqx.Module):
-    """p(x|z) at one code. log_prob traces the model with x itself, so that a model that reads x on
-    its way (an autoregressive one) is right as well.
+    """p(x|z) at one code. log_prob traces the model with x itself, so that it is right for models
+    that read x, such as autoregressive ones, too.
     """
 
     traced: _Traced
@@ -153,7 +153,7 @@ class ObservedSite(eqx.Module):
 
 
 class _OneOf(eqx.Module):
-    """A distribution over a batch of one, as one over its only member."""
+    """The distribution of the only member of a batch of one."""
 
     batch: Any
 
@@ -209,15 +209,16 @@ def _check(traced: _Traced) -> None:
         if len(shape) != 2 or shape[0] != 1:
             raise ValueError(
                 f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch "
-                "and event together; wanted is (1, latent_dim). Plates must "
-                "take their size from the data (numpyro.plate('data', x.shape[0])); where model "
-                "and guide want other arguments than (x,), give arguments=."
+                "and event together; it must be (1, latent_dim). Plates must "
+                "take their size from the data (numpyro.plate('data', x.shape[0])); if model "
+                "and guide take other arguments than (x,), give arguments=."
             )
-    seen = model[traced.observed]["fn"]
-    if tuple(seen.batch_shape + seen.event_shape) != (1, *traced.event_shape):
+    observed = model[traced.observed]["fn"]
+    if tuple(observed.batch_shape + observed.event_shape) != (1, *traced.event_shape):
         raise ValueError(
-            f"site {traced.observed!r} has shape {tuple(seen.batch_shape + seen.event_shape)} "
-            "for one datum, batch and event together; wanted is "
+            f"site {traced.observed!r} has shape "
+            f"{tuple(observed.batch_shape + observed.event_shape)} "
+            "for one datum, batch and event together; it must be "
             f"{(1, *traced.event_shape)}, of which event_shape={traced.event_shape}."
         )
     z = _of_one(guide[traced.latent]["fn"]).sample(jr.key(0))
@@ -227,9 +228,9 @@ def _check(traced: _Traced) -> None:
     if not jnp.allclose(prior(blank), prior(other), rtol=1e-5, atol=1e-5):
         raise ValueError(
             f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The "
-            "account is that of a model p(z) p(x|z)."
+            "account is of a model p(z) p(x|z)."
         )
-    for which, ask in [
+    for which, log_density in [
         (
             "guide",
             lambda seed: _of_one(
@@ -245,10 +246,10 @@ def _check(traced: _Traced) -> None:
             ),
         ),
     ]:
-        if not jnp.allclose(ask(0), ask(1), rtol=1e-5, atol=1e-5):
+        if not jnp.allclose(log_density(0), log_density(1), rtol=1e-5, atol=1e-5):
             raise ValueError(
                 f"the {which} gives other distributions for the same datum with another random "
-                "key: dropout left on? Switch it off for evaluation."
+                "key: probably dropout is on. Switch it off for evaluation."
             )
 
 

@@ -33,13 +33,12 @@ def from_pythae(
     dtype: str = "float32",
     batch_size: int = 2048,
 ) -> Model:
-    """A Pythae model, or the folder that its trainer or `save` wrote.
+    """Makes a `Model` from a Pythae model, or from the folder that its trainer or `save` wrote.
 
     Args:
         model_or_folder: a VAE, BetaVAE, VAMP or IWAE of Pythae, or a folder for its AutoModel.
         trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a
-            pickle executes what its writer put there. So a folder is read only if you say that you
-            trust it.
+            pickle executes what its writer put there. A folder is read only with trust_code=True.
         device, dtype, batch_size: as of `from_torch`.
 
     Returns:

@@ -26,8 +26,9 @@ from jensen.variational.families._base import (
 
 class Flow(AbstractFamily):
     """u = loc + L f(e), e ~ N(0, I), f a triangular map and four affine coupling layers (Dinh et
-    al. 2017), the identity at the start. For posteriors that are bent or skewed; it has some
-    hundreds of parameters even in few dimensions, and so wants many fixed draws.
+    al. 2017), the identity at the start; for curved or skewed posteriors.
+
+    It has some hundreds of parameters even in few dimensions, and so needs many fixed draws.
 
     Flow(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """
@@ -67,7 +68,7 @@ class Flow(AbstractFamily):
 
 
 class _FlowPosterior(eqx.Module):
-    """The law of loc + L f(e), e ~ N(0, I); log_prob in nats."""
+    """The distribution of loc + L f(e), e ~ N(0, I); log_prob in nats."""
 
     map: FlowMap
     start: Start
@@ -79,7 +80,7 @@ class _FlowPosterior(eqx.Module):
         )(noise)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        def one(u: Array) -> Array:
+        def log_prob_of_one(u: Array) -> Array:
             y = jax.scipy.linalg.solve_triangular(
                 self.start.scale_tril, u - self.start.loc, lower=True
             )
@@ -91,4 +92,4 @@ class _FlowPosterior(eqx.Module):
                 - log_diagonal_sum(self.start.scale_tril)
             )
 
-        return jnp.vectorize(one, signature="(d)->()")(value)
+        return jnp.vectorize(log_prob_of_one, signature="(d)->()")(value)

@@ -45,7 +45,7 @@ class FullRank(AbstractFamily):
         return full_normal(*self.parameters())
 
     def parameters(self) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
-        """(m, L')."""
+        """Returns (m, L')."""
         dim = self.noise_size
         below = jnp.zeros((dim, dim), self.below.dtype).at[np.tril_indices(dim, -1)].set(self.below)
         return moved(self.start, self.shift), self.start.scale_tril @ triangular(

@@ -27,7 +27,7 @@ class LowRank(AbstractFamily):
     correlations.
 
     Args:
-        start: the normal to set out from.
+        start: the normal at the start of the fit.
         rank: how many directions; at most D are kept.
 
     Raises:

@@ -20,19 +20,18 @@ from jensen.variational.families._base import (
 
 
 class Mixture(AbstractFamily):
-    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single
-    normal fits. Reverse KL is not convex here, and the result depends on the start: the
-    components start at places drawn around the start's normal, `width` of its standard deviations
-    apart.
+    """sum_k a_k N(m_k, L_k L_k^T) of u, for posteriors with several modes, or that no single normal
+    fits.
 
-    The mean over q is the sum of the components' means by their weights, each over the same draws,
-    so that the weights have derivatives too; the entropy, which has no closed form, is taken over
-    the same draws.
+    Reverse KL is not convex here, so the result depends on the start: the components start at
+    places drawn around the start's normal, `width` of its standard deviations apart. Expectations
+    under q are weighted sums over the components, each on the same draws, so that the weights have
+    derivatives too. The entropy has no closed form and is estimated on the same draws.
 
     Args:
-        start: the normal to set out from.
-        num_components: how many.
-        width: how far apart the components begin, in standard deviations of the start.
+        start: the normal at the start of the fit.
+        num_components: number of components.
+        width: distance of the components at the start, in standard deviations of the start.
         seed: of the places they begin at.
 
     Raises:
@@ -81,7 +80,7 @@ class Mixture(AbstractFamily):
         Float[Array, "components dim"],
         Float[Array, "components dim dim"],
     ]:
-        """(log a, m, L)."""
+        """Returns (log a, m, L) of the components."""
         loc = self.start.loc + self.shift @ self.start.scale_tril.T
         return (
             jax.nn.log_softmax(self.logits),
