@@ -196,7 +196,7 @@ def test_priors_of_tensors_are_differentiated():
 
 
 WRONG = {
-    "nothing": ({}, "wants an encoder and a decoder, or else"),
+    "nothing": ({}, "needs an encoder and a decoder, or the two functions"),
     "half": ({"encoder": lambda x: x, "log_likelihood": lambda x, z: x}, "give one of these pairs"),
     "likelihood": (
         {"encoder": lambda x: x, "decoder": lambda z: z, "likelihood": "poisson"},
