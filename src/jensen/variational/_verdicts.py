@@ -90,7 +90,7 @@ def verdicts(fit: FitDiagnostics) -> tuple[str, ...]:
 def _despite_k_hat(fit: FitDiagnostics) -> str:
     if fit.pareto_k <= NO_VARIANCE:
         return ""
-    return f", of which {fit.effective_draws:.0f} are effective, so that its tail holds little"
+    return f", of which {fit.effective_draws:.0f} are effective, so that the tail has little weight"
 
 
 def biased(fit: FitDiagnostics) -> bool:
@@ -106,8 +106,8 @@ def biased(fit: FitDiagnostics) -> bool:
 def trustworthy(fit: FitDiagnostics) -> bool:
     """Whether the weights can judge q: k-hat is at most its threshold, or they are nearly equal.
 
-    k-hat is about the tail alone. Where it is high and nearly all draws are effective all the same,
-    the tail holds next to nothing.
+    k-hat is about the tail only. If it is high although nearly all draws are effective, the tail
+    has almost no weight.
 
         trustworthy(diagnostics)
     """
@@ -191,12 +191,12 @@ def _bias(fit: FitDiagnostics) -> str:
         return ""
     choose_start = (
         f"Biased: k-hat is {fit.pareto_k:.2f}, and by the importance weights the moments of q "
-        f"itself are off: {', '.join(off)}."
+        f"itself are wrong: {', '.join(off)}."
     )
     if _weights_fall_short(fit):
         return (
             f"{choose_start} The weights show a part of the error only: mean(weighted=True) and "
-            "sd(weighted=True) are nearer, but not right either; take a richer family or MCMC."
+            "sd(weighted=True) are closer, but not right either; use a richer family or MCMC."
         )
     return f"{choose_start} Take mean(weighted=True) and sd(weighted=True), or a richer family."
 
@@ -225,7 +225,7 @@ def _modes(fit: FitDiagnostics) -> str:
         "Equal masses are those of exchangeable labels or signs: q describes one of them, and an "
         "ordered or signed prior makes the posterior one."
         if alike
-        else "A mixture with start= wide enough, or MCMC, would weigh them."
+        else "Use a mixture with a wide start=, or MCMC, to weigh them."
     )
     evidence = (
         ""
@@ -243,9 +243,9 @@ def _tails(fit: FitDiagnostics) -> str:
         return ""
     moved, threshold = most_moved(fit), pareto_k_threshold(fit.num_draws)
     remedy = (
-        "MCMC would tell."
+        "Check with MCMC."
         if fit.family == "student_t"
-        else "A family with heavier tails (student_t) or MCMC would tell."
+        else "Check with a family with heavier tails (student_t) or with MCMC."
     )
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
     if not fit.pareto_k <= threshold:
@@ -256,9 +256,9 @@ def _tails(fit: FitDiagnostics) -> str:
             else f" or a richer family ({', '.join(richer_families)})"
         )
         return (
-            f"Untrusted: k-hat is {fit.pareto_k:.2f}, above {threshold:.2f}: q misses where "
-            "much of the posterior is, and neither its moments nor the "
-            f"evidence can be relied on.{named} This posterior wants MCMC{richer}."
+            f"Untrusted: k-hat is {fit.pareto_k:.2f}, above {threshold:.2f}: q misses much "
+            "of the posterior, and neither its moments nor the evidence are "
+            f"reliable.{named} Use MCMC{richer}."
         )
     if fit.pareto_k > NO_VARIANCE:
         return (
@@ -274,9 +274,9 @@ def _elbo(fit: FitDiagnostics) -> str:
     if fit.elbo_error * np.sqrt(fit.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {fit.elbo_error:.3g} nats: a few draws far out decide "
-        "it, and it may be -inf, as that of heavy tails is where log p "
-        "falls exponentially. The evidence and k-hat do not suffer from it."
+        f"No ELBO: its standard error is {fit.elbo_error:.3g} nats: a few distant draws decide "
+        "it, and it may be -inf, as for heavy tails where log p "
+        "falls exponentially. The evidence and k-hat are not affected."
     )
 
 
