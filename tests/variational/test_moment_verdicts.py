@@ -59,7 +59,7 @@ def test_the_verdict_does_not_hang_on_the_seed(seed):
     standard = worlds.gaussian(np.eye(1))
     wrong, right = (measured(standard, scale, seed) for scale in (0.91, 0.98))
     assert kinds(wrong) == ["Biased"] and not wrong.trusted
-    assert "Take mean(weighted=True)" in wrong.verdicts[0]
+    assert "Use mean(weighted=True)" in wrong.verdicts[0]
     assert wrong.sd(weighted=True)["u"] == pytest.approx(1, abs=0.03)
     assert kinds(right) == ["Nothing stands out"] and right.trusted
 
@@ -113,7 +113,7 @@ def test_weighted_moments_are_not_advised_where_they_are_wrong_too(seed):
     t = jensen.from_unconstrained(lambda u: jnp.sum(-2 * jnp.log1p(u**2 / 3)), size=1)
     fit = measured(t, 0.9, seed)
     assert fit.sd(weighted=True)["u"] < 1.73 * 0.95
-    assert not fit.trusted and "Take mean(weighted=True)" not in " ".join(fit.verdicts)
+    assert not fit.trusted and "Use mean(weighted=True)" not in " ".join(fit.verdicts)
     assert "MCMC" in fit.verdicts[0]
 
 

@@ -189,16 +189,16 @@ def _bias(fit: FitDiagnostics) -> str:
     off = _off(fit)
     if not off:
         return ""
-    choose_start = (
+    opening = (
         f"Biased: k-hat is {fit.pareto_k:.2f}, and by the importance weights the moments of q "
         f"itself are wrong: {', '.join(off)}."
     )
     if _weights_fall_short(fit):
         return (
-            f"{choose_start} The weights show a part of the error only: mean(weighted=True) and "
+            f"{opening} The weights show a part of the error only: mean(weighted=True) and "
             "sd(weighted=True) are closer, but not right either; use a richer family or MCMC."
         )
-    return f"{choose_start} Take mean(weighted=True) and sd(weighted=True), or a richer family."
+    return f"{opening} Take mean(weighted=True) and sd(weighted=True), or a richer family."
 
 
 def _weights_fall_short(fit: FitDiagnostics) -> bool:
