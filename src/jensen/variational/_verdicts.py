@@ -198,7 +198,7 @@ def _bias(fit: FitDiagnostics) -> str:
             f"{opening} The weights show a part of the error only: mean(weighted=True) and "
             "sd(weighted=True) are closer, but not right either; use a richer family or MCMC."
         )
-    return f"{opening} Take mean(weighted=True) and sd(weighted=True), or a richer family."
+    return f"{opening} Use mean(weighted=True) and sd(weighted=True), or a richer family."
 
 
 def _weights_fall_short(fit: FitDiagnostics) -> bool:
