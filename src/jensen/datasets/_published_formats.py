@@ -73,20 +73,20 @@ def read_mat(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, n
             "damaged: remove it and fetch it again."
         ) from error
     for key, shape in expected.items():
-        arrays = arrays.get(key)
-        if not isinstance(arrays, np.ndarray) or arrays.dtype.kind not in "biuf":
+        array = arrays.get(key)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             held = (
                 "it is missing"
-                if arrays is None
-                else f"it is {getattr(arrays, 'dtype', type(arrays).__name__)}"
+                if array is None
+                else f"it is {getattr(array, 'dtype', type(array).__name__)}"
             )
             raise ValueError(
                 f"{path} should hold numbers called {key!r}, but {held}; this is another file. "
                 "Remove it and fetch the right one."
             )
-        if arrays.shape != shape:
+        if array.shape != shape:
             raise ValueError(
-                f"{path}: {key!r} has shape {arrays.shape}, but it should have {shape}; this is "
+                f"{path}: {key!r} has shape {array.shape}, but it should have {shape}; this is "
                 "another file. Remove it and fetch the right one."
             )
     return {key: arrays[key] for key in expected}
