@@ -224,7 +224,7 @@ def test_what_is_not_given_is_left_out_by_name_and_refused_up_front():
     assert "Left out: " in str(acc) or "left out: " in str(acc)
     refused = {
         "refining a posterior": lambda: jensen.account(model, ROWS, key=KEY, gaps=3),
-        "annealing follows": lambda: estimate_evidence(Annealed(), model, ROWS, KEY),
+        "annealing needs gradients": lambda: estimate_evidence(Annealed(), model, ROWS, KEY),
         "refining": lambda: estimate_evidence(
             Importance(num_samples=10, proposal="refined"), model, ROWS, KEY
         ),
