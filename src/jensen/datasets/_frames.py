@@ -86,6 +86,7 @@ def _numbers(column: Any) -> np.ndarray | None:
         return None
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
+    # Nullable and pyarrow dtypes: float64 has a value for what is missing, integers have none.
     if column.isna().any():
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if is_bool_dtype(column.dtype):

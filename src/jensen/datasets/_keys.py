@@ -52,6 +52,7 @@ def choose(keys: Sequence[str], name: str, key: str | None = None) -> Choice:
     if key is not None:
         return _chosen(keys, name, key, roles[key][1] if key in roles else WHOLE, labels)
     in_splits = sorted(data.values())
+    # Either a complete set of splits, or a single array that is split later.
     if in_splits in (["test", "train"], sorted(SPLITS)):
         arrays = {split: k for k, split in data.items()}
         spare = [k for k in other if not _like_labels(k)]
@@ -79,6 +80,7 @@ def choose(keys: Sequence[str], name: str, key: str | None = None) -> Choice:
         if WHOLE in arrays
         else tuple(f"{split}_labels" for split in arrays)
     )
+    # Labels that are silently ignored would be lost data.
     if unused:
         raise ValueError(
             f"{name}: the labels {unused[0]!r} belong to no array{nearest(unused[0], expected)}; "

@@ -183,6 +183,7 @@ def _form_of(text: bytes, separator: str | None = None) -> Form:
     """The separator and the decimal mark under which most columns are numbers."""
     sample = text[:_SAMPLE_CHARACTERS].decode(errors="replace")
     lines = [line for line in itertools.islice(sample.splitlines(), _SAMPLE_LINES) if line.strip()]
+    # The sample may end within a line.
     if len(text) > len(sample) and len(lines) > 1 and not sample.endswith("\n"):
         lines = lines[:-1]
     best, best_score = Form(",", ".", _split(lines, ",")), (-1.0, 0)
@@ -210,7 +211,7 @@ def _split(lines: list[str], separator: str) -> list[list[str]]:
 
 def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], str]:
     """(the share of columns that are numbers, the number of columns), and the decimal mark."""
-    body = rows[1:] or rows
+    body = rows[1:] or rows  # the first row may be a header
     width = len(body[0]) if body else 0
     headers = (width, width - 1) if separator in _SEPARATORS_OF_R else (width,)
     if not width or len({len(row) for row in body}) > 1 or len(rows[0]) not in headers:
@@ -269,10 +270,12 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     is_number = [_is_number(field, decimal) for field in first]
     is_name = [not number and not _is_missing(f) for f, number in zip(first, is_number)]
     second = body[0] if body else []
+    # Text above a number.
     if any(name and _is_number(field, decimal) for name, field in zip(is_name, second)):
         return True
     columns = [at for at, number in enumerate(is_number) if number]
     names = [first[at] for at in columns]
+    # No number at all: a header if there is text. Decimals: a datum.
     if not names or not all(_WHOLE_NUMBER.fullmatch(name) for name in names):
         return any(is_name) and not names
     if any(_is_missing(field) and (at > 0 or field.strip()) for at, field in enumerate(first)):
@@ -322,6 +325,7 @@ def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path
     import pyarrow.csv
 
     separator = form.separator
+    # Arrow knows no runs of blanks as one separator.
     if separator == " ":
         text = b"\n".join(b"\t".join(line.split()) for line in text.splitlines())
         separator = "\t"

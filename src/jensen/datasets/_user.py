@@ -194,6 +194,7 @@ def _with_validation(
         "test_fraction": test_fraction,
         **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {}),
     }
+    # A value other than the default was given on purpose.
     for option, value in unused.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(

@@ -84,6 +84,7 @@ def _batched(arguments, dims, *, function, results):
         a[None] if d is None else jnp.moveaxis(a, d, 0)
         for a, d in zip(arguments, dims, strict=True)
     ]
+    # An argument that is not batched keeps an axis of length 1, so that it crosses once.
     larger = tuple(jax.ShapeDtypeStruct((size, *r.shape), r.dtype) for r in results)
     return _host_call.bind(*moved, function=function, results=larger), [0] * len(results)
 

@@ -77,7 +77,7 @@ def _check_host(host: Host, data: np.ndarray) -> None:
         if host.full
         else scale[: len(few)] * noise
     )
-    z = loc[: len(few)] + moved
+    z = loc[: len(few)] + moved  # a code from each posterior
     _check_calls("encode", host, encoded, (few,), host.encode)
     densities: list[tuple[str, Any, Any]] = [
         ("log_likelihood", host.log_likelihood, (few, z)),
@@ -193,7 +193,7 @@ def _change(first: Any, second: Any, tolerance: float) -> float:
     """The largest difference, or 0 where all are within the tolerance."""
     largest = 0.0
     for a, b in zip(first, second, strict=True):
-        same = np.isneginf(a) & np.isneginf(b)
+        same = np.isneginf(a) & np.isneginf(b)  # their difference would be NaN
         difference = np.where(same, 0.0, np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)))
         if (difference > tolerance * (1 + np.abs(np.where(same, 0.0, a)))).any():
             largest = max(largest, float(difference.max()))

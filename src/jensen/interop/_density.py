@@ -92,6 +92,7 @@ class HostLikelihood(eqx.Module):
         draw = lambda key: host_call(  # noqa: E731
             self.host.sample, [self.host.event_shape], self.z, jr.bits(key, (2,))
         )[0]
+        # One vmap for each axis of draws: a batch of draws is one call of the host.
         for _ in sample_shape:
             draw = jax.vmap(draw)
         return draw(jr.split(key, sample_shape) if sample_shape else key)

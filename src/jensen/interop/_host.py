@@ -143,11 +143,12 @@ class Host:
                 for i in range(rows)
             ]
             return [np.concatenate([self._checked(name, d, (1, *shapes[0])) for d in draws])]
-        inputs = [a.astype(self.dtype) for a in arguments]
+        inputs = [a.astype(self.dtype) for a in arguments]  # copies: the callable may change them
         answer = self._call(name, *inputs)
         if name.endswith("_gradient") and not (
             isinstance(answer, tuple | list) and len(answer) == 2
         ):
+            # A gradient alone: the values come from the callable of the density.
             value = name.removesuffix("_gradient")
             answer = (self._call(value, *(a.astype(self.dtype) for a in arguments)), answer)
         if len(shapes) == 1:

@@ -187,6 +187,7 @@ class _TensorFunctions:
     def __init__(self, modules: Sequence[Any], device: Any, dtype: str):
         self.modules = list(dict.fromkeys(modules))
         parameters = (p for m in self.modules for p in (*m.parameters(), *m.buffers()))
+        # The device of the first parameter: modules are not moved.
         first = next(parameters, None)
         self.device = (
             torch.device(device)

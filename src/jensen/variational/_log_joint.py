@@ -71,6 +71,7 @@ def from_log_joint(
             log_jacobian, at = log_jacobian + jnp.sum(jacobian), at + part.size
         return values, log_jacobian
 
+    # The Jacobian belongs to the density of u, so it is added to the joint or to the prior.
     def with_jacobian(function: Callable[[Any], Array]) -> Callable[[Array], Array]:
         def density(u: Array) -> Array:
             values, log_jacobian = split(u)

@@ -111,6 +111,7 @@ def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
 
         read_sites(model, (x,), {"y": y}).shapes
     """
+    # Values from numpyro's initialisation, since sites with improper priors have no sampler.
     started = PlainData(
         handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=init_to_uniform)
     )

@@ -249,6 +249,7 @@ def _assert_same(
         mode="FAST_COMPILE",
         on_unused_input="ignore",
     )
+    # The initial point first, then random places around it.
     centre = np.concatenate([b.ravel() for b in initial_values])
     rng, compared = np.random.default_rng(0), 0
     with jax.enable_x64(True):

@@ -219,6 +219,7 @@ class VariationalFit:
                 "linear response belongs to a mean-field fit that has reached its maximum "
                 "(family='mean_field', method='fixed_draws')."
             )
+        # Antithetic normal draws, pushed through the constraints: sd() is in constrained units.
         noise = np.random.default_rng(0).normal(size=(2000, self.target.size))
         u = (
             self.unconstrained.mean(axis=0)

@@ -167,6 +167,7 @@ def fit_normal_gamma_regression(
         )
         return float(joint + prior + entropy)
 
+    # q starts at the prior, with w independent of tau.
     start = _State(problem.prior_mean, problem.prior_covariance * rate / shape, shape, rate)
     ascent = ascend(
         start,

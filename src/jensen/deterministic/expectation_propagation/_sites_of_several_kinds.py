@@ -37,6 +37,7 @@ class SiteGroups(AbstractSite):
         index: np.ndarray,
     ) -> list[np.ndarray]:
         """Evaluates each group at its own sites among `index`; results in the order of `index`."""
+        # Sites are numbered through: group g has the numbers from ends[g - 1] to ends[g] - 1.
         ends = np.cumsum([len(group.y) for group in self.groups])
         owner = np.searchsorted(ends, index, side="right")
         out: list[np.ndarray] = []

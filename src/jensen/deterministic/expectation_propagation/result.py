@@ -72,7 +72,7 @@ class EPResult:
             - np.sum(np.log(np.diag(problem.prior_root)))
             - 0.5 * len(self.mean) * LOG_2PI
         )
-        f = problem.offset + u @ problem.forms.T
+        f = problem.offset + u @ problem.forms.T  # every site's linear form at every draw [S, N]
         index = np.broadcast_to(np.arange(f.shape[1]), f.shape)
         log_p = log_p + problem.sites.log_density(f.ravel(), index.ravel()).reshape(f.shape).sum(
             axis=1

@@ -110,6 +110,7 @@ def _tilted(
         ],
         axis=1,
     )
+    # Panels of width 0 are dropped below.
     edges = np.sort(np.clip(edges, low[:, None], high[:, None]), axis=1)
 
     def evaluate(owner: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
