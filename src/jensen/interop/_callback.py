@@ -80,11 +80,11 @@ def _abstract(*arguments, function, results):
 
 def _batched(arguments, dims, *, function, results):
     (size,) = {a.shape[d] for a, d in zip(arguments, dims, strict=True) if d is not None}
+    # An argument that is not batched gets an axis of length 1, so that it crosses once.
     moved = [
         a[None] if d is None else jnp.moveaxis(a, d, 0)
         for a, d in zip(arguments, dims, strict=True)
     ]
-    # An argument that is not batched keeps an axis of length 1, so that it crosses once.
     larger = tuple(jax.ShapeDtypeStruct((size, *r.shape), r.dtype) for r in results)
     return _host_call.bind(*moved, function=function, results=larger), [0] * len(results)
 
