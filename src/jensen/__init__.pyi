@@ -4,6 +4,7 @@ from . import anatomy as anatomy
 from . import bounds as bounds
 from . import datasets as datasets
 from . import decoders as decoders
+from . import deterministic as deterministic
 from . import distributions as distributions
 from . import encoders as encoders
 from . import evidence as evidence
@@ -25,6 +26,7 @@ from .anatomy.gaps import inference_gaps as inference_gaps
 from .datasets import Dataset as Dataset
 from .datasets import load_dataset as load_dataset
 from .datasets import load_rows as load_rows
+from .deterministic import fit_expectation_propagation as fit_expectation_propagation
 from .evidence import bidirectional as bidirectional
 from .evidence import estimate_evidence as estimate_evidence
 from .evidence import sandwich as sandwich
@@ -46,9 +48,6 @@ from .variational import from_log_joint as from_log_joint
 from .variational import from_numpyro as from_numpyro
 from .variational import from_pymc as from_pymc
 from .variational import from_unconstrained as from_unconstrained
-from .variational.expectation_propagation import (
-    fit_expectation_propagation as fit_expectation_propagation,
-)
 from .weights import LogWeights as LogWeights
 from .weights import log_weights as log_weights
 

@@ -14,7 +14,7 @@ from _miniatures import binary_text, bits
 
 from jensen.datasets import PinnedFile, StaticMNIST, density, load_dataset
 from jensen.datasets._files import find_locally, locate
-from jensen.datasets._idx import read_idx
+from jensen.datasets._published_formats import read_idx
 from jensen.datasets.mnist import MNIST
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
@@ -90,7 +90,7 @@ def test_download_with_a_wrong_checksum_is_refused_and_leaves_nothing(served, ca
     (folder / "images.gz").write_bytes(wrong)
     with pytest.raises(
         OSError,
-        match=r"images.gz of mini was not found in .*mini/images.gz, images.gz\), and downloading it failed .*hash.*--data-dir",
+        match=r"images.gz of mini was not found in .*mini/images.gz, images.gz\), and downloading it failed .*hash.*data_dir= .--data-dir",
     ):
         locate(pinned(url), "mini", cache=cache)
     assert not [p for p in cache.rglob("*") if p.is_file()]
@@ -107,12 +107,12 @@ def test_a_failed_download_names_file_places_and_remedy(served, cache, tmp_path)
     _, url = served
     with pytest.raises(
         OSError,
-        match=rf"images.gz of mini was not found in {tmp_path} or {cache} \(looked for as mini/.*\).*{url}images.gz: .*404.*--data-dir or",
+        match=rf"images.gz of mini was not found in {tmp_path} or {cache} \(looked for as mini/.*\).*{url}images.gz: .*404.*data_dir= .--data-dir. or",
     ):
         locate(pinned(url), "mini", data_dir=tmp_path, cache=cache)
     with pytest.raises(
         ValueError,
-        match=r"not found in .*, and it is not downloaded. Ask the author. Put it into .*, or name its own by --data-dir or JENSEN",
+        match=r"not found in .*, and it is not downloaded. Ask the author. Put it into .*, or name another by data_dir= .--data-dir. or JENSEN",
     ):
         locate(pinned(), "mini", cache=cache, remedy="Ask the author.")
 
@@ -215,7 +215,7 @@ def test_a_truncated_local_file_is_refused(tmp_path):
 def test_a_data_directory_that_does_not_exist_is_refused(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError,
-        match=r"data directory '.*nowhere' is not a directory; create it, or name another by --data-dir",
+        match=r"data directory '.*nowhere' is not a directory; create it, or name another by data_dir= .--data-dir",
     ):
         locate(pinned(), "mini", data_dir=tmp_path / "nowhere")
     monkeypatch.setenv("JENSEN_DATA", str(tmp_path / "nowhere"))

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from _miniatures import binary_text, bits, mat
 
-from jensen.datasets._binary_text import read_binary_text
-from jensen.datasets._mat import read_mat
+from jensen.datasets._published_formats import read_binary_text, read_mat
 
 TABLE = bits(0, 7, 5)
 

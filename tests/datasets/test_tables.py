@@ -66,7 +66,7 @@ def test_a_row_of_numbers_that_may_be_a_header_is_asked_about(tmp_path, text):
     path = csv(tmp_path, text)
     with pytest.raises(
         ValueError,
-        match=r"t.csv: the first row, .*, may be a header or a datum; say which: header=True or "
+        match=r"t.csv: the first row, .*, may be a header or a datum; decide by header=True or "
         r"header=False \(--set data.header=true or false\)",
     ):
         load_rows(path)

@@ -89,7 +89,7 @@ def test_arrays(source, message):
         (
             GOOD,
             {"test_fraction": 0.0},
-            "test_fraction must be above 0, for test may not be empty; got 0.0",
+            "test_fraction must be above 0, since test may not be empty; got 0.0",
         ),
         (GOOD, {"test_fraction": float("nan")}, "test_fraction must be above 0"),
         (
@@ -224,7 +224,7 @@ def npy(path, array, **options):
             "a.csv",
             lambda p: b",a,b\n" + b"0,1,2\n" * 9,
             r"the column '' \(position 0\) has no name and may be a row index or data; name it, or "
-            r"say columns=\[...\] or index=POSITION",
+            r"give columns=\[...\] or index=POSITION",
         ),
         ("a.csv", lambda p: b"a,,b\n" + b"0,1,2\n" * 9, r"the column '' \(position 1\)"),
         (

@@ -113,7 +113,7 @@ BAD = {
     ),
     "dropout": (
         {"encode": Counting(WORLD.q)},
-        r"encode gives other answers.*dropout left on.*eval\(\)",
+        r"encode gives other answers.*dropout is on.*eval\(\)",
     ),
     "dropout in decoder": (
         {"log_likelihood": Counting(log_likelihood)},

@@ -281,7 +281,7 @@ def test_precision_is_named_and_nothing_of_the_process_changes(eight):
     ) == before and jax.device_count() < 100
     with pytest.raises(ValueError, match=r"in float64; got u in float32.*enable_x64"):
         eight.log_density(jnp.zeros(10))
-    with pytest.raises(ValueError, match=r"wants a pymc.Model.*got int"):
+    with pytest.raises(ValueError, match=r"needs a pymc.Model.*got int"):
         jensen.from_pymc(3)
 
 
@@ -292,5 +292,5 @@ def test_predictions_need_something_observed():
     assert fit.evidence.value == pytest.approx(0, abs=1e-7) and fit.kl.value == pytest.approx(
         0, abs=1e-7
     )
-    with pytest.raises(ValueError, match="nothing of predictions"):
+    with pytest.raises(ValueError, match="has no predictions"):
         fit.predict(key=KEY)

@@ -133,5 +133,5 @@ def test_what_has_no_density_and_what_is_not_known_is_refused():
     ):
         jensen.account(from_pythae(make("VAE", "bce")), rows("mse"), key=KEY)
     config = known.AEConfig(input_dim=SHAPE, latent_dim=3)
-    with pytest.raises(ValueError, match="VAE, BetaVAE, VAMP, IWAE are known here; got AE"):
+    with pytest.raises(ValueError, match="VAE, BetaVAE, VAMP, IWAE are supported; got AE"):
         from_pythae(known.AE(config))

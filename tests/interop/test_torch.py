@@ -196,8 +196,8 @@ def test_priors_of_tensors_are_differentiated():
 
 
 WRONG = {
-    "nothing": ({}, "wants an encoder and a decoder, or else"),
-    "half": ({"encoder": lambda x: x, "log_likelihood": lambda x, z: x}, "give one pair, whole"),
+    "nothing": ({}, "needs an encoder and a decoder, or the two functions"),
+    "half": ({"encoder": lambda x: x, "log_likelihood": lambda x, z: x}, "give one of these pairs"),
     "likelihood": (
         {"encoder": lambda x: x, "decoder": lambda z: z, "likelihood": "poisson"},
         "likelihood must be one of bernoulli, normal",
@@ -212,7 +212,7 @@ WRONG = {
     ),
     "cholesky": (
         {"encoder": lambda x: x, "decoder": lambda z: z, "posterior": "full_normal"},
-        "wants second='scale'",
+        "needs second='scale'",
     ),
     "sample": (
         {"encode": lambda x: x, "log_likelihood": lambda x, z: x, "sample": "normal"},
@@ -237,9 +237,9 @@ def test_answers_that_are_no_tensors_are_named(trio):
         jensen.account(from_torch(lambda x: encoder(x)[0], decoder, **SHAPES), data, key=KEY)
     with pytest.raises(ForeignError, match="likelihood='bernoulli' is no density of anything else"):
         jensen.account(from_torch(encoder, decoder, **SHAPES), data * 0.5, key=KEY)
-    with pytest.raises(ForeignError, match="one number for each element is wanted"):
+    with pytest.raises(ForeignError, match="one number for each element is expected"):
         jensen.account(from_torch(encoder, lambda z: decoder(z)[:, :10], **SHAPES), data, key=KEY)
-    with pytest.raises(ForeignError, match="where a tensor is wanted"):
+    with pytest.raises(ForeignError, match="where a tensor is expected"):
         jensen.account(
             from_torch(encoder, decoder, likelihood=lambda a, x: 3.0, **SHAPES), data, key=KEY
         )

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jensen.variational.expectation_propagation.sites import sites
-from jensen.variational.expectation_propagation.sites._quadrature import tilted_by_quadrature
+from jensen.deterministic.expectation_propagation.sites import sites
+from jensen.deterministic.expectation_propagation.sites._moments import tilted_by_quadrature
 
 DATA = {
     "probit": np.array([1, 0]),
@@ -81,12 +81,12 @@ def brute(site, n, mean, variance):
 @pytest.mark.parametrize("cavity", CAVITIES, ids=str)
 def test_moments_are_those_of_a_fine_sum_for_wide_narrow_and_far_cavities(name, options, cavity):
     site, (mean, variance) = build(name, options), cavity
-    found = site.tilted(np.full(2, float(mean)), np.full(2, float(variance)), np.arange(2))
+    result = site.tilted(np.full(2, float(mean)), np.full(2, float(variance)), np.arange(2))
     for n in (0, 1):
         log_z, average, spread = brute(site, n, float(mean), float(variance))
-        assert found.log_normaliser[n] == pytest.approx(log_z, rel=1e-11, abs=1e-11)
-        assert abs(found.mean[n] - average) < 1e-10 * np.sqrt(spread)
-        assert found.variance[n] == pytest.approx(spread, rel=1e-10)
+        assert result.log_normaliser[n] == pytest.approx(log_z, rel=1e-11, abs=1e-11)
+        assert abs(result.mean[n] - average) < 1e-10 * np.sqrt(spread)
+        assert result.variance[n] == pytest.approx(spread, rel=1e-10)
 
 
 @every_site
@@ -98,9 +98,9 @@ def test_mean_and_variance_are_derivatives_of_the_log_normaliser(name, options):
         log_z = site.tilted(mean + h * np.arange(-2, 3), np.full(5, variance), index).log_normaliser
         slope = np.array([1, -8, 0, 8, -1]) @ log_z / (12 * h)
         curvature = np.array([-1, 16, -30, 16, -1]) @ log_z / (12 * h**2)
-        found = site.tilted(np.array([mean]), np.array([variance]), index[:1])
-        assert found.mean[0] == pytest.approx(mean + variance * slope, abs=1e-8 * variance)
-        assert found.variance[0] == pytest.approx(
+        result = site.tilted(np.array([mean]), np.array([variance]), index[:1])
+        assert result.mean[0] == pytest.approx(mean + variance * slope, abs=1e-8 * variance)
+        assert result.variance[0] == pytest.approx(
             variance + variance**2 * curvature, abs=2e-6 * variance**2
         )
 
@@ -112,23 +112,23 @@ def test_a_tilted_distribution_narrower_than_anything_about_it_is_found():
         154.89441158307372,
         0.00023375241232536718,
     )
-    found = site.tilted(np.array([mean]), np.array([variance]), np.array([0]))
+    result = site.tilted(np.array([mean]), np.array([variance]), np.array([0]))
     f = 13.3
     for _ in range(50):  # Newton: exp f = (mean - f) / variance
         f -= (np.exp(f) - (mean - f) / variance) / (np.exp(f) + 1 / variance)
     curvature = np.exp(f) + 1 / variance
     laplace = -np.exp(f) - 0.5 * (f - mean) ** 2 / variance - 0.5 * np.log(variance * curvature)
-    assert found.log_normaliser[0] == pytest.approx(laplace, abs=1e-4)
-    assert found.mean[0] == pytest.approx(f, abs=1e-5)
-    assert found.variance[0] == pytest.approx(1 / curvature, rel=1e-2)
+    assert result.log_normaliser[0] == pytest.approx(laplace, abs=1e-4)
+    assert result.mean[0] == pytest.approx(f, abs=1e-5)
+    assert result.variance[0] == pytest.approx(1 / curvature, rel=1e-2)
 
 
 def test_no_density_at_all_is_no_moments():
     one = np.ones(1)
-    found = tilted_by_quadrature(
+    result = tilted_by_quadrature(
         lambda f, n: np.full_like(f, -np.inf), one, one, np.zeros(1, int), one, one
     )
-    assert all(np.isnan(part[0]) for part in found)
+    assert all(np.isnan(part[0]) for part in result)
 
 
 @every_site

@@ -77,7 +77,7 @@ def test_starts_and_numbers_out_of_range():
         _method("map", ELBO(), worlds.conjugate(), None, None, None)
     with pytest.raises(ValueError, match=r"climbs the ELBO of all data; the Renyi bound"):
         fit(worlds.conjugate(), method="fixed_draws", bound={"name": "renyi", "alpha": 0.5})
-    with pytest.raises(ValueError, match=r"batch= needs a likelihood that can be had"):
+    with pytest.raises(ValueError, match=r"batch= needs a likelihood that can be computed"):
         fit(worlds.conjugate(), batch=4)
     with pytest.raises(ValueError, match=r"from 1 to the 12 rows of data; got 13"):
         fit(worlds.conjugate_in_rows(), batch=13)
@@ -170,7 +170,7 @@ def test_numpyro_models_that_no_family_fits(name):
 
 def test_what_a_fit_does_not_have_is_refused():
     found = jensen.fit_variational(worlds.conjugate(), "full_rank", key=KEY, num_draws=200)
-    with pytest.raises(ValueError, match=r"says nothing of predictions"):
+    with pytest.raises(ValueError, match=r"has no predictions"):
         found.predict(key=KEY)
     with pytest.raises(ValueError, match=r"linear response belongs to a mean-field fit"):
         found.sd(linear_response=True)

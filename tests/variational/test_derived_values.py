@@ -64,12 +64,12 @@ def test_large_derived_values_are_kept_on_request_only():
     target = jensen.from_numpyro(with_rows)
     fit = jensen.fit_variational(target, "full_rank", key=KEY, num_draws=200)
     assert set(fit.draws) == {"b", "few"} and fit.left_out == {"rows": (1500,)}
-    assert len(fit.names) == 1001 and "Derived values not kept for their size: rows [1500]" in str(
-        fit
-    )
+    assert len(
+        fit.names
+    ) == 1001 and "Derived values that are not stored, for their size: rows [1500]" in str(fit)
     np.testing.assert_allclose(fit.derived("rows", 50), fit.draws["b"][:50, None] * ROWS)
     kept = jensen.fit_variational(target, "full_rank", key=KEY, num_draws=200, keep=("rows",))
-    assert kept.left_out == {} and "not kept" not in str(kept)
+    assert kept.left_out == {} and "not stored" not in str(kept)
     np.testing.assert_allclose(kept.draws["rows"], kept.draws["b"][:, None] * ROWS)
     np.testing.assert_array_equal(kept.draws["b"], fit.draws["b"])
     assert kept.sd()["rows"] == pytest.approx(kept.draws["rows"].std(axis=0), rel=1e-10)

@@ -13,7 +13,7 @@ from jensen.bounds import CUBO, ELBO, Renyi
 from jensen.evidence import estimate_evidence
 from jensen.evidence.annealed import Annealed
 from jensen.evidence.importance import Importance
-from jensen.variational._measure import Drawn
+from jensen.variational._fresh_draws import FreshDraws
 from jensen.variational._problem import datum
 from jensen.variational.families import MeanField, Start
 from variational import _worlds as worlds
@@ -77,7 +77,7 @@ def test_mean_field_of_a_normal_has_the_known_variances_gap_and_linear_response(
 def test_the_bounds_of_a_standard_normal_by_a_narrower_one(x64, s):
     """Validation case 3: p = N(0, 1), q = N(0, s^2), by the library's bounds on the log-weights that a fit of this q reports."""
     n = 1_000_000
-    drawn = Drawn(
+    drawn = FreshDraws(
         worlds.gaussian(np.eye(1)), MeanField(Start(jnp.zeros(1), jnp.array([[s]]))), KEY, n
     )
     log_w = drawn.log_w

@@ -11,7 +11,7 @@ import pytest
 
 import jensen
 from jensen.variational._density import Density
-from jensen.variational._modes import _climb_together, _starts
+from jensen.variational._modes import _maximise_together, _starts
 from variational import _worlds as worlds
 
 KEY = jr.key(0)
@@ -126,7 +126,7 @@ def test_climbs_end_at_the_maximum_whatever_the_units(x64):
     target = jensen.from_unconstrained(lambda u: -0.5 * jnp.sum(((u - peak) / unit) ** 2), size=3)
     starts = _starts(target.coordinates, peak, np.diag(unit), np.random.default_rng(0))
     density = Density(target)
-    places, values = _climb_together(density, starts, np.diag(unit))
+    places, values = _maximise_together(density, starts, np.diag(unit))
     assert len(places) == len(starts) == 32
     np.testing.assert_allclose((places - peak) / unit, 0, atol=0.2)
     assert density.evaluations <= 32 * 20

@@ -7,9 +7,9 @@ import pytest
 
 import jensen
 from jensen.variational import families
-from jensen.variational._measure import Drawn
+from jensen.variational._fresh_draws import FreshDraws
 from jensen.variational._moment_moves import MomentMoves, moment_moves
-from jensen.variational._verdicts import Seen, tolerance, trustworthy, verdicts
+from jensen.variational._verdicts import FitDiagnostics, tolerance, trustworthy, verdicts
 from jensen.variational.result import Outcome
 from variational import _worlds as worlds
 
@@ -18,7 +18,7 @@ def measured(target, scale, seed, **options):
     """What is said of q = N(0, scale^2), which is not fitted."""
     dim = target.size
     start = families.Start(jnp.zeros(dim), scale * jnp.eye(dim))
-    drawn = Drawn(target, families.FullRank(start), jr.key(seed), options.get("num_draws"))
+    drawn = FreshDraws(target, families.FullRank(start), jr.key(seed), options.get("num_draws"))
     return drawn.summary(Outcome(True, "given"), None, 0, 0.0, {"family": "full_rank"})
 
 
@@ -59,7 +59,7 @@ def test_the_verdict_does_not_hang_on_the_seed(seed):
     standard = worlds.gaussian(np.eye(1))
     wrong, right = (measured(standard, scale, seed) for scale in (0.91, 0.98))
     assert kinds(wrong) == ["Biased"] and not wrong.trusted
-    assert "Take mean(weighted=True)" in wrong.verdicts[0]
+    assert "Use mean(weighted=True)" in wrong.verdicts[0]
     assert wrong.sd(weighted=True)["u"] == pytest.approx(1, abs=0.03)
     assert kinds(right) == ["Nothing stands out"] and right.trusted
 
@@ -86,7 +86,7 @@ def test_nearly_equal_weights_are_believed_whatever_k_hat_of_their_tail(seed):
     ],
 )
 def test_k_hat_and_effective_draws_decide_together(pareto_k, effective, kind):
-    seen = Seen(
+    seen = FitDiagnostics(
         names=("x",),
         varies=np.array([True]),
         mean=np.zeros(1),
@@ -113,7 +113,7 @@ def test_weighted_moments_are_not_advised_where_they_are_wrong_too(seed):
     t = jensen.from_unconstrained(lambda u: jnp.sum(-2 * jnp.log1p(u**2 / 3)), size=1)
     fit = measured(t, 0.9, seed)
     assert fit.sd(weighted=True)["u"] < 1.73 * 0.95
-    assert not fit.trusted and "Take mean(weighted=True)" not in " ".join(fit.verdicts)
+    assert not fit.trusted and "Use mean(weighted=True)" not in " ".join(fit.verdicts)
     assert "MCMC" in fit.verdicts[0]
 
 

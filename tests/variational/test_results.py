@@ -11,7 +11,7 @@ from scipy.stats import norm
 import jensen
 from jensen.evidence import evidence_of_log_weights
 from jensen.variational import families
-from jensen.variational._measure import Drawn
+from jensen.variational._fresh_draws import FreshDraws
 from variational import _worlds as worlds
 
 KEY = jr.key(0)
@@ -27,7 +27,7 @@ def t_target(df, size=1):
 def test_k_hat_of_a_t_for_a_t(x64, df, of_q):
     """As its draws say, of a q that is not fitted: the truth is of equal scales."""
     start = families.Start(jnp.zeros(1), jnp.eye(1))
-    drawn = Drawn(t_target(df), families.StudentT(start, df=of_q), KEY, 100_000)
+    drawn = FreshDraws(t_target(df), families.StudentT(start, df=of_q), KEY, 100_000)
     k = float(evidence_of_log_weights(drawn.log_w[None]).pareto_k[0])
     assert k == pytest.approx(1 - df / of_q, abs=0.12)
 

@@ -86,7 +86,7 @@ def test_too_few_steps_are_not_converged():
     )
     assert not fit.outcome.converged and not fit.trusted
     assert fit.verdicts[0].startswith(
-        "Not converged: 800 steps, the last at rate 0.1: too few steps to judge convergence by; wanted are R-hat 1.1, error 0.02"
+        "Not converged: 800 steps, the last at rate 0.1: too few steps to judge convergence by; convergence needs R-hat 1.1, error 0.02"
     )
     assert "max_steps=" in fit.outcome.message
 

@@ -1,4 +1,5 @@
-"""Data sets as NumPy arrays: named ones and your own. Every public file in this folder is one named data set, or a family of them.
+"""Data sets as NumPy arrays: named ones and your own. Every public file in this folder is one named
+data set, or a family of them.
 
 from jensen.datasets import load_dataset
 data = load_dataset("digits")               # or "mydata.npz", an array, a mapping of splits

@@ -1,4 +1,4 @@
-"""Tables of Apache Arrow, as .csv and .parquet files and other libraries' frames give them."""
+"""Reads Apache Arrow tables, which come from .csv and .parquet files and other frames."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ _PANDAS_INDEX = "__index_level_"
 
 
 def read_parquet(path: Path, reading: Reading) -> Part:
-    """The table in a .parquet file. An index that pandas recorded gives the rows' names.
+    """Reads a .parquet file. An index that pandas recorded gives the rows' names.
 
     Raises:
         ValueError: no .parquet file, a damaged one, one larger than the memory, columns that are
@@ -53,14 +53,14 @@ def table_part(
     notes: tuple[str, ...] = (),
     index: Mapping[str, int] | None = None,
 ) -> Part:
-    """The numbers of an Arrow table, and its index.
+    """Reads the numbers of an Arrow table, and its index.
 
     Args:
         table: a pyarrow.Table.
         where: the file or the object, for messages.
-        reading: columns and index asked for.
-        named: whether the columns' names are their own.
-        notes: how the table was read.
+        reading: which columns and index to read.
+        named: whether the table's file names the columns.
+        notes: how the table was read, put first.
         index: the index columns by name, if the reader knows; by default as pandas recorded them.
 
     Raises:
@@ -84,12 +84,12 @@ def table_part(
             "index=NAME (--set data.columns=[...], --set data.index=NAME)."
         )
     values = [_column(table.column(at)) for at in positions]
-    told = (index_note(list(row_names)),) if row_names else ()
+    index_notes = (index_note(list(row_names)),) if row_names else ()
     return Part(
         np.column_stack(values) if values else np.empty((0, 0)),
         row_names,
         tuple(names[at] for at in positions) if named else (),
-        (*notes, *told, *column_notes),
+        (*notes, *index_notes, *column_notes),
     )
 
 

@@ -1,4 +1,4 @@
-"""`available`: what named data sets there are, and where their files lie."""
+"""`available`: the named data sets, and where their files are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from jensen.datasets._load import dataset_names, find_source, sources
 
 @dataclass(frozen=True)
 class FileAvailability:
-    """A file of a named data set: where it was found (None if nowhere), where it may be downloaded, and its checksum (None if nobody has pinned it)."""
+    """A file of a named data set: its path (None if it is not there), its urls, and its checksum
+    (None if it is not pinned).
+    """
 
     name: str
     path: str | None
@@ -21,17 +23,19 @@ class FileAvailability:
 
 @dataclass(frozen=True)
 class Availability:
-    """What is known of a named data set before it is loaded.
+    """The facts about a named data set that need no loading.
 
     Attributes:
         name, description, licence: texts.
         sizes: rows of train, validation, test.
         event_shape: the shape of one datum.
-        values: by default: 'binary', 'drawn' (grey levels drawn as binary) or 'grey' (values in (0, 1)).
-        options: of `load_dataset`, and what they may be; the first is the default.
-        found: nothing has to be downloaded or put in place.
-        where: the folders of its files, or how they are to be had, as text.
-        files: one by one.
+        values: the default values: 'binary', 'drawn' (grey levels drawn as binary) or 'grey'
+            (values in (0, 1)).
+        options: the options of `load_dataset` that apply, with their choices; the first is the
+            default.
+        found: whether all files are there, so that nothing must be downloaded.
+        where: the folders of its files, or how to get them, as text.
+        files: the files.
         remedy: how to get files that are not downloaded.
 
     [a.name for a in available() if a.found]
@@ -53,11 +57,13 @@ class Availability:
 def available(
     data_dir: str | Path | None = None, names: Sequence[str] | None = None
 ) -> tuple[Availability, ...]:
-    """The named data sets, sorted by name, and where each was found or how much is to be downloaded. Nothing is downloaded, and no checksum verified.
+    """Lists the named data sets by name, with the folder of each or the size of its download.
+
+    It downloads nothing and verifies no checksum.
 
     Args:
         data_dir: as for `load_dataset`.
-        names: only these; all by default.
+        names: which data sets; all by default.
 
     Raises:
         ValueError: the data directory named does not exist.
@@ -71,10 +77,10 @@ def available(
 
 def _availability(name: str, data_dir: str | Path | None) -> Availability:
     source = find_source(name)
-    found = {file: find_locally(file, name, data_dir=data_dir) for file in source.files}
-    missing = [file for file, path in found.items() if path is None]
+    paths = {file: find_locally(file, name, data_dir=data_dir) for file in source.files}
+    missing = [file for file, path in paths.items() if path is None]
     folders = ", ".join(
-        dict.fromkeys(str(path.parent) for path in found.values() if path is not None)
+        dict.fromkeys(str(path.parent) for path in paths.values() if path is not None)
     )
     if not missing:
         where = folders or source.origin
@@ -91,7 +97,7 @@ def _availability(name: str, data_dir: str | Path | None) -> Availability:
     }
     files = tuple(
         FileAvailability(file.name, None if path is None else str(path), file.urls, file.checksum)
-        for file, path in found.items()
+        for file, path in paths.items()
     )
     return Availability(
         name,
@@ -109,7 +115,7 @@ def _availability(name: str, data_dir: str | Path | None) -> Availability:
 
 
 def _choices(parameter: Any) -> tuple[str, ...]:
-    """The default first."""
+    """The choices of an option, the default first."""
     return (
         parameter.default,
         *(choice for choice in parameter.annotation.__args__ if choice != parameter.default),

@@ -1,4 +1,4 @@
-"""From the user's arrays to uint8 or float32: the checks that refuse what no model can be trained on, the cast, and the binarisation."""
+"""Converts the user's arrays to uint8 or float32: checks, cast and binarisation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,21 @@ from jensen._rooms import nearest
 from jensen.datasets._dataset import frozen_draws
 
 BINARISE = ("none", "dynamic", "threshold")
-_NUMERIC = "biuf"
-_TOLERATED_LOSS = 1e-6
+_NUMERIC = "biuf"  # dtype kinds: bool, integers, floats
+_TOLERATED_LOSS = 1e-6  # of a column's spread: about what float32 loses of centred data
 
 
 def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> None:
-    """Raises ValueError unless `array` [rows, *event] holds at least one finite real number per
-    row; `where` names it in the message, and `columns` what is missing in a table."""
+    """Checks that `array` [rows, *event] holds finite real numbers, at least one in each row.
+
+    Args:
+        array: as the user gave it.
+        where: its name in messages.
+        columns: the names of a table's columns, for messages.
+
+    Raises:
+        ValueError: another dtype or shape, an empty array, NaN or infinities.
+    """
     if array.dtype.names is not None:
         raise ValueError(
             f"{where} has the structured dtype {array.dtype}; make plain numbers of it: "
@@ -22,30 +30,35 @@ def check_array(array: np.ndarray, where: str, columns: Sequence[str] = ()) -> N
         )
     if array.dtype.kind not in _NUMERIC:
         raise ValueError(
-            f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, floats): convert or drop what is not."
+            f"{where} has dtype {array.dtype}; only real numbers can be used (bool, integers, "
+            "floats): convert or drop what is not."
         )
     if array.ndim == 0:
         raise ValueError(f"{where} is a scalar ({array}); give an array of shape [rows, *event].")
     if array.size == 0:
         raise ValueError(
-            f"{where} is empty (shape {array.shape}); it needs at least one row and one value per row. Leave out a split that you do not have."
+            f"{where} is empty (shape {array.shape}); it needs at least one row and one value "
+            "per row. Leave out a split that you do not have."
         )
     if array.ndim == 1:
         raise ValueError(
-            f"{where} has shape {array.shape}; for {len(array)} rows of one number each use reshape(-1, 1), giving ({len(array)}, 1)."
+            f"{where} has shape {array.shape}; for {len(array)} rows of one number each use "
+            f"reshape(-1, 1), giving ({len(array)}, 1)."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = ~np.isfinite(array)
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         column = f" (column {columns[first[1]]!r})" if columns else ""
         raise ValueError(
-            f"{where} holds {int(bad.sum())} values that are NaN or infinite, in {int(bad.reshape(len(bad), -1).any(axis=1).sum())} of {len(bad)} rows, "
+            f"{where} holds {int(bad.sum())} values that are NaN or infinite, in "
+            f"{int(bad.reshape(len(bad), -1).any(axis=1).sum())} of {len(bad)} rows, "
             f"the first at index {first}{column}; remove or impute those rows."
         )
 
 
 def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """All arrays as uint8 if they are bool or integers within 0..255, otherwise all as float32; and notes on what that lost.
+    """Casts all arrays to uint8 if they are bool or integers within 0..255, otherwise all to
+    float32, and notes what the cast lost.
 
     Raises:
         ValueError: values beyond the range of float32.
@@ -58,17 +71,20 @@ def to_storage(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
     limit = float(np.finfo(np.float32).max)
     if largest > limit:
         raise ValueError(
-            f"the largest value, {largest:.3g}, is beyond float32, whose limit is {limit:.3g}; rescale the data."
+            f"the largest value, {largest:.3g}, is beyond float32, whose limit is {limit:.3g}; "
+            "rescale the data."
         )
     cast = {key: array.astype(np.float32) for key, array in arrays.items()}
     loss = max(_loss(array, cast[key]) for key, array in arrays.items())
-    lost = f"casting to float32 changed values by up to {loss:.1e} of their column's spread; centre and rescale the data to keep them"
+    lost = (
+        f"casting to float32 changed values by up to {loss:.1e} of their column's "
+        "spread; centre and rescale the data to keep them"
+    )
     return cast, (lost,) if loss > _TOLERATED_LOSS else ()
 
 
 def threshold_of(train: np.ndarray, mode: str) -> float | None:
-    """The value above which binarise="threshold" makes 1 of a value: the middle of train's range;
-    None under another mode.
+    """The threshold of binarise="threshold": the middle of train's range; None for other modes.
 
     threshold_of(np.array([[0.0, 8.0]]), "threshold")  # 4.0
     """
@@ -81,11 +97,11 @@ def threshold_of(train: np.ndarray, mode: str) -> float | None:
 def binarised(
     arrays: Mapping[str, np.ndarray], mode: str, seed: int
 ) -> tuple[dict[str, np.ndarray], int | None, tuple[str, ...]]:
-    """The splits binarised, the levels of train (None when nothing is left to draw), and notes on what was done.
+    """Binarises the splits: (arrays, the levels of train or None if nothing is drawn later, notes).
 
     Args:
         arrays: train, validation, test, each uint8 or float32.
-        mode: none, dynamic or threshold, as `load_dataset` explains them.
+        mode: none, dynamic or threshold, see `load_dataset`.
         seed: of the frozen draws.
 
     Raises:
@@ -109,8 +125,10 @@ def binarised(
 def binarised_rows(
     array: np.ndarray, mode: str, seed: int, threshold: float | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rows that no model is fitted to, binarised, and notes on what was done: "dynamic" draws them
-    once with `seed`, "threshold" is 1 above `threshold`, which comes from the training data.
+    """Binarises rows for evaluation: (values, notes).
+
+    "dynamic" draws them once with `seed`; "threshold" is 1 above `threshold`, which comes from the
+    training data.
 
     Raises:
         ValueError: an unknown mode, means outside [0, 1], no threshold.
@@ -123,8 +141,9 @@ def binarised_rows(
             "binarise='threshold' of rows by themselves has no threshold, which is the middle of "
             "the training data's range; give values of 0 and 1, or in Python like=training_data."
         )
-    none = array[:0]
-    parts = {"train": none, "validation": array, "test": none}
+    # As the validation split, which is drawn once and frozen.
+    empty = array[:0]
+    parts = {"train": empty, "validation": array, "test": empty}
     parts, levels, notes = binarised(parts, mode, seed)
     if levels is not None:
         notes = (*notes[:-1], f"drawn once with seed {seed}")
@@ -137,7 +156,9 @@ def _threshold(
     low, high = float(arrays["train"].min()), float(arrays["train"].max())
     if low == high:
         raise ValueError(
-            f"binarise='threshold': every value of train is {low:g}, so that no threshold parts them; use binarise='none'."
+            f"binarise='threshold': every value of train is {low:g}, so that no threshold "
+            "separates "
+            "them; use binarise='none'."
         )
     half = threshold_of(arrays["train"], "threshold")
     note = f"binarised: 1 where v > {half:g}, the middle of train's range {low:g}..{high:g}"
@@ -154,15 +175,18 @@ def _dynamic(
     grey, notes = (
         dict(arrays),
         [
-            f"values {low:g}..{high:g} were read as Bernoulli means v / 255, at most {high / 255:.3g}"
+            f"values {low:g}..{high:g} were read as Bernoulli means v / 255, at most "
+            f"{high / 255:.3g}"
         ],
     )
     if arrays["train"].dtype != np.uint8:
         if low < 0 or high > 1:
             raise ValueError(
-                f"binarise='dynamic' takes integers in 0..255 or floats in [0, 1] as Bernoulli means; got values from {low:g} to {high:g}. "
+                "binarise='dynamic' takes integers in 0..255 or floats in [0, 1] as Bernoulli "
+                f"means; got values from {low:g} to {high:g}. "
                 "Rescale them, cast them to uint8, or use binarise='threshold'."
             )
+        # A mean has 256 levels, so that frozen draws are exact and the data stay uint8.
         grey = {
             key: np.rint(array * np.float32(255)).astype(np.uint8) for key, array in arrays.items()
         }
@@ -172,10 +196,12 @@ def _dynamic(
         notes = ["values in [0, 1] were read as Bernoulli means"]
         if change > _TOLERATED_LOSS:
             notes.append(
-                f"means were rounded to multiples of 1/255, which changed them by up to {change:.2g}"
+                "means were rounded to multiples of 1/255, which changed them by up to "
+                f"{change:.2g}"
             )
     notes.append(
-        f"train: drawn afresh at each use; validation and test: drawn once with seed {seed} and frozen"
+        f"train: drawn afresh at each use; validation and test: drawn once with seed {seed} and "
+        "frozen"
     )
     frozen = {
         split: frozen_draws(grey[split], 255, (seed, stream))
@@ -198,6 +224,6 @@ def _loss(array: np.ndarray, cast: np.ndarray) -> float:
     rows = array.reshape(len(array), -1).astype(np.float64)
     change = np.abs(rows - cast.reshape(rows.shape)).max(axis=0)
     spread = np.ptp(rows, axis=0)
-    # A constant column has no spread: its own size is then the measure; a column of zeros loses nothing.
+    # Relative to the spread, or of a constant column to its value; a column of zeros loses nothing.
     scale = np.where(spread > 0, spread, np.abs(rows).max(axis=0))
     return float(np.max(np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)))

@@ -1,8 +1,10 @@
-"""What a data set is: three splits of arrays, and a way to know that two runs were evaluated on the same data points.
+"""`Dataset`: three splits of arrays, with fingerprints that show whether two runs were evaluated on
+the same data.
 
-Images given as grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", after
-Salakhutdinov & Murray 2008) reads a grey value v as the mean v / levels of a Bernoulli variable: train is drawn afresh every time an image is used, whereas
-validation and test are here drawn once and frozen.
+Images of grey levels are no Bernoulli data. *Dynamic binarisation* (Burda, Grosse &
+Salakhutdinov 2016, "Importance Weighted Autoencoders", after Salakhutdinov & Murray 2008) reads a
+grey value v as the mean v / levels of a Bernoulli variable: train is drawn afresh every time an
+image is used, whereas validation and test are here drawn once and frozen.
 """
 
 from collections.abc import Mapping
@@ -21,12 +23,14 @@ TRAIN_DRAW_SEED = 1
 
 
 def frozen_draws(grey: np.ndarray, levels: int, seed: int | tuple[int, ...]) -> np.ndarray:
-    """One Bernoulli draw per grey value, with mean grey / levels exactly; the same seed gives the same draws under every NumPy version.
+    """Makes one Bernoulli draw per grey value, with mean grey / levels exactly.
+
+    The same seed gives the same draws with every version of NumPy.
 
     Args:
         grey: uint8 of any shape, values 0..levels.
         levels: the grey level that means certainty, 1..255.
-        seed: of NumPy's legacy generator, whose stream is fixed for ever.
+        seed: of NumPy's legacy generator, whose stream never changes.
 
     Returns:
         uint8 array of 0 and 1, in grey's shape.
@@ -43,21 +47,23 @@ class Dataset:
     """Train, validation and test data, each an array of shape [rows, *event_shape], made read-only.
 
     Attributes:
-        name: what the data set is called.
+        name: of the data set.
         train, validation, test: uint8 or float32; validation may have no rows.
-        levels: None when values are used as they are. An integer L means that a *train* value v is a Bernoulli mean v / L, to be drawn afresh every time
-            it is used, and that validation and test hold frozen 0/1 draws already.
+        levels: None if values are used as they are. With an integer L a *train* value v is the
+            Bernoulli mean v / L, drawn afresh at every use, and validation and test hold frozen 0/1
+            draws.
         labels: per split, one label per row; may be empty.
         notes: what was done to the data, and its licence.
-        options: what `load_dataset` was told besides the name of a named data set, so that a run can load the same again.
+        options: the options of `load_dataset` for a named data set, with which a run loads the same
+            data again.
         rows: per split, which rows of the source these are, and their names (see `RowOrigin`);
             by default the rows of a split are counted from 0.
-        columns: the names of a table's columns; empty where there are none.
-        threshold: where values were binarised by their size, the value above which they are 1.
+        columns: the names of a table's columns; empty if there are none.
+        threshold: of binarise="threshold", the value above which a datum is 1; otherwise None.
 
     Raises:
-        ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes or dtypes that disagree, levels that the values
-            contradict, labels of a wrong length.
+        ValueError: a dtype other than uint8 and float32, an empty train or test split, event shapes
+            or dtypes that disagree, levels that the values contradict, labels of a wrong length.
 
         data = Dataset("coins", train, validation, test)
         data.split("test"), data.fingerprint("test")
@@ -85,12 +91,14 @@ class Dataset:
         for split, labels in self.labels.items():
             if split not in SPLITS:
                 raise ValueError(
-                    f"{self.name}: labels for an unknown split {split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}."
+                    f"{self.name}: labels for an unknown split "
+                    f"{split!r}{nearest(split, SPLITS)}; splits: {', '.join(SPLITS)}."
                 )
             rows = len(getattr(self, split))
             if np.ndim(labels) == 0 or len(labels) != rows:
                 raise ValueError(
-                    f"{self.name}: {split} has {rows} rows but labels of shape {np.shape(labels)}; give one label per row."
+                    f"{self.name}: {split} has {rows} rows but labels of shape "
+                    f"{np.shape(labels)}; give one label per row."
                 )
         for split, origin in self.rows.items():
             lengths = {len(part) for part in (origin.numbers, *origin.names.values())}
@@ -106,10 +114,12 @@ class Dataset:
         return self.train.shape[1:]
 
     def split(self, name: str) -> np.ndarray:
-        """The array [rows, *event_shape] of a split as it is evaluated: always the same values.
+        """Returns the array [rows, *event_shape] of a split for evaluation, always the same values.
+
         The split "all" is all rows, in the order of their source.
 
-        A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1, whatever seed the run has.
+        A train split with `levels` is drawn once, by `frozen_draws` with seed TRAIN_DRAW_SEED = 1,
+        whatever seed the run has.
 
         Raises:
             ValueError: an unknown split.
@@ -119,9 +129,9 @@ class Dataset:
         if name == ALL:
             return self.take(ALL).values
         if name not in SPLITS:
-            known = (*SPLITS, ALL)
+            splits = (*SPLITS, ALL)
             raise ValueError(
-                f"unknown split {name!r}{nearest(name, known)}; known: {', '.join(known)}."
+                f"unknown split {name!r}{nearest(name, splits)}; known: {', '.join(splits)}."
             )
         return (
             self._frozen_train
@@ -130,7 +140,9 @@ class Dataset:
         )
 
     def fingerprint(self, name: str) -> str:
-        """The sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`: equal fingerprints mean equal data points in equal order.
+        """Computes the sha256 (hexadecimal) of shape, dtype and bytes of `split(name)`.
+
+        Equal fingerprints mean the same data in the same order.
 
         Raises:
             ValueError: an unknown split.
@@ -140,8 +152,9 @@ class Dataset:
         return fingerprint_of(self.split(name))
 
     def take(self, name: str) -> Rows:
-        """The rows of a split with their numbers and names, or of "all": every row of the data in
-        the order of their source, with the split that each belongs to.
+        """Returns the rows of a split with their numbers and names.
+
+        "all" is every row of the data in the order of their source, with the split of each.
 
         Raises:
             ValueError: an unknown split.
@@ -156,7 +169,7 @@ class Dataset:
 
     @property
     def like(self) -> Like:
-        """What further rows must have in common with these data: see `load_rows`."""
+        """What `load_rows` needs of these data to read further rows in the same way."""
         return Like(self.columns, tuple(self._origin("train").names), self.threshold)
 
     def _origin(self, split: str) -> RowOrigin:
@@ -176,7 +189,7 @@ class Dataset:
                 [np.full(len(p), arrays.index(o.array)) for p, o in zip(parts, origins)],
             )
         )
-        # Within each array of the source by row number: what was split at random is put together.
+        # By array of the source and by row number, which undoes a random split.
         order = np.lexsort((numbers, array))
         filled = [part for part in parts if len(part)]
         names = {
@@ -209,11 +222,13 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 def _check_split(name: str, split: str, array: np.ndarray, train: np.ndarray) -> None:
     if array.dtype not in (np.uint8, np.float32):
         raise ValueError(
-            f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast it, or use load_dataset, which does."
+            f"{name}: {split} has dtype {array.dtype}; a Dataset holds uint8 or float32, so cast "
+            "it, or use load_dataset, which does."
         )
     if array.ndim < 2:
         raise ValueError(
-            f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers reshape(-1, 1)."
+            f"{name}: {split} has shape {array.shape}; give [rows, *event], for numbers "
+            "reshape(-1, 1)."
         )
     if array.dtype != train.dtype:
         raise ValueError(
@@ -221,15 +236,18 @@ def _check_split(name: str, split: str, array: np.ndarray, train: np.ndarray) ->
         )
     if array.shape[1:] != train.shape[1:]:
         raise ValueError(
-            f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; give all splits one event shape."
+            f"{name}: {split} has event shape {array.shape[1:]} but train has {train.shape[1:]}; "
+            "give all splits one event shape."
         )
     if array.size == 0 and (split != "validation" or 0 in array.shape[1:]):
         raise ValueError(
-            f"{name}: {split} is empty (shape {array.shape}); train and test need at least one row each."
+            f"{name}: {split} is empty (shape {array.shape}); train and test need at least one "
+            "row each."
         )
     if array.dtype == np.float32 and not np.isfinite(array).all():
         raise ValueError(
-            f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite; remove or impute those rows."
+            f"{name}: {split} holds {int((~np.isfinite(array)).sum())} values that are NaN or "
+            "infinite; remove or impute those rows."
         )
 
 
@@ -240,10 +258,12 @@ def _check_levels(
         raise ValueError(f"{name}: levels must be in 1..255; got {levels}.")
     if train.dtype != np.uint8 or train.max() > levels:
         raise ValueError(
-            f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up to {train.max()}. Rescale it, or drop levels."
+            f"{name}: levels={levels} wants train as uint8 in 0..{levels}; got {train.dtype} up "
+            f"to {train.max()}. Rescale it, or drop levels."
         )
     for split, array in (("validation", validation), ("test", test)):
         if array.dtype != np.uint8 or array.max(initial=0) > 1:
             raise ValueError(
-                f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got {array.dtype} up to {array.max(initial=0)}."
+                f"{name}: with levels={levels}, {split} must hold frozen 0/1 draws as uint8; got "
+                f"{array.dtype} up to {array.max(initial=0)}."
             )

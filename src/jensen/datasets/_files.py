@@ -1,4 +1,6 @@
-"""Where the files of named data sets lie: a data directory, else a download with a pinned checksum into the user's cache."""
+"""Finds the files of named data sets: in a data directory, or by a download with a pinned checksum
+into the user's cache.
+"""
 
 import gzip
 import hashlib
@@ -16,12 +18,14 @@ def find_locally(
     data_dir: str | Path | None = None,
     cache: str | Path | None = None,
 ) -> Path | None:
-    """The path of `file` in the data directory or in the cache, as <dir>/<dataset>/<file> or in one of the file's own folders; None if it lies in neither.
+    """Looks for `file` in the data directory and in the cache, as <dir>/<dataset>/<file> or in one
+    of the file's own folders; None if it is in neither.
 
     Args:
         file: which file.
         dataset: the data set's name.
-        data_dir: where to look first; else the environment variable JENSEN_DATA; else only the cache is looked in.
+        data_dir: the directory to search first; by default the environment variable JENSEN_DATA,
+            and without it only the cache.
         cache: the directory of downloads; by default the user's cache directory for jensen.
 
     Raises:
@@ -48,35 +52,40 @@ def locate(
     cache: str | Path | None = None,
     remedy: str = "",
 ) -> Path:
-    """A local path of `file`, whose checksum was verified if it has one: found by `find_locally` or downloaded into <cache>/<dataset>/.
+    """Finds `file` locally or downloads it into <cache>/<dataset>/, verifies its checksum if it has
+    one, and returns its path.
 
     Args:
         file, dataset, data_dir, cache: as for `find_locally`.
-        remedy: for the message when the file is missing and cannot be downloaded: how to get it.
+        remedy: how to get the file, for the message if it is missing and cannot be downloaded.
 
     Raises:
-        ValueError: a data directory that does not exist, a file found whose checksum is not the pinned one (truncated, or another version), or a file that
-            is not there and is not downloaded.
-        OSError: no url gave the file.
+        ValueError: a data directory that does not exist, a file whose checksum is not the pinned
+            one (truncated, or another version), or a file that is missing and cannot be
+            downloaded.
+        OSError: the download failed from every url.
 
         locate(MNIST.files[0], "mnist")
     """
-    found = find_locally(file, dataset, data_dir=data_dir, cache=cache)
-    if found is None:
+    path = find_locally(file, dataset, data_dir=data_dir, cache=cache)
+    if path is None:
         directories = _directories(data_dir, cache)
         if not file.downloadable:
             raise ValueError(
-                f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and it is not downloaded. {remedy}{' ' if remedy else ''}"
-                "Put it into one of these directories, or name its own by --data-dir or JENSEN_DATA."
+                f"{file.name} of {dataset} was not found in "
+                f"{_places(file, dataset, directories)}, and it is not downloaded. "
+                f"{remedy}{' ' if remedy else ''}"
+                "Put it into one of these directories, or name another by data_dir= "
+                "(--data-dir) or JENSEN_DATA."
             )
         return _download(file, dataset, directories)
     if file.checksum is not None:
-        _verify(found, file, dataset)
-    return found
+        _verify(path, file, dataset)
+    return path
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file, unpacked if its name ends in .gz.
+    """Reads the bytes of a file, unpacked if its name ends in .gz.
 
     Raises:
         ValueError: no complete gzip file.
@@ -94,24 +103,27 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _verify(found: Path, file: PinnedFile, dataset: str) -> None:
+def _verify(path: Path, file: PinnedFile, dataset: str) -> None:
     assert file.checksum is not None
     algorithm, _, expected = file.checksum.rpartition(":")
     algorithm = algorithm or "sha256"
-    # The checksum of a file that may come gzipped is that of what is inside; for one that always does, that of the file itself.
-    content = read_bytes(found) if file.gzipped else found.read_bytes()
+    # gzip does not give the same bytes twice. So a file that may come gzipped is pinned by its
+    # unpacked content, one that is always gzipped by its own bytes.
+    content = read_bytes(path) if file.gzipped else path.read_bytes()
     digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if digest == expected:
         return
     size = "" if file.size is None else f" ({file.size} bytes)"
-    again = (
+    remedy = (
         "and it is downloaded again, or put the right file there"
         if file.downloadable
         else "and put the right file there"
     )
     raise ValueError(
-        f"{found} ({len(content)} bytes{' unpacked' if file.gzipped and found.suffix == '.gz' else ''}) has {algorithm} {digest}, but {file.name} of {dataset} "
-        f"has {expected}{size}: it is truncated or another version. Remove it, {again}."
+        f"{path} ({len(content)} "
+        f"bytes{' unpacked' if file.gzipped and path.suffix == '.gz' else ''}) has {algorithm} "
+        f"{digest}, but {file.name} of {dataset} "
+        f"has {expected}{size}: it is truncated or another version. Remove it, {remedy}."
     )
 
 
@@ -126,7 +138,8 @@ def _directories(data_dir: str | Path | None, cache: str | Path | None) -> list[
         directory = Path(named).expanduser()
         if not directory.is_dir():
             raise ValueError(
-                f"the {origin} {str(named)!r} is not a directory; create it, or name another by --data-dir or JENSEN_DATA."
+                f"the {origin} {str(named)!r} is not a directory; create it, or name another by "
+                "data_dir= (--data-dir) or JENSEN_DATA."
             )
         directories.insert(0, directory)
     return directories
@@ -140,7 +153,10 @@ def _user_cache() -> Path:
 
 def _places(file: PinnedFile, dataset: str, directories: list[Path]) -> str:
     names = ", ".join((Path(folder) / file.name).as_posix() for folder in (dataset, *file.folders))
-    return f"{' or '.join(map(str, directories))} (looked for as {names}{'; or with .gz' if file.gzipped else ''})"
+    return (
+        f"{' or '.join(map(str, directories))} (looked for as "
+        f"{names}{'; or with .gz' if file.gzipped else ''})"
+    )
 
 
 def _download(file: PinnedFile, dataset: str, directories: list[Path]) -> Path:
@@ -154,10 +170,13 @@ def _download(file: PinnedFile, dataset: str, directories: list[Path]) -> Path:
                     url, known_hash=file.checksum, fname=file.name, path=directories[-1] / dataset
                 )
             )
-        # pooch and requests raise OSError for the network and the disk, ValueError for a wrong checksum or url.
+        # pooch and requests raise OSError for the network and the disk, ValueError for a wrong
+        # checksum or url.
         except (OSError, ValueError) as error:
             failures.append(f"{url}: {type(error).__name__}: {error}")
     raise OSError(
-        f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and downloading it failed ({'; '.join(failures)}). "
-        "Get the file by other means and name its directory by --data-dir or JENSEN_DATA."
+        f"{file.name} of {dataset} was not found in {_places(file, dataset, directories)}, and "
+        f"downloading it failed ({'; '.join(failures)}). "
+        "Get the file by other means and name its directory by data_dir= (--data-dir) or "
+        "JENSEN_DATA."
     )

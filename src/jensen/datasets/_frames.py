@@ -1,4 +1,4 @@
-"""Frames and sparse matrices in memory: pandas, polars, Arrow, SciPy."""
+"""Reads frames and sparse matrices in memory: pandas, polars, Arrow, SciPy."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def is_table(value: Any) -> bool:
 
 
 def frame_part(frame: Any, where: str, reading: Reading) -> Part:
-    """The numbers of a frame, and its index.
+    """Reads the numbers of a frame, and its index.
 
     Raises:
         ValueError: columns that are not there, or are no numbers; they are named.
@@ -44,10 +44,10 @@ def frame_part(frame: Any, where: str, reading: Reading) -> Part:
     row_names = (
         {names[at]: _row_names(frame.iloc[:, at]) for at in index} if index else _index_of(frame)
     )
-    told = (index_note(list(row_names)),) if row_names and index else ()
+    index_notes = (index_note(list(row_names)),) if row_names and index else ()
     columns = [column for column in numbers.values() if column is not None]
     values = np.column_stack(columns) if columns else np.empty((len(frame), 0))
-    return Part(values, row_names, tuple(names[at] for at in positions), (*notes, *told))
+    return Part(values, row_names, tuple(names[at] for at in positions), (*notes, *index_notes))
 
 
 def is_sparse(value: Any) -> bool:
@@ -56,7 +56,7 @@ def is_sparse(value: Any) -> bool:
 
 
 def sparse_part(matrix: Any, where: str) -> Part:
-    """The dense copy of a sparse matrix.
+    """Makes a dense copy of a sparse matrix.
 
     Raises:
         ValueError: the copy is larger than the memory.
@@ -86,6 +86,7 @@ def _numbers(column: Any) -> np.ndarray | None:
         return None
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
+    # Nullable and pyarrow dtypes: float64 has a value for what is missing, integers have none.
     if column.isna().any():
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if is_bool_dtype(column.dtype):
@@ -95,7 +96,7 @@ def _numbers(column: Any) -> np.ndarray | None:
 
 
 def _index_of(frame: Any) -> dict[str, np.ndarray]:
-    """The index of a pandas frame where it is more than the count of its rows."""
+    """The index of a pandas frame, unless it only counts the rows."""
     index = frame.index
     levels = [index.get_level_values(at) for at in range(index.nlevels)]
     counted = len(levels) == 1 and index.name is None and index.dtype.kind in "iu"

@@ -1,4 +1,4 @@
-"""Images of grey levels as data: drawn as binary, thresholded, or kept as the centres of their bins."""
+"""Grey images as data: drawn as binary, thresholded, or as the centres of their bins."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
@@ -23,53 +23,58 @@ def grey_dataset(
     notes: tuple[str, ...] = (),
     rows: Mapping[str, RowOrigin] | None = None,
 ) -> Dataset:
-    """The Dataset of grey images under one of three readings of a value v in 0..levels.
+    """Makes the Dataset of grey images, with one of three meanings of a value v in 0..levels.
 
-    'dynamic': a Bernoulli mean v / levels, train drawn afresh at each use, validation and test frozen (Burda et al. 2016). 'threshold': 1 where v > levels / 2.
-    'none': the centre of its bin, (v + 1/2) / (levels + 1), strictly inside (0, 1) and exact in float32 for 255 levels, as the discretised logistic wants it.
+    'dynamic': a Bernoulli mean v / levels, train drawn afresh at each use, validation and test
+    frozen (Burda et al. 2016). 'threshold': 1 where v > levels / 2. 'none': the centre of its bin,
+    (v + 1/2) / (levels + 1), strictly inside (0, 1) and exact in float32 for 255 levels, as the
+    discretised logistic needs it.
 
     Args:
-        name: the data set's.
+        name: of the data set.
         grey: train, validation and test, uint8 [rows, *event].
         levels: the largest grey value.
         binarise: dynamic, threshold or none.
-        draw: the frozen draws of validation and test; called for 'dynamic' alone.
-        drawn: how the note tells of these draws.
+        draw: makes the frozen draws of validation and test; called for 'dynamic' only.
+        drawn: the words of the note about these draws.
         labels: per split.
-        notes: further notes, put last.
-        rows: per split, which rows of the source these are; by default counted from 0.
+        notes: further notes, at the end.
+        rows: per split, the rows of the source; by default counted from 0.
 
-        grey_dataset("mnist", grey, 255, "none", draw, drawn="with seed 777").train  # float32 in [1/512, 511/512]
+        data = grey_dataset("mnist", grey, 255, "none", draw, drawn="with seed 777")
+        data.train  # float32 in [1/512, 511/512]
     """
     if binarise == "dynamic":
         validation, test = draw()
         arrays = {"train": grey["train"], "validation": validation, "test": test}
-        said = (
+        binarisation_notes = (
             "dynamic binarisation; not comparable with results on a static binarisation",
-            f"train: Bernoulli(v / {levels}), drawn afresh at each use; validation and test: drawn once {drawn} and frozen",
+            f"train: Bernoulli(v / {levels}), drawn afresh at each use; validation and test: "
+            f"drawn once {drawn} and frozen",
         )
     elif binarise == "threshold":
         arrays = {split: (array > levels / 2).astype(np.uint8) for split, array in grey.items()}
-        said = (
-            f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other binarisations",
+        binarisation_notes = (
+            f"binarised: 1 where v > {levels / 2:g}; not comparable with results on other "
+            "binarisations",
         )
     else:
         arrays = {
             split: (array.astype(np.float32) + np.float32(0.5)) / np.float32(levels + 1)
             for split, array in grey.items()
         }
-        said = (
+        binarisation_notes = (
             f"grey values v = 0..{levels} as the centres of their bins, (v + 0.5) / {levels + 1}",
         )
-    kept = levels if binarise == "dynamic" else None
+    train_levels = levels if binarise == "dynamic" else None
     return Dataset(
         name,
         arrays["train"],
         arrays["validation"],
         arrays["test"],
-        levels=kept,
+        levels=train_levels,
         labels=labels or {},
-        notes=(*said, *notes),
+        notes=(*binarisation_notes, *notes),
         rows=rows or {},
     )
 
@@ -77,7 +82,7 @@ def grey_dataset(
 def seeded_draws(
     grey: Mapping[str, np.ndarray], levels: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Frozen draws of validation with `seed` and of test with `seed` + 1.
+    """Makes frozen draws of validation with `seed` and of test with `seed` + 1.
 
     seeded_draws(grey, 16, 1798)
     """

@@ -1,4 +1,4 @@
-"""Which of several named arrays are data, which are labels, and which split each belongs to."""
+"""Decides which of several named arrays are data or labels, and to which split they belong."""
 
 import re
 from collections.abc import Sequence
@@ -24,8 +24,7 @@ _JOINED = re.compile(f"(x|y)({'|'.join(_SPLIT_WORDS)})")
 
 
 class Choice(NamedTuple):
-    """Keys by what they stand for: `arrays` and `labels` under the split, or under WHOLE; and the
-    keys that stand for neither."""
+    """The keys of data (`arrays`) and of labels, by split or under WHOLE, and all other keys."""
 
     arrays: dict[str, str]
     labels: dict[str, str]
@@ -33,13 +32,13 @@ class Choice(NamedTuple):
 
 
 def choose(keys: Sequence[str], name: str, key: str | None = None) -> Choice:
-    """What the keys of a mapping stand for, as scikit-learn, Keras and others call them: X, y;
+    """Interprets the keys of a mapping by the names that scikit-learn, Keras and others use: X, y;
     x_train, y_train, x_test, y_test; train, valid, test; imgs.
 
     Args:
         keys: all of them.
         name: of the mapping, for messages.
-        key: the one that is to be taken as the data, all of it; by default as the names say.
+        key: the key of the data, which are then not split; by default as the names say.
 
     Raises:
         ValueError: names that do not say which array is which, or labels of no array.
@@ -53,6 +52,7 @@ def choose(keys: Sequence[str], name: str, key: str | None = None) -> Choice:
     if key is not None:
         return _chosen(keys, name, key, roles[key][1] if key in roles else WHOLE, labels)
     in_splits = sorted(data.values())
+    # Either a complete set of splits, or a single array that is split later.
     if in_splits in (["test", "train"], sorted(SPLITS)):
         arrays = {split: k for k, split in data.items()}
         spare = [k for k in other if not _like_labels(k)]
@@ -75,15 +75,16 @@ def choose(keys: Sequence[str], name: str, key: str | None = None) -> Choice:
             unused.remove(own)
     unused += [k for k, (role, _) in roles.items() if role == "labels" and k not in labels]
     unused += [k for k, split in labels.items() if split not in arrays]
-    known = (
+    expected = (
         ("labels", f"{arrays[WHOLE]}_labels")
         if WHOLE in arrays
         else tuple(f"{split}_labels" for split in arrays)
     )
+    # Labels that are silently ignored would be lost data.
     if unused:
         raise ValueError(
-            f"{name}: the labels {unused[0]!r} belong to no array{nearest(unused[0], known)}; "
-            f"name them {' or '.join(known)}."
+            f"{name}: the labels {unused[0]!r} belong to no array{nearest(unused[0], expected)}; "
+            f"name them {' or '.join(expected)}."
         )
     by_split: dict[str, str] = {}
     for k, split in labels.items():
@@ -110,7 +111,7 @@ def _chosen(keys: Sequence[str], name: str, key: str, split: str, labels: dict[s
 
 
 def _role(key: str) -> tuple[str, str]:
-    """("data" or "labels", the split or WHOLE); ("", WHOLE) for a name that says neither."""
+    """Returns ("data" or "labels", the split or WHOLE); ("", WHOLE) for other names."""
     words = [word for word in re.split("[^a-z0-9]+", key.lower()) if word]
     joined = _JOINED.fullmatch(words[0]) if len(words) == 1 else None
     words = list(joined.groups()) if joined else words

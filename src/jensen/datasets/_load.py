@@ -1,4 +1,4 @@
-"""`load_dataset`: the friendly layer over named sources and the user's own data."""
+"""`load_dataset` and `load_rows`: named data sets and the user's own data by one function each."""
 
 import os
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def load_dataset(
     index: str | int | None = None,
     key: str | None = None,
 ) -> Dataset:
-    """The data set called `source`, or made of the user's own data.
+    """Loads a named data set, or makes one from the user's own data.
 
     Args:
         source: a name (see `available`), a path to .npy, .npz, .csv or .parquet, a path to a .py
@@ -40,14 +40,20 @@ def load_dataset(
             Arrow, a sparse matrix, a mapping or an .npz with the keys train, validation, test or
             train, test (each perhaps with train_labels etc.; x_train, y_train, valid and the like
             are understood, see `_keys`), or a tuple of arrays in that order.
-        data_dir: where the files of named data sets lie; else JENSEN_DATA; else the user's cache, into which missing files are downloaded.
-        seed: splits the user's own data and freezes its draws; named data sets have fixed splits and draws, which it leaves alone.
-        validation_fraction: of the rows that are to be split, 0 for none; only for data that come without validation.
-        test_fraction: of the rows that are to be split; only for data that come without splits.
-        binarise: "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255 for integers; "threshold": 1 where v lies above the
-            middle of train's range; "none": own data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
-            (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its literature does.
-        split: "random" or "contiguous", for data that come without splits; contiguous: first train, then validation, then test. By default random.
+        data_dir: the directory of the files of named data sets; by default the environment variable
+            JENSEN_DATA, or the user's cache, into which missing files are downloaded.
+        seed: of the random split of the user's own data and of its frozen draws. Named data sets
+            have fixed splits and draws and ignore it.
+        validation_fraction: share of the rows for validation, 0 for none; only for data without a
+            validation split.
+        test_fraction: share of the rows for the test split; only for data without splits.
+        binarise: "dynamic": values are Bernoulli means, as v for floats in [0, 1] and as v / 255
+            for integers; "threshold": 1 where v lies above the middle of train's range; "none": own
+            data as they are, a named data set's grey levels v = 0..L as the centres of their bins,
+            (v + .5) / (L + 1). By default "none" for own data, and for a named data set what its
+            literature does.
+        split: "random" or "contiguous", for data that come without splits; contiguous: first train,
+            then validation, then test. By default random.
         columns: of a table, by name or position; all of them by default, without an index.
         header: whether the first row of a .csv names the columns; by default as the file says, and
             where it could be either the file is refused.
@@ -56,11 +62,13 @@ def load_dataset(
         key: the array of an .npz or a mapping that is the data; by default as the names say.
 
     Returns:
-        a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all else).
+        a Dataset of uint8 (from bool, and from integers within 0..255) or of float32 (from all
+        else).
 
     Raises:
-        ValueError: an unknown name, data that cannot be found, read or used (the message says what, where and the remedy), or an option that has no use here.
-        OSError: a download that failed.
+        ValueError: an unknown name, data that cannot be found, read or used (the message says what,
+            where and the remedy), or an option that does not apply to the source.
+        OSError: a failed download.
 
         load_dataset("digits")
         load_dataset(np.random.default_rng(0).normal(size=(500, 5)), seed=1)
@@ -99,20 +107,20 @@ def load_rows(
     key: str | None = None,
     like: Dataset | Like | None = None,
 ) -> Rows:
-    """Every row of the data, from one row up, in their order: what a model is evaluated on.
+    """Loads every row of the data in order, for evaluation; one row is enough.
 
     Args:
         source, data_dir, columns, header, index, key: as for `load_dataset`.
-        split: of data that come in splits, the one to take; by default all, with the split that
-            each row belongs to.
-        seed: of the draws under binarise="dynamic", which are made once.
-        binarise: as for `load_dataset`; of a named data set its own way.
-        like: the training data: a table that names its columns is read in the order of theirs, by
-            name, and further columns are left out; binarise="threshold" takes their threshold.
+        split: which split to take; by default all of them, and `Rows.splits` says which split each
+            row belongs to.
+        seed: of the draws for binarise="dynamic", which are made once.
+        binarise: as for `load_dataset`; by default a named data set's own.
+        like: the training data, if any. The columns of a table are then matched to theirs by name,
+            and further columns left out; binarise="threshold" uses their threshold.
 
     Raises:
-        ValueError: data that cannot be found, read or used, no such split, columns of `like` that
-            the table lacks, a threshold without `like`.
+        ValueError: data that cannot be found, read or used, an unknown split, columns of `like`
+            that are missing in the table, or binarise="threshold" without `like`.
 
         load_rows("new.csv", like=data).values
     """
@@ -133,7 +141,7 @@ def load_rows(
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The names of all named data sets, sorted, each member of a family on its own.
+    """Lists the names of all named data sets, sorted, with each member of a family.
 
     "density/nltcs" in dataset_names()
     """
@@ -141,7 +149,7 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def find_source(name: str, options: dict[str, Any] | None = None) -> AbstractSource:
-    """The source of the data set called `name`, built with its options.
+    """Builds the source of the data set called `name` with its options.
 
     Raises:
         ValueError: an unknown name or option.
@@ -162,8 +170,8 @@ def _names_in(file: str) -> tuple[str, ...]:
 def _is_named(source: str) -> bool:
     if source.endswith(".py"):
         return True
-    known = dataset_names()
-    if source in known:
+    names = dataset_names()
+    if source in names:
         return True
     path = Path(source).expanduser()
     looks_like_a_path = os.sep in source and (
@@ -173,18 +181,18 @@ def _is_named(source: str) -> bool:
         return False
     if source in sources.names():
         listed = ", ".join(
-            known_name.partition("/")[2]
-            for known_name in known
-            if known_name.startswith(f"{source}/")
+            name.partition("/")[2] for name in names if name.startswith(f"{source}/")
         )
         raise ValueError(
-            f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: {listed}."
+            f"{source!r} is a family of data sets: name one of them, as {source}/NAME; NAME: "
+            f"{listed}."
         )
     listed = ", ".join(
         f"{name}/..." if sources.find(name).members else name for name in sources.names()
     )
     raise ValueError(
-        f"unknown data set {source!r}{nearest(source, known)}; known: {listed} (see jensen datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
+        f"unknown data set {source!r}{nearest(source, names)}; known: {listed} (see jensen "
+        f"datasets); or a path to your own {', '.join(SUFFIXES)} or .py file."
     )
 
 
@@ -198,28 +206,32 @@ def _named(name: str, options: dict[str, Any], data_dir: str | Path | None) -> D
             for file in source.files
         }
     )
-    _check_promise(source, dataset)
+    _check_shapes(source, dataset)
     return replace(dataset, options=options)
 
 
-def _check_promise(source: AbstractSource, dataset: Dataset) -> None:
+def _check_shapes(source: AbstractSource, dataset: Dataset) -> None:
     sizes = getattr(source, "sizes", None)
-    found = tuple(len(getattr(dataset, split)) for split in SPLITS)
-    if sizes is not None and found != sizes:
-        expected, got = ("/".join(map(str, counts)) for counts in (sizes, found))
+    actual = tuple(len(getattr(dataset, split)) for split in SPLITS)
+    if sizes is not None and actual != sizes:
+        expected, got = ("/".join(map(str, counts)) for counts in (sizes, actual))
         raise ValueError(
-            f"{dataset.name}: its files hold {got} rows of train/validation/test, but should hold {expected}; {_other_files(source)}"
+            f"{dataset.name}: its files hold {got} rows of train/validation/test, but should "
+            f"hold {expected}; {_other_files(source)}"
         )
     shape = getattr(source, "event_shape", None)
     if shape is not None and dataset.event_shape != shape:
         raise ValueError(
-            f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should hold {shape}; {_other_files(source)}"
+            f"{dataset.name}: its files hold data of shape {dataset.event_shape}, but should "
+            f"hold {shape}; {_other_files(source)}"
         )
 
 
 def _other_files(source: AbstractSource) -> str:
     names = ", ".join(file.name for file in source.files)
-    return f"these are other files than {names or 'those expected'}: replace them. {source.remedy}".rstrip()
+    return (
+        f"these are other files than {names or 'those expected'}: replace them. {source.remedy}"
+    ).rstrip()
 
 
 def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
@@ -234,5 +246,6 @@ def _refuse_options(name: str, arguments: dict[str, Any], options: dict[str, Any
     unused += [(option, value) for option, value in options.items() if option not in has]
     for option, value in unused:
         raise ValueError(
-            f"{option}={value!r} has no use for the data set {name!r}, which comes split and prepared; leave {option} out."
+            f"{option}={value!r} has no use for the data set {name!r}, which comes split and "
+            f"prepared; leave {option} out."
         )

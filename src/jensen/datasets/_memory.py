@@ -1,10 +1,10 @@
-"""What does not fit in memory is refused by its size, before anything is allocated."""
+"""Refuses what does not fit into memory by its size, before anything is allocated."""
 
 import os
 
 
 def physical_memory() -> int | None:
-    """The bytes of memory of this machine; None where the system does not say."""
+    """The bytes of memory of this machine; None if the system does not tell."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
@@ -12,7 +12,10 @@ def physical_memory() -> int | None:
 
 
 def refuse_beyond_memory(size: int, what: str) -> None:
-    """Raises ValueError if `size` bytes are more than the machine has; `what` starts the message.
+    """Checks that `size` bytes fit into the machine's memory.
+
+    Raises:
+        ValueError: they do not; the message starts with `what`.
 
     refuse_beyond_memory(10**15, "x.npy holds an array of shape (10, 10)")
     """
@@ -25,7 +28,7 @@ def refuse_beyond_memory(size: int, what: str) -> None:
 
 
 def in_units(size: int) -> str:
-    """A number of bytes in words.
+    """Formats a number of bytes.
 
     in_units(3_200_000_000)  # "3.2 GB"
     """

@@ -1,5 +1,5 @@
-"""Readers of .npy and .npz: headers first, so that nothing is allocated or unpacked that the file
-cannot hold, and nothing is ever unpickled.
+"""Reads .npy and .npz files: their headers first, so that nothing is allocated or unpacked that the
+file cannot hold. It never unpickles.
 
 Format: NEP 1 (numpy.lib.format); an .npz is a zip archive of .npy files.
 """
@@ -17,14 +17,14 @@ from jensen.datasets._memory import in_units, refuse_beyond_memory
 MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
 _HEADER_BYTES = 1 << 16
-# Deflate cannot pack more than 1032 bytes into one; a larger claim is a lie.
+# Deflate cannot pack more than 1032 bytes into one; a header that claims more is wrong.
 _DEFLATE_RATIO = 1032
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHER_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}
 
 
 class Header(NamedTuple):
-    """What an .npy file says of itself; `offset` is where its values begin."""
+    """The header of an .npy file; its values begin at byte `offset`."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -37,8 +37,9 @@ class Header(NamedTuple):
 
 
 class Archive:
-    """An .npz file whose arrays are read one by one; `headers` tells of each array, or holds the
-    reason why it cannot be read.
+    """An .npz file whose arrays are read one by one.
+
+    `headers` has the header of each array, or the reason why it cannot be read.
 
     Raises:
         ValueError: no zip archive, a damaged one, or one without arrays.
@@ -66,11 +67,11 @@ class Archive:
             raise ValueError(f"{path} holds no arrays; write it with np.savez(path, x=...).")
 
     def readable(self, key: str) -> bool:
-        """Whether the header of the array called `key` says nothing against reading it."""
+        """Whether the array called `key` has a valid header."""
         return isinstance(self.headers[key], Header)
 
     def read(self, key: str) -> np.ndarray:
-        """The array called `key`.
+        """Reads the array called `key`.
 
         Raises:
             ValueError: it cannot be read, or not held in memory; with the reason.
@@ -111,7 +112,7 @@ class Archive:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """The array in an .npy file.
+    """Reads the array of an .npy file.
 
     Raises:
         ValueError: no .npy file, Python objects, fewer or more bytes than the header says, or more
@@ -123,16 +124,16 @@ def read_npy(path: Path) -> np.ndarray:
         header = _parsed(file.read(_HEADER_BYTES))
         if isinstance(header, str):
             raise ValueError(f"{path} could not be read: {header}.")
-        held = path.stat().st_size - header.offset
-        if held < header.size:
+        num_bytes = path.stat().st_size - header.offset
+        if num_bytes < header.size:
             raise ValueError(
                 f"{path} could not be read: its header claims {_described(header)}, "
-                f"{header.size} bytes, but {held} follow; it may be truncated: "
+                f"{header.size} bytes, but {num_bytes} follow; it may be truncated: "
                 "write it again with np.save."
             )
-        if held > header.size:
+        if num_bytes > header.size:
             raise ValueError(
-                f"{path} goes on for {held - header.size} bytes after its array "
+                f"{path} goes on for {num_bytes - header.size} bytes after its array "
                 f"({_described(header)}), perhaps with further arrays, which would be lost; write "
                 "one array to a file, or several with np.savez."
             )
@@ -142,7 +143,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def _parsed(start: bytes) -> Header | str:
-    """The header that a file starts with, or the reason why there is none."""
+    """Parses the header at the start of a file; returns the reason if that fails."""
     if not start.startswith(MAGIC):
         if start.startswith(b"\x80"):
             return "it holds Python objects (a pickle), which are never unpickled: save arrays"

@@ -1,5 +1,4 @@
-"""One array of the user's data with what belongs to its rows: the form between readers and
-`load_dataset`."""
+"""The output of the readers: an array of the user's data with row names, columns and notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ from jensen._rooms import nearest
 
 @dataclass(frozen=True)
 class Part:
-    """An array [rows, *event] as it came.
+    """An array [rows, *event] as it was read.
 
     Attributes:
         values: the array.
         names: the rows' names, under the name of each index column.
-        columns: the names of its columns, where it is a table that names them.
-        notes: what was assumed when it was read.
+        columns: the names of a table's columns; empty if it has none.
+        notes: the assumptions of the reader.
     """
 
     values: np.ndarray
@@ -28,9 +27,12 @@ class Part:
 
 
 class Like(NamedTuple):
-    """How the training data were read, so that further rows are read alike: the columns of a table,
-    in their order, and its index columns; empty where there are none. `threshold`: 1 where a value
-    lies above it, for data that were binarised so."""
+    """How the training data were read, for reading further rows in the same way.
+
+    Attributes:
+        columns, index: the names of a table's columns, in order, and of its index columns.
+        threshold: of binarise="threshold", the value above which a datum is 1; otherwise None.
+    """
 
     columns: Sequence[str] = ()
     index: Sequence[str] = ()
@@ -38,8 +40,7 @@ class Like(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How a source is to be read, where that does not follow from it; see `load_dataset`, and for
-    `like` `load_rows`."""
+    """The options of reading a source; see `load_dataset`, and for `like` `load_rows`."""
 
     columns: Sequence[str | int] | None = None
     header: bool | None = None
@@ -48,7 +49,7 @@ class Reading(NamedTuple):
     like: Like = Like()
 
     def index_positions(self, where: str, names: Sequence[str]) -> list[int]:
-        """The positions of the index columns asked for, or else of those of the training data."""
+        """The positions of the index columns, given or as in the training data."""
         if self.index is not None:
             return positions_of(where, names, self.index)
         return [names.index(name) for name in self.like.index if name in names]
@@ -57,7 +58,7 @@ class Reading(NamedTuple):
 def positions_of(
     where: str, names: Sequence[str], columns: Sequence[str | int] | str | int
 ) -> list[int]:
-    """The positions of columns given by name or position.
+    """Finds the positions of columns given by name or position.
 
     Raises:
         ValueError: none or several of that name, a position out of range, or no columns.
@@ -84,42 +85,42 @@ def positions_of(
 def chosen_positions(
     where: str, names: Sequence[str], named: bool, index: Sequence[int], reading: Reading
 ) -> tuple[list[int], tuple[str, ...]]:
-    """The positions of the columns to be taken as data, and a note where these are not all:
-    the columns asked for, those of the run's table, or all that are no index.
+    """Chooses the columns that are data: the given ones, those of the training data, or all but the
+    index. Returns their positions, and a note if some are left out.
 
     Raises:
         ValueError: columns that the table does not have.
     """
     if reading.columns is not None:
         return positions_of(where, names, reading.columns), ()
-    every = [i for i in range(len(names)) if i not in index]
+    all_positions = [i for i in range(len(names)) if i not in index]
     expected = reading.like.columns
     if not expected or not named:
-        return every, ()
+        return all_positions, ()
     missing = [column for column in expected if names.count(column) != 1]
     if missing:
         raise ValueError(
             f"{where}: the model was fitted to the columns {listed(expected)}, and "
             f"{missing[0]!r} is not one of {listed(names)}; rename the columns, or choose them in "
-            "that order with --set data.columns=[...]."
+            "that order with columns=[...] (--set data.columns=[...])."
         )
     positions = [names.index(column) for column in expected]
-    if positions == every:
+    if positions == all_positions:
         return positions, ()
-    spare = [names[i] for i in every if i not in positions]
+    spare = [names[i] for i in all_positions if i not in positions]
     without = f", without {listed(spare)}" if spare else ""
     return positions, (f"the columns were taken by name, as the model was fitted{without}",)
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first ten names, quoted, and how many more there are."""
+    """Formats the first ten names, quoted, and the number of further ones."""
     return ", ".join(repr(name) for name in names[:10]) + (
         f" and {len(names) - 10} more" if len(names) > 10 else ""
     )
 
 
 def index_note(names: Sequence[str]) -> str:
-    """What is said of index columns.
+    """The note about index columns.
 
     index_note(["id"])  # "the column 'id' was taken for the rows' names, not for data"
     """

@@ -76,7 +76,8 @@ def from_object(source: Any, reading: Reading, name: str = "data") -> Raw:
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
             raise ValueError(
-                f"{name}: a tuple of {len(source)} parts; give (train, test), (train, validation, test), or one array."
+                f"{name}: a tuple of {len(source)} parts; give (train, test), (train, "
+                "validation, test), or one array."
             )
         parts = dict(zip(SPLITS if len(source) == 3 else ("train", "test"), source))
         if all(isinstance(part, tuple) and len(part) == 2 for part in source):
@@ -176,7 +177,8 @@ def _part(value: Any, where: str, reading: Reading) -> Part:
 def _array(value: Any, where: str) -> np.ndarray:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
-            f"{where}: {int(np.ma.count_masked(value))} values are masked; fill or remove them first."
+            f"{where}: {int(np.ma.count_masked(value))} values are masked; fill or remove them "
+            "first."
         )
     try:
         return np.asarray(value)

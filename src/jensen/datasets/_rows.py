@@ -1,4 +1,4 @@
-"""Rows by number and name: which row of the source each datum is, so that every output says so."""
+"""Row numbers and names: which row of the source each datum is, for every output of rows."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ class RowOrigin(NamedTuple):
 
 
 def origins(order: np.ndarray, bounds: tuple[int, int]) -> dict[str, RowOrigin]:
-    """The origins of three splits that are cut at `bounds` out of rows in a given order.
+    """Makes the origins of three splits: the rows in a given order, split at `bounds`.
 
     origins(np.random.RandomState(0).permutation(100), (80, 90))["test"].numbers  # 10 of them
     """
@@ -34,14 +34,14 @@ def origins(order: np.ndarray, bounds: tuple[int, int]) -> dict[str, RowOrigin]:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows to be evaluated, in the order of their source.
+    """Rows for evaluation, in the order of their source.
 
     Attributes:
-        name: what they are called: a split, or the stem of a file.
+        name: a split, or the stem of a file.
         values: [rows, *event], uint8 or float32.
         numbers: [rows], their row numbers in the source, from 0 (see `RowOrigin`).
         names: the rows' names, under the name of each index column of the source.
-        splits: [rows], the split that each belongs to, where there are several.
+        splits: [rows], the split of each, if there are several; otherwise None.
         labels: one per row, or None.
         notes: what was assumed when they were read.
 

@@ -1,4 +1,4 @@
-"""The abstract class of a named data set, and how it states the files that it needs."""
+"""The abstract class of a named data set, and the description of the files that it needs."""
 
 import abc
 from collections.abc import Mapping
@@ -10,18 +10,22 @@ from jensen.datasets._dataset import Dataset
 
 @dataclass(frozen=True)
 class PinnedFile:
-    """A file that a source needs, known by its checksum wherever it comes from.
+    """A file that a source needs, identified by its checksum wherever it comes from.
 
     Attributes:
         name: the file's name in a data directory.
-        checksum: of its bytes, hexadecimal: a sha256, or 'md5:...' where the field knows the file by that. None: nobody has pinned the file; it is then never
-            downloaded, and its source checks what can be checked of its content.
-        urls: where it may be downloaded; tried in order.
-        size: in bytes, to announce a download; None where it is not known.
-        folders: where it is looked for in a data directory, after the folder called as the data set; '.' is the directory itself.
-        gzipped: NAME.gz serves as well; the checksum is that of the unpacked bytes, since gzip does not give the same bytes twice.
+        checksum: of its bytes, hexadecimal: a sha256, or 'md5:...' if that is the published one.
+            None if the file is not pinned: it is then never downloaded, and its source checks its
+            content as far as possible.
+        urls: where to download it, tried in order.
+        size: in bytes, to announce a download; None if not known.
+        folders: folders of a data directory to search, after the folder with the data set's name;
+            '.' is the directory itself.
+        gzipped: whether NAME.gz serves as well. The checksum is then that of the unpacked bytes,
+            since gzip does not give the same bytes twice.
 
-        PinnedFile("faces.npy", checksum="13a0cd...", urls=("https://example.org/faces.npy",), size=1_100_528)
+        url = "https://example.org/faces.npy"
+        PinnedFile("faces.npy", checksum="13a0cd...", urls=(url,), size=1_100_528)
     """
 
     name: str
@@ -33,29 +37,34 @@ class PinnedFile:
 
     @property
     def downloadable(self) -> bool:
-        """Whether it can be fetched: some address is known, and the checksum that the bytes must have."""
+        """Whether it can be downloaded: it has a url and a checksum."""
         return bool(self.urls) and self.checksum is not None
 
 
 class AbstractSource(abc.ABC):
-    """A named data set: one final subclass per file of this folder, or of a file of your own, is one name for `load_dataset`.
+    """A named data set: one final subclass per file of this folder, or of a file of your own, is
+    one name for `load_dataset`.
 
-    Keyword-only arguments with a default are its options; `load_dataset` passes on `binarise` and `split` to the sources that have them. A source whose
-    constructor asks for `member` is a family, such as `density/nltcs`, and lists its members in `members`.
+    Keyword-only arguments with a default are its options; `load_dataset` passes on `binarise` and
+    `split` to the sources that have them. A source whose constructor asks for `member` is a family,
+    such as `density/nltcs`, and lists its members in `members`.
 
     Attributes:
-        description: one line, what the data are.
-        sizes: the rows of train, validation and test; `load_dataset` holds the source to them.
-        event_shape: the shape of one datum; likewise.
-        values: what the numbers are by default, in a word for a table: 'binary', 'drawn' (grey levels drawn as binary) or 'grey' (values in (0, 1)).
-        licence: under which the data may be used.
-        files: the files it needs; empty when it needs none.
+        description: what the data are, in one line.
+        sizes: numbers of rows of train, validation and test, which `load_dataset` checks.
+        event_shape: the shape of one datum, which `load_dataset` checks.
+        values: the default values, in a word for a table: 'binary', 'drawn' (grey levels drawn as
+            binary) or 'grey' (values in (0, 1)).
+        licence: the licence of the data.
+        files: the files that it needs; may be empty.
         origin: where data without files come from.
-        remedy: how to get files that are not downloaded; a sentence.
+        remedy: a sentence that says how to get files that cannot be downloaded.
         members: the names in a family; empty for a single data set.
 
         class Faces(AbstractSource):
-            def load(self, *, files): return Dataset("faces", *np.split(np.load(files["faces.npy"]), (1565, 1765)))
+            def load(self, *, files):
+                faces = np.load(files["faces.npy"])
+                return Dataset("faces", *np.split(faces, (1565, 1765)))
     """
 
     description: str
@@ -70,7 +79,11 @@ class AbstractSource(abc.ABC):
 
     @abc.abstractmethod
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from `files`: file name -> a local path (NAME.gz perhaps, if the file may be gzipped) whose checksum was verified.
+        """Reads the data set.
+
+        Args:
+            files: file name -> a local path with verified checksum; it may be NAME.gz if the file
+                may be gzipped.
 
         Raises:
             ValueError: a file whose content is not what the format promises.

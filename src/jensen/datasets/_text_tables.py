@@ -1,5 +1,6 @@
-"""The reader of tables as text: encoding, separator, decimal mark and header are found where the
-file leaves no doubt, and told; otherwise the file is refused with the option that decides."""
+"""Reads tables of text. It infers encoding, separator, decimal mark and header where the file is
+unambiguous, and notes them; otherwise it refuses the file and names the option that decides.
+"""
 
 import codecs
 import csv
@@ -39,7 +40,7 @@ _WHOLE_NUMBER = re.compile(r"\s*\d+\s*")
 
 
 class Form(NamedTuple):
-    """How a table is written: separator and decimal mark, and its first lines in fields."""
+    """The format of a table: separator, decimal mark, and its first lines split into fields."""
 
     separator: str
     decimal: str
@@ -47,7 +48,7 @@ class Form(NamedTuple):
 
 
 def read_csv(path: Path, reading: Reading) -> Part:
-    """The table in a text file, fields separated by commas, semicolons, tabs, '|' or blanks.
+    """Reads a table of text with fields separated by commas, semicolons, tabs, '|' or blanks.
 
     Raises:
         ValueError: no text, lines of different lengths, columns that are no numbers, a first row
@@ -74,14 +75,14 @@ def read_csv(path: Path, reading: Reading) -> Part:
     if header is None:
         header = _has_header(lines, form.decimal, path)
     names = [name.strip().strip('"') for name in lines[0]] if header else None
-    told = []
+    notes_on_form = []
     if form.separator != "," and max(map(len, lines)) > 1:
-        told.append(f"fields are separated by {_SEPARATORS[form.separator]}")
+        notes_on_form.append(f"fields are separated by {_SEPARATORS[form.separator]}")
     if form.decimal == ",":
-        told.append("the decimal mark is a comma: 0,5 is one half")
+        notes_on_form.append("the decimal mark is a comma: 0,5 is one half")
     if comments:
-        told.append(f"{len(comments)} lines of comment (#) were left out")
-    told.append(
+        notes_on_form.append(f"{len(comments)} lines of comment (#) were left out")
+    notes_on_form.append(
         "the first row was read as a header"
         if header
         else "no header was found: columns are named f0, f1, ..."
@@ -94,7 +95,7 @@ def read_csv(path: Path, reading: Reading) -> Part:
     if header:
         table, empty = _without_empty(table)
         names = table.column_names
-        told += ["an empty column without a name was left out"] if empty else []
+        notes_on_form += ["an empty column without a name was left out"] if empty else []
     index = {}
     if names is not None and reading.index is None:
         index = _index_column(table, names, path, certain=reading.columns is not None)
@@ -103,13 +104,13 @@ def read_csv(path: Path, reading: Reading) -> Part:
         str(path),
         reading,
         named=header,
-        notes=(*notes, *told),
+        notes=(*notes, *notes_on_form),
         index=index if reading.index is None else None,
     )
 
 
 def _utf8(raw: bytes, path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """The text in UTF-8, and a note where it was written otherwise."""
+    """Converts the text to UTF-8, with a note if it was in another encoding."""
     if raw.startswith(b"\x1f\x8b"):
         raise ValueError(f"{path} is compressed by gzip; unpack it: gunzip.")
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
@@ -182,6 +183,7 @@ def _form_of(text: bytes, separator: str | None = None) -> Form:
     """The separator and the decimal mark under which most columns are numbers."""
     sample = text[:_SAMPLE_CHARACTERS].decode(errors="replace")
     lines = [line for line in itertools.islice(sample.splitlines(), _SAMPLE_LINES) if line.strip()]
+    # The sample may end within a line.
     if len(text) > len(sample) and len(lines) > 1 and not sample.endswith("\n"):
         lines = lines[:-1]
     best, best_score = Form(",", ".", _split(lines, ",")), (-1.0, 0)
@@ -209,7 +211,7 @@ def _split(lines: list[str], separator: str) -> list[list[str]]:
 
 def _score(rows: list[list[str]], separator: str) -> tuple[tuple[float, int], str]:
     """(the share of columns that are numbers, the number of columns), and the decimal mark."""
-    body = rows[1:] or rows
+    body = rows[1:] or rows  # the first row may be a header
     width = len(body[0]) if body else 0
     headers = (width, width - 1) if separator in _SEPARATORS_OF_R else (width,)
     if not width or len({len(row) for row in body}) > 1 or len(rows[0]) not in headers:
@@ -268,10 +270,12 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     is_number = [_is_number(field, decimal) for field in first]
     is_name = [not number and not _is_missing(f) for f, number in zip(first, is_number)]
     second = body[0] if body else []
+    # Text above a number.
     if any(name and _is_number(field, decimal) for name, field in zip(is_name, second)):
         return True
     columns = [at for at, number in enumerate(is_number) if number]
     names = [first[at] for at in columns]
+    # No number at all: a header if there is text. Decimals: a datum.
     if not names or not all(_WHOLE_NUMBER.fullmatch(name) for name in names):
         return any(is_name) and not names
     if any(_is_missing(field) and (at > 0 or field.strip()) for at, field in enumerate(first)):
@@ -294,7 +298,7 @@ def _has_header(rows: list[list[str]], decimal: str, path: Path) -> bool:
     if positions or decimals or unlike:
         shown = ",".join(first[:6]) + (",..." if len(first) > 6 else "")
         raise ValueError(
-            f"{path}: the first row, {shown}, may be a header or a datum; say which: header=True "
+            f"{path}: the first row, {shown}, may be a header or a datum; decide by header=True "
             "or header=False (--set data.header=true or false)."
         )
     return False
@@ -316,11 +320,12 @@ def _outside(names: list[str], body: list[list[str]], columns: list[int], decima
 
 
 def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path: Path) -> Any:
-    """The Arrow table; `names` stand for those of the header where that lacks one."""
+    """Parses the text to an Arrow table; `names` replace an incomplete header."""
     import pyarrow as pa
     import pyarrow.csv
 
     separator = form.separator
+    # Arrow knows no runs of blanks as one separator.
     if separator == " ":
         text = b"\n".join(b"\t".join(line.split()) for line in text.splitlines())
         separator = "\t"
@@ -356,8 +361,9 @@ def _parsed(text: bytes, form: Form, header: bool, names: list[str] | None, path
 
 
 def _without_empty(table: Any) -> tuple[Any, bool]:
-    """The table without a last column that has neither name nor values, and whether it had one:
-    lines that end in a separator make it."""
+    """Drops a last column without name and values, which lines that end in a separator make;
+    returns the table and whether it had one.
+    """
     last = table.column(table.num_columns - 1)
     name = table.column_names[-1]
     if name or table.num_columns == 1 or last.null_count < len(last):
@@ -366,7 +372,7 @@ def _without_empty(table: Any) -> tuple[Any, bool]:
 
 
 def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) -> dict[str, int]:
-    """The row index that pandas or R wrote first without a name of its own; {} if there is none.
+    """Finds a first column without a name, the row index of pandas or R; {} if there is none.
     `certain` says that the columns of the data are known.
 
     Raises:
@@ -384,6 +390,6 @@ def _index_column(table: Any, names: list[str], path: Path, *, certain: bool) ->
         return {}
     raise ValueError(
         f"{path}: the column {names[unnamed[0]]!r} (position {unnamed[0]}) has no name and may be "
-        "a row index or data; name it, or say columns=[...] or index=POSITION "
+        "a row index or data; name it, or give columns=[...] or index=POSITION "
         "(--set data.columns=[...], --set data.index=POSITION)."
     )

@@ -1,4 +1,6 @@
-"""The user's own data, made into a Dataset: read, checked, split by seed unless they come split, cast and binarised."""
+"""Makes a Dataset from the user's own data: reads, checks, splits (unless they are split already),
+casts and binarises them.
+"""
 
 import contextlib
 import os
@@ -40,7 +42,9 @@ def user_dataset(
     split: str,
     reading: Reading,
 ) -> Dataset:
-    """The Dataset in a path, an array, a mapping or a tuple; arguments and errors are those of `load_dataset`."""
+    """Makes a Dataset from a path, an array, a mapping or a tuple; arguments and errors are those
+    of `load_dataset`.
+    """
     _check_seed(seed)
     if split not in SPLIT_WAYS:
         raise ValueError(
@@ -82,24 +86,25 @@ def user_rows(
     binarise: str,
     reading: Reading,
 ) -> Rows:
-    """All rows of a path, an array, a mapping or a tuple, or those of one of its splits; arguments
-    and errors are those of `load_rows`."""
+    """Loads all rows of a path, an array, a mapping or a tuple, or those of one of its splits;
+    arguments and errors are those of `load_rows`.
+    """
     _check_seed(seed)
     with _within_memory(source):
         raw = _read(source, reading)
-        known = (ALL,) if WHOLE in raw.arrays else (*raw.arrays, ALL)
-        if split is not None and split not in known:
+        splits = (ALL,) if WHOLE in raw.arrays else (*raw.arrays, ALL)
+        if split is not None and split not in splits:
             has = (
                 "has no splits: all its rows are used, in their order; leave split out"
                 if WHOLE in raw.arrays
-                else f"has no split {split!r}{nearest(split, known)}; it has {', '.join(known)}"
+                else f"has no split {split!r}{nearest(split, splits)}; it has {', '.join(splits)}"
             )
             raise ValueError(f"{raw.where} {has}.")
         chosen = [key for key in raw.arrays if split in (None, ALL, key)]
         arrays, cast_notes = to_storage({key: raw.arrays[key] for key in chosen})
         parts = [arrays[key] for key in chosen]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        values, binary_notes = binarised_rows(whole, binarise, seed, reading.like.threshold)
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        values, binary_notes = binarised_rows(joined, binarise, seed, reading.like.threshold)
     origins = [raw.rows[key] for key in chosen]
     labels = [raw.labels[key] for key in chosen if key in raw.labels]
     return Rows(
@@ -128,7 +133,7 @@ def _read(source: Any, reading: Reading) -> Raw:
 
 @contextlib.contextmanager
 def _within_memory(source: Any) -> Iterator[None]:
-    """Makes an allocation that fails an error that names the source, sizes and the remedy."""
+    """Turns a failed allocation into an error that names the source, the sizes and the remedy."""
     try:
         yield
     except MemoryError as error:
@@ -153,7 +158,8 @@ def _check(raw: Raw) -> None:
         check_array(array, where, raw.columns)
         if key in raw.labels and raw.labels[key].shape[:1] != (len(array),):
             raise ValueError(
-                f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; give one label per row."
+                f"{where} has {len(array)} rows but labels of shape {raw.labels[key].shape}; "
+                "give one label per row."
             )
     shapes = {key: array.shape[1:] for key, array in raw.arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -168,7 +174,8 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
     rows = len(raw.arrays[WHOLE])
     if not test_fraction > 0:
         raise ValueError(
-            f"test_fraction must be above 0, for test may not be empty; got {test_fraction}. Use for example {DEFAULT_FRACTION}."
+            f"test_fraction must be above 0, since test may not be empty; got {test_fraction}. Use "
+            f"for example {DEFAULT_FRACTION}."
         )
     counts = _counts(raw.where, rows, {"validation": validation_fraction, "test": test_fraction})
     train, validation, test = _parts(rows, seed, counts["validation"], counts["test"])
@@ -183,11 +190,12 @@ def _with_test(raw: Raw, seed: int | None, validation_fraction: float, test_frac
 def _with_validation(
     raw: Raw, seed: int | None, validation_fraction: float, test_fraction: float
 ) -> Raw:
-    useless = {
+    unused = {
         "test_fraction": test_fraction,
         **({"validation_fraction": validation_fraction} if "validation" in raw.arrays else {}),
     }
-    for option, value in useless.items():
+    # A value other than the default was given on purpose.
+    for option, value in unused.items():
         if value != DEFAULT_FRACTION:
             raise ValueError(
                 f"{option}={value} has no use here: {raw.where} comes split into "
@@ -205,7 +213,10 @@ def _with_validation(
         f"{raw.where}, split train,", len(rows["train"]), {"validation": validation_fraction}
     )["validation"]
     train, validation, _ = _parts(len(rows["train"]), seed, count, 0)
-    note = f"test as given; {count} of {len(rows['train'])} rows of train were made validation {_how(seed)}"
+    note = (
+        f"test as given; {count} of {len(rows['train'])} rows of train were made "
+        f"validation {_how(seed)}"
+    )
     return _taken(
         raw,
         {
@@ -218,7 +229,9 @@ def _with_validation(
 
 
 def _parts(rows: int, seed: int | None, validation: int, test: int) -> list[np.ndarray]:
-    """The row numbers of train, validation and test: permuted, or in their order when there is no seed."""
+    """The row numbers of train, validation and test: permuted, or in their order when there is no
+    seed.
+    """
     if seed is None:
         return np.split(np.arange(rows), (rows - test - validation, rows - test))
     # Test comes first, so that the same rows are held out whatever the validation fraction.
@@ -239,7 +252,8 @@ def _counts(name: str, rows: int, fractions: dict[str, float]) -> dict[str, int]
     for split, count in counts.items():
         if count == 0 and fractions[split] > 0:
             raise ValueError(
-                f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves {split} empty; use at least {1 / rows:.2g}."
+                f"{split}_fraction={fractions[split]} of the {rows} rows of {name} leaves "
+                f"{split} empty; use at least {1 / rows:.2g}."
             )
     if sum(counts.values()) >= rows:
         asked = " and ".join(

@@ -1,7 +1,8 @@
 """Caltech 101 Silhouettes: the outlines of 8,671 objects in 101 classes.
 
-Source: B. Marlin, K. Swersky, B. Chen and N. de Freitas (2010), "Inductive Principles for Restricted Boltzmann Machine Learning", AISTATS; split 1 of their
-28 x 28 file. The file has 1 for the background; like Tomczak & Welling (2018) and others we take 1 - x, so that the object is 1.
+Source: B. Marlin, K. Swersky, B. Chen and N. de Freitas (2010), "Inductive Principles for
+Restricted Boltzmann Machine Learning", AISTATS; split 1 of their 28 x 28 file. The file has 1 for
+the background; like Tomczak & Welling (2018) and others we take 1 - x, so that the object is 1.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from jensen.datasets._dataset import Dataset
-from jensen.datasets._mat import read_mat
+from jensen.datasets._published_formats import read_mat
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Caltech101(AbstractSource):
-    """8,671 silhouettes of 28 x 28 pixels, upright, object = 1, background = 0; the authors' split of 4,100/2,264/2,307; labels 1..101.
+    """8,671 silhouettes of 28 x 28 pixels, upright, object = 1, background = 0; the authors' split
+    of 4,100/2,264/2,307; labels 1..101.
 
     load_dataset("caltech101", data_dir="data").train  # uint8 0 and 1, (4100, 28, 28)
     """
@@ -38,7 +40,7 @@ class Caltech101(AbstractSource):
     )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the authors' MATLAB file."""
+        """Reads the data set from the authors' MATLAB file."""
         path = files[self.files[0].name]
         shapes = {
             f"{prefix}_data": (rows, 784) for prefix, rows in zip(_PREFIXES.values(), self.sizes)
@@ -63,14 +65,16 @@ class Caltech101(AbstractSource):
                 split: arrays[f"{prefix}_labels"].ravel() for split, prefix in _PREFIXES.items()
             },
             notes=(
-                "1 - x of the authors' file: object = 1, background = 0; each image transposed to stand upright",
+                "1 - x of the authors' file: object = 1, background = 0; each image transposed "
+                "to stand upright",
                 f"licence: {self.licence}",
             ),
         )
 
 
 def silhouettes(raw: np.ndarray, where: str) -> np.ndarray:
-    """Upright uint8 images [rows, 28, 28] with the object as 1, from rows [rows, 784] in column-major order with the background as 1.
+    """Upright uint8 images [rows, 28, 28] with the object as 1, from rows [rows, 784] in
+    column-major order with the background as 1.
 
     Raises:
         ValueError: values other than 0 and 1; `where` names them in the message.
@@ -79,6 +83,7 @@ def silhouettes(raw: np.ndarray, where: str) -> np.ndarray:
     """
     if not np.isin(raw, (0, 1)).all():
         raise ValueError(
-            f"{where} should hold 0 and 1 only, but its values lie in {raw.min():g}..{raw.max():g}; this is another file."
+            f"{where} should hold 0 and 1 only, but its values lie in "
+            f"{raw.min():g}..{raw.max():g}; this is another file."
         )
     return (1 - raw.astype(np.uint8)).reshape(-1, 28, 28).transpose(0, 2, 1)

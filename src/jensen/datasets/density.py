@@ -1,14 +1,16 @@
 """The twenty binary tables that density estimators are commonly compared on, called `density/NAME`.
 
-Source: the collection of D. Lowd and J. Davis (2010), "Learning Markov Network Structure with Decision Trees", and J. Van Haaren and J. Davis (2012), "Markov
-Network Structure Learning: A Randomized Feature Generation Approach", with its standard splits; files NAME.{train,valid,test}.data.
+Source: the collection of D. Lowd and J. Davis (2010), "Learning Markov Network Structure with
+Decision Trees", and J. Van Haaren and J. Davis (2012), "Markov Network Structure Learning: A
+Randomized Feature Generation Approach", with its standard splits; files
+NAME.{train,valid,test}.data.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from jensen.datasets._binary_text import read_binary_text
 from jensen.datasets._dataset import Dataset
+from jensen.datasets._published_formats import read_binary_text
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 # Name -> (what a row is, variables, rows of train, validation, test).
@@ -41,7 +43,8 @@ _TABLES: dict[str, tuple[str, int, int, int, int]] = {
     "tretail": ("market baskets", 135, 22_041, 2_938, 4_408),
 }
 
-# sha256 of the unpacked text of train, valid, test. The other tables are checked by their numbers of rows and variables alone.
+# sha256 of the unpacked text of train, valid, test. The other tables are checked by their numbers
+# of rows and variables alone.
 _CHECKSUMS = {
     "nltcs": (
         "e547a7aedad1dd2f7177030881ab1b92c7e24ae5464c71a0f1f89daecaf52b30",
@@ -75,7 +78,10 @@ class Density(AbstractSource):
     members = tuple(_TABLES)
     values = "binary"
     licence = "no licence stated by the authors of the collection"
-    remedy = f"The files, {', '.join(f'NAME.{part}.data' for part in _PARTS)} (or .data.gz), are in {_COLLECTION}."
+    remedy = (
+        f"The files, {', '.join(f'NAME.{part}.data' for part in _PARTS)} (or "
+        f".data.gz), are in {_COLLECTION}."
+    )
 
     def __init__(self, member: str):
         rows, variables, *sizes = _TABLES[member]
@@ -98,13 +104,14 @@ class Density(AbstractSource):
         )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from its three text files."""
+        """Reads the data set from its three text files."""
         train, validation, test = (read_binary_text(files[file.name]) for file in self.files)
         unpinned = (
             ()
             if self.member in _CHECKSUMS
             else (
-                "no checksum of these files is known: only their numbers of rows and variables were checked",
+                "no checksum of these files is known: only their numbers of rows and variables "
+                "were checked",
             )
         )
         return Dataset(

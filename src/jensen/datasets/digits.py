@@ -1,6 +1,7 @@
 """scikit-learn's digits: 1797 small handwritten digits that need no download.
 
-Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, doi 10.24432/C50P49 (its test part).
+Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
+Learning Repository, doi 10.24432/C50P49 (its test part).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ BOUNDS = (1257, 1437)
 
 
 def order() -> np.ndarray:
-    """The fixed permutation [1797] of scikit-learn's rows: its first 1257 are train, then 180 validation, then 360 test.
+    """The fixed permutation [1797] of scikit-learn's rows: its first 1257 are train, then 180
+    validation, then 360 test.
 
     images[order()[:1257]]  # train
     """
@@ -26,10 +28,11 @@ def order() -> np.ndarray:
 
 
 class Digits(AbstractSource):
-    """1797 handwritten digits of 8 x 8 pixels with grey levels 0..16, and a fixed split of 1257/180/360.
+    """1797 handwritten digits of 8 x 8 pixels with grey levels 0..16, and a fixed split of
+    1257/180/360.
 
-    `binarise`: 'dynamic' (levels=16; validation and test were drawn once with the seeds SEED + 1 and SEED + 2), 'threshold' (1 where v > 8) or 'none' (grey,
-    (v + .5) / 17).
+    `binarise`: 'dynamic' (levels=16; validation and test were drawn once with the seeds SEED + 1
+    and SEED + 2), 'threshold' (1 where v > 8) or 'none' (grey, (v + .5) / 17).
 
         load_dataset("digits").train  # uint8 0..16, (1257, 8, 8)
     """
@@ -45,7 +48,7 @@ class Digits(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, from scikit-learn's copy; `files` is not used."""
+        """Reads the data set from scikit-learn's copy; `files` is not used."""
         from sklearn.datasets import load_digits
 
         images, digits = (

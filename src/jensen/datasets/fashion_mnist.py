@@ -1,7 +1,9 @@
-"""Fashion-MNIST: pictures of clothes in MNIST's form, dynamically binarised by default as papers on variational autoencoders mostly do.
+"""Fashion-MNIST: pictures of clothes in MNIST's form, dynamically binarised by default as papers on
+variational autoencoders mostly do.
 
-Source: H. Xiao, K. Rasul and R. Vollgraf (2017), "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", arXiv 1708.07747.
-There are no published frozen draws: ours are made with the seeds SEED and SEED + 1.
+Source: H. Xiao, K. Rasul and R. Vollgraf (2017), "Fashion-MNIST: a Novel Image Dataset for
+Benchmarking Machine Learning Algorithms", arXiv 1708.07747. There are no published frozen draws:
+ours are made with the seeds SEED and SEED + 1.
 """
 
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset, seeded_draws
-from jensen.datasets._idx import read_idx
+from jensen.datasets._published_formats import read_idx
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 SEED = 60_000
@@ -17,9 +19,11 @@ _MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 
 
 class FashionMNIST(AbstractSource):
-    """70,000 pictures of clothes of 28 x 28 pixels; the last 10,000 of the 60,000 for training are validation.
+    """70,000 pictures of clothes of 28 x 28 pixels; the last 10,000 of the 60,000 for training are
+    validation.
 
-    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where v > 127.5) or 'none' (grey, (v + .5) / 256).
+    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where v > 127.5) or 'none' (grey, (v + .5) /
+    256).
 
         load_dataset("fashion_mnist", binarise="none").train  # float32 in (0, 1), (50000, 28, 28)
     """
@@ -62,7 +66,7 @@ class FashionMNIST(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the four original idx files."""
+        """Reads the data set from the four original idx files."""
         grey, labels, test_grey, test_labels = (read_idx(files[file.name]) for file in self.files)
         splits = {"train": grey[:50_000], "validation": grey[50_000:], "test": test_grey}
         return grey_dataset(

@@ -1,8 +1,10 @@
 """Frey faces: 1,965 consecutive frames of one face in a video.
 
-Source: B. J. Frey's video, published by S. T. Roweis. Papers (Kingma & Welling 2014; Tomczak & Welling 2018) split the frames at random into 1565/200/200, each
-with its own permutation; ours is that of seed SEED. A random split of a video leaks: nearly every test frame has neighbours in train. With split="contiguous"
-the first 1,565 frames are train, the next 200 validation, the last 200 test.
+Source: B. J. Frey's video, published by S. T. Roweis. Papers (Kingma & Welling 2014; Tomczak &
+Welling 2018) split the frames at random into 1565/200/200, each with its own permutation; ours is
+that of seed SEED. A random split of a video leaks: nearly every test frame has neighbours in train.
+With split="contiguous" the first 1,565 frames are train, the next 200 validation, the last 200
+test.
 """
 
 from collections.abc import Mapping
@@ -22,9 +24,11 @@ _BOUNDS = (1565, 1765)
 
 
 class FreyFaces(AbstractSource):
-    """1,965 video frames of 28 x 20 pixels, upright, grey as (v + .5) / 256 for the discretised logistic.
+    """1,965 video frames of 28 x 20 pixels, upright, grey as (v + .5) / 256 for the discretised
+    logistic.
 
-    `binarise`: 'none' (grey), 'dynamic' (levels=255) or 'threshold' (1 where v > 127.5). `split`: 'random', as in the papers, or 'contiguous'.
+    `binarise`: 'none' (grey), 'dynamic' (levels=255) or 'threshold' (1 where v > 127.5). `split`:
+    'random', as in the papers, or 'contiguous'.
 
         load_dataset("frey_faces", split="contiguous").test  # float32 in (0, 1), (200, 28, 20)
     """
@@ -43,8 +47,10 @@ class FreyFaces(AbstractSource):
         ),
     )
     remedy = (
-        "Make it from frey_rawface.mat of S. Roweis (https://cs.nyu.edu/~roweis/data.html), whose array ff is [560, 1965]: "
-        "np.save('freyfaces_u8.npy', np.ascontiguousarray(scipy.io.loadmat('frey_rawface.mat')['ff'].T.astype(np.uint8)))."
+        "Make it from frey_rawface.mat of S. Roweis (https://cs.nyu.edu/~roweis/data.html), "
+        "whose array ff is [560, 1965]: "
+        "np.save('freyfaces_u8.npy', "
+        "np.ascontiguousarray(scipy.io.loadmat('frey_rawface.mat')['ff'].T.astype(np.uint8)))."
     )
 
     def __init__(
@@ -54,14 +60,20 @@ class FreyFaces(AbstractSource):
         self.split = split
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the uint8 array [1965, 560] of the frames in their order."""
+        """Reads the data set from the uint8 array [1965, 560] of the frames in their order."""
         frames = read_frames(files[self.files[0].name])
         if self.split == "random":
             order = np.random.RandomState(SEED).permutation(_FRAMES)
-            said = f"frames permuted with seed {SEED}, then split 1565/200/200; they are consecutive video frames, so that a random split leaks"
+            split_note = (
+                f"frames permuted with seed {SEED}, then split 1565/200/200; they are "
+                "consecutive video frames, so that a random split leaks"
+            )
         else:
             order = np.arange(_FRAMES)
-            said = "contiguous split: the first 1565 frames are train, the next 200 validation, the last 200 test; not comparable with the papers' random split"
+            split_note = (
+                "contiguous split: the first 1565 frames are train, the next 200 validation, "
+                "the last 200 test; not comparable with the papers' random split"
+            )
         grey = dict(zip(SPLITS, np.split(frames[order], _BOUNDS)))
         return grey_dataset(
             "frey_faces",
@@ -71,12 +83,12 @@ class FreyFaces(AbstractSource):
             lambda: seeded_draws(grey, 255, SEED),
             drawn=f"with seeds {SEED} and {SEED + 1}",
             rows=origins(order, _BOUNDS),
-            notes=(said, f"licence: {self.licence}"),
+            notes=(split_note, f"licence: {self.licence}"),
         )
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """The uint8 frames [1965, 28, 20], in the video's order.
+    """Reads the uint8 frames [1965, 28, 20], in the video's order.
 
     Raises:
         ValueError: no .npy file, one of Python objects, or another dtype or shape.
@@ -88,19 +100,21 @@ def read_frames(path: Path) -> np.ndarray:
             frames = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
-            f"{path} could not be read as .npy ({error}); it is truncated or another file: remove it and make it again."
+            f"{path} could not be read as .npy ({error}); it is truncated or another file: "
+            "remove it and make it again."
         ) from error
     if (
         not isinstance(frames, np.ndarray)
         or frames.dtype != np.uint8
         or frames.shape != (_FRAMES, 560)
     ):
-        found = (
+        arrays = (
             f"{frames.dtype} of shape {frames.shape}"
             if isinstance(frames, np.ndarray)
             else "an archive"
         )
         raise ValueError(
-            f"{path} holds {found}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of 28 x 20 in each row; this is another file."
+            f"{path} holds {arrays}, but should hold uint8 of shape ({_FRAMES}, 560), a frame of "
+            "28 x 20 in each row; this is another file."
         )
     return frames.reshape(-1, 28, 20)

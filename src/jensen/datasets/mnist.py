@@ -1,9 +1,13 @@
-"""MNIST with dynamic binarisation; not to be mixed in one table with the static binarisation of Larochelle's files (`static_mnist`).
+"""MNIST with dynamic binarisation; not to be mixed in one table with the static binarisation of
+Larochelle's files (`static_mnist`).
 
-Source: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits; the binarisation is that of the code of Tomczak & Welling (2018),
-"VAE with a VampPrior", which draws validation and test once, in that order, from one generator:
+Source: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits; the
+binarisation is that of the code of Tomczak & Welling (2018), "VAE with a VampPrior", which draws
+validation and test once, in that order, from one generator:
 
-    np.random.seed(777); validation = np.random.binomial(1, X[50000:]); test = np.random.binomial(1, T)     X, T: float32 grey / 255, [rows, 784]
+    np.random.seed(777)
+    validation = np.random.binomial(1, X[50000:])  # X, T: float32 grey / 255, [rows, 784]
+    test = np.random.binomial(1, T)
 """
 
 from collections.abc import Mapping
@@ -13,7 +17,7 @@ import numpy as np
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset
-from jensen.datasets._idx import read_idx
+from jensen.datasets._published_formats import read_idx
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _MIRRORS = (
@@ -25,7 +29,8 @@ _MIRRORS = (
 class MNIST(AbstractSource):
     """70,000 handwritten digits of 28 x 28 pixels, and the usual split of 50,000/10,000/10,000.
 
-    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where v > 127.5) or 'none' (grey, (v + .5) / 256).
+    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where v > 127.5) or 'none' (grey, (v + .5) /
+    256).
 
         load_dataset("mnist", data_dir="data").train  # uint8 0..255, (50000, 28, 28)
     """
@@ -65,11 +70,12 @@ class MNIST(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the four original idx files."""
+        """Reads the data set from the four original idx files."""
         grey, labels, test_grey, test_labels = (read_idx(files[file.name]) for file in self.files)
 
         def published() -> tuple[np.ndarray, np.ndarray]:
-            # The legacy generator, and binomial rather than frozen_draws: the published draws depend on both, and on this order.
+            # The legacy generator, and binomial rather than frozen_draws: the published draws
+            # depend on both, and on this order.
             generator = np.random.RandomState(777)
             validation, test = (
                 generator.binomial(1, images.astype(np.float32) / 255).astype(np.uint8)

@@ -1,7 +1,9 @@
 """OMNIGLOT at 28 x 28 pixels, in the version and the split of Burda et al., dynamically binarised.
 
-Source: B. M. Lake, R. Salakhutdinov and J. B. Tenenbaum (2015), "Human-level concept learning through probabilistic program induction"; the file and the split
-are those of Burda, Grosse & Salakhutdinov (2016), "Importance Weighted Autoencoders": of 24,345 rows permuted with seed 123, the last 1,345 are validation.
+Source: B. M. Lake, R. Salakhutdinov and J. B. Tenenbaum (2015), "Human-level concept learning
+through probabilistic program induction"; the file and the split are those of Burda, Grosse &
+Salakhutdinov (2016), "Importance Weighted Autoencoders": of 24,345 rows permuted with seed 123, the
+last 1,345 are validation.
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ import numpy as np
 
 from jensen.datasets._dataset import Dataset
 from jensen.datasets._grey import Binarise, grey_dataset
-from jensen.datasets._mat import read_mat
+from jensen.datasets._published_formats import read_mat
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 PERMUTATION_SEED = 123
@@ -21,11 +23,13 @@ _NUM_VALIDATION = 1_345
 
 
 class Omniglot(AbstractSource):
-    """32,415 handwritten characters of 50 alphabets, 28 x 28 pixels of grey in [0, 1], upright; split 23,000/1,345/8,070; without labels.
+    """32,415 handwritten characters of 50 alphabets, 28 x 28 pixels of grey in [0, 1], upright;
+    split 23,000/1,345/8,070; without labels.
 
-    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where grey > 1/2) or 'none' (grey, (v + .5) / 256). Train's grey values, and all of them for
-    'none' and 'threshold', are held as v = 255 x grey, rounded: a note says so if the file's are not multiples of 1/255. The frozen draws of validation and
-    test have the file's own values as their means.
+    `binarise`: 'dynamic' (levels=255), 'threshold' (1 where grey > 1/2) or 'none' (grey, (v + .5) /
+    256). Train's grey values, and all of them for 'none' and 'threshold', are held as v = 255 x
+    grey, rounded: a note says so if the file's are not multiples of 1/255. The frozen draws of
+    validation and test have the file's own values as their means.
 
         load_dataset("omniglot").train  # uint8 0..255, (23000, 28, 28)
     """
@@ -48,7 +52,7 @@ class Omniglot(AbstractSource):
         self.binarise = binarise
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from Burda's file."""
+        """Reads the data set from Burda's file."""
         path = files[self.files[0].name]
         arrays = read_mat(path, {key: (784, rows) for key, rows in _ROWS.items()})
         return from_arrays(
@@ -69,7 +73,8 @@ def from_arrays(
     where: str,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """The data set in the file's two arrays [784, rows] of grey values in [0, 1], each column an image in column-major order.
+    """The data set in the file's two arrays [784, rows] of grey values in [0, 1], each column an
+    image in column-major order.
 
     Raises:
         ValueError: values outside [0, 1]; `where` names them in the message.
@@ -79,7 +84,8 @@ def from_arrays(
     for key, array in (("data", data), ("testdata", testdata)):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise ValueError(
-                f"{where}: {key!r} should hold grey values in [0, 1], but they lie in {array.min():g}..{array.max():g}; this is another file."
+                f"{where}: {key!r} should hold grey values in [0, 1], but they lie in "
+                f"{array.min():g}..{array.max():g}; this is another file."
             )
     images, test = (
         np.asarray(array, np.float64).T.reshape(-1, 28, 28).transpose(0, 2, 1)
@@ -97,7 +103,8 @@ def from_arrays(
         ()
         if change < 1e-6
         else (
-            f"grey values were rounded to multiples of 1/255, which changed them by up to {change:.2g}; frozen draws were not",
+            "grey values were rounded to multiples of 1/255, which changed them by up to "
+            f"{change:.2g}; frozen draws were not",
         )
     )
 
@@ -109,7 +116,10 @@ def from_arrays(
         )
         return validation, test
 
-    split = f"train permuted with seed {PERMUTATION_SEED}, its last {num_validation:,} rows are validation (Burda et al. 2016)"
+    split = (
+        f"train permuted with seed {PERMUTATION_SEED}, its last {num_validation:,} "
+        "rows are validation (Burda et al. 2016)"
+    )
     return grey_dataset(
         "omniglot",
         grey,

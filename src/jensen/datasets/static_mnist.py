@@ -1,21 +1,24 @@
-"""MNIST in Larochelle's fixed binarisation; not to be mixed in one table with dynamic binarisation (`mnist`).
+"""MNIST in Larochelle's fixed binarisation; not to be mixed in one table with dynamic binarisation
+(`mnist`).
 
-Source: H. Larochelle and I. Murray (2011), "The Neural Autoregressive Distribution Estimator"; the binarisation is that of R. Salakhutdinov and I. Murray
-(2008), "On the Quantitative Analysis of Deep Belief Networks".
+Source: H. Larochelle and I. Murray (2011), "The Neural Autoregressive Distribution Estimator"; the
+binarisation is that of R. Salakhutdinov and I. Murray (2008), "On the Quantitative Analysis of Deep
+Belief Networks".
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from jensen.datasets._binary_text import read_binary_text
 from jensen.datasets._dataset import Dataset
+from jensen.datasets._published_formats import read_binary_text
 from jensen.datasets._source import AbstractSource, PinnedFile
 
 _ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 
 
 class StaticMNIST(AbstractSource):
-    """70,000 handwritten digits of 28 x 28 pixels, drawn as 0 and 1 once for all, in the split 50,000/10,000/10,000 of the files; without labels.
+    """70,000 handwritten digits of 28 x 28 pixels, drawn as 0 and 1 once for all, in the split
+    50,000/10,000/10,000 of the files; without labels.
 
     load_dataset("static_mnist").train  # uint8 0 and 1, (50000, 28, 28)
     """
@@ -43,7 +46,7 @@ class StaticMNIST(AbstractSource):
     )
 
     def load(self, *, files: Mapping[str, Path]) -> Dataset:
-        """The data set, read from the three text files."""
+        """Reads the data set from the three text files."""
         rows = (read_binary_text(files[file.name]) for file in self.files)
         train, validation, test = (
             _images(array, file.name) for array, file in zip(rows, self.files)
@@ -58,6 +61,7 @@ class StaticMNIST(AbstractSource):
 def _images(rows, name: str):
     if rows.shape[1] != 784:
         raise ValueError(
-            f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this is another file."
+            f"{name} holds {rows.shape[1]} values a line, but an image has 28 x 28 = 784; this "
+            "is another file."
         )
     return rows.reshape(-1, 28, 28)

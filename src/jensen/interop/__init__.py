@@ -1,5 +1,7 @@
-"""Somebody else's model as a `jensen.Model`: made of NumPy callables (`foreign`), of PyTorch modules (`jensen.interop.torch`), of a Pythae model
-(`jensen.interop.pythae`) or of a NumPyro model with an amortised guide (`jensen.interop.numpyro`). Whatever reads a model reads these."""
+"""Models that were built elsewhere, as a `jensen.Model`: from NumPy callables (`foreign`), PyTorch
+modules (`jensen.interop.torch`), a Pythae model (`jensen.interop.pythae`) or a NumPyro model with
+an amortised guide (`jensen.interop.numpyro`). Every function that takes a model takes these.
+"""
 
 from jensen.interop._checks import check_foreign as check_foreign
 from jensen.interop._foreign import foreign as foreign

@@ -1,11 +1,13 @@
 """Calls of NumPy functions from within compiled programs, whole batches at a time.
 
-`jax.pure_callback` is the obvious way and is not taken: it puts the arguments on a device before it calls, and above 100 kB that copy is a task for the very
-threads that the callback occupies. With one thread (`taskset -c 0`, small containers) it waits for itself for ever; with two it copies everything twice. It
-also logs a traceback for every exception. The primitive here is lowered to the same call of XLA's, which gives the arguments as NumPy arrays.
+`jax.pure_callback` is the obvious way but does not work: it copies the arguments to a device before
+the call, and above 100 kB that copy needs the threads that the callback occupies. With one thread
+(`taskset -c 0`, small containers) it deadlocks; with two it copies everything twice. It also logs a
+traceback for every exception. The primitive here is lowered to the same call of XLA, which passes
+the arguments as NumPy arrays.
 
-The arguments of `host_call` are those of one datum; under `vmap` they get leading axes, of length 1 where an argument does not differ, so that a datum with a
-thousand codes crosses once.
+The arguments of `host_call` are those of one datum; under `vmap` they get leading axes, of length 1
+where an argument does not differ, so that a datum with a thousand codes crosses once.
 """
 
 import functools
@@ -24,7 +26,7 @@ from jensen._types import Array
 
 _host_call = Primitive("jensen_host_call")
 _host_call.multiple_results = True
-# Versions of JAX that ask whether a token comes back.
+# Some versions of JAX have an option for the token that the callback would return.
 _NO_TOKEN = (
     {"returns_token": False}
     if "returns_token" in inspect.signature(mlir.emit_python_callback).parameters
@@ -37,12 +39,15 @@ def host_call(
     shapes: Sequence[tuple[int, ...]],
     *arguments: Array,
 ) -> list[Array]:
-    """function(*arguments) on the host, in the middle of whatever program this is.
+    """Calls function(*arguments) on the host from within a compiled program.
 
     Args:
-        function: gets NumPy arrays, which it must not write to, with as many leading axes in front of each as there are `vmap`s around (of length 1 where an
-            argument does not differ), and returns arrays with the common leading axes in front of `shapes`. Calls with the same function compile once.
-        shapes: of the results for arguments without leading axes; they are real numbers of JAX's default precision.
+        function: gets NumPy arrays, which it must not write to, with as many leading axes in front
+            of each as there are `vmap`s around (of length 1 where an argument does not differ), and
+            returns arrays with the common leading axes in front of `shapes`. Calls with the same
+            function compile once.
+        shapes: of the results for arguments without leading axes; they are real numbers of JAX's
+            default precision.
         arguments: arrays.
 
     Returns:
@@ -75,6 +80,7 @@ def _abstract(*arguments, function, results):
 
 def _batched(arguments, dims, *, function, results):
     (size,) = {a.shape[d] for a, d in zip(arguments, dims, strict=True) if d is not None}
+    # An argument that is not batched gets an axis of length 1, so that it crosses once.
     moved = [
         a[None] if d is None else jnp.moveaxis(a, d, 0)
         for a, d in zip(arguments, dims, strict=True)
@@ -88,9 +94,9 @@ batching.primitive_batchers[_host_call] = _batched
 
 def _lowered(ctx, *arguments, function, results):
     def call(*arrays):
-        found = function(*map(np.asarray, arrays))
+        answers = function(*map(np.asarray, arrays))
         return tuple(
-            np.asarray(a, r.dtype).reshape(r.shape) for a, r in zip(found, results, strict=True)
+            np.asarray(a, r.dtype).reshape(r.shape) for a, r in zip(answers, results, strict=True)
         )
 
     values: Any = mlir.emit_python_callback(

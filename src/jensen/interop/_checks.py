@@ -1,4 +1,4 @@
-"""What a foreign model answers, looked at before anything long is computed."""
+"""Checks of a foreign model's answers, before a long computation starts."""
 
 from typing import Any
 
@@ -7,19 +7,17 @@ import numpy as np
 from jensen.interop._host import ForeignError, Host
 from jensen.model import Model
 
-PROBED = 16
-STEP, ASTRAY = (
-    0.05,
-    0.2,
-)  # of a finite difference, in posterior standard deviations; of a slope, relative to its size: not rounding, nor a kink in one datum of 16
-REPEATED, REGROUPED = (
-    1e-4,
-    1e-3,
-)  # relative to 1 + |answer|: what rounding may change from call to call, and between batches of different size
+PROBED = 16  # data
+STEP = 0.05  # of a finite difference, in posterior standard deviations
+# Relative error of a gradient: more than rounding, or than a kink in one datum of 16.
+WRONG_GRADIENT = 0.2
+# Differences between two calls, and between batches of different size, that may be rounding,
+# relative to 1 + |answer|.
+REPEATED, REGROUPED = 1e-4, 1e-3
 
 
 def host_of(model: Model) -> Host | None:
-    """The callables behind a foreign model; None of any other.
+    """Returns the callables of a foreign model; None for other models.
 
     host_of(model).event_shape
     """
@@ -30,13 +28,16 @@ def host_of(model: Model) -> Host | None:
 
 
 def check_foreign(model: Model, data: np.ndarray) -> None:
-    """Asks a foreign model about data, and refuses what no account could be made of. A model of jensen's own passes.
+    """Evaluates a foreign model on data and refuses answers from which no account can be made.
 
-    All data are encoded once; everything else is asked of the first 16.
+    It encodes all data once, and evaluates everything else for the first 16. Models that jensen
+    built pass.
 
     Raises:
-        ValueError: no data or data of another shape; answers of the wrong shape; NaN, or scales that are not positive (the datum is named); answers that change
-            from call to call (dropout) or with the batch a datum is in (batch normalisation, a loss averaged over the batch); whatever a callable raises.
+        ValueError: no data or data of another shape; answers of the wrong shape; NaN, or scales
+            that are not positive (the datum is named); answers that change from call to call
+            (dropout) or with the batch a datum is in (batch normalisation, a loss averaged over the
+            batch); whatever a callable raises.
 
         check_foreign(model, data.test)
     """
@@ -47,16 +48,18 @@ def check_foreign(model: Model, data: np.ndarray) -> None:
     if expected is None:
         return
     if len(data) == 0:
-        raise ValueError("no data: there is nothing to ask the model about.")
+        raise ValueError("no data: the model cannot be checked or accounted for without any.")
     if data.shape[1:] != tuple(expected):
         raise ValueError(
-            f"the model describes data of shape {tuple(expected)}; got rows of shape {data.shape[1:]}."
+            f"the model describes data of shape {tuple(expected)}; got rows of shape "
+            f"{data.shape[1:]}."
         )
     if data.dtype.kind not in "fiub":
         raise ValueError(f"data must be real numbers; got dtype {data.dtype}.")
     if not np.isfinite(data).all():
         raise ValueError(
-            f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no density for NaN or infinities."
+            f"datum {int(np.argwhere(~np.isfinite(data))[0][0])} is not finite: a model has no "
+            "density for NaN or infinities."
         )
     if (host := host_of(model)) is not None:
         _check_host(host, data)
@@ -74,7 +77,7 @@ def _check_host(host: Host, data: np.ndarray) -> None:
         if host.full
         else scale[: len(few)] * noise
     )
-    z = loc[: len(few)] + moved
+    z = loc[: len(few)] + moved  # a code from each posterior
     _check_calls("encode", host, encoded, (few,), host.encode)
     densities: list[tuple[str, Any, Any]] = [
         ("log_likelihood", host.log_likelihood, (few, z)),
@@ -95,7 +98,8 @@ def _check_host(host: Host, data: np.ndarray) -> None:
         slope = function(*arguments)[1]
         if (bad := ~np.isfinite(slope).all(axis=1)).any():
             raise ForeignError(
-                f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code drawn from its posterior."
+                f"{host.called(name)} is not finite for datum {int(np.argmax(bad))}, at a code "
+                "drawn from its posterior."
             )
         _check_slope(name, host, slope, (moved, *arguments), function)
 
@@ -106,7 +110,8 @@ def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.nd
         bad = ~np.isfinite(values.reshape(len(data), -1)).all(axis=1)
         if bad.any():
             raise ForeignError(
-                f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} ({int(bad.sum())} of {len(data)} data)."
+                f"{name}'s {part} is not finite for datum {int(np.argmax(bad))} "
+                f"({int(bad.sum())} of {len(data)} data)."
             )
     widths = np.diagonal(scale, axis1=1, axis2=2) if host.full else scale
     bad = ~(widths > 0).all(axis=1)
@@ -114,12 +119,14 @@ def _check_posterior(host: Host, data: np.ndarray, loc: np.ndarray, scale: np.nd
         n = int(np.argmax(bad))
         what = "diagonal of the Cholesky factor" if host.full else "scale"
         raise ForeignError(
-            f"{name}'s {what} must be positive; it is {widths[n].min():.4g} for datum {n} ({int(bad.sum())} of {len(data)} data). "
+            f"{name}'s {what} must be positive; it is {widths[n].min():.4g} for datum {n} "
+            f"({int(bad.sum())} of {len(data)} data). "
             "A scale is a standard deviation: of a network's log variance take exp(0.5 * log_var)."
         )
     if host.full and (above := np.triu(scale, 1).any(axis=(1, 2))).any():
         raise ForeignError(
-            f"{name}'s Cholesky factor must be lower triangular; it is not for datum {int(np.argmax(above))}. Of a covariance take np.linalg.cholesky."
+            f"{name}'s Cholesky factor must be lower triangular; it is not for datum "
+            f"{int(np.argmax(above))}. Of a covariance take np.linalg.cholesky."
         )
 
 
@@ -135,31 +142,37 @@ def _check_values(name: str, host: Host, values: np.ndarray) -> None:
 def _check_slope(
     name: str, host: Host, slope: np.ndarray, arguments: tuple[np.ndarray, ...], function: Any
 ) -> None:
-    """The gradient along the way from the posterior's mean, against a finite difference of the density it is of."""
-    way, *before, z = arguments
+    """Compares the gradient, along the direction from the posterior's mean, with a finite
+    difference of its density.
+    """
+    direction, *before, z = arguments
     up, down = (
-        np.asarray(function(*before, z + sign * STEP * way)[0], np.float64) for sign in (1, -1)
+        np.asarray(function(*before, z + sign * STEP * direction)[0], np.float64)
+        for sign in (1, -1)
     )
-    found, expected = np.sum(slope * way, axis=1), (up - down) / (2 * STEP)
-    astray = np.abs(found - expected) - 1e-3 * (
-        1 + np.abs(up)
-    )  # what float32 keeps of a difference
-    if np.median(astray / np.maximum(np.abs(expected), 0.1)) > ASTRAY:
-        n = int(np.argmax(astray))
+    slope_along, finite_difference = np.sum(slope * direction, axis=1), (up - down) / (2 * STEP)
+    # Less the rounding error of a difference in float32.
+    excess = np.abs(slope_along - finite_difference) - 1e-3 * (1 + np.abs(up))
+    if np.median(excess / np.maximum(np.abs(finite_difference), 0.1)) > WRONG_GRADIENT:
+        n = int(np.argmax(excess))
         raise ForeignError(
-            f"{host.called(name)} is not the gradient of its density in z: along one direction {found[n]:.4g}, where a finite difference gives "
-            f"{expected[n]:.4g} (datum {n}). Mind the sign, and sums where means were meant."
+            f"{host.called(name)} is not the gradient of its density in z: along one direction "
+            f"{slope_along[n]:.4g}, where a finite difference gives "
+            f"{finite_difference[n]:.4g} (datum {n}). Check the sign, and sums in the place of "
+            "means."
         )
 
 
 def _check_calls(
     name: str, host: Host, first: Any, arguments: tuple[np.ndarray, ...], function: Any
 ) -> None:
-    """The same question again, and again with fewer data beside each."""
+    """Repeats a call with the same data, and with half of them, and compares the answers."""
     if (change := _change(first, function(*arguments), REPEATED)) > 0:
         raise ForeignError(
-            f"{host.called(name)} gives other answers when it is asked again about the same data (they differ by {change:.3g}): dropout left on, or another "
-            "source of chance. Call eval() on the model first, give functional dropout training=False, or fix the seed within."
+            f"{host.called(name)} gives other answers when it is called again with the same data "
+            f"(they differ by {change:.3g}): dropout is on, or there is another "
+            "source of randomness. Call eval() on the model first, give functional dropout "
+            "training=False, or fix the seed within."
         )
     rows = len(arguments[0])
     half = rows // 2
@@ -168,17 +181,19 @@ def _check_calls(
     fewer = function(*(a[:half] for a in arguments))
     if (change := _change([a[:half] for a in first], fewer, REGROUPED)) > 0:
         raise ForeignError(
-            f"{host.called(name)}'s answer for a datum depends on the batch it is in (by {change:.3g} for batches of {rows} and of {half}): batch "
-            "normalisation in training mode (call eval() on the model first), or an average over the batch (a loss with reduction='mean'), so that p(x|z) is "
+            f"{host.called(name)}'s answer for a datum depends on the batch it is in (by "
+            f"{change:.3g} for batches of {rows} and of {half}): batch "
+            "normalisation in training mode (call eval() on the model first), or an average over "
+            "the batch (a loss with reduction='mean'), so that p(x|z) is "
             "no density of one datum."
         )
 
 
-def _change(one: Any, other: Any, tolerance: float) -> float:
+def _change(first: Any, second: Any, tolerance: float) -> float:
     """The largest difference, or 0 where all are within the tolerance."""
     largest = 0.0
-    for a, b in zip(one, other, strict=True):
-        same = np.isneginf(a) & np.isneginf(b)
+    for a, b in zip(first, second, strict=True):
+        same = np.isneginf(a) & np.isneginf(b)  # their difference would be NaN
         difference = np.where(same, 0.0, np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)))
         if (difference > tolerance * (1 + np.abs(np.where(same, 0.0, a)))).any():
             largest = max(largest, float(difference.max()))

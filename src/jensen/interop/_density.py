@@ -1,4 +1,6 @@
-"""The encoder and the decoder of a foreign model: Equinox modules that ask the host, whole batches at a time."""
+"""The encoder and the decoder of a foreign model: Equinox modules that call the host, with whole
+batches at a time.
+"""
 
 import functools
 
@@ -15,11 +17,15 @@ from jensen.encoders import AbstractEncoder
 from jensen.interop._callback import host_call
 from jensen.interop._host import Host
 
-NO_GRADIENT = "log p({0}) has no gradient in z here: give {1}=, which returns d log p({0}) / dz of shape [batch, latent_dim]"
+NO_GRADIENT = (
+    "log p({0}) has no gradient in z here: give {1}=, which returns d log p({0}) / "
+    "dz of shape [batch, latent_dim]"
+)
 
 
 class HostEncoder(AbstractEncoder):
-    """q(z|x) of a foreign model: a normal whose parameters `host.encode` gives. They have no derivative in x.
+    """q(z|x) of a foreign model: a normal whose parameters `host.encode` gives. They have no
+    derivative in x.
 
     HostEncoder(host)(x).sample(key)
     """
@@ -44,7 +50,8 @@ class HostDecoder(AbstractDecoder):
 
 
 class HostLikelihood(eqx.Module):
-    """p(x|z) at one code: log_prob(x), differentiable in z where the host has a gradient; mean and sample where it has these.
+    """p(x|z) at one code. log_prob(x) is differentiable in z if the host has a gradient; `mean` and
+    `sample` exist if the host has these callables.
 
     HostDecoder(host)(z).log_prob(x)
     """
@@ -62,11 +69,12 @@ class HostLikelihood(eqx.Module):
         """E[x|z].
 
         Raises:
-            ValueError: no `decode` was given.
+            ValueError: the model has no `decode`.
         """
         if not self.host.has("decode"):
             raise ValueError(
-                "the mean of p(x|z) is not to be had from this model: give decode=, which returns E[x|z] of shape [batch, *event_shape]."
+                "the mean of p(x|z) is not available for this model: give decode=, which "
+                "returns E[x|z] of shape [batch, *event_shape]."
             )
         return host_call(self.host.decode, [self.host.event_shape], self.z)[0]
 
@@ -74,28 +82,31 @@ class HostLikelihood(eqx.Module):
         """x ~ p(x|z).
 
         Raises:
-            ValueError: no `sample` was given.
+            ValueError: the model has no `sample`.
         """
         if not self.host.has("sample"):
             raise ValueError(
-                "p(x|z) of this model cannot be sampled: give sample=, which takes codes z [batch, latent_dim] and a NumPy random generator and returns data."
+                "p(x|z) of this model cannot be sampled: give sample=, which takes codes z "
+                "[batch, latent_dim] and a NumPy random generator and returns data."
             )
         draw = lambda key: host_call(  # noqa: E731
             self.host.sample, [self.host.event_shape], self.z, jr.bits(key, (2,))
         )[0]
+        # One vmap for each axis of draws: a batch of draws is one call of the host.
         for _ in sample_shape:
             draw = jax.vmap(draw)
         return draw(jr.split(key, sample_shape) if sample_shape else key)
 
 
-def check_event(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
-    """Refuses data of another shape than the model's.
+def check_event(expected: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Checks that data have the model's shape.
 
     check_event((8, 8), x.shape)
     """
-    if tuple(found) != tuple(expected):
+    if tuple(shape) != tuple(expected):
         raise ValueError(
-            f"the model describes data of shape {tuple(expected)}; got a datum of shape {tuple(found)}."
+            f"the model describes data of shape {tuple(expected)}; got a datum of shape "
+            f"{tuple(shape)}."
         )
 
 
@@ -108,7 +119,7 @@ def _likelihood_jvp(host, primals, tangents):
     if not host.has("log_likelihood_gradient"):
         raise ValueError(NO_GRADIENT.format("x|z", "log_likelihood_gradient") + ".")
     if not isinstance(tangents[0], SymbolicZero):
-        raise ValueError("log p(x|z) of a foreign model has a gradient in z alone, none in x.")
+        raise ValueError("log p(x|z) of a foreign model has a gradient in z only, none in x.")
     value, gradient = host_call(host.likelihood_and_gradient, [(), (host.latent_dim,)], *primals)
     return value, _along(gradient, tangents[1])
 

@@ -1,4 +1,4 @@
-"""A model from NumPy callables."""
+"""`foreign`: a model from NumPy callables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,32 +30,44 @@ def foreign(
     batch_size: int = 2048,
     names: dict[str, str] | None = None,
 ) -> Model:
-    """Somebody's latent-variable model as a `Model`, from callables on NumPy arrays; B is at most `batch_size`, rows belong together, nats everywhere.
+    """Makes a `Model` from callables on NumPy arrays, for models that were built elsewhere.
+
+    B is at most `batch_size`, row i of every argument belongs to the same datum, and all
+    log-densities are in nats.
 
     Args:
         event_shape, latent_dim: of one datum, and of one code.
-        encode: x [B, *event] -> (loc [B, D], scale [B, D]) of q(z|x); with posterior='full_normal' the scale is a Cholesky factor [B, D, D].
-        log_likelihood: (x [B, *event], z [B, D]) -> log p(x|z) [B], with every constant: it is a density, not a loss.
-        prior: 'standard_normal' ({'name': 'standard_normal', 'scale': 2.0} for a wider one), a prior of jensen, a distribution over codes (numpyro's), a
-            callable z [B, D] -> log p(z) [B], or `PseudoInputs` for the mixture of the encoder's posteriors at these.
+        encode: x [B, *event] -> (loc [B, D], scale [B, D]) of q(z|x); with posterior='full_normal'
+            the scale is a Cholesky factor [B, D, D].
+        log_likelihood: (x [B, *event], z [B, D]) -> log p(x|z) [B], a density with all constants,
+            not a loss.
+        prior: 'standard_normal' ({'name': 'standard_normal', 'scale': 2.0} for a wider one), a
+            prior of jensen, a distribution over codes (numpyro's), a callable z [B, D] -> log p(z)
+            [B], or `PseudoInputs` for the mixture of the encoder's posteriors at these.
         posterior: the family of q(z|x).
-        log_likelihood_gradient: (x, z) -> d log p(x|z) / dz [B, D], or the pair (log p(x|z), gradient) where both come together. Refined posteriors, the split
-            of the Jensen gap and annealing need it.
-        log_prior_gradient: of a prior that is a callable, likewise.
+        log_likelihood_gradient: (x, z) -> d log p(x|z) / dz [B, D], or the pair (log p(x|z),
+            gradient) if both are computed together. Refined posteriors, the split of the Jensen gap
+            and annealing need it.
+        log_prior_gradient: the same for a prior that is a callable.
         decode: z [B, D] -> E[x|z] [B, *event], for pictures.
-        sample: (z [B, D], a NumPy random generator) -> x ~ p(x|z) [B, *event], for simulated data. It is called with one code at a time.
-        dtype: of the arrays handed over. Data and codes come out of JAX, where they are float32 unless `jax_enable_x64` is set.
-        batch_size: rows handed over at a time: bounds the memory, not the result.
-        names: what the callables are called in messages, where it is not by these arguments' names.
+        sample: (z [B, D], a NumPy random generator) -> x ~ p(x|z) [B, *event], for simulated data.
+            It is called with one code at a time.
+        dtype: of the callables' arguments. Data and codes come from JAX, where they are float32
+            unless `jax_enable_x64` is set.
+        batch_size: the largest number of rows in a call; it limits the memory and does not change
+            the result.
+        names: names of the callables in messages; by default those of these arguments.
 
     Returns:
-        A `Model` whose encoder and decoder ask the callables. What is not given is left out of the account, by name.
+        A `Model` whose encoder and decoder call the callables. The account names the lines that it
+        leaves out because a callable is missing.
 
     Raises:
-        ValueError: an argument out of range, or something that is not callable. What the callables answer is checked when data are at hand
-            (`check_foreign`, which `jensen.account` and all estimates call).
+        ValueError: an argument out of range, or not callable. The answers of the callables are
+            checked with data (`check_foreign`, which `jensen.account` and all estimates call).
 
-        model = jensen.foreign(event_shape=(5,), latent_dim=2, encode=encode, log_likelihood=log_likelihood)
+        functions = {"encode": encode, "log_likelihood": log_likelihood}
+        model = jensen.foreign(event_shape=(5,), latent_dim=2, **functions)
         print(jensen.account(model, x, key=jax.random.key(0)))
     """
     shape = tuple(int(n) for n in event_shape)
@@ -66,9 +78,9 @@ def foreign(
     for name, value in [("latent_dim", latent_dim), ("batch_size", batch_size)]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
-    for name, value, known in [("posterior", posterior, POSTERIORS), ("dtype", dtype, DTYPES)]:
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
+    for name, value, choices in [("posterior", posterior, POSTERIORS), ("dtype", dtype, DTYPES)]:
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
     callables = {
         "encode": encode,
         "log_likelihood": log_likelihood,
@@ -90,9 +102,10 @@ def foreign(
         batch_size=int(batch_size),
         names=names,
     )
-    made = prior_of(prior, host)
-    if log_prior_gradient is not None and not isinstance(made, HostPrior):
+    prior_module = prior_of(prior, host)
+    if log_prior_gradient is not None and not isinstance(prior_module, HostPrior):
         raise ValueError(
-            "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one JAX has the gradient. Leave it out."
+            "log_prior_gradient is that of a prior given as a callable log_prior(z); of this one "
+            "JAX has the gradient. Leave it out."
         )
-    return Model(made, HostEncoder(host), HostDecoder(host))
+    return Model(prior_module, HostEncoder(host), HostDecoder(host))

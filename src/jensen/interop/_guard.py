@@ -1,4 +1,6 @@
-"""The front door: whatever takes a model and data checks a foreign one first, and raises what its callables raised."""
+"""Guards functions of a model and data: they check a foreign model first, and raise the errors of
+its callables.
+"""
 
 import contextlib
 import functools
@@ -15,8 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def guarded(function: F) -> F:
-    """A function of `model` (and `data`), such that a foreign model is checked before it starts, and an exception in one of the model's callables comes out as
-    one `ForeignError`. Models of jensen's own are not touched.
+    """Wraps a function of `model` (and `data`): it checks a foreign model before it starts, and an
+    exception in one of the model's callables becomes one `ForeignError`. Models that jensen built
+    are not affected.
 
     @guarded
     def account(model, data, *, key): ...
@@ -24,7 +27,7 @@ def guarded(function: F) -> F:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def front_door(*arguments: Any, **options: Any) -> Any:
+    def guarded_function(*arguments: Any, **options: Any) -> Any:
         bound = signature.bind(*arguments, **options)
         model = bound.arguments.get("model")
         host = host_of(model) if isinstance(model, Model) else None
@@ -35,7 +38,7 @@ def guarded(function: F) -> F:
                 check_foreign(model, bound.arguments["data"])
             return function(*bound.args, **bound.kwargs)
 
-    return front_door  # pyright: ignore[reportReturnType]
+    return guarded_function  # pyright: ignore[reportReturnType]
 
 
 @contextlib.contextmanager
@@ -56,32 +59,34 @@ def _watched(host: Host | None) -> Iterator[None]:
 
 
 def left_out(model: Model) -> dict[str, str]:
-    """What cannot be had from a foreign model: its name, and the reason with the remedy.
+    """Lists what cannot be computed for a foreign model: name -> the reason with the remedy.
 
-    left_out(model)  # {"annealing": "there is no gradient of log p(x|z): give log_likelihood_gradient=", ...}
+    left_out(model)["annealing"]  # "there is no gradient of log p(x|z): give ..."
     """
     host = host_of(model)
     if host is None:
         return {}
-    out = {}
+    reasons = {}
     if missing := _missing_gradients(model, host):
         what = ("approximation_gap", "amortisation_gap", "refined proposals", "annealing")
-        out |= dict.fromkeys(what, f"there is no gradient of {missing}")
-    lacks = (
+        reasons |= dict.fromkeys(what, f"there is no gradient of {missing}")
+    missing_for_simulation = (
         []
         if not isinstance(model.prior, HostPrior)
         else ["p(z) is a callable (give a distribution)"]
     )
-    lacks += [] if host.has("sample") else ["p(x|z) cannot be sampled (give sample=)"]
-    if lacks:
-        out["the bidirectional gap on simulated data"] = " and ".join(lacks)
+    missing_for_simulation += (
+        [] if host.has("sample") else ["p(x|z) cannot be sampled (give sample=)"]
+    )
+    if missing_for_simulation:
+        reasons["the bidirectional gap on simulated data"] = " and ".join(missing_for_simulation)
     if not host.has("decode"):
-        out["pictures of E[x|z]"] = "there is no decode="
-    return out
+        reasons["pictures of E[x|z]"] = "there is no decode="
+    return reasons
 
 
 def require_gradient(model: Model, what: str) -> None:
-    """Refuses what follows gradients of log p(x, z) in z, where a foreign model has none.
+    """Checks that a model has the gradients of log p(x, z) in z that a computation needs.
 
     Raises:
         ValueError: says which gradient is missing, and how to give it.
@@ -91,17 +96,18 @@ def require_gradient(model: Model, what: str) -> None:
     host = host_of(model)
     if host is not None and (missing := _missing_gradients(model, host)):
         raise ValueError(
-            f"{what} follows gradients of log p(x, z) in z, and this model has no gradient of {missing}."
+            f"{what} needs gradients of log p(x, z) in z, and this model has no gradient of "
+            f"{missing}."
         )
 
 
 def _missing_gradients(model: Model, host: Host) -> str:
-    lacks = (
+    missing = (
         [] if host.has("log_likelihood_gradient") else ["log p(x|z): give log_likelihood_gradient="]
     )
-    lacks += (
+    missing += (
         ["log p(z): give log_prior_gradient="]
         if isinstance(model.prior, HostPrior) and not host.has("log_prior_gradient")
         else []
     )
-    return ", and of ".join(lacks)
+    return ", and of ".join(missing)

@@ -1,4 +1,6 @@
-"""p(z) of a foreign model: a name, a prior of ours, a distribution, a NumPy callable, or the posteriors at pseudo-inputs."""
+"""p(z) of a foreign model: a name, a prior of jensen, a distribution, a NumPy callable, or the
+posteriors at pseudo-inputs.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +18,7 @@ from jensen.priors import AbstractPrior
 from jensen.priors import priors as room
 from jensen.priors._pseudo_inputs import mixture_of_posteriors
 
-READY = ("standard_normal",)  # the priors of the room that mean something without training
+READY = ("standard_normal",)  # the priors of the room that need no training
 
 
 class GivenPrior(AbstractPrior):
@@ -55,12 +57,14 @@ class HostPriorDensity(eqx.Module):
         """Refused: a callable is not a sampler."""
         del key, sample_shape
         raise ValueError(
-            "p(z) is a callable log_prior(z) here and cannot be sampled: give the prior as a distribution (numpyro's) or by name."
+            "p(z) is a callable log_prior(z) here and cannot be sampled: give the prior as a "
+            "distribution (numpyro's) or by name."
         )
 
 
 class PseudoInputs(AbstractPrior):
-    """p(z) = sum_k w_k q(z | u_k), the mixture of the encoder's own posteriors at pseudo-inputs (Tomczak & Welling 2018, equation 9).
+    """p(z) = sum_k w_k q(z | u_k), the mixture of the encoder's own posteriors at pseudo-inputs
+    (Tomczak & Welling 2018, equation 9).
 
     Args:
         rows: u_1 ... u_K, [components, *event], as the encoder takes them.
@@ -82,7 +86,8 @@ class PseudoInputs(AbstractPrior):
         ):
             weights = "none" if self.log_weights is None else self.log_weights.shape
             raise ValueError(
-                f"pseudo-inputs must be [components, *event], with one weight each if any; got {self.rows.shape} and weights {weights}."
+                "pseudo-inputs must be [components, *event], with one weight each if any; got "
+                f"{self.rows.shape} and weights {weights}."
             )
 
     def __call__(self, encoder: Callable[[Array], Distribution]) -> Distribution:
@@ -90,10 +95,11 @@ class PseudoInputs(AbstractPrior):
 
 
 def prior_of(prior: Any, host: Host) -> AbstractPrior:
-    """The prior meant by what `foreign` was given.
+    """Makes the prior from the `prior` argument of `foreign`.
 
     Raises:
-        ValueError: a name that means nothing without training, a distribution over something else than codes, or none of these.
+        ValueError: the name of a prior that needs training, a distribution that is not over codes,
+            or none of these.
 
         prior_of("standard_normal", host)
     """
@@ -102,13 +108,15 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
         name = options.pop("name", None)
         if name not in READY:
             raise ValueError(
-                f"prior {name!r}: of a foreign model only {', '.join(READY)} is had by name, since the others are trained. Give the prior as a distribution, "
+                f"prior={name!r}: a foreign model can only have {', '.join(READY)} by name, "
+                "since other priors need training. Give the prior as a distribution, "
                 "as a callable log_prior(z), or as jensen.interop.PseudoInputs(u)."
             )
         return room.build(name, options, {"latent_dim": host.latent_dim})
     if isinstance(prior, PseudoInputs) and prior.rows.shape[1:] != host.event_shape:
         raise ValueError(
-            f"pseudo-inputs must be data of shape {host.event_shape}; got {prior.rows.shape}, whose first axis is that of the components."
+            f"pseudo-inputs must be data of shape {host.event_shape}; got {prior.rows.shape}, "
+            "whose first axis is that of the components."
         )
     if isinstance(prior, AbstractPrior):
         return prior
@@ -118,7 +126,8 @@ def prior_of(prior: Any, host: Host) -> AbstractPrior:
     if is_log_prior(prior):
         return HostPrior(host)
     raise ValueError(
-        f"prior must be a name, a prior, a distribution with log_prob, or a callable log_prior(z); got {type(prior).__name__}."
+        "prior must be a name, a prior, a distribution with log_prob, or a callable "
+        f"log_prior(z); got {type(prior).__name__}."
     )
 
 
@@ -134,15 +143,16 @@ def is_log_prior(prior: Any) -> bool:
 
 def _check_distribution(prior: Any, latent_dim: int) -> None:
     try:
-        found = jax.eval_shape(
+        shape = jax.eval_shape(
             prior.log_prob, jax.ShapeDtypeStruct((latent_dim,), np.float32)
         ).shape
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the prior's log_prob does not take a code of {latent_dim} dimensions: {error}"
         ) from error
-    if found != ():
+    if shape != ():
         raise ValueError(
-            f"the prior must be one distribution over codes of {latent_dim} dimensions; its log_prob of one code has shape {found}. "
+            f"the prior must be one distribution over codes of {latent_dim} dimensions; its "
+            f"log_prob of one code has shape {shape}. "
             f"Of a distribution over numbers make that by .expand([{latent_dim}]).to_event(1)."
         )

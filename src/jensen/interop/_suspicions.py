@@ -1,14 +1,15 @@
-"""What looks like a mistake in a model made elsewhere, but may be meant: told, and not refused.
+"""Warnings about probable mistakes in a model built elsewhere, which may be intended.
 
 Logits. A Bernoulli likelihood's log-density is linear in each element of x, with the logit as its
-slope. Slopes that all lie within [0, 1] are what a decoder gives that ends in a Sigmoid. They are
-told only where they make poor logits: read as probabilities they describe the data better, or the
+slope. Slopes that all lie within [0, 1] come from a decoder that ends in a Sigmoid. The warning
+appears only where they are poor logits: as probabilities they describe the data better, or the
 data's mean contradicts them.
 
 Scales. At the optimum of a diagonal normal posterior 1 / s_j^2 = -E_q d^2 log p(x, z) / dz_j^2
 (Opper & Archambeau 2009). Over data and dimensions, log s against the logarithms of the scales that
-the curvature asks for has slope 1; slope 2 where variances are given as scales, 1/2 where the square
-roots of scales are. A posterior that is too wide or too narrow by a factor moves the intercept alone.
+the curvature asks for has slope 1; slope 2 where variances are given as scales, 1/2 where the
+square roots of scales are. A posterior that is too wide or too narrow by a factor moves the
+intercept alone.
 """
 
 from typing import Any
@@ -51,17 +52,17 @@ READINGS = {
 
 @guarded
 def foreign_remarks(model: Model, data: np.ndarray) -> tuple[str, ...]:
-    """What looks like a mistake in a model that jensen did not build; empty of its own.
+    """Lists probable mistakes in a model that jensen did not build; empty for its own models.
 
-    A few data are asked about, at a few codes each.
+    It evaluates a few data at a few codes each.
 
     foreign_remarks(model, data.test)  # ('Suspicious logits: ...',)
     """
     if model.recipe is not None or len(data) < FEWEST:
         return ()
     host = host_of(model)
-    every = np.linspace(0, len(data) - 1, min(len(data), PROBED)).astype(int)
-    rows = np.asarray(data)[every]
+    probed = np.linspace(0, len(data) - 1, min(len(data), PROBED)).astype(int)
+    rows = np.asarray(data)[probed]
     # Densities may be -inf at what is tried here, and differences of such no numbers.
     with np.errstate(invalid="ignore", over="ignore"):
         remarks = [_logits_where_answered(model, rows)]
@@ -71,8 +72,7 @@ def foreign_remarks(model: Model, data: np.ndarray) -> tuple[str, ...]:
 
 
 def _logits_where_answered(model: Model, rows: np.ndarray) -> str:
-    """Rows with one element changed may be none of the model's (one-hot rows, say): that it refuses
-    them is no fault, and says nothing."""
+    """`_logits`, or '' if the model refuses rows with one element changed, such as one-hot rows."""
     host = host_of(model)
     if host is None:
         try:
@@ -152,13 +152,17 @@ def _scales(model: Model, rows: np.ndarray) -> str:
     if usable.sum() < FEWEST:
         return ""
     declared, fitted = np.log(scale[:, dimensions])[usable], fitted[usable]
-    off = np.abs(declared - fitted).mean()
+    distance = np.abs(declared - fitted).mean()
     for power, (slope, tolerance, look, question) in READINGS.items():
-        if np.abs(declared - slope * fitted).mean() > 0.25 * off:
+        if np.abs(declared - slope * fitted).mean() > 0.25 * distance:
             continue
         # Where all widths are one, a slope cannot be told; a distance can.
         varied = fitted.std() > VARIED
-        fits = abs(np.polyfit(fitted, declared, 1)[0] - slope) < tolerance if varied else off > FAR
+        fits = (
+            abs(np.polyfit(fitted, declared, 1)[0] - slope) < tolerance
+            if varied
+            else distance > FAR
+        )
         if not fits:
             continue
         moved = scale**power

@@ -1,7 +1,8 @@
-"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time; all of it is JAX, so every gradient is there.
+"""A NumPyro model with an amortised guide as a `jensen.Model`, traced for one datum at a time. All
+of it is JAX, so all gradients are available.
 
-What is taken from a trace is the distribution of a site, as it stands: scales that plates put on log densities (subsampling) have no part in it. Plates must
-take their size from the data they are given, since they are given one datum.
+The model consists of the distributions of the traced sites; scales that plates put on log densities
+(subsampling) do not enter. Plates must take their size from the data, since these are one datum.
 """
 
 import warnings
@@ -37,22 +38,23 @@ def from_numpyro_guide(
     observed: str = "obs",
     arguments: Arguments = lambda x: (x,),
 ) -> Model:
-    """A NumPyro model and its amortised guide, as SVI has trained them.
+    """Makes a `Model` from a NumPyro model and its amortised guide, trained by SVI.
 
     Args:
-        model, guide: of data [batch, *event]; both call `numpyro.sample(latent, ...)`, the model `numpyro.sample(observed, ..., obs=...)` too. Networks may be
-            numpyro.module, flax, stax or plain numpyro.param.
-        params: what svi.get_params gave.
+        model, guide: of data [batch, *event]; both call `numpyro.sample(latent, ...)`, the model
+            `numpyro.sample(observed, ..., obs=...)` too. Networks may be numpyro.module, flax, stax
+            or plain numpyro.param.
+        params: the result of `svi.get_params`.
         event_shape: of one datum.
         latent, observed: the names of the two sites.
-        arguments: x [1, *event] -> the arguments of model and guide, where they are not (x,).
+        arguments: x [1, *event] -> the arguments of model and guide, if they are not (x,).
 
     Returns:
         A `Model`: q(z|x) is the guide's site, p(z) and p(x|z) the model's.
 
     Raises:
-        ValueError: a missing site or parameter, other random sites, a prior that depends on the data, chance within a network (dropout), or sites whose batch
-            is not the one datum.
+        ValueError: a missing site or parameter, other random sites, a prior that depends on the
+            data, randomness within a network (dropout), or sites whose batch is not the one datum.
 
         from_numpyro_guide(model, guide, svi_result.params, event_shape=(64,))
     """
@@ -70,7 +72,7 @@ def from_numpyro_guide(
 
 
 class _Traced(eqx.Module):
-    """Model and guide with their parameters, run for one datum."""
+    """Model and guide with their parameters, traced for one datum."""
 
     model: Callable[..., Any] = eqx.field(static=True)
     guide: Callable[..., Any] = eqx.field(static=True)
@@ -81,14 +83,16 @@ class _Traced(eqx.Module):
     params: dict[str, Any] = constant()
 
     def sites(self, which: str, x: Array, z: Array | None = None, seed: int = 0) -> dict[str, Any]:
-        """The sites of 'model' or 'guide' with x as the only datum, and with this code where one is given."""
-        known = dict(self.params) if z is None else self.params | {self.latent: z[None]}
-        called = handlers.substitute(handlers.seed(getattr(self, which), jr.key(seed)), data=known)
+        """Traces the sites of 'model' or 'guide' with x as the only datum, and with the code z if
+        there is one.
+        """
+        values = dict(self.params) if z is None else self.params | {self.latent: z[None]}
+        called = handlers.substitute(handlers.seed(getattr(self, which), jr.key(seed)), data=values)
         return handlers.trace(called).get_trace(*self.arguments(jnp.asarray(x)[None].astype(float)))
 
     @property
     def blank(self) -> Array:
-        """A datum for what does not depend on it."""
+        """A datum of zeros, for sites that do not depend on it."""
         return jnp.zeros(self.event_shape)
 
 
@@ -122,7 +126,9 @@ class GuideDecoder(AbstractDecoder):
 
 
 class ObservedSite(eqx.Module):
-    """p(x|z) at one code. log_prob traces the model with x itself, so that a model that reads x on its way (an autoregressive one) is right as well."""
+    """p(x|z) at one code. log_prob traces the model with x itself, so that it is right for models
+    that read x, such as autoregressive ones, too.
+    """
 
     traced: _Traced
     z: Array
@@ -147,7 +153,7 @@ class ObservedSite(eqx.Module):
 
 
 class _OneOf(eqx.Module):
-    """A distribution over a batch of one, as one over its only member."""
+    """The distribution of the only member of a batch of one."""
 
     batch: Any
 
@@ -172,12 +178,12 @@ class _OneOf(eqx.Module):
 
 
 def _code_shape(batch: Any) -> tuple[int, ...]:
-    """That of one member, as a vector: a site of numbers in a plate of its own is a code as well."""
+    """The distribution of one member as a vector; scalars in a plate of their own form a code."""
     return tuple(batch.batch_shape + batch.event_shape)[1:]
 
 
 def _of_one(fn: Any) -> Distribution:
-    """A site's distribution [1, ...] as that of one code: the house's own normals where it is one."""
+    """The distribution of one code from a site's [1, ...]; jensen's own class for normals."""
     shape = tuple(fn.batch_shape + fn.event_shape)
     base: Any = fn
     while isinstance(base, dist.Independent | dist.ExpandedDistribution):
@@ -202,13 +208,17 @@ def _check(traced: _Traced) -> None:
         shape = tuple(fn.batch_shape + fn.event_shape)
         if len(shape) != 2 or shape[0] != 1:
             raise ValueError(
-                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch and event together; wanted is (1, latent_dim). Plates must "
-                "take their size from the data (numpyro.plate('data', x.shape[0])); where model and guide want other arguments than (x,), give arguments=."
+                f"site {traced.latent!r} of the {which} has shape {shape} for one datum, batch "
+                "and event together; it must be (1, latent_dim). Plates must "
+                "take their size from the data (numpyro.plate('data', x.shape[0])); if model "
+                "and guide take other arguments than (x,), give arguments=."
             )
-    seen = model[traced.observed]["fn"]
-    if tuple(seen.batch_shape + seen.event_shape) != (1, *traced.event_shape):
+    observed = model[traced.observed]["fn"]
+    if tuple(observed.batch_shape + observed.event_shape) != (1, *traced.event_shape):
         raise ValueError(
-            f"site {traced.observed!r} has shape {tuple(seen.batch_shape + seen.event_shape)} for one datum, batch and event together; wanted is "
+            f"site {traced.observed!r} has shape "
+            f"{tuple(observed.batch_shape + observed.event_shape)} "
+            "for one datum, batch and event together; it must be "
             f"{(1, *traced.event_shape)}, of which event_shape={traced.event_shape}."
         )
     z = _of_one(guide[traced.latent]["fn"]).sample(jr.key(0))
@@ -217,9 +227,10 @@ def _check(traced: _Traced) -> None:
     ).log_prob(z)
     if not jnp.allclose(prior(blank), prior(other), rtol=1e-5, atol=1e-5):
         raise ValueError(
-            f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The account is that of a model p(z) p(x|z)."
+            f"site {traced.latent!r} of the model depends on the data: p(z|x) is no prior. The "
+            "account is of a model p(z) p(x|z)."
         )
-    for which, ask in [
+    for which, log_density in [
         (
             "guide",
             lambda seed: _of_one(
@@ -235,39 +246,42 @@ def _check(traced: _Traced) -> None:
             ),
         ),
     ]:
-        if not jnp.allclose(ask(0), ask(1), rtol=1e-5, atol=1e-5):
+        if not jnp.allclose(log_density(0), log_density(1), rtol=1e-5, atol=1e-5):
             raise ValueError(
-                f"the {which} gives other distributions for the same datum with another random key: dropout left on? Switch it off for evaluation."
+                f"the {which} gives other distributions for the same datum with another random "
+                "key: probably dropout is on. Switch it off for evaluation."
             )
 
 
 def _sites(traced: _Traced, which: str, x: Array) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # numpyro's advice on plates is given again below, by shape
+            # numpyro's warnings about plates; the checks of shapes below cover them.
+            warnings.simplefilter("ignore")
             return traced.sites(which, x)
     except ValueError:
         raise
     except Exception as error:
-        said = str(error).strip().splitlines()
+        message_lines = str(error).strip().splitlines()
         raise ValueError(
-            f"the {which} cannot be run for one datum of shape {(1, *traced.event_shape)}: {type(error).__name__}: {said[0] if said else ''} "
-            "Where it wants other arguments than (x,), give arguments=lambda x: (x, ...)."
+            f"the {which} cannot be run for one datum of shape {(1, *traced.event_shape)}: "
+            f"{type(error).__name__}: {message_lines[0] if message_lines else ''} "
+            "If it takes other arguments than (x,), give arguments=lambda x: (x, ...)."
         ) from error
 
 
-def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: list[str]) -> None:
+def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, expected: list[str]) -> None:
     random = [name for name, site in sites.items() if site["type"] == "sample"]
-    for name, argument in zip(wanted, ("latent", "observed"), strict=False):
+    for name, argument in zip(expected, ("latent", "observed"), strict=False):
         if name not in random:
             raise ValueError(
-                f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: {', '.join(random) or 'none'}. Give {argument}=."
+                f"the {which} has no sample site {name!r}{nearest(name, random)}; its sites: "
+                f"{', '.join(random) or 'none'}. Give {argument}=."
             )
-    if extra := [name for name in random if name not in wanted]:
+    if extra := [name for name in random if name not in expected]:
         raise ValueError(
-            f"the {which} has further sample sites ({', '.join(extra)}): the account is of one latent site and one observed site alone."
+            f"the {which} has further sample sites ({', '.join(extra)}): the account is of one "
+            "latent site and one observed site alone."
         )
     missing = [
         name
@@ -276,5 +290,6 @@ def _check_sites(which: str, sites: dict[str, Any], traced: _Traced, wanted: lis
     ]
     if missing:
         raise ValueError(
-            f"the {which} has parameters that params lacks ({', '.join(missing)}): they would be at their initial values. Give what svi.get_params gives."
+            f"the {which} has parameters that params lacks ({', '.join(missing)}): they would be "
+            "at their initial values. Give what svi.get_params gives."
         )

@@ -1,14 +1,17 @@
-"""A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE, VAMP and IWAE.
+"""A model of Pythae (Chadebec, Vincent & Allassonniere 2022) as a `jensen.Model`: VAE, BetaVAE,
+VAMP and IWAE.
 
-Which density p(x|z) is follows from the config's reconstruction_loss, read in Pythae's source (models/vae/vae_model.py, loss_function and get_nll):
+The config's reconstruction_loss decides p(x|z), as in Pythae's source (models/vae/vae_model.py,
+loss_function and get_nll):
 
-    mse    log N(x; decoder(z), I): its loss is half the squared distance, without the constant D/2 log 2 pi, which get_nll adds, as we do
-    bce    sum_i log Bernoulli(x_i; p_i), p the decoder's answer, its logarithms cut off below at -100, as torch's binary_cross_entropy does
+- mse: log N(x; decoder(z), I). Pythae's loss is half the squared distance, without the constant
+  D/2 log 2 pi, which get_nll adds, as we do.
+- bce: sum_i log Bernoulli(x_i; p_i), with p the decoder's output and logarithms of at least -100,
+  as in torch's binary_cross_entropy. It is a density of 0 and 1 only, so grey levels are refused.
 
-The second is a density of 0 and 1 alone. Of grey levels in between it is none (it does not sum to 1), so they are refused.
-
-The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, weights equal; of the others it is N(0, I). What a model was trained with
-(beta, importance samples) is no part of it: all are accounted for at beta = 1.
+The prior of a VAMP is the mixture of the encoder's posteriors at its pseudo-inputs, with equal
+weights; of the other models it is N(0, I). The training's beta or importance samples are no part of
+the model: all are accounted for at beta = 1.
 """
 
 import math
@@ -19,7 +22,7 @@ from jensen.interop._priors import PseudoInputs
 from jensen.interop.torch import check_binary, evaluating, from_torch, to_array, torch
 from jensen.model import Model
 
-KNOWN = ("VAE", "BetaVAE", "VAMP", "IWAE")
+SUPPORTED = ("VAE", "BetaVAE", "VAMP", "IWAE")
 
 
 def from_pythae(
@@ -30,24 +33,26 @@ def from_pythae(
     dtype: str = "float32",
     batch_size: int = 2048,
 ) -> Model:
-    """A Pythae model, or the folder that its trainer or `save` wrote.
+    """Makes a `Model` from a Pythae model, or from the folder that its trainer or `save` wrote.
 
     Args:
         model_or_folder: a VAE, BetaVAE, VAMP or IWAE of Pythae, or a folder for its AutoModel.
-        trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a pickle executes what its writer put there. So a folder is read
-            only if you say that you trust it.
+        trust_code: a folder may hold pickles (encoder.pkl, decoder.pkl, model.pt), and reading a
+            pickle executes what its writer put there. A folder is read only with trust_code=True.
         device, dtype, batch_size: as of `from_torch`.
 
     Returns:
         A `Model`, with gradients, means and samples.
 
     Raises:
-        ValueError: Pythae is not installed, a folder that is not trusted or cannot be read, or another kind of model.
+        ValueError: Pythae is not installed, a folder that is not trusted or cannot be read, or
+            another kind of model.
 
-        print(jensen.account(from_pythae("runs/VAE_training/final_model", trust_code=True), x, key=jax.random.key(0)))
+        model = from_pythae("runs/VAE_training/final_model", trust_code=True)
+        print(jensen.account(model, x, key=jax.random.key(0)))
     """
     try:
-        import pythae.models as known  # pyright: ignore[reportMissingImports]
+        import pythae.models as pythae_models  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             f"jensen.interop.pythae needs Pythae ({error}): pip install 'jensen[pythae]'."
@@ -57,9 +62,10 @@ def from_pythae(
         if isinstance(model_or_folder, str | Path)
         else model_or_folder
     )
-    if type(vae) not in [getattr(known, name) for name in KNOWN]:
+    if type(vae) not in [getattr(pythae_models, name) for name in SUPPORTED]:
         raise ValueError(
-            f"of Pythae's models {', '.join(KNOWN)} are known here; got {type(vae).__name__}, whose posterior or prior may be another. "
+            f"of Pythae's models {', '.join(SUPPORTED)} are supported; got {type(vae).__name__}, "
+            "whose posterior or prior may be another. "
             "Give its parts to jensen.interop.torch.from_torch."
         )
     config = vae.model_config
@@ -67,8 +73,8 @@ def from_pythae(
     loss = config.reconstruction_loss
 
     def encode(x: Any) -> Any:
-        found = vae.encoder(x)
-        return found.embedding, torch.exp(0.5 * found.log_covariance)
+        output = vae.encoder(x)
+        return output.embedding, torch.exp(0.5 * output.log_covariance)
 
     def log_likelihood(x: Any, z: Any) -> Any:
         return LIKELIHOODS[loss](vae.decoder(z)["reconstruction"].flatten(1), x.flatten(1))
@@ -110,18 +116,21 @@ LIKELIHOODS = {"bce": _bce, "mse": _mse}
 def _load(folder: Path, trust_code: bool) -> Any:
     if not (folder / "model_config.json").is_file():
         raise ValueError(
-            f"{folder} holds no model_config.json: it is no folder of Pythae's. Name the one called final_model, or one that model.save wrote."
+            f"{folder} holds no model_config.json: it is no Pythae folder. Give the "
+            "folder final_model, or one that model.save wrote."
         )
     if not trust_code:
         raise ValueError(
-            f"{folder} may hold pickles, and reading a pickle executes what its writer put there. If you trust it, say trust_code=True."
+            f"{folder} may hold pickles, and reading a pickle executes what its writer put "
+            "there. If you trust it, pass trust_code=True."
         )
     from pythae.models import AutoModel  # pyright: ignore[reportMissingImports]
 
     try:
         return AutoModel.load_from_folder(str(folder))
     except Exception as error:
-        said = str(error).strip().splitlines()
+        message_lines = str(error).strip().splitlines()
         raise ValueError(
-            f"Pythae cannot read {folder}: {type(error).__name__}: {said[0] if said else ''}"
+            f"Pythae cannot read {folder}: {type(error).__name__}: "
+            f"{message_lines[0] if message_lines else ''}"
         ) from error

@@ -1,7 +1,10 @@
-"""PyTorch modules as a `jensen.Model`: arrays cross without copies on CPUs, modules answer in eval mode, gradients come from autograd.
+"""PyTorch modules as a `jensen.Model`: arrays cross without copies on CPUs, modules answer in eval
+mode, gradients come from autograd.
 
-For the time of each call every module given (its submodules too) is in eval mode and outside of autograd; afterwards each has its own training flag back. That
-takes care of dropout layers and batch normalisation; functional dropout without training=self.training is found out (`jensen.interop.check_foreign`).
+For the time of each call every module given (its submodules too) is in eval mode and outside of
+autograd; afterwards each has its own training flag back. That takes care of dropout layers and
+batch normalisation; functional dropout without training=self.training is found out
+(`jensen.interop.check_foreign`).
 """
 
 import contextlib
@@ -45,23 +48,31 @@ def from_torch(
     dtype: str = "float32",
     batch_size: int = 2048,
 ) -> Model:
-    """A model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
+    """Makes a model from PyTorch modules, or from functions of tensors. B is at most `batch_size`.
 
     Args:
-        encoder: x [B, *event] -> (loc, second) of q(z|x), each [B, D]; `second` says what the second of them is.
-        decoder: z [B, D] -> of 'bernoulli' the logits, of 'normal' the means, reshaped to [B, *event].
+        encoder: x [B, *event] -> (loc, second) of q(z|x), each [B, D]; `second` says what the
+            second of them is.
+        decoder: z [B, D] -> of 'bernoulli' the logits, of 'normal' the means, reshaped to [B,
+            *event].
         event_shape, latent_dim: of one datum, and of one code.
-        likelihood: 'bernoulli' (data 0 and 1 alone), 'normal' (of standard deviation `scale`), or a function (decoder's answer, x) -> log p(x|z) [B].
+        likelihood: 'bernoulli' (data 0 and 1 alone), 'normal' (of standard deviation `scale`), or a
+            function (decoder's answer, x) -> log p(x|z) [B].
         second: 'log_var', 'log_scale' or 'scale'.
         scale: of the normal likelihood.
-        encode, log_likelihood: the general form, instead of encoder and decoder: x -> (loc, scale), and (x, z) -> log p(x|z) [B], of tensors.
-        modules: those that the functions use; encoder and decoder, where they are modules, need not be named.
-        prior: as of `jensen.foreign`; a torch distribution, a module or a function z [B, D] -> log p(z) [B] of tensors is differentiated by autograd;
-            `jensen.interop.PseudoInputs` for a VampPrior.
-        posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky factor.
+        encode, log_likelihood: the general form, instead of encoder and decoder: x -> (loc, scale),
+            and (x, z) -> log p(x|z) [B], of tensors.
+        modules: those that the functions use; encoder and decoder, where they are modules, need not
+            be named.
+        prior: as of `jensen.foreign`; a torch distribution, a module or a function z [B, D] -> log
+            p(z) [B] of tensors is differentiated by autograd; `jensen.interop.PseudoInputs` for a
+            VampPrior.
+        posterior: as of `jensen.foreign`; with 'full_normal' the second must be a scale: a Cholesky
+            factor.
         decode: z [B, D] -> E[x|z] [B, *event], of tensors, where the likelihood is not named.
-        sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how to draw around `decode`'s means: 'bernoulli', or 'normal'
-            with standard deviation `scale`; where the likelihood is not named.
+        sample: a NumPy function of codes z [1, D] and a random generator -> x [1, *event], or how
+            to draw around `decode`'s means: 'bernoulli', or 'normal' with standard deviation
+            `scale`; where the likelihood is not named.
         device: on which to evaluate; that of the first parameter by default. Modules are not moved.
         dtype: of the tensors.
         batch_size: rows at a time; bounds the memory, not the result.
@@ -72,22 +83,25 @@ def from_torch(
     Raises:
         ValueError: neither form or both, an unknown likelihood, or what `jensen.foreign` refuses.
 
-        model = from_torch(encoder, decoder, event_shape=(64,), latent_dim=8, likelihood="bernoulli")
+        model = from_torch(encoder, decoder, event_shape=(64,), latent_dim=8)
+        jensen.account(model, x, key=jax.random.key(0))
     """
     _check_form(encoder, decoder, encode, log_likelihood, second, posterior)
     named = {"bernoulli": _bernoulli, "normal": _normal(scale)}
     if isinstance(likelihood, str) and likelihood not in named:
         raise ValueError(
-            f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) -> log p(x|z) [B]; got {likelihood!r}."
+            f"likelihood must be one of {', '.join(named)}, or a function (decoder's answer, x) "
+            f"-> log p(x|z) [B]; got {likelihood!r}."
         )
     if not (scale > 0 and math.isfinite(scale)) or (
         scale != 1.0 and "normal" not in (likelihood, sample)
     ):
         raise ValueError(
-            f"scale is the positive standard deviation of likelihood='normal'; got {scale} with likelihood={likelihood!r}."
+            f"scale is the positive standard deviation of likelihood='normal'; got {scale} with "
+            f"likelihood={likelihood!r}."
         )
     event = tuple(event_shape)
-    side = _Side(
+    tensor_functions = _TensorFunctions(
         [
             m
             for m in (encoder, decoder, encode, log_likelihood, prior, *modules)
@@ -101,10 +115,11 @@ def from_torch(
         encode = _scaled(encoder, second)
         log_likelihood = lambda x, z: density(_shaped(decoder(z), x, likelihood), x)  # noqa: E731
         if not callable(likelihood):
-            decode, sample = decode or _means(decoder, likelihood, event), sample or likelihood  # pyright: ignore[reportAssignmentType]
+            decode = decode or _means(decoder, likelihood, event)
+            sample = sample or likelihood  # pyright: ignore[reportAssignmentType]
     assert encode is not None
     assert log_likelihood is not None
-    decoded = None if decode is None else side.answering(decode)
+    decoded = None if decode is None else tensor_functions.answering(decode)
     if isinstance(sample, str):
         sample = _sampler(sample, decoded, scale)
     if isinstance(prior, torch.distributions.Distribution | torch.nn.Module):
@@ -113,12 +128,12 @@ def from_torch(
     return foreign(
         event_shape=event,
         latent_dim=latent_dim,
-        encode=side.answering(encode),
-        log_likelihood=side.answering(log_likelihood),
-        prior=side.answering(prior) if own_prior else prior,
+        encode=tensor_functions.answering(encode),
+        log_likelihood=tensor_functions.answering(log_likelihood),
+        prior=tensor_functions.answering(prior) if own_prior else prior,
         posterior=posterior,
-        log_likelihood_gradient=side.with_gradient(log_likelihood),
-        log_prior_gradient=side.with_gradient(prior) if own_prior else None,
+        log_likelihood_gradient=tensor_functions.with_gradient(log_likelihood),
+        log_prior_gradient=tensor_functions.with_gradient(prior) if own_prior else None,
         decode=decoded,
         sample=sample,
         dtype=dtype,
@@ -131,7 +146,8 @@ def from_torch(
 
 @contextlib.contextmanager
 def evaluating(modules: Sequence[Any]) -> Iterator[None]:
-    """Modules in eval mode, without autograd; afterwards each submodule has its own training flag back.
+    """Modules in eval mode, without autograd; afterwards each submodule has its own training flag
+    back.
 
     with evaluating([vae]): vae(x)
     """
@@ -160,17 +176,18 @@ def to_array(tensor: Any) -> np.ndarray:
     to_array(torch.zeros(3))
     """
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"it returned {type(tensor).__name__} where a tensor is wanted")
-    found = tensor.detach().cpu()
-    return (found.float() if found.dtype == torch.bfloat16 else found).numpy()
+        raise TypeError(f"it returned {type(tensor).__name__} where a tensor is expected")
+    array = tensor.detach().cpu()
+    return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
 
 
-class _Side:
-    """Functions of tensors as functions of arrays."""
+class _TensorFunctions:
+    """Turns functions of tensors into functions of arrays."""
 
     def __init__(self, modules: Sequence[Any], device: Any, dtype: str):
         self.modules = list(dict.fromkeys(modules))
         parameters = (p for m in self.modules for p in (*m.parameters(), *m.buffers()))
+        # The device of the first parameter: modules are not moved.
         first = next(parameters, None)
         self.device = (
             torch.device(device)
@@ -182,17 +199,19 @@ class _Side:
     def answering(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(*arrays: np.ndarray) -> Any:
             with evaluating(self.modules):
-                found = function(*(to_tensor(a, self.device) for a in arrays))
+                output = function(*(to_tensor(a, self.device) for a in arrays))
                 return (
-                    tuple(map(to_array, found))
-                    if isinstance(found, tuple | list)
-                    else to_array(found)
+                    tuple(map(to_array, output))
+                    if isinstance(output, tuple | list)
+                    else to_array(output)
                 )
 
         return answer
 
     def with_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """(the values, their gradient in the last argument): a batch's rows are independent, so the gradient of the sum is each row's."""
+        """(the values, their gradient in the last argument): a batch's rows are independent, so the
+        gradient of the sum is each row's.
+        """
 
         def answer(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             with evaluating(self.modules), torch.enable_grad():
@@ -218,26 +237,29 @@ def _check_form(
     )
     if not ((all(modules) and not any(functions)) or (all(functions) and not any(modules))):
         raise ValueError(
-            "from_torch wants an encoder and a decoder, or else the two functions encode= and log_likelihood=: give one pair, whole."
+            "from_torch needs an encoder and a decoder, or the two functions encode= and "
+            "log_likelihood=: give one of these pairs."
         )
     if second not in SECOND:
         raise ValueError(f"second must be one of {', '.join(SECOND)}; got {second!r}.")
     if posterior == "full_normal" and all(modules) and second != "scale":
         raise ValueError(
-            "posterior='full_normal' wants second='scale': the encoder's second answer is a Cholesky factor [B, D, D]."
+            "posterior='full_normal' needs second='scale': the encoder's second answer is a "
+            "Cholesky factor [B, D, D]."
         )
 
 
 def _scaled(encoder: Callable[..., Any], second: str) -> Callable[..., Any]:
     def encode(x: Any) -> Any:
-        found = encoder(x)
-        if not (isinstance(found, tuple | list) and len(found) == 2):
+        output = encoder(x)
+        if not (isinstance(output, tuple | list) and len(output) == 2):
             raise TypeError(
-                f"it must return a pair (loc, {second}), and returned {type(found).__name__}; for another form give encode= and log_likelihood="
+                f"it must return a pair (loc, {second}), and returned {type(output).__name__}; "
+                "for another form give encode= and log_likelihood="
             )
-        loc, other = found
-        return loc, other if second == "scale" else torch.exp(
-            other * (0.5 if second == "log_var" else 1.0)
+        loc, second_output = output
+        return loc, second_output if second == "scale" else torch.exp(
+            second_output * (0.5 if second == "log_var" else 1.0)
         )
 
     return encode
@@ -248,7 +270,8 @@ def _shaped(outputs: Any, x: Any, likelihood: Any) -> Any:
         return outputs
     if outputs.numel() != x.numel():
         raise ValueError(
-            f"the decoder's answer has shape {tuple(outputs.shape)}, and the data {tuple(x.shape)}: one number for each element is wanted"
+            f"the decoder's answer has shape {tuple(outputs.shape)}, and the data "
+            f"{tuple(x.shape)}: one number for each element is expected"
         )
     return outputs.reshape(x.shape)
 
@@ -260,7 +283,8 @@ def check_binary(x: Any, what: str) -> None:
     """
     if not bool(((x == 0) | (x == 1)).all()):
         raise ValueError(
-            f"the data are not all 0 or 1, and {what} is no density of anything else; binarise them, or use a likelihood of real numbers"
+            f"the data are not all 0 or 1, and {what} is no density of anything else; binarise "
+            "them, or use a likelihood of real numbers"
         )
 
 
@@ -291,15 +315,16 @@ def _means(
 def _sampler(kind: str, mean: Callable[..., Any] | None, scale: float) -> Callable[..., Any]:
     if kind not in ("bernoulli", "normal") or mean is None:
         raise ValueError(
-            f"sample must be a function, or 'bernoulli' or 'normal' with a decode= to draw around; got {kind!r} with decode={mean}."
+            "sample must be a function, or 'bernoulli' or 'normal' with a decode= to draw "
+            f"around; got {kind!r} with decode={mean}."
         )
 
     def sample(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        found = mean(z)
+        mean_values = mean(z)
         return (
-            (random.random(found.shape) < found).astype(found.dtype)
+            (random.random(mean_values.shape) < mean_values).astype(mean_values.dtype)
             if kind == "bernoulli"
-            else random.normal(found, scale)
+            else random.normal(mean_values, scale)
         )
 
     return sample

@@ -1,4 +1,12 @@
-"""Variational inference on any log-density. Nothing here has bounds, gradients or evidence of its own: a target and a family are a `Model` of one datum."""
+"""Variational inference on any log-density, with a family of q of your choice.
+
+A target (`from_log_joint`, `from_unconstrained`, `from_numpyro`, `from_pymc`) and a family
+(`families/`) make a `Model` of one datum, so that the bounds, gradient estimators, evidence and
+diagnostics of the other rooms apply to it unchanged. `fit_variational` returns a `VariationalFit`.
+
+Fits by closed-form updates, expectation propagation and coordinate ascent, are in
+`jensen.deterministic`; their earlier paths below this room stay importable.
+"""
 
 from jensen.variational._log_joint import from_log_joint as from_log_joint
 from jensen.variational._log_joint import from_unconstrained as from_unconstrained

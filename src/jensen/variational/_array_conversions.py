@@ -1,4 +1,5 @@
-"""NumPy arrays in two precisions: JAX 0.10 to 0.12 converts an array once and keeps the result by the identity of the array alone.
+"""NumPy arrays in two precisions: JAX 0.10 to 0.12 converts an array once and keeps the result by
+the identity of the array alone.
 
 Fits are in double precision, and the process around them mostly is not. An array that a fit has
 used then reaches NumPyro's own programs in float64 where float32 is expected, and the other way

@@ -1,4 +1,4 @@
-"""Draws of q with their log-weights: what everything that is reported of a fit is made from."""
+"""Draws of q with their log-weights: the basis of every figure that a fit reports."""
 
 import math
 from collections.abc import Collection
@@ -19,20 +19,21 @@ from jensen.weights import LogWeights, largest_array, over_samples
 
 BLOCK = 1000  # draws at a time
 LARGEST = 2**21  # numbers in one array while draws are made: 16 MB
-LARGE_DERIVED = 1000  # numbers of a derived value, a draw, up to which it is kept unasked
+LARGE_DERIVED = 1000  # derived values with more numbers in each draw are stored on request only
 
 
 def draws_at_a_time(target: Target) -> int:
-    """How many draws to make at a time: as many as keep the model's largest array within LARGEST.
+    """The number of draws to make at a time, so that the model's largest array has at most LARGEST
+    numbers.
 
     draws_at_a_time(target)  # 1000 for small models
     """
-    return max(1, min(BLOCK, LARGEST // largest_array(target.everything, jnp.zeros(target.size))))
+    return max(1, min(BLOCK, LARGEST // largest_array(target.evaluate, jnp.zeros(target.size))))
 
 
 def names_to_keep(target: Target, keep: Collection[str]) -> tuple[str, ...]:
-    """The constrained values to keep of each draw: all but derived ones with very many numbers,
-    unless these are named.
+    """Chooses the constrained values to store for each draw: all, except derived values with very
+    many numbers that `keep` does not name.
 
     Raises:
         ValueError: a name that the target does not have.
@@ -65,27 +66,29 @@ def weighted_draws(
     names: tuple[str, ...],
     block: int,
 ) -> tuple[Array, dict[str, Any], LogWeights]:
-    """(u [S, D], the named constrained values [S, ...], log-weights with leaves [S]) of the draws
-    of q from number `first` on, `block` at a time; the same draws as `datum_log_weights` makes with
-    this key."""
+    """Makes the draws of q from number `first` on, `block` at a time: (u [S, D], the named
+    constrained values [S, ...], log-weights with leaves [S]).
+
+    They are the draws that `datum_log_weights` makes with this key.
+    """
     assert isinstance(model.decoder, TargetLikelihood)
     target, posterior = model.decoder.target, model.encoder(x)
 
-    def one(sample: Array):
+    def draw(sample: Array):
         u = posterior.sample(jr.fold_in(key, first + sample))
-        here = target.everything(u)
+        evaluation = target.evaluate(u)
         return (
             u,
-            {name: here.constrained[name] for name in names},
-            LogWeights(here.log_likelihood, here.log_prior, posterior.log_prob(u)),
+            {name: evaluation.constrained[name] for name in names},
+            LogWeights(evaluation.log_likelihood, evaluation.log_prior, posterior.log_prob(u)),
         )
 
-    return over_samples(one, num_draws, block)
+    return over_samples(draw, num_draws, block)
 
 
 @eqx.filter_jit
 def constrained(constrain: Any, u: Array, names: tuple[str, ...]) -> dict[str, Any]:
-    """The named constrained values [S, ...] of many u [S, D]."""
+    """Computes the named constrained values [S, ...] of u [S, D]."""
 
     def one(u: Array) -> dict[str, Any]:
         values = constrain(u)

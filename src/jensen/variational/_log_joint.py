@@ -1,4 +1,6 @@
-"""Targets of plain functions: of constrained parameters, whose Jacobian is added here, or of an unconstrained vector as it is."""
+"""Targets from plain functions: of constrained parameters, with the Jacobian added, or of an
+unconstrained vector.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,29 +26,37 @@ def from_log_joint(
     proper: bool = True,
     predictive: Callable[[Any, dict[str, Array]], dict[str, Array]] | None = None,
 ) -> Target:
-    """A target of a log-density of constrained parameters; the log-Jacobian of numpyro's bijectors is added.
+    """Makes a target from a log-density of constrained parameters.
+
+    It adds the log-Jacobian of numpyro's bijectors from unconstrained space.
 
     Args:
-        log_joint: parameters -> log p(x, parameters), nats, with all its constants if the evidence is to mean anything.
-        example: parameters as log_joint wants them, a pytree (most often a dict) of arrays or numbers within their supports; only shapes are kept.
-        supports: name -> constraint of numpyro.distributions.constraints; real for names that are absent. Names of nested parameters are joined by a dot.
-        log_prior, log_likelihood: in the place of log_joint, apart.
-        data: a pytree of arrays [N, ...]: log_likelihood is then called with (parameters, rows of data) and returns one number for each row, so that
-            minibatches can be had.
-        proper: False if the prior is flat or unnormalised: the evidence is then left out.
+        log_joint: parameters -> log p(x, parameters), nats. The evidence is right only if all
+            constants are included.
+        example: parameters in the form that log_joint takes: a pytree (most often a dict) of arrays
+            or numbers within their supports; only the shapes matter.
+        supports: name -> constraint of numpyro.distributions.constraints; real for absent names.
+            Names of nested parameters are joined by a dot.
+        log_prior, log_likelihood: instead of log_joint, as separate functions.
+        data: a pytree of arrays [N, ...]. log_likelihood is then called with (parameters, rows of
+            data) and returns one number for each row, which allows minibatches.
+        proper: False if the prior is flat or unnormalised: fits then report no evidence.
         predictive: (key, dict of draws [S, ...]) -> dict of predictions.
 
     Returns:
         A `Target`.
 
     Raises:
-        ValueError: no example, an unknown name among the supports, a discrete support, an example outside its support or of a shape it does not fit.
+        ValueError: no example, an unknown name among the supports, a discrete support, an example
+            outside its support or of a shape it does not fit.
 
-        from_log_joint(lambda p: -p["tau"] + p["mu"] * 0, {"mu": 0.0, "tau": 1.0}, {"tau": constraints.positive})
+        supports = {"tau": numpyro.distributions.constraints.positive}
+        from_log_joint(lambda p: -p["tau"] - p["mu"] ** 2, {"mu": 0.0, "tau": 1.0}, supports)
     """
     if example is None or not jax.tree.leaves(example):
         raise ValueError(
-            "from_log_joint needs an example of the parameters, such as {'beta': np.zeros(3), 'sigma': 1.0}: shapes are taken from it."
+            "from_log_joint needs an example of the parameters, such as {'beta': np.zeros(3), "
+            "'sigma': 1.0}: shapes are taken from it."
         )
     parts = _parts(example, supports or {})
     structure = jax.tree.structure(example)
@@ -61,6 +71,7 @@ def from_log_joint(
             log_jacobian, at = log_jacobian + jnp.sum(jacobian), at + part.size
         return values, log_jacobian
 
+    # The Jacobian belongs to the density of u, so it is added to the joint or to the prior.
     def with_jacobian(function: Callable[[Any], Array]) -> Callable[[Array], Array]:
         def density(u: Array) -> Array:
             values, log_jacobian = split(u)
@@ -82,7 +93,8 @@ def from_log_joint(
         }
     elif data is not None:
         raise ValueError(
-            "data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a log_joint cannot be had for some of the data."
+            "data= goes with log_prior= and log_likelihood=(parameters, rows) -> [B]: a "
+            "log_joint cannot be computed for some of the data."
         )
     return Target(
         constrain=lambda u: dict(zip([p.name for p in parts], split(u)[0], strict=True)),
@@ -102,7 +114,13 @@ def from_unconstrained(
     size: int | None = None,
     **options: Any,
 ) -> Target:
-    """A target of a log-density of an unconstrained vector, its Jacobian included; further options as of `Target`.
+    """Makes a target from a log-density of an unconstrained vector, Jacobian included.
+
+    Args:
+        log_density: u [D] -> log p(x, u), nats.
+        constrain: u [D] -> dict of name -> array; by default {"u": u}.
+        size: D.
+        options: further arguments of `Target`.
 
     Raises:
         ValueError: no size.
@@ -125,11 +143,13 @@ def _scalar(value: Any) -> Array:
     value = jnp.asarray(value)
     if value.size != 1:
         raise ValueError(
-            f"a log-density must be one number; got shape {value.shape}. Sum it over the data and the parameters."
+            f"a log-density must be one number; got shape {value.shape}. Sum it over the data "
+            "and the parameters."
         )
     if jnp.iscomplexobj(value):
         raise ValueError(
-            f"a log-density must be a real number; got {value.dtype}. Take the real part, or look where it became complex."
+            f"a log-density must be a real number; got {value.dtype}. Take the real part, or "
+            "look where it became complex."
         )
     return value.reshape(()).astype(jnp.result_type(float))
 
@@ -138,42 +158,49 @@ def _per_row(value: Any, rows: Any) -> Array:
     value, count = jnp.asarray(value), len(jax.tree.leaves(rows)[0])
     if value.shape != (count,):
         raise ValueError(
-            f"log_likelihood must return one number for each of the {count} rows of data that it is given; got shape {value.shape}."
+            f"log_likelihood must return one number for each of the {count} rows of data that it "
+            f"is given; got shape {value.shape}."
         )
     return value
 
 
 class _Part:
-    """One array of the parameters: its bijector, and its place on both sides of it."""
+    """One array of the parameters: its bijector, and its shapes on both sides of the bijector."""
 
     def __init__(self, name: str, value: np.ndarray, support: Any):
         if not isinstance(support, constraints.Constraint):
             raise ValueError(
-                f"parameter {name!r}: a support is one of numpyro.distributions.constraints, such as constraints.positive; got {support!r}."
+                f"parameter {name!r}: a support is one of numpyro.distributions.constraints, "
+                f"such as constraints.positive; got {support!r}."
             )
         if support.is_discrete:
             raise ValueError(
-                f"parameter {name!r} is discrete ({support}): no family here has such codes, and no derivative passes. Sum it out of log_joint."
+                f"parameter {name!r} is discrete ({support}): families here are continuous, and "
+                "no derivative passes. Sum it out of log_joint."
             )
         try:
             self.bijector = biject_to(support)
         except NotImplementedError as error:
             raise ValueError(
-                f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a transform of a real one."
+                f"parameter {name!r}: numpyro has no bijector to {support}. Write it as a "
+                "transform of a real one."
             ) from error
         if support.event_dim > value.ndim:
             raise ValueError(
-                f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} axes; the example has shape {value.shape}."
+                f"parameter {name!r}: {support} is over arrays of at least {support.event_dim} "
+                f"axes; the example has shape {value.shape}."
             )
         if not bool(np.all(support(jnp.asarray(value)))):
             raise ValueError(
-                f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies outside its support, {support}."
+                f"parameter {name!r}: the example {np.array2string(value, threshold=6)} lies "
+                f"outside its support, {support}."
             )
         try:
             self.shape = self.bijector.inverse_shape(value.shape)
         except ValueError as error:
             raise ValueError(
-                f"parameter {name!r}: a value of shape {value.shape} does not fit its support, {support}: {error}"
+                f"parameter {name!r}: a value of shape {value.shape} does not fit its support, "
+                f"{support}: {error}"
             ) from error
         self.name, self.value_shape, self.size = (
             name,
@@ -196,7 +223,8 @@ def _parts(example: Any, supports: Mapping[str, Any]) -> list[_Part]:
     for name in supports:
         if name not in names:
             raise ValueError(
-                f"supports names {name!r}, which is no parameter{nearest(name, names)}; the example has: {', '.join(names)}."
+                f"supports names {name!r}, which is no parameter{nearest(name, names)}; the "
+                f"example has: {', '.join(names)}."
             )
     return [
         _Part(name, _numbers(name, leaf), supports.get(name, constraints.real))
@@ -209,5 +237,6 @@ def _numbers(name: str, value: Any) -> np.ndarray:
         return np.asarray(value, float)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"parameter {name!r}: its example must be a number or an array of numbers; got {value!r}."
+            f"parameter {name!r}: its example must be a number or an array of numbers; got "
+            f"{value!r}."
         ) from error

@@ -1,9 +1,10 @@
-"""Modes of a posterior that q has missed: other maxima of the log-density, and the mass that lies around them.
+"""Modes of a posterior that q has missed: other maxima of the log-density, and the mass around
+them.
 
-Importance weights know nothing of a mode where q never draws: labels of a mixture, signs of factor
-loadings. So the density is climbed from many starts at once, by the same compiled program as all
-else. Around each maximum a normal with the curvature there estimates the mass by importance
-sampling; what q's own draws reach is not counted.
+Importance weights cannot show a mode where q has no draws, such as other labels of a mixture or
+other signs of factor loadings. So the log-density is maximised from many starts at once, by the
+program that is compiled anyway. Around each maximum importance sampling from a normal with the
+curvature there estimates the mass. Maxima that q's own draws reach do not count.
 """
 
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from jensen._types import Key
 from jensen.variational._density import BLOCK, CHUNK, Density
 from jensen.variational.families import Start
 
-STARTS = CHUNK  # one chunk of the program: they cost no more than one
+STARTS = CHUNK  # as many as one chunk of the program holds: they cost no more than one
 EVALUATIONS, MEMORY = 100, 8
-SLOPE = 1e-2  # nats that a Newton step would still win, up to which a climb has arrived
+SLOPE = 1e-2  # a maximum is reached where a Newton step would win fewer nats than this
 MOST_DIMENSIONS = 1000
 MOST_CURVATURES = 400  # maxima times dimensions whose curvature is looked at
 APART = 0.5  # standard deviations of the start: nearer places are one maximum
@@ -28,7 +29,8 @@ COVERED = 0.2  # of a maximum's mass: where draws of q have that much, q has not
 
 class Mode(NamedTuple):
     """A maximum of the log-density that q does not reach: its place u [D], and its mass relative to
-    the mass that q covers."""
+    the mass that q covers.
+    """
 
     place: np.ndarray
     mass: float
@@ -42,15 +44,15 @@ def missed_modes(
     log_evidence: float,
     key: Key,
 ) -> tuple[Mode, ...]:
-    """The maxima with at least LEAST_MASS of what q covers and without draws of q, the heaviest
-    first.
+    """Searches for maxima without draws of q whose mass is at least LEAST_MASS of what q covers,
+    the heaviest first.
 
     Args:
         density: the target's.
-        start: that the fit set out from; its scales are the units of the climbs.
-        draws, importance: of q, [S, D] of unconstrained coordinates, with their weights [S].
+        start: of the fit; its scales are the units of the maximisation.
+        draws, importance: draws of q [S, D], unconstrained, with their weights [S].
         log_evidence: log p(x) by these draws, nats.
-        key: decides the starts.
+        key: decides the starts of the maximisation.
 
         missed_modes(density, start, fit.unconstrained, fit.importance, fit.evidence.value, key)
     """
@@ -60,10 +62,11 @@ def missed_modes(
     random = np.random.default_rng(np.asarray(jr.key_data(key)).ravel())
     starts = _starts(density.target.coordinates, loc, scale, random)
     with np.errstate(over="ignore", invalid="ignore"):  # where the density rises without end
-        ends = _climb_together(density, starts, scale)
+        ends = _maximise_together(density, starts, scale)
     missed, reached = [], 0.0
     for place in _distinct(*ends, scale, MOST_CURVATURES // len(loc)):
         precision = density.curvature(place)
+        # A saddle or a flat ridge has no normal with its curvature.
         if not (np.isfinite(precision).all() and np.linalg.eigvalsh(precision).min() > 0):
             continue
         mass = _mass_around(density, place, precision, log_evidence, random)
@@ -71,18 +74,19 @@ def missed_modes(
             reached += mass
         elif mass > LEAST_MASS:
             missed.append(Mode(place, mass))
-    # Where q covers maxima, their masses by the same estimate should add up to 1, and fall short of
-    # it by what the estimate lacks.
-    lack = reached if 0.3 < reached < 1 else 1.0
-    missed = [Mode(mode.place, mode.mass / lack) for mode in missed]
+    # The masses of the maxima that q covers should add up to 1. How far they fall short shows how
+    # much the estimate underestimates, and corrects the masses of the missed ones.
+    correction = reached if 0.3 < reached < 1 else 1.0
+    missed = [Mode(mode.place, mode.mass / correction) for mode in missed]
     return tuple(sorted(missed, key=lambda mode: -mode.mass))
 
 
 def _starts(
     coordinates: tuple[str, ...], loc: np.ndarray, scale: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """[STARTS, D] in three parts: near 0 as Stan draws them, over the range of the first maximum, and
-    that maximum with the entries of its sites in another order and with other signs."""
+    """[STARTS, D] in three parts: near 0 as Stan draws them, over the range of the first maximum,
+    and that maximum with the entries of its sites in another order and with other signs.
+    """
     part, dim = STARTS // 3, len(loc)
     near = random.uniform(-2, 2, (part, dim))
     wide = random.uniform(-1, 1, (part, dim)) * (2 + 2 * np.abs(loc))
@@ -107,11 +111,12 @@ def _sites(coordinates: tuple[str, ...]) -> list[np.ndarray]:
     return [np.array(positions) for positions in sites.values()]
 
 
-def _climb_together(
+def _maximise_together(
     density: Density, starts: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(places, values) of the maxima that were reached, by L-BFGS from all starts in step: each
-    evaluation of the program is of one point of every climb."""
+    """(places, values) of the maxima that L-BFGS reaches from all starts in parallel: each call of
+    the program evaluates one point of every maximisation.
+    """
     place = starts.copy()
     value, slope = density(place)
     slope = slope @ scale  # in units of the start, as are steps
@@ -128,7 +133,7 @@ def _climb_together(
         new_slope = new_slope @ scale
         rises = new_value >= value + 1e-4 * np.sum(step * slope, axis=1)
         rises &= np.isfinite(new_value) & np.isfinite(new_slope).all(axis=1)
-        # A climb that did not rise stays where it is and tries a shorter step; its pair is null.
+        # One that did not rise stays where it is and tries a shorter step; its L-BFGS pair is 0.
         steps.append(np.where(rises[:, None], step, 0.0))
         changes.append(np.where(rises[:, None], slope - new_slope, 0.0))
         steps, changes = steps[-MEMORY:], changes[-MEMORY:]
@@ -144,20 +149,20 @@ def _climb_together(
 
 def _direction(slope: np.ndarray, steps: list[np.ndarray], changes: list[np.ndarray]) -> np.ndarray:
     """The L-BFGS directions [S, D], each climb with its own memory (Nocedal & Wright 2006, 7.4)."""
-    direction, passed = slope.copy(), []
+    direction, history = slope.copy(), []
     for step, change in zip(reversed(steps), reversed(changes), strict=True):
         product = np.sum(step * change, axis=1)
         curved = product > 1e-10 * np.sum(change**2, axis=1)
         inverse = np.where(curved & (product > 0), 1 / np.where(curved, product, 1.0), 0.0)
         share = inverse * np.sum(step * direction, axis=1)
         direction = direction - share[:, None] * change
-        passed.append((step, change, inverse, share))
-    step, change, inverse, _ = passed[0]
+        history.append((step, change, inverse, share))
+    step, change, inverse, _ = history[0]
     size = np.sum(change**2, axis=1)
     direction = (
         direction * np.where(inverse > 0, 1 / np.maximum(inverse * size, 1e-300), 1.0)[:, None]
     )
-    for step, change, inverse, share in reversed(passed):
+    for step, change, inverse, share in reversed(history):
         back = inverse * np.sum(change * direction, axis=1)
         direction = direction + (share - back)[:, None] * step
     return direction
@@ -182,12 +187,14 @@ def _mass_around(
     log_evidence: float,
     random: np.random.Generator,
 ) -> float:
-    """The integral of the density around a maximum relative to the evidence, by importance sampling
-    from the normal with its curvature: light tails, so rather too low."""
+    """Estimates the integral of the density around a maximum relative to the evidence, by
+    importance sampling from the normal with its curvature, whose light tails make it rather too
+    low.
+    """
     factor = np.linalg.cholesky(precision)
     noise = random.normal(size=(BLOCK // 2, len(place)))
     noise = np.concatenate([noise, -noise])
-    log_p = density(place + np.linalg.solve(factor.T, noise.T).T)[0]
+    log_p = density(place + np.linalg.solve(factor.T, noise.T).T).values
     log_q = (
         np.sum(np.log(np.diag(factor)))
         - 0.5 * np.sum(noise**2, axis=1)
@@ -201,14 +208,17 @@ def _mass_around(
 def _weight_near(
     draws: np.ndarray, importance: np.ndarray, place: np.ndarray, precision: np.ndarray
 ) -> float:
-    """The weight of q's draws around a maximum. In many dimensions a draw's distance says little, so
-    it is also taken along the line from q's mean."""
+    """The weight of q's draws around a maximum.
+
+    In many dimensions all draws are far away, so the distance along the line from q's mean counts
+    too.
+    """
     away = draws - place
-    whole = np.einsum("sd,de,se->s", away, precision, away, optimize=True)
+    distance = np.einsum("sd,de,se->s", away, precision, away, optimize=True)
     along = precision @ (place - draws.mean(axis=0))
     spread = np.sqrt(along @ np.linalg.solve(precision, along))
     dim = len(place)
-    near = whole < 4 * (dim + NEAR * np.sqrt(2 * dim))
+    near = distance < 4 * (dim + NEAR * np.sqrt(2 * dim))
     if spread > 0:
         near &= np.abs(away @ along) < NEAR * spread
     return float(importance[near].sum())

@@ -1,4 +1,6 @@
-"""How far the importance weights move the moments of q, and how sure that is: what verdicts on q's moments rest on."""
+"""How far the importance weights move the moments of q, with standard errors: the basis of the
+verdicts on q's moments.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,9 +12,13 @@ ROUNDING = 1e-13  # of a number: less spread than that is rounding
 
 
 class MomentMoves(NamedTuple):
-    """From q's own moments to those by its importance weights, for each number [numbers]: of the
-    mean in standard deviations of q, and of the standard deviation as a log-ratio; with their
-    standard errors. All are 0 for numbers that do not vary."""
+    """The differences from q's own moments to those by its importance weights, each [P].
+
+    Attributes:
+        mean: of the mean, in standard deviations of q.
+        log_sd: of the log of the standard deviation.
+        mean_error, log_sd_error: their standard errors. All are 0 for numbers that do not vary.
+    """
 
     mean: np.ndarray
     log_sd: np.ndarray
@@ -21,8 +27,10 @@ class MomentMoves(NamedTuple):
 
 
 def moment_moves(draws: Mapping[str, np.ndarray], importance: np.ndarray) -> MomentMoves:
-    """The moves by all draws [S, ...] with their weights [S], and their standard errors by batches
-    of the draws: plain and weighted moments of the same draws share most of their noise.
+    """Computes the moves from all draws [S, ...] with their weights [S].
+
+    The standard errors come from batches of the draws, since plain and weighted moments of the same
+    draws share most of their noise.
 
     moment_moves(fit.draws, fit.importance).mean.max()
     """
@@ -35,16 +43,16 @@ def _moves(values: np.ndarray, importance: np.ndarray) -> MomentMoves:
         centre = values.mean(axis=0)
         sums = []  # [batches, 6, ...]: of plain and weighted powers 0, 1 and 2
         for rows in np.array_split(np.arange(len(values)), BATCHES):
-            away, weight = values[rows] - centre, importance[rows]
-            square = np.square(away)
+            difference, weight = values[rows] - centre, importance[rows]
+            square = np.square(difference)
             one = np.ones(values.shape[1])
             sums.append(
                 (
                     one * len(rows),
-                    away.sum(axis=0),
+                    difference.sum(axis=0),
                     square.sum(axis=0),
                     one * weight.sum(),
-                    weight @ away,
+                    weight @ difference,
                     weight @ square,
                 )
             )
@@ -54,8 +62,8 @@ def _moves(values: np.ndarray, importance: np.ndarray) -> MomentMoves:
         mean, log_sd = _of_sums(total)
         of_batches = np.array([_of_sums(batch) for batch in batches])
         errors = of_batches.std(axis=0, ddof=1) / np.sqrt(BATCHES)
-        still = ~(sd > ROUNDING * np.abs(centre))
-    moves = (np.where(still, 0.0, a) for a in (mean, log_sd, *errors))
+        constant = ~(sd > ROUNDING * np.abs(centre))
+    moves = (np.where(constant, 0.0, a) for a in (mean, log_sd, *errors))
     return MomentMoves(*(np.nan_to_num(a, nan=0.0) for a in moves))
 
 

@@ -1,4 +1,4 @@
-"""A NumPyro model, its data given, as a target: densities, Jacobians and supports are numpyro's own."""
+"""Targets from NumPyro models with data. Densities, Jacobians and supports are numpyro's own."""
 
 import math
 from collections.abc import Callable
@@ -11,27 +11,30 @@ import jax.random as jr
 import numpy as np
 from numpyro import handlers
 from numpyro.infer import Predictive
-from numpyro.infer.util import _unconstrain_reparam, compute_log_probs  # pyright: ignore[reportPrivateUsage]
+from numpyro.infer.util import (
+    _unconstrain_reparam,  # pyright: ignore[reportPrivateUsage]
+    compute_log_probs,
+)
 from numpyro.primitives import Messenger
 
 from jensen._types import Array
 from jensen.variational._array_conversions import keep_precisions_apart
 from jensen.variational._numpyro_sites import PlainData, Sites, is_factor, numbers, read_sites
-from jensen.variational.target import Everything, SiteTerms, Target
+from jensen.variational.target import SiteTerms, Target, TargetEvaluation
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
-    """A NumPyro model called with these arguments (its data among them) as a `Target`.
+    """Makes a `Target` from a NumPyro model, called with these arguments (data included).
 
-    Prior and likelihood are apart: the likelihood is that of the observed sites and of
+    Prior and likelihood are separate: the likelihood is that of the observed sites and of
     `numpyro.factor`. The constrained parameters are the latent sites; sites by
     `numpyro.deterministic` are derived from them. Of `sample(..., obs=y, obs_mask=mask)` the
     observed entries are data and the missing ones parameters; `Delta` sites are derived values.
 
-    The evidence is left out where a term of the log-density is not the log of a normalised
-    density: sites with an improper prior (`ImproperUniform`), priors that are masked or scaled,
-    likelihoods that are scaled, and `numpyro.factor`. Masked data are missing data, and leave the
-    evidence of the others.
+    Fits report no evidence if a term of the log-density is not the log of a normalised density:
+    sites with an improper prior (`ImproperUniform`), priors that are masked or scaled,
+    likelihoods that are scaled, and `numpyro.factor`. Masked data are missing data: the
+    evidence is that of the others.
 
     Data may be NumPy or JAX arrays, pandas Series, lists of numbers and arrays of objects.
 
@@ -44,21 +47,23 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         jensen.from_numpyro(model, x, y=y).names
     """
     keep_precisions_apart()
-    with jax.enable_x64(True):  # as all that follows
+    with jax.enable_x64(True):  # fits are in float64
         try:
             sites = read_sites(model, args, kwargs)
             return _target(model, args, kwargs, sites)
         except TypeError as error:
-            given = error
-        # A list or a Series may be what the model wants; where JAX fails with it, it is an array.
+            first_error = error
+        # Some models take lists or Series; where JAX fails with them they become arrays.
         args, kwargs = _as_arrays(args, kwargs)
         try:
             sites = read_sites(model, args, kwargs)
             return _target(model, args, kwargs, sites)
         except TypeError as error:
-            first = str(error if _differ(error, given) else given).strip().splitlines()[0]
+            first_line = (
+                str(error if _differ(error, first_error) else first_error).strip().splitlines()[0]
+            )
             raise ValueError(
-                f"the model cannot be run with these arguments: {first} "
+                f"the model cannot be run with these arguments: {first_line} "
                 f"({type(error).__name__}). Data must be arrays of numbers (NumPy, JAX, or a "
                 "pandas Series of numbers), and what the model computes of parameters must be "
                 "done by jax.numpy."
@@ -86,7 +91,7 @@ def _as_arrays(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, An
 
 
 def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], sites: Sites) -> Target:
-    # Data as JAX arrays: a support whose bounds are parameters cannot compare NumPy's with them.
+    # JAX arrays, since a support whose bounds are traced parameters cannot compare NumPy arrays.
     keyed = PlainData(handlers.seed(model, jr.key(0)), jnp.asarray)
 
     def unravel(u: Array) -> dict[str, Array]:
@@ -95,7 +100,7 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
             entries = sites.entries.get(name)
             size = _size(sites, name)
             part = u[at : at + size]
-            # Entries of observed events are never looked at; their terms are masked.
+            # Entries of observed events are not read: their terms are masked.
             parts[name] = (
                 part.reshape(shape)
                 if entries is None
@@ -105,15 +110,16 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
         return parts
 
     def traced(u: Array, *, summed: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
-        """The log-densities of the sites at u, those of the Jacobians among them, and the trace: as
-        in numpyro's potential energy, which keeps the sum."""
+        """The log-densities of the sites at u, Jacobians included, and the trace, as numpyro's
+        potential energy computes them.
+        """
         at_u = handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u)))
         return compute_log_probs(at_u, args, kwargs, {}, sum_log_prob=summed)
 
     def log_density(u: Array) -> Array:
         return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))
 
-    def everything(u: Array) -> Everything:
+    def evaluate(u: Array) -> TargetEvaluation:
         terms, trace = traced(u)
         zero = jnp.zeros((), u.dtype)
         log_prior = sum(
@@ -122,7 +128,7 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
         log_likelihood = sum(
             (term for name, term in terms.items() if name in sites.observed), start=zero
         )
-        return Everything(
+        return TargetEvaluation(
             {name: jnp.asarray(trace[name]["value"]) for name in sites.constrained},
             jnp.asarray(log_prior),
             jnp.asarray(log_likelihood),
@@ -135,16 +141,16 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
         return {n: (jnp.asarray(terms[n]), jnp.asarray(values[n]), n in observed) for n in values}
 
     def predictive(key: Any, draws: dict[str, Array]) -> dict[str, Array]:
-        given = {name: draws[sites.imputed.get(name, name)] for name in sites.shapes}
-        return Predictive(_Forget(model), given)(key, *args, **kwargs)
+        latent = {name: draws[sites.imputed.get(name, name)] for name in sites.shapes}
+        return Predictive(_RedrawObserved(model), latent)(key, *args, **kwargs)
 
     return Target(
-        constrain=lambda u: everything(u).constrained,
+        constrain=lambda u: evaluate(u).constrained,
         size=sum(_size(sites, name) for name in sites.shapes),
         log_density=log_density,
-        log_prior=lambda u: everything(u).log_prior,
-        log_likelihood=lambda u: everything(u).log_likelihood,
-        everything=everything,
+        log_prior=lambda u: evaluate(u).log_prior,
+        log_likelihood=lambda u: evaluate(u).log_likelihood,
+        evaluate=evaluate,
         coordinates=tuple(
             label for name, shape in sites.shapes.items() for label in _labels(sites, name, shape)
         ),
@@ -171,8 +177,8 @@ def _labels(sites: Sites, name: str, shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-class _Forget(Messenger):
-    """Observed sites are drawn anew, as many of them as there are data."""
+class _RedrawObserved(Messenger):
+    """Redraws observed sites, as many values as there are data."""
 
     def process_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "sample" and msg["is_observed"] and not is_factor(msg):

@@ -1,4 +1,4 @@
-"""The sites of a NumPyro model, read and checked before anything is fitted.
+"""Reads and checks the sites of a NumPyro model before a fit.
 
 The model is traced once with made-up values, since sites with improper priors cannot be drawn.
 Nothing is computed in that trace. What depends on numbers that exist only within it, such as data
@@ -34,7 +34,7 @@ REMEDY = "Leave such data out, rescale them, or take another distribution."
 
 @dataclass(frozen=True)
 class Sites:
-    """What a model's trace tells.
+    """The sites of a model, from its trace.
 
     Attributes:
         shapes: of the latent sites, unconstrained, as numpyro's bijectors take them.
@@ -59,7 +59,7 @@ class Sites:
 
 
 class PlainData(Messenger):
-    """Data of observed sites become NumPy arrays of numbers; with `convert`, what it returns."""
+    """Converts data of observed sites to NumPy arrays of numbers, then by `convert`."""
 
     def __init__(self, fn: Any, convert: Callable[[Any], Any] = lambda array: array):
         super().__init__(fn)
@@ -71,13 +71,13 @@ class PlainData(Messenger):
 
 
 def plain_array(what: str, message: Mapping[str, Any]) -> Any:
-    """A message's value as an array of numbers; JAX arrays, and numbers, as they are."""
+    """Converts a message's value to an array of numbers; JAX arrays stay as they are."""
     value = message["value"]
     return value if isinstance(value, jax.Array) else numbers(what, value)
 
 
 def numbers(what: str, value: Any) -> np.ndarray:
-    """An array of numbers from a list, a pandas Series, an array of objects, and so on.
+    """Converts a list, a pandas Series, an array of objects and so on to an array of numbers.
 
     Raises:
         ValueError: an entry that is not a number, by its position.
@@ -104,19 +104,20 @@ def numbers(what: str, value: Any) -> np.ndarray:
 
 
 def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Sites:
-    """The sites of a model called with these arguments.
+    """Reads the sites of a model called with these arguments.
 
     Raises:
         ValueError: what `from_numpyro` refuses.
 
         read_sites(model, (x,), {"y": y}).shapes
     """
+    # Values from numpyro's initialisation, since sites with improper priors have no sampler.
     started = PlainData(
         handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=init_to_uniform)
     )
     traces: list[dict[str, Any]] = []
     traced: dict[str, dict[str, Any]] = {"data": {}, "masks": {}}
-    # Found while the model is traced: a support may depend on the value of another site, which
+    # Computed while the model is traced: a support may depend on the value of another site, which
     # exists within the trace alone.
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -135,9 +136,9 @@ def read_sites(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
         traces.append(trace)
         return jax.tree.map(lambda leaf: leaf if isinstance(leaf, Tracer) else None, traced)
 
-    waiting = jax.tree.leaves(jax.eval_shape(abstract))
+    not_concrete = jax.tree.leaves(jax.eval_shape(abstract))
     trace, read = traces[0], {kind: dict(part) for kind, part in traced.items()}
-    if waiting:
+    if not_concrete:
         computed = jax.jit(abstract)()
         for kind, part in computed.items():
             read[kind] |= {name: value for name, value in part.items() if value is not None}
@@ -158,7 +159,7 @@ def _sites(
     shapes = {n: s for n, s in shapes.items() if n not in entries or entries[n].any()}
     if not shapes:
         raise ValueError(
-            "the model has no latent site: everything is observed, and there is nothing to infer."
+            "the model has no latent site: all sites are observed, and there is nothing to infer."
         )
     derived = [n for n, s in trace.items() if s["type"] == "deterministic"]
     derived += [n for n, s in sampled.items() if is_delta(s)]
@@ -280,18 +281,18 @@ def _refuse_sites(trace: dict[str, Any]) -> None:
         if (whole := _imputed_in(name, trace)) is not None:
             raise ValueError(
                 f"site {whole!r}: obs_mask imputes its missing values, which are discrete "
-                f"({kind}): no family here has such codes. Leave them out of the density "
+                f"({kind}): families here are continuous. Leave them out of the density "
                 f"instead: with numpyro.handlers.mask(mask=...): numpyro.sample({whole!r}, ..., "
                 "obs=...), without obs_mask."
             )
         raise ValueError(
-            f"site {name!r} is discrete ({kind}): no family here has such codes. Sum it out, as a "
+            f"site {name!r} is discrete ({kind}): families here are continuous. Sum it out, as a "
             "mixture does."
         )
 
 
 def _refuse_broadcast(name: str, site: dict[str, Any]) -> None:
-    """Refuses data that count more than once, as N data of shape (N, 1) under N means do."""
+    """Refuses data that broadcasting would count repeatedly, such as (N, 1) data for N means."""
     shape, fn = np.shape(site["value"]), site["fn"]
     event_dim, whole = len(fn.event_shape), (*fn.batch_shape, *fn.event_shape)
     # One number without axes may stand for many equal data: sample(..., obs=0.0) in a plate.

@@ -1,4 +1,8 @@
-"""A target and a family as a `Model` of one datum: q ignores the datum, p(x|z) is what the target says of it. Whatever reads models reads these."""
+"""A target and a family as a `Model` of one datum, so that every function that takes models
+applies.
+
+q ignores the datum; p(x|z) is the target's likelihood of all data.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +23,7 @@ from jensen.variational.target import Target
 
 
 class ConstantPosterior(AbstractEncoder):
-    """q(z), whatever the datum."""
+    """q(z), the same for every datum."""
 
     family: AbstractFamily
 
@@ -29,7 +33,7 @@ class ConstantPosterior(AbstractEncoder):
 
 
 class TargetPrior(AbstractPrior):
-    """p(z), or a flat density of 1 where the target keeps it with the likelihood."""
+    """p(z), or a flat density of 1 if the target does not separate prior and likelihood."""
 
     target: Target
     separate: bool = eqx.field(static=True)
@@ -40,7 +44,7 @@ class TargetPrior(AbstractPrior):
 
 
 class TargetLikelihood(AbstractDecoder):
-    """p(x|z), or p(x, z) where the target does not tell them apart."""
+    """p(x|z), or p(x, z) if the target does not separate prior and likelihood."""
 
     target: Target
     separate: bool = eqx.field(static=True)
@@ -50,7 +54,9 @@ class TargetLikelihood(AbstractDecoder):
 
 
 class LikelihoodDensity(eqx.Module):
-    """log p(x|z) at one z; x are the numbers of the rows of data that are seen, and N/B times their sum is taken."""
+    """log p(x|z) at one z. x [B] are indices of rows of data; it is N/B times the sum over these
+    rows.
+    """
 
     target: Target
     z: Array
@@ -64,12 +70,13 @@ class LikelihoodDensity(eqx.Module):
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         raise ValueError(
-            "a target is a density alone, and nothing can be simulated from it; a fit's predict() has what the target's `predictive` gives."
+            "a target is a density without a sampler, so nothing can be simulated from it; use a "
+            "fit's predict(), which calls the target's `predictive`."
         )
 
 
 class PriorDensity(eqx.Module):
-    """log p(z), known as a density alone."""
+    """log p(z), a density without a sampler."""
 
     target: Target
 
@@ -79,7 +86,8 @@ class PriorDensity(eqx.Module):
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         raise ValueError(
-            "the target's prior is a density alone, and cannot be drawn from: anneal from q (start='encoder')."
+            "the target's prior is a density without a sampler: anneal from q instead "
+            "(start='encoder')."
         )
 
 
@@ -101,7 +109,9 @@ def _kl_from_flat(q: NumPyroDistribution, p: Flat) -> Array:
 
 
 def as_model(target: Target, family: AbstractFamily, *, together: bool = False) -> Model:
-    """The `Model` whose only datum is `datum(target)`; with `together` prior and likelihood are one density, and the prior is flat.
+    """Makes the `Model` whose only datum is `datum(target)`.
+
+    With `together` prior and likelihood are one density, and the model's prior is flat.
 
     as_model(target, fit.family).encoder(datum(target)[0]).sample(key)
     """
@@ -112,7 +122,8 @@ def as_model(target: Target, family: AbstractFamily, *, together: bool = False) 
 
 
 def datum(target: Target) -> np.ndarray:
-    """The data set of one datum, [1, N]: the numbers of all rows, or [1, 1] where a target has no rows.
+    """Makes the data set of one datum, [1, N]: the indices of all rows, or [1, 1] if the target has
+    no rows.
 
     estimate_evidence(fit.model, datum(target), Importance(), key=key)
     """

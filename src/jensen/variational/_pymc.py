@@ -1,4 +1,6 @@
-"""A PyMC model, its data given, as a target: PyMC's own graphs, compiled by PyTensor for JAX, and held against PyMC's own compiled functions."""
+"""Targets from PyMC models with data: PyMC's graphs, compiled by PyTensor for JAX and compared with
+PyMC's own compiled functions.
+"""
 
 import contextlib
 import os
@@ -12,29 +14,34 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Array
-from jensen.variational.target import Everything, Target
+from jensen.variational.target import Target, TargetEvaluation
 
 IMPROPER = ("FlatRV", "HalfFlatRV", "ICARRV")
-TOLERANCE = 1e-6  # PyTensor keeps short constants such as 5.0 in single precision, and their logarithms too: nearer two compilations need not be
-POINTS, TRIES = (
-    4,
-    40,
-)  # places at which both densities are compared; how many are tried until so many are finite
+# PyTensor stores short constants such as 5.0 in single precision, and their logarithms too, so that
+# two compilations may differ by that much.
+TOLERANCE = 1e-6
+POINTS = 4  # places at which both densities are finite and compared
+TRIES = 40  # places to try until there are so many
 
 
 def from_pymc(model: Any) -> Target:
-    """A PyMC model as a `Target`: its graphs run as JAX, under jit, vmap and grad.
+    """Makes a `Target` from a PyMC model, whose graphs run in JAX under jit, vmap and grad.
 
-    u holds the model's value variables one after the other, in their order; the constrained parameters are its free variables and its deterministics, by their
-    names. Prior and likelihood are apart: the likelihood is that of the observed variables and of the potentials. `pm.Flat`, `pm.HalfFlat`, `pm.ICAR` and
-    `pm.Potential` leave the evidence out. `pm.Data` are read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
+    u holds the model's value variables one after the other, in their order; the constrained
+    parameters are its free variables and its deterministics, by their names. Prior and likelihood
+    are separate: the likelihood is that of the observed variables and of the potentials. With
+    `pm.Flat`, `pm.HalfFlat`, `pm.ICAR` or `pm.Potential` fits report no evidence. `pm.Data` are
+    read once, here. Predictions are PyMC's (`pm.sample_posterior_predictive`).
 
-    All of it is in float64, as fits are. Log-density, log-prior and constrained values are compared with what PyMC compiles for itself at several places, and a
-    difference above 1e-6, relative or absolute, is refused: a sign, a Jacobian or a transform that went astray ends here.
+    Everything is in float64. The function compares log-density, log-prior and constrained values
+    with those that PyMC compiles itself, at several places, and refuses a difference above 1e-6,
+    relative or absolute, so that no wrong sign, Jacobian or transform gets through.
 
     Raises:
-        ValueError: PyMC is not installed (extra `pymc`), another thing than a model, no free variable, discrete ones, single precision, minibatches or other
-            random numbers within the density, an operation that PyTensor cannot do in JAX, or a density that is not PyMC's.
+        ValueError: PyMC is not installed (extra `pymc`), the argument is no model, no free
+            variable, discrete ones, single precision, minibatches or other random numbers within
+            the density, an operation that PyTensor cannot do in JAX, or a density that is not
+            PyMC's.
 
         with pymc.Model() as model:
             pymc.Normal("y", pymc.Normal("mu", 0, 5), 1, observed=[1.0, 2.0])
@@ -44,7 +51,7 @@ def from_pymc(model: Any) -> Target:
     _check(pymc, model)
     start = {name: np.asarray(value) for name, value in model.initial_point(random_seed=0).items()}
     variables = list(model.free_RVs)
-    blanks = [start[model.rvs_to_values[v].name] for v in variables]
+    initial_values = [start[model.rvs_to_values[v].name] for v in variables]
     inputs = [model.rvs_to_values[v] for v in variables]
     prior, likelihood, values = _graphs(model)
     names = [v.name for v in (*variables, *model.deterministics)]
@@ -55,10 +62,14 @@ def from_pymc(model: Any) -> Target:
     def split(u: Any) -> list[Any]:
         if u.dtype != np.float64:
             raise ValueError(
-                f"a PyMC model's density is in float64; got u in {u.dtype}. Call it within jax.enable_x64(True), as fit_variational does by itself."
+                f"a PyMC model's density is in float64; got u in {u.dtype}. Call it within "
+                "jax.enable_x64(True), as fit_variational does by itself."
             )
-        ends = np.cumsum([b.size for b in blanks])
-        return [u[end - b.size : end].reshape(b.shape) for b, end in zip(blanks, ends, strict=True)]
+        ends = np.cumsum([b.size for b in initial_values])
+        return [
+            u[end - b.size : end].reshape(b.shape)
+            for b, end in zip(initial_values, ends, strict=True)
+        ]
 
     def parts(u: Array) -> tuple[Array, Array]:
         log_prior, log_likelihood = densities(*split(u))
@@ -74,17 +85,17 @@ def from_pymc(model: Any) -> Target:
             for name, value in zip(names, constrained(*split(u)), strict=True)
         }
 
-    _assert_same(model, [v.name for v in inputs], blanks, split, parts, constrain)
+    _assert_same(model, [v.name for v in inputs], initial_values, split, parts, constrain)
     return Target(
         constrain=constrain,
-        size=sum(b.size for b in blanks),
+        size=sum(b.size for b in initial_values),
         log_density=log_density,
         log_prior=lambda u: parts(u)[0],
         log_likelihood=lambda u: parts(u)[1],
-        everything=lambda u: Everything(constrain(u), *parts(u)),
+        evaluate=lambda u: TargetEvaluation(constrain(u), *parts(u)),
         coordinates=tuple(
             f"{v.name}[{','.join(map(str, i))}]" if i else v.name
-            for v, b in zip(variables, blanks, strict=True)
+            for v, b in zip(variables, initial_values, strict=True)
             for i in np.ndindex(b.shape)
         ),
         proper=not (unnormalised := _unnormalised(model)),
@@ -112,7 +123,9 @@ def _pymc() -> tuple[Any, Any]:
     try:
         with _unchanged():
             import pymc  # pyright: ignore[reportMissingImports]
-            from pymc.sampling.jax import get_jaxified_graph  # pyright: ignore[reportMissingImports]
+            from pymc.sampling.jax import (  # pyright: ignore[reportMissingImports]
+                get_jaxified_graph,
+            )
     except ImportError as error:
         raise ValueError(
             "jensen.from_pymc needs PyMC, which is not installed: pip install 'jensen[pymc]'."
@@ -122,11 +135,12 @@ def _pymc() -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
-    """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a hundred devices: both are set back."""
-    with (
-        ThreadPoolExecutor(1) as elsewhere
-    ):  # a thread of its own sees the process's precision, not that of a `with` around us
-        precision = elsewhere.submit(lambda: jax.config.values["jax_enable_x64"]).result()
+    """Importing PyMC's JAX path sets JAX's precision for the whole process and asks XLA for a
+    hundred devices: both are set back.
+    """
+    # A new thread sees the process's precision, not that of a `with jax.enable_x64` around us.
+    with ThreadPoolExecutor(1) as other_thread:
+        precision = other_thread.submit(lambda: jax.config.values["jax_enable_x64"]).result()
     flags = os.environ.get("XLA_FLAGS")
     try:
         yield
@@ -141,35 +155,42 @@ def _unchanged() -> Iterator[None]:
 def _check(pymc: Any, model: Any) -> None:
     if not isinstance(model, pymc.Model):
         raise ValueError(
-            f"from_pymc wants a pymc.Model, as `with pymc.Model() as model:` makes it; got {type(model).__name__}."
+            "from_pymc needs a pymc.Model, as `with pymc.Model() as model:` makes it; got "
+            f"{type(model).__name__}."
         )
     if not model.free_RVs:
         raise ValueError(
-            "the model has no free variable: everything is observed, and there is nothing to infer."
+            "the model has no free variable: all are observed, and there is nothing to infer."
         )
     if discrete := [v.name for v in model.free_RVs if np.dtype(v.dtype).kind != "f"]:
         raise ValueError(
-            f"variables {', '.join(discrete)} are discrete: no family here has such codes. Sum them out, as pm.Mixture or pymc_extras.marginalize do."
+            f"variables {', '.join(discrete)} are discrete: families here are continuous. Sum "
+            "them out, as pm.Mixture or pymc_extras.marginalize do."
         )
     if single := [v.name for v in model.value_vars if v.dtype != "float64"]:
         raise ValueError(
-            f"variables {', '.join(single)} are in single precision, and fits are in float64: build the model with pytensor.config.floatX = 'float64'."
+            f"variables {', '.join(single)} are in single precision, and fits are in float64: "
+            "build the model with pytensor.config.floatX = 'float64'."
         )
     if scaled := [
         v.name for v in model.basic_RVs if type(v.owner.op).__name__ == "MinibatchRandomVariable"
     ]:
         raise ValueError(
-            f"the density of {', '.join(scaled)} is scaled to total_size=, as minibatches (pm.Minibatch) want it: give all the data and no total_size, or "
-            "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
+            f"the density of {', '.join(scaled)} is scaled to total_size=, as minibatches "
+            "(pm.Minibatch) want it: give all the data and no total_size, or "
+            "jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches "
+            "by itself."
         )
 
 
 def _graphs(model: Any) -> tuple[Any, Any, list[Any]]:
-    """(log p(u) with the Jacobian, log p(x|u), the constrained values), as PyTensor graphs of the value variables."""
+    """(log p(u) with the Jacobian, log p(x|u), the constrained values), as PyTensor graphs of the
+    value variables.
+    """
     from pytensor.tensor import zeros  # pyright: ignore[reportMissingImports]
 
-    seen = [*model.observed_RVs, *model.potentials]
-    likelihood = model.logp(vars=seen) if seen else zeros(())
+    likelihood_terms = [*model.observed_RVs, *model.potentials]
+    likelihood = model.logp(vars=likelihood_terms) if likelihood_terms else zeros(())
     return (
         model.logp(vars=model.free_RVs),
         likelihood,
@@ -178,16 +199,21 @@ def _graphs(model: Any) -> tuple[Any, Any, list[Any]]:
 
 
 def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) -> Any:
-    from pytensor.graph.rewriting.utils import rewrite_graph  # pyright: ignore[reportMissingImports]
+    from pytensor.graph.rewriting.utils import (  # pyright: ignore[reportMissingImports]
+        rewrite_graph,
+    )
     from pytensor.graph.traversal import graph_inputs  # pyright: ignore[reportMissingImports]
     from pytensor.tensor.random.type import RandomType  # pyright: ignore[reportMissingImports]
 
     if any(isinstance(v.type, RandomType) for v in graph_inputs(outputs)):
         raise ValueError(
-            "the model draws random numbers within its density or its deterministics (pm.Minibatch, pm.Simulator): it would be another one at each call. Give "
-            "all the data, or jensen.from_log_joint(log_prior=, log_likelihood=, data=), which makes minibatches by itself."
+            "the model draws random numbers within its density or its deterministics "
+            "(pm.Minibatch, pm.Simulator): it would be another one at each call. Give "
+            "all the data, or jensen.from_log_joint(log_prior=, log_likelihood=, data=), which "
+            "makes minibatches by itself."
         )
-    # As PyMC compiles it for itself: parameters out of range make the density 0. Its JAX path would pass them through.
+    # PyMC's own compilation gives parameters out of range a density of 0; its JAX path would not
+    # check them.
     checks = (
         "local_check_parameter_to_ninf_switch"
         if model.check_bounds
@@ -199,14 +225,20 @@ def _as_jax(jaxified: Any, inputs: list[Any], outputs: list[Any], model: Any) ->
         )
     except NotImplementedError as error:
         raise ValueError(
-            f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, or as jensen.from_log_joint."
+            f"PyTensor cannot do an operation of this model in JAX: {error}. Write it by others, "
+            "or as jensen.from_log_joint."
         ) from error
 
 
 def _assert_same(
-    model: Any, names: list[str], blanks: list[np.ndarray], split: Any, parts: Any, constrain: Any
+    model: Any,
+    names: list[str],
+    initial_values: list[np.ndarray],
+    split: Any,
+    parts: Any,
+    constrain: Any,
 ) -> None:
-    """Holds the functions of u against what PyMC compiles, at its initial point and around it."""
+    """Compares the functions of u with PyMC's own, at the initial point and around it."""
     theirs_joint, theirs_prior = (
         model.compile_logp(vars=v, mode="FAST_COMPILE") for v in (None, model.free_RVs)
     )
@@ -217,7 +249,8 @@ def _assert_same(
         mode="FAST_COMPILE",
         on_unused_input="ignore",
     )
-    centre = np.concatenate([b.ravel() for b in blanks])
+    # The initial point first, then random places around it.
+    centre = np.concatenate([b.ravel() for b in initial_values])
     rng, compared = np.random.default_rng(0), 0
     with jax.enable_x64(True):
         every = jax.jit(lambda u: (sum(parts(u)), parts(u)[0], constrain(u)))
@@ -229,10 +262,10 @@ def _assert_same(
             if np.isnan(joint):
                 continue
             ours_joint, ours_prior, ours_values = every(jnp.asarray(u))
-            _refuse_other(model, "log p(x, u)", u, float(ours_joint), joint)
-            _refuse_other(model, "log p(u)", u, float(ours_prior), prior)
+            _refuse_difference(model, "log p(x, u)", u, float(ours_joint), joint)
+            _refuse_difference(model, "log p(u)", u, float(ours_prior), prior)
             for v, theirs in zip(own, theirs_values(point), strict=True):
-                _refuse_other(
+                _refuse_difference(
                     model,
                     f"the value of {v.name}",
                     u,
@@ -252,14 +285,16 @@ def _assert_same(
         )
 
 
-def _refuse_other(model: Any, what: str, u: np.ndarray, ours: Any, theirs: Any) -> None:
+def _refuse_difference(model: Any, what: str, u: np.ndarray, ours: Any, theirs: Any) -> None:
     if np.shape(ours) != np.shape(theirs) or not np.allclose(
         ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
     ):
         where = np.array2string(u, precision=4, threshold=6)
         raise ValueError(
-            f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at u = {where}, {len(model.value_vars)} value "
-            f"variables): the two must agree to {TOLERANCE:.0e}. Write the model as jensen.from_log_joint, and report the operation to PyTensor."
+            f"{what} is {_shown(ours)} through JAX and {_shown(theirs)} as PyMC compiles it (at "
+            f"u = {where}, {len(model.value_vars)} value "
+            f"variables): the two must agree to {TOLERANCE:.0e}. Write the model as "
+            "jensen.from_log_joint, and report the operation to PyTensor."
         )
 
 

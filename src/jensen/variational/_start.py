@@ -1,7 +1,10 @@
-"""Where a fit sets out from: the normal at the maximum of the log-density, with its curvature (Laplace), or what does better where there is no such thing.
+"""The start of a fit: the normal at the maximum of the log-density with its curvature (Laplace), or
+a rough mean-field fit where there is no maximum.
 
-A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while the curvature allows. The maximum's inverse curvature gives
-location and units of the fit. A density without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to fixed draws.
+A draw from U(-2, 2) per coordinate (as Stan does) is climbed by L-BFGS, then by Newton steps while
+the curvature allows. The maximum's inverse curvature gives location and units of the fit. A density
+without a maximum (a funnel) has none: there the start is a mean-field normal fitted roughly to
+fixed draws.
 """
 
 import warnings
@@ -12,9 +15,9 @@ import jax.random as jr
 import numpy as np
 
 from jensen._types import Key
-from jensen.variational._climb import climb
 from jensen.variational._density import Density
 from jensen.variational._fixed_draws import fit_fixed_draws
+from jensen.variational._lbfgs import maximise
 from jensen.variational.families import Start
 from jensen.variational.families.mean_field import MeanField
 from jensen.variational.target import Target
@@ -29,64 +32,69 @@ ENDLESS = 1e8  # of an unconstrained coordinate
 FLAT = 1e-8  # change of a log-density, relative to it, that is none
 
 
-class Begun(NamedTuple):
-    """A start, and how it came about."""
+class ChosenStart(NamedTuple):
+    """A start, and how it was chosen, in words."""
 
     start: Start
     kind: str
 
 
-def begin(density: Density, key: Key, *, at: np.ndarray | None = None) -> Begun:
-    """The start for a target; `at` [D] takes the place of the random draw.
+def choose_start(density: Density, key: Key, *, at: np.ndarray | None = None) -> ChosenStart:
+    """Chooses the start for a target; `at` [D] replaces the random draw.
 
     Raises:
-        ValueError: a start of the wrong length, a log-density that is not finite there (the coordinates that could mend it are named), a gradient that is not
-            (its coordinates), or a direction along which the density is constant (the coordinates it moves).
+        ValueError: a start of the wrong length, a log-density that is not finite there (the
+            coordinates that could mend it are named), a gradient that is not (its coordinates), or
+            a direction along which the density is constant (the coordinates it moves).
     """
     target = density.target
     u = first_place(density, key, at)
-    check_gradient(target, density.at(u)[1])
-    place = climb(density.at, u, max_evaluations=20 * target.size + 500).place
+    check_gradient(target, density.at(u).gradient)
+    place = maximise(density.at, u, max_evaluations=20 * target.size + 500).place
     refuse_endless_rise(density, u, place)
+    # In very many dimensions the [D, D] curvature costs too much: the units stay unknown.
     if target.size > MOST_FOR_CURVATURE:
-        return Begun(
+        return ChosenStart(
             Start(jnp.asarray(place), 0.1 * jnp.eye(target.size)), "a maximum (units unknown)"
         )
     place, precision = _newton(density, place)
     refuse_flat_directions(density, place, precision)
     values, vectors = np.linalg.eigh(precision)
-    gradient = density.at(place)[1]
+    gradient = density.at(place).gradient
     if (
         values.min() > 1e-12 * values.max()
         and 0.5 * gradient @ np.linalg.solve(precision, gradient) < 0.01
     ):
         covariance = (vectors / values) @ vectors.T
         scale_tril = np.linalg.cholesky((covariance + covariance.T) / 2)
-        return Begun(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
+        return ChosenStart(Start(jnp.asarray(place), jnp.asarray(scale_tril)), "Laplace")
+    # No maximum with a positive curvature, as in a funnel.
     rough = MeanField(Start(jnp.asarray(u), 0.3 * jnp.eye(target.size)))
-    found = fit_fixed_draws(
+    rough_fit = fit_fixed_draws(
         density, rough, key, num_draws=ROUGH_DRAWS, max_evaluations=ROUGH_EVALUATIONS
     )
-    assert isinstance(found.family, MeanField)
-    loc, scale = found.family.parameters()
-    return Begun(Start(loc, jnp.diag(scale)), "rough mean-field")
+    assert isinstance(rough_fit.family, MeanField)
+    loc, scale = rough_fit.family.parameters()
+    return ChosenStart(Start(loc, jnp.diag(scale)), "rough mean-field")
 
 
 def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray:
-    """A place where the log-density is finite."""
+    """Returns a place [D] where the log-density is finite: `at`, or a random draw."""
     target = density.target
     if at is not None:
         try:
             u = np.asarray(at, np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"start must be an array of unconstrained coordinates, or a families.Start(loc, scale_tril); got a {type(at).__name__}."
+                "start must be an array of unconstrained coordinates, or a families.Start(loc, "
+                f"scale_tril); got a {type(at).__name__}."
             ) from error
         if u.shape != (target.size,):
             raise ValueError(
-                f"start must hold the {target.size} unconstrained coordinates ({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
+                f"start must hold the {target.size} unconstrained coordinates "
+                f"({', '.join(target.coordinates[:4])} ...); got shape {u.shape}."
             )
-        value = density.at(u)[0]
+        value = density.at(u).value
         if not np.isfinite(value):
             raise ValueError(_refusal(density, u, value, "the start"))
         return u
@@ -97,17 +105,18 @@ def first_place(density: Density, key: Key, at: np.ndarray | None) -> np.ndarray
     )
     for _ in range(TRIES):
         u = random.uniform(-2, 2, target.size)
-        value = density.at(u)[0]
+        value = density.at(u).value
         if np.isfinite(value):
             return u
     raise ValueError(_refusal(density, u, value, f"all of {TRIES} random starts; the last"))
 
 
 def check_start(target: Target, start: Start) -> Start:
-    """A start that was given, in float64.
+    """Checks a start that the caller gave and converts it to float64.
 
     Raises:
-        ValueError: shapes that are not those of the target, values that are not finite, or a scale_tril that is no Cholesky factor.
+        ValueError: shapes that are not those of the target, values that are not finite, or a
+            scale_tril that is no Cholesky factor.
 
         check_start(target, Start(np.zeros(2), np.eye(2)))
     """
@@ -115,47 +124,53 @@ def check_start(target: Target, start: Start) -> Start:
     size = target.size
     if loc.shape != (size,) or scale_tril.shape != (size, size):
         raise ValueError(
-            f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; got {loc.shape} and {scale_tril.shape}."
+            f"of {size} coordinates a start has loc [{size}] and scale_tril [{size}, {size}]; "
+            f"got {loc.shape} and {scale_tril.shape}."
         )
     if not (np.isfinite(loc).all() and np.isfinite(scale_tril).all()):
         raise ValueError(
-            "start's loc and scale_tril must be finite; they are the location and the units that the fit sets out with."
+            "start's loc and scale_tril must be finite; they are the location and the units that "
+            "the fit sets out with."
         )
     if np.triu(scale_tril, 1).any() or not (np.diag(scale_tril) > 0).all():
         raise ValueError(
-            "start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky factor; a singular one has no density."
+            "start's scale_tril must be lower triangular with a positive diagonal, as a Cholesky "
+            "factor; a singular one has no density."
         )
     return Start(jnp.asarray(loc), jnp.asarray(scale_tril))
 
 
 def _refusal(density: Density, u: np.ndarray, value: float, where: str) -> str:
-    """Which single coordinate would mend it, if any."""
-    guilty = []
+    """The message: which sites and which single coordinates explain the value."""
+    mending = []
     for i, name in enumerate(density.target.coordinates):
         moved = np.repeat(u[None], len(ELSEWHERE), axis=0)
         moved[:, i] = ELSEWHERE
-        if np.isfinite(density(moved)[0]).any():
-            guilty.append(f"{name} = {u[i]:.4g}")
-    of = (
-        f"another value of {' or of '.join(guilty[:5])} would mend it"
-        if guilty
+        if np.isfinite(density(moved).values).any():
+            mending.append(f"{name} = {u[i]:.4g}")
+    cause = (
+        f"another value of {' or of '.join(mending[:5])} would mend it"
+        if mending
         else "no single coordinate mends it"
     )
     if sites := sites_at_fault(density.target, u):
-        of = f"{sites}; {of}"
+        cause = f"{sites}; {cause}"
     remedy = (
         "Give start=, a place where it is finite."
-        if guilty
+        if mending
         else (
-            "Look for data that are not finite or the likelihood cannot have given, or a fault in the model; or give start=, a place where it is finite."
+            "Look for data that are not finite or the likelihood cannot have given, or a fault "
+            "in the model; or give start=, a place where it is finite."
         )
     )
-    return f"the log-density is {value} at {where}: {of} (coordinates are unconstrained). {remedy}"
+    return (
+        f"the log-density is {value} at {where}: {cause} (coordinates are unconstrained). {remedy}"
+    )
 
 
 def sites_at_fault(target: Target, u: np.ndarray) -> str:
-    """Which sites have a term at u that is not finite, with an example of each; '' where that is
-    not known.
+    """Describes the sites whose term at u is not finite, with an example of each; '' where the
+    target has no site terms.
 
     sites_at_fault(target, u)  # "the log-density of the data of 'x' is -inf at [0], where x is 0.5"
     """
@@ -183,18 +198,23 @@ def sites_at_fault(target: Target, u: np.ndarray) -> str:
 
 
 def check_gradient(target: Target, gradient: np.ndarray) -> None:
-    """Refuses a gradient that is not finite, by its coordinates."""
+    """Checks that a gradient [D] is finite.
+
+    Raises:
+        ValueError: names the coordinates where it is not.
+    """
     bad = np.flatnonzero(~np.isfinite(np.asarray(gradient)))
     if len(bad):
         named = ", ".join(target.coordinates[i] for i in bad[:5]) + (" ..." if len(bad) > 5 else "")
         raise ValueError(
-            f"the gradient of the log-density is not finite at the start in {len(bad)} of {target.size} coordinates: {named}. Often a jnp.where whose other "
+            f"the gradient of the log-density is not finite at the start in {len(bad)} of "
+            f"{target.size} coordinates: {named}. Often a jnp.where whose other "
             "branch is not finite, or a square root or a power of 0: guard its argument too."
         )
 
 
 def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place, minus the second derivatives there), after Newton steps that rise."""
+    """Makes Newton steps while they rise: (place, minus the second derivatives there)."""
 
     def at(u):
         return *density.at(u), density.curvature(u)
@@ -205,11 +225,12 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if values.min() <= 1e-14 * abs(values).max():
             return u, precision
         step = np.linalg.solve(precision, gradient)
-        left = 0.5 * gradient @ step
-        if left < 1e-25 * max(1.0, abs(value)):
+        gain = 0.5 * gradient @ step
+        # The step would win nothing that the value can show.
+        if gain < 1e-25 * max(1.0, abs(value)):
             return u, precision
         new = at(u + step)
-        if left < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
+        if gain < 1e-9 and np.isfinite(new[2]).all():  # less than a value's rounding can tell
             u, (value, gradient, precision) = u + step, new
             continue
         if not (np.isfinite(new[0]) and new[0] > value and np.isfinite(new[2]).all()):
@@ -219,8 +240,9 @@ def _newton(density: Density, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> None:
-    """Refuses a log-density that still rises where the climb from u has gone beyond all measure, and along that coordinate alone too: it cannot be normalised.
-    A funnel, which can, rises without end in its mouth alone.
+    """Refuses a log-density that still rises where the climb from u has gone beyond all measure,
+    and along that coordinate alone too: it cannot be normalised. A funnel, which can, rises without
+    end in its mouth alone.
 
     Raises:
         ValueError: names the coordinate that went furthest.
@@ -230,19 +252,22 @@ def refuse_endless_rise(density: Density, u: np.ndarray, place: np.ndarray) -> N
         return
     along = np.repeat(u[None], 3, axis=0)
     along[1:, furthest] = place[furthest] * np.array([1e-3, 1.0])
-    (value, slope), values = density.at(place), density(along)[0]
+    (value, slope), values = density.at(place), density(along).values
     with np.errstate(over="ignore", invalid="ignore"):
         rises = not slope @ place < 1 + 1e-3 * np.abs(value)  # what going as far again would win
         alone = bool(np.all(np.diff(values) > 0))
     if rises and alone:
         raise ValueError(
-            f"the log-density rises without end: {value:.3g} at {density.target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no such density "
+            f"the log-density rises without end: {value:.3g} at "
+            f"{density.target.coordinates[furthest]} = {place[furthest]:.3g} and rising, and no "
+            "such density "
             "can be normalised. Look for a prior that is missing, or a sign that is wrong."
         )
 
 
 def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.ndarray) -> None:
-    """Refuses a target that does not depend on some direction at all: its covariance is singular, and no q has a finite bound.
+    """Refuses a target that does not depend on some direction at all: its covariance is singular,
+    and no q has a finite bound.
 
     Raises:
         ValueError: names the coordinates that the direction moves.
@@ -253,10 +278,10 @@ def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.nd
     suspects = np.flatnonzero(np.abs(values) < 1e-6 * max(np.abs(values).max(), 1e-6))
     if not len(suspects):
         return
-    here = density.at(place)[0]
+    here = density.at(place).value
     steps = np.array([1.0, -1.0, 1e3, -1e3, 1e6, -1e6])
     for i in suspects:
-        along = density(place + steps[:, None] * vectors[:, i])[0]
+        along = density(place + steps[:, None] * vectors[:, i]).values
         if np.all(np.abs(along - here) < FLAT * (1 + abs(here))):
             loads = np.abs(vectors[:, i])
             moved = [
@@ -265,6 +290,8 @@ def refuse_flat_directions(density: Density, place: np.ndarray, precision: np.nd
                 if loads[j] > 0.1 * loads.max()
             ]
             raise ValueError(
-                f"the log-density is constant along a direction that moves {', '.join(moved[:5])}: the posterior has no covariance there (singular), and no "
+                "the log-density is constant along a direction that moves "
+                f"{', '.join(moved[:5])}: the posterior has no covariance there (singular), and "
+                "no "
                 "family a finite bound. Give these parameters a prior, or take one of them out."
             )

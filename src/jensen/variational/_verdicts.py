@@ -1,17 +1,17 @@
-"""What a fit's numbers say, in plain words, the gravest first.
+"""The verdicts on a fit: sentences about its diagnostics, the most serious first.
 
-| begins with | when |
-|---|---|
-| Not converged | the outcome says so |
-| Missed modes | climbs from many starts end at maxima with mass that no draw of q is near |
-| Untrusted | k-hat is above its threshold (.7 with many draws), or there is none, and fewer than 90% of the draws are effective: the parameters are named that
-the weights move most, and MCMC is advised |
-| Biased | the weights can judge q, and move a mean or a standard deviation by more than `tolerance`, noise allowed for: .05 where k-hat is 0, less above |
-| Doubtful | k-hat is above .5 and below the threshold: the weights have no variance |
-| No ELBO | its standard error is above 1 nat, of 10,000 draws: it may be -inf (a heavy-tailed q where log p falls fast) |
-| Too narrow | a mean-field q whose standard deviations linear response exceeds by half or more |
-| No evidence | a term of the log-density is not the log of a normalised density |
-| Nothing stands out | none of these |
+- Not converged: `outcome` says so.
+- Missed modes: maximisation from many starts ends at maxima with mass that no draw of q is near.
+- Untrusted: k-hat is above its threshold (0.7 with many draws) or not defined, and fewer than 90%
+  of the draws are effective. It names the parameters that the weights move most.
+- Biased: the weights can judge q, and move a mean or a standard deviation by more than
+  `tolerance`, beyond noise: 0.05 where k-hat is 0, less above.
+- Doubtful: k-hat is above 0.5 and below the threshold, so that the weights have no variance.
+- No ELBO: its standard error is above 1 nat for 10,000 draws. It may be -inf (a heavy-tailed q
+  where log p falls fast).
+- Too narrow: a mean-field q whose standard deviations linear response exceeds by half or more.
+- No evidence: a term of the log-density is not the log of a normalised density.
+- Nothing stands out: none of these.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,23 @@ FEW_EFFECTIVE = 0.1  # share of the draws
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What verdicts are given on: labels of the constrained numbers, which of them vary, their moments under q [numbers] each, how the weights
-    move these, k-hat, and
-    so on."""
+class FitDiagnostics:
+    """The input of the verdicts.
+
+    Attributes:
+        names: labels of the P constrained numbers.
+        varies: which of them vary under q [P].
+        mean, sd: their moments under q [P].
+        moves: how far the importance weights move these moments.
+        response_sd: standard deviations by linear response [P], None if there are none.
+        pareto_k, num_draws, effective_draws: k-hat of the weights, the number of draws, and their
+            effective number.
+        missed_modes: masses of maxima without draws of q, relative to the mass that q covers.
+        converged, message: the outcome of the fit.
+        improper_because: why the evidence is not defined; empty if it is.
+        family: its name.
+        elbo_error: standard error of the ELBO, nats.
+    """
 
     names: tuple[str, ...]
     varies: np.ndarray
@@ -54,50 +67,51 @@ class Seen:
     elbo_error: float
 
 
-def verdicts(seen: Seen) -> tuple[str, ...]:
-    """The verdicts on a fit; never empty.
+def verdicts(fit: FitDiagnostics) -> tuple[str, ...]:
+    """Makes the verdicts on a fit, the most serious first; never empty.
 
-    verdicts(seen)[0]
+    verdicts(diagnostics)[0]
     """
-    found = [
-        _outcome(seen),
-        _modes(seen),
-        _tails(seen),
-        _bias(seen),
-        _elbo(seen),
-        _narrow(seen),
-        _evidence(seen),
+    sentences = [
+        _outcome(fit),
+        _modes(fit),
+        _tails(fit),
+        _bias(fit),
+        _elbo(fit),
+        _narrow(fit),
+        _evidence(fit),
     ]
-    return tuple(v for v in found if v) or (
-        f"Nothing stands out: k-hat is {seen.pareto_k:.2f} at {seen.num_draws} draws"
-        f"{_despite_k_hat(seen)}, and the fit converged.",
+    return tuple(v for v in sentences if v) or (
+        f"Nothing stands out: k-hat is {fit.pareto_k:.2f} at {fit.num_draws} draws"
+        f"{_despite_k_hat(fit)}, and the fit converged.",
     )
 
 
-def _despite_k_hat(seen: Seen) -> str:
-    if seen.pareto_k <= NO_VARIANCE:
+def _despite_k_hat(fit: FitDiagnostics) -> str:
+    if fit.pareto_k <= NO_VARIANCE:
         return ""
-    return f", of which {seen.effective_draws:.0f} are effective, so that its tail holds little"
+    return f", of which {fit.effective_draws:.0f} are effective, so that the tail has little weight"
 
 
-def biased(seen: Seen) -> bool:
-    """Whether q's own moments are off where the weights can tell: k-hat speaks of the weighted ones,
-    and a good one alone is no word for q's.
+def biased(fit: FitDiagnostics) -> bool:
+    """Whether the weights show that q's own moments are wrong.
 
-    biased(seen)
+    A low k-hat supports the weighted moments only, and says nothing about q's own.
+
+    biased(diagnostics)
     """
-    return bool(_off(seen))
+    return bool(_off(fit))
 
 
-def trustworthy(seen: Seen) -> bool:
+def trustworthy(fit: FitDiagnostics) -> bool:
     """Whether the weights can judge q: k-hat is at most its threshold, or they are nearly equal.
 
-    k-hat is about the tail alone. Where it is high and nearly all draws are effective all the same,
-    the tail holds next to nothing.
+    k-hat is about the tail only. If it is high although nearly all draws are effective, the tail
+    has almost no weight.
 
-        trustworthy(seen)
+        trustworthy(diagnostics)
     """
-    return seen.pareto_k <= pareto_k_threshold(seen.num_draws) or _equal(seen)
+    return fit.pareto_k <= pareto_k_threshold(fit.num_draws) or _equal(fit)
 
 
 def nearly_equal(pareto_k: float, effective_draws: float, num_draws: int) -> bool:
@@ -108,15 +122,15 @@ def nearly_equal(pareto_k: float, effective_draws: float, num_draws: int) -> boo
     return pareto_k < HEAVY and effective_draws >= EQUAL * num_draws
 
 
-def _equal(seen: Seen) -> bool:
-    return nearly_equal(seen.pareto_k, seen.effective_draws, seen.num_draws)
+def _equal(fit: FitDiagnostics) -> bool:
+    return nearly_equal(fit.pareto_k, fit.effective_draws, fit.num_draws)
 
 
 def tolerance(pareto_k: float) -> float:
-    """How far weights of this k-hat may move a moment of q that counts as right to BIASED.
+    """How far weights with this k-hat may move a moment of q that counts as right within BIASED.
 
-    The heavier the weights' tail, the less of the distance to the posterior do they show. The
-    factor (1 - k)^1.5 is a cautious choice and no law.
+    The heavier the weights' tail, the less of the distance to the posterior they show. The factor
+    (1 - k)^1.5 is a cautious choice without a derivation.
 
         tolerance(0.5)  # 0.018
     """
@@ -124,7 +138,7 @@ def tolerance(pareto_k: float) -> float:
 
 
 def in_doubt(moves: MomentMoves, pareto_k: float) -> bool:
-    """Whether more draws could change what is said of q's moments: they are neither clearly within
+    """Whether more draws could change the verdict on q's moments: they are neither clearly within
     the tolerance nor clearly beyond it.
 
     in_doubt(moment_moves(draws, importance), 0.4)
@@ -134,23 +148,22 @@ def in_doubt(moves: MomentMoves, pareto_k: float) -> bool:
     return bool(np.any((move + 3 * error > allowed) & (move - 3 * error < 2 * allowed)))
 
 
-def most_moved(seen: Seen) -> list[str]:
-    """The parameters that the importance weights move most against q, and how.
-
-    By a tenth of a standard deviation, or its size by a tenth.
+def most_moved(fit: FitDiagnostics) -> list[str]:
+    """The parameters that the importance weights move most against q, with how: by a tenth of a
+    standard deviation, or its size by a tenth.
     """
-    mean, log_sd = np.abs(seen.moves.mean), np.abs(seen.moves.log_sd)
-    return _named(seen, (mean > MOVED_MEAN) | (log_sd > np.log1p(MOVED_SD)))
+    mean, log_sd = np.abs(fit.moves.mean), np.abs(fit.moves.log_sd)
+    return _named(fit, (mean > MOVED_MEAN) | (log_sd > np.log1p(MOVED_SD)))
 
 
-def _off(seen: Seen) -> list[str]:
-    if not trustworthy(seen):
+def _off(fit: FitDiagnostics) -> list[str]:
+    if not trustworthy(fit):
         return []
-    allowed = tolerance(seen.pareto_k)
+    allowed = tolerance(fit.pareto_k)
     return _named(
-        seen,
-        (np.abs(seen.moves.mean) > allowed + 2 * seen.moves.mean_error)
-        | (np.abs(seen.moves.log_sd) > allowed + 2 * seen.moves.log_sd_error),
+        fit,
+        (np.abs(fit.moves.mean) > allowed + 2 * fit.moves.mean_error)
+        | (np.abs(fit.moves.log_sd) > allowed + 2 * fit.moves.log_sd_error),
     )
 
 
@@ -160,63 +173,63 @@ def _largest(moves: MomentMoves, varies: np.ndarray) -> tuple[np.ndarray, np.nda
     return move, np.concatenate([moves.mean_error[varies], moves.log_sd_error[varies]])
 
 
-def _named(seen: Seen, moved: np.ndarray) -> list[str]:
-    mean, log_sd = seen.moves.mean, seen.moves.log_sd
+def _named(fit: FitDiagnostics, moved: np.ndarray) -> list[str]:
+    mean, log_sd = fit.moves.mean, fit.moves.log_sd
     score = np.maximum(np.abs(mean), np.abs(log_sd))
-    order = [int(i) for i in np.argsort(-score) if seen.varies[i] and moved[i]]
+    order = [int(i) for i in np.argsort(-score) if fit.varies[i] and moved[i]]
     clauses = [
-        f"{seen.names[i]} (mean moves by {mean[i]:+.2f} sd, sd x {np.exp(log_sd[i]):.2f})"
+        f"{fit.names[i]} (mean moves by {mean[i]:+.2f} sd, sd x {np.exp(log_sd[i]):.2f})"
         for i in order[:MOST_NAMED]
     ]
     rest = len(order) - MOST_NAMED
     return [*clauses, f"and {rest} more"] if rest > 0 else clauses
 
 
-def _bias(seen: Seen) -> str:
-    off = _off(seen)
+def _bias(fit: FitDiagnostics) -> str:
+    off = _off(fit)
     if not off:
         return ""
-    begin = (
-        f"Biased: k-hat is {seen.pareto_k:.2f}, and by the importance weights the moments of q "
-        f"itself are off: {', '.join(off)}."
+    opening = (
+        f"Biased: k-hat is {fit.pareto_k:.2f}, and by the importance weights the moments of q "
+        f"itself are wrong: {', '.join(off)}."
     )
-    if _weights_fall_short(seen):
+    if _weights_fall_short(fit):
         return (
-            f"{begin} The weights show a part of the error only: mean(weighted=True) and "
-            "sd(weighted=True) are nearer, but not right either; take a richer family or MCMC."
+            f"{opening} The weights show a part of the error only: mean(weighted=True) and "
+            "sd(weighted=True) are closer, but not right either; use a richer family or MCMC."
         )
-    return f"{begin} Take mean(weighted=True) and sd(weighted=True), or a richer family."
+    return f"{opening} Use mean(weighted=True) and sd(weighted=True), or a richer family."
 
 
-def _weights_fall_short(seen: Seen) -> bool:
+def _weights_fall_short(fit: FitDiagnostics) -> bool:
     """Whether the weighted moments cannot be relied on either."""
-    move, error = _largest(seen.moves, seen.varies)
-    few = seen.effective_draws < FEW_EFFECTIVE * seen.num_draws
+    move, error = _largest(fit.moves, fit.varies)
+    few = fit.effective_draws < FEW_EFFECTIVE * fit.num_draws
     far = (move > LARGE_MOVE).any()
     unsure = (error > BIASED).any()
-    return bool(seen.pareto_k > NO_VARIANCE or few or far or unsure)
+    return bool(fit.pareto_k > NO_VARIANCE or few or far or unsure)
 
 
-def _outcome(seen: Seen) -> str:
-    return "" if seen.converged else f"Not converged: {seen.message}."
+def _outcome(fit: FitDiagnostics) -> str:
+    return "" if fit.converged else f"Not converged: {fit.message}."
 
 
-def _modes(seen: Seen) -> str:
-    if not seen.missed_modes:
+def _modes(fit: FitDiagnostics) -> str:
+    if not fit.missed_modes:
         return ""
-    count, mass = len(seen.missed_modes), sum(seen.missed_modes)
+    count, mass = len(fit.missed_modes), sum(fit.missed_modes)
     maxima = "another maximum" if count == 1 else f"{count} other maxima"
     holds = "holds" if count == 1 else "hold"
-    alike = np.allclose(seen.missed_modes, 1, atol=0.2)
+    alike = np.allclose(fit.missed_modes, 1, atol=0.2)
     remedy = (
         "Equal masses are those of exchangeable labels or signs: q describes one of them, and an "
         "ordered or signed prior makes the posterior one."
         if alike
-        else "A mixture with start= wide enough, or MCMC, would weigh them."
+        else "Use a mixture with a wide start=, or MCMC, to weigh them."
     )
     evidence = (
         ""
-        if seen.improper_because
+        if fit.improper_because
         else f", so log p(x) is too low by about {np.log1p(mass):.2f} nats"
     )
     return (
@@ -225,66 +238,66 @@ def _modes(seen: Seen) -> str:
     )
 
 
-def _tails(seen: Seen) -> str:
-    if _equal(seen):
+def _tails(fit: FitDiagnostics) -> str:
+    if _equal(fit):
         return ""
-    moved, threshold = most_moved(seen), pareto_k_threshold(seen.num_draws)
+    moved, threshold = most_moved(fit), pareto_k_threshold(fit.num_draws)
     remedy = (
-        "MCMC would tell."
-        if seen.family == "student_t"
-        else "A family with heavier tails (student_t) or MCMC would tell."
+        "Check with MCMC."
+        if fit.family == "student_t"
+        else "Check with a family with heavier tails (student_t) or with MCMC."
     )
     named = f" Most in doubt: {', '.join(moved)}." if moved else ""
-    if not seen.pareto_k <= threshold:
-        suggested = _richer_families(seen.family)
+    if not fit.pareto_k <= threshold:
+        suggested = _richer_families(fit.family)
         richer = f" or a richer family ({', '.join(suggested)})" if suggested else ""
         return (
-            f"Untrusted: k-hat is {seen.pareto_k:.2f}, above {threshold:.2f}: q misses where much "
-            "of the posterior is, and neither its moments nor the evidence can be relied "
-            f"on.{named} This posterior wants MCMC{richer}."
+            f"Untrusted: k-hat is {fit.pareto_k:.2f}, above {threshold:.2f}: q misses much "
+            "of the posterior, and neither its moments nor the evidence are "
+            f"reliable.{named} Use MCMC{richer}."
         )
-    if seen.pareto_k > NO_VARIANCE:
+    if fit.pareto_k > NO_VARIANCE:
         return (
-            f"Doubtful: k-hat is {seen.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no "
-            "variance, so the evidence is likely too low by more than its standard error says: a "
-            f"light-tailed q hides its own bias.{named} {remedy}"
+            f"Doubtful: k-hat is {fit.pareto_k:.2f}, above {NO_VARIANCE}: the weights have no "
+            "variance, so the evidence is likely too low by more than its "
+            f"standard error says: a light-tailed q hides its own bias.{named} {remedy}"
         )
     return ""
 
 
-def _elbo(seen: Seen) -> str:
+def _elbo(fit: FitDiagnostics) -> str:
     # A spread of log w, not the error of however many draws there are: more of them mend nothing.
-    if seen.elbo_error * np.sqrt(seen.num_draws / 10_000) <= MOST_ERROR:
+    if fit.elbo_error * np.sqrt(fit.num_draws / 10_000) <= MOST_ERROR:
         return ""
     return (
-        f"No ELBO: its standard error is {seen.elbo_error:.3g} nats: a few draws far out decide "
-        "it, and it may be -inf, as that of heavy tails is where log p falls exponentially. The "
-        "evidence and k-hat do not suffer from it."
+        f"No ELBO: its standard error is {fit.elbo_error:.3g} nats: a few distant draws decide "
+        "it, and it may be -inf, as for heavy tails where log p "
+        "falls exponentially. The evidence and k-hat are not affected."
     )
 
 
-def _narrow(seen: Seen) -> str:
-    if seen.response_sd is None:
+def _narrow(fit: FitDiagnostics) -> str:
+    if fit.response_sd is None:
         return ""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.nan_to_num(seen.response_sd / seen.sd, nan=1.0, posinf=1.0)
-    order = [int(i) for i in np.argsort(-ratio) if seen.varies[i] and ratio[i] > TOO_NARROW]
+        ratio = np.nan_to_num(fit.response_sd / fit.sd, nan=1.0, posinf=1.0)
+    order = [int(i) for i in np.argsort(-ratio) if fit.varies[i] and ratio[i] > TOO_NARROW]
     if not order:
         return ""
-    named = ", ".join(f"{seen.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
+    named = ", ".join(f"{fit.names[i]} (x {ratio[i]:.1f})" for i in order[:MOST_NAMED]) + (
         f" and {len(order) - 4} more" if len(order) > 4 else ""
     )
     return (
-        "Too narrow: by linear response the standard deviations of the mean-field q are too small: "
-        f"{named}. Use sd(linear_response=True), or full_rank."
+        "Too narrow: by linear response the standard deviations of the mean-field q "
+        f"are too small: {named}. Use sd(linear_response=True), or full_rank."
     )
 
 
-def _evidence(seen: Seen) -> str:
-    if not seen.improper_because:
+def _evidence(fit: FitDiagnostics) -> str:
+    if not fit.improper_because:
         return ""
     return (
-        f"No evidence: {seen.improper_because}, so log p(x) is not defined; the ELBO compares fits "
+        f"No evidence: {fit.improper_because}, so log p(x) is not defined; the ELBO compares fits "
         "of this model to these data alone."
     )
 

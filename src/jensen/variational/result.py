@@ -1,4 +1,4 @@
-"""What a variational fit hands over: an approximation, what it is worth, and whether to believe it."""
+"""The result of a variational fit: the approximation, its figures, and the verdicts on it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +31,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a fit ended: whether it converged, and why it ended, in words."""
+    """Whether a fit converged, and why it ended, in words."""
 
     converged: bool
     message: str
@@ -42,31 +42,41 @@ class Outcome:
 
 @dataclass(frozen=True)
 class VariationalFit:
-    """An approximation q of a posterior, all of it measured on fresh draws that the fit has not seen.
+    """An approximation q of a posterior. All figures come from fresh draws that the fit has not
+    used.
 
     Attributes:
-        target, family: what was fitted, and the family's member that was found; `family()` is q, with sample and log_prob of unconstrained u.
+        target, family: the target, and the fitted member of the family; `family()` is q, with
+            sample and log_prob of unconstrained u.
         elbo: E_q[log p(x, u) - log q(u)], nats.
-        reconstruction, kl: the ELBO in its two parts E_q log p(x|u) and KL(q || p(u)), where prior and likelihood are apart; else None.
-        evidence: log p(x) by importance sampling, None where it is not defined (`target.improper_because`
-            says why). `smoothed` is the same with Pareto-smoothed weights.
-        cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017), biased low; no bound itself.
-        gap: evidence less ELBO, which is KL(q || posterior).
+        reconstruction, kl: the two parts of the ELBO, E_q log p(x|u) and KL(q || p(u)), nats, if
+            prior and likelihood are separate; otherwise None.
+        evidence: log p(x) by importance sampling, None where it is not defined
+            (`target.improper_because` says why). `smoothed` is the same with Pareto-smoothed
+            weights.
+        cubo: (1/2) log mean w^2, an estimate of an upper bound on log p(x) (Dieng et al. 2017). It
+            is biased low and no bound itself.
+        gap: evidence minus ELBO, which is KL(q || posterior), nats.
         pareto_k: k-hat of the weights; -inf where they are equal.
-        draws: name -> array [S, ...] of constrained parameters and derived values; `unconstrained` [S, D] are the same draws. Derived values of more than 1,000
-            numbers are not among them (`left_out`), unless keep= named them; `derived` computes them.
+        draws: name -> array [S, ...] of constrained parameters and derived values; `unconstrained`
+            [S, D] are the same draws. Derived values with more than 1,000 numbers are not stored
+            (`left_out`), unless keep= names them; `derived` computes them.
         log_p, log_q: [S], log p(x, u) and log q(u), nats.
         importance: [S], Pareto-smoothed weights that sum to 1.
-        missed_modes: maxima of the log-density that q does not reach, each with its place u and its mass relative to what q covers.
+        missed_modes: maxima of the log-density that q does not reach, each with its place u and its
+            mass relative to what q covers.
         covariance: [D, D] of u by linear response, for a mean-field fit at its maximum; else None.
         outcome: whether it converged, and why it ended.
-        trusted: it converged, k-hat is at most its threshold, and by the weights, then to be relied on, q's own moments are right to .05 standard deviations
-            and 5%.
-        verdicts: what to think of it, in words, the gravest first.
-        evaluations: of the log-density and its gradient, at one point each. `seconds` of wall time, compilation included;
-        seconds_fitting: those until q was found, the rest having gone into measuring it.
-        settings: method, family, start, number of fixed draws and evaluations of the ELBO over all of them, and what else was decided; of a stochastic fit also
-            `monte_carlo_error`, the largest of its averaged parameters, in units of the start.
+        trusted: whether the fit converged, k-hat is at most its threshold, no mode is missed, and
+            the weights show q's own moments to be right within 0.05 standard deviations and 5%.
+        verdicts: the conclusions, a sentence each, the most serious first.
+        evaluations: number of evaluations of the log-density and its gradient at one point.
+        seconds: wall time, compilation included.
+        seconds_fitting: the part of it before the fresh draws.
+        settings: method, family, start, number of fixed draws, evaluations of the ELBO over all of
+            them, and other choices; for a stochastic fit also `monte_carlo_error`, the largest
+            error of its averaged parameters, in units of the start.
+        model: target and family as a `Model` of one datum, for every function that takes models.
     """
 
     target: Target = field(repr=False)
@@ -96,8 +106,11 @@ class VariationalFit:
 
     @property
     def gap(self) -> Figure | None:
-        """log p(x) - ELBO, nats; its error is that of the evidence and the ELBO added, as if they
-        moved apart, and NaN where log p(x) is a lower bound (`evidence.bound`): so is the gap then."""
+        """log p(x) - ELBO, nats.
+
+        Its error is the sum of the errors of evidence and ELBO. Where log p(x) is a lower bound
+        (`evidence.bound`), so is the gap, and the error is NaN.
+        """
         if self.evidence is None:
             return None
         return Figure(
@@ -107,18 +120,20 @@ class VariationalFit:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A label for each number in `draws`, in their order."""
+        """Labels of the numbers in `draws`, in their order."""
         return labels({name: draws[0] for name, draws in self.draws.items()})
 
     @property
     def left_out(self) -> dict[str, tuple[int, ...]]:
-        """Derived values that are not among the draws, with their shapes."""
+        """Derived values that are not stored in `draws`, with their shapes."""
         return {name: shape for name, shape in self.target.shapes if name not in self.draws}
 
     @cached_property
     def constant(self) -> dict[str, np.ndarray]:
-        """Which numbers are the same in all draws, but for rounding: parts of a parameter that its
-        support fixes, or derived values of data alone. They have no posterior to judge.
+        """Which numbers are equal in all draws, up to rounding.
+
+        These are parts of a parameter that its support fixes, or values derived from data alone;
+        they have no posterior.
 
         fit.constant["correlation"][0, 0]  # True
         """
@@ -129,7 +144,8 @@ class VariationalFit:
             }
 
     def mean(self, *, weighted: bool = False) -> dict[str, np.ndarray]:
-        """Means of the constrained parameters under q, or with `weighted` under its importance weights.
+        """Computes the means of the constrained parameters under q, or with `weighted` under its
+        importance weights.
 
         fit.mean()["beta"]
         """
@@ -140,7 +156,8 @@ class VariationalFit:
         }
 
     def sd(self, *, weighted: bool = False, linear_response: bool = False) -> dict[str, np.ndarray]:
-        """Standard deviations of the constrained parameters: of q, of its importance weights, or by linear response (mean-field fits only).
+        """Computes the standard deviations of the constrained parameters: under q, under its
+        importance weights (`weighted`), or by linear response (mean-field fits only).
 
         Raises:
             ValueError: no linear response was computed for this fit.
@@ -164,7 +181,7 @@ class VariationalFit:
         return self.importance if weighted else np.full(len(self.log_p), 1 / len(self.log_p))
 
     def derived(self, name: str, num_draws: int = 1000) -> np.ndarray:
-        """Values [num_draws, ...] of a derived value that was left out, of the first draws of q.
+        """Computes a derived value [num_draws, ...] that is not stored, for the first draws of q.
 
         Raises:
             ValueError: a name that the target does not have, or more draws than there are.
@@ -199,8 +216,10 @@ class VariationalFit:
     def _response_draws(self) -> dict[str, np.ndarray]:
         if self.covariance is None:
             raise ValueError(
-                "linear response belongs to a mean-field fit that has reached its maximum (family='mean_field', method='fixed_draws')."
+                "linear response belongs to a mean-field fit that has reached its maximum "
+                "(family='mean_field', method='fixed_draws')."
             )
+        # Antithetic normal draws, pushed through the constraints: sd() is in constrained units.
         noise = np.random.default_rng(0).normal(size=(2000, self.target.size))
         u = (
             self.unconstrained.mean(axis=0)
@@ -209,7 +228,7 @@ class VariationalFit:
         return self._constrained(u, tuple(self.draws))
 
     def predict(self, *, key: Key) -> dict[str, np.ndarray]:
-        """Predictive draws, one for each draw of q.
+        """Makes predictive draws, one for each draw of q.
 
         Raises:
             ValueError: the target has no `predictive`.
@@ -218,16 +237,19 @@ class VariationalFit:
         """
         if self.target.predictive is None:
             raise ValueError(
-                "this target says nothing of predictions: give predictive=(key, draws) -> dict, or make it by jensen.from_numpyro or jensen.from_pymc."
+                "this target has no predictions: give predictive=(key, draws) -> dict, "
+                "or make it by jensen.from_numpyro or jensen.from_pymc."
             )
         with jax.enable_x64(True):
-            found = self.target.predictive(
+            predictions = self.target.predictive(
                 key, {name: jnp.asarray(value) for name, value in self.draws.items()}
             )
-            return {name: np.asarray(value) for name, value in found.items()}
+            return {name: np.asarray(value) for name, value in predictions.items()}
 
     def resampled(self, num_draws: int = 1000, *, key: Key) -> dict[str, np.ndarray]:
-        """Draws [num_draws, ...] taken anew by the importance weights, with replacement: nearer to the posterior than q where k-hat is good.
+        """Resamples the draws by their importance weights, with replacement: [num_draws, ...].
+
+        The result is nearer to the posterior than q where k-hat is low.
 
         Raises:
             ValueError: fewer than 1.
@@ -243,9 +265,11 @@ class VariationalFit:
         return {name: draws[rows] for name, draws in self.draws.items()}
 
     def to_datatree(self) -> Any:
-        """An xarray DataTree in ArviZ's conventions, one chain: `posterior`, `unconstrained`, and `sample_stats` with log_p, log_q and importance weights.
+        """Makes an xarray DataTree in ArviZ's conventions, with one chain: `posterior`,
+        `unconstrained_posterior`, and `sample_stats` with log_p, log_q and importance weights.
 
-        `az.loo_approximate_posterior(tree, log_p=..., log_q=...)` takes its log_p and log_q, flattened, where a log_likelihood group is added.
+        `az.loo_approximate_posterior(tree, log_p=..., log_q=...)` takes its log_p and log_q,
+        flattened, where a log_likelihood group is added.
 
             fit.to_datatree()["posterior"]["beta"].dims  # ('chain', 'draw', 'beta_dim_0')
         """
@@ -299,14 +323,15 @@ class VariationalFit:
             for part in (self.mean(), self.sd(), self.mean(weighted=True), self.constant)
         ]
         width = max(len("ELBO"), *map(len, names))
-        said = [f"{'':{width}}  {'mean':>11} {'sd':>10} {'weighted mean':>14}"]
-        said += [
+        lines = [f"{'':{width}}  {'mean':>11} {'sd':>10} {'weighted mean':>14}"]
+        lines += [
             f"{name:{width}}  {m:11.4g} {'constant' if fixed else f'{s:.3g}':>10} {w:14.4g}"
             for name, m, s, w, fixed in zip(names[:40], *(c[:40] for c in columns), strict=True)
         ]
-        said += [f"... {len(names) - 40} more"] if len(names) > 40 else []
-        said.append(
-            f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat {self.pareto_k:.2f}"
+        lines += [f"... {len(names) - 40} more"] if len(names) > 40 else []
+        lines.append(
+            f"ELBO {self.elbo.value:.4f} +- {self.elbo.standard_error:.4f} nats; k-hat "
+            f"{self.pareto_k:.2f}"
         )
         if self.evidence is not None:
             figure = (
@@ -314,13 +339,15 @@ class VariationalFit:
                 if self.evidence.bound
                 else f"{self.evidence.value:.4f} +- {self.evidence.error:.4f}"
             )
-            said.append(f"log p(x) {figure} nats by importance sampling")
+            lines.append(f"log p(x) {figure} nats by importance sampling")
         else:
-            said.append(f"log p(x) is not defined: {self.target.improper_because}")
+            lines.append(f"log p(x) is not defined: {self.target.improper_because}")
         if self.left_out:
             shapes = ", ".join(f"{name} {list(shape)}" for name, shape in self.left_out.items())
-            said.append(f"Derived values not kept for their size: {shapes} (keep=, fit.derived)")
-        return "\n".join([*said, *self.verdicts])
+            lines.append(
+                f"Derived values that are not stored, for their size: {shapes} (keep=, fit.derived)"
+            )
+        return "\n".join([*lines, *self.verdicts])
 
 
 def _second_moment(draws: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Expectation propagation: a Gaussian whose sites match the moments of their tilted distributions, one by one."""
+"""An earlier path of `jensen.deterministic.expectation_propagation`, which stays importable."""
 
-from jensen.variational.expectation_propagation.fit import (
+from jensen.deterministic.expectation_propagation import AbstractSite as AbstractSite
+from jensen.deterministic.expectation_propagation import EPResult as EPResult
+from jensen.deterministic.expectation_propagation import (
     fit_expectation_propagation as fit_expectation_propagation,
 )
-from jensen.variational.expectation_propagation.result import EPResult as EPResult
-from jensen.variational.expectation_propagation.sites import AbstractSite as AbstractSite
+from jensen.variational.expectation_propagation import sites as sites

@@ -1,4 +1,7 @@
-"""Families of q: each starts from a normal, knows its draws as functions of fixed noise, and its entropy where that is known. Each file is one family."""
+"""Families of q. Each starts from a normal, computes its draws as functions of fixed noise, and its
+entropy in closed form where there is one. Each file is one family; `own` and `from_flowjax` make
+families of other distributions.
+"""
 
 from jensen._rooms import Room
 from jensen.variational.families._base import AbstractFamily as AbstractFamily

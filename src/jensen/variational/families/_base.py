@@ -1,4 +1,4 @@
-"""What a family is."""
+"""The abstract family, and what families share."""
 
 import abc
 import math
@@ -13,28 +13,27 @@ from jensen._types import Array, Distribution, Float
 
 
 class Start(NamedTuple):
-    """The normal that a fit starts from, N(loc, L L^T), L = scale_tril.
+    """The normal at the start of a fit, N(loc, L L^T), with L = scale_tril.
 
-    It also gives the units that a family's parameters are in, so that they are numbers of order one
-    and near to independent whatever the target's scales: the preconditioner of every fit.
+    It also sets the units of a family's parameters, so that these are of order one and nearly
+    independent whatever the target's scales: it is the preconditioner of every fit.
     """
 
     loc: Float[Array, " dim"]
     scale_tril: Float[Array, "dim dim"]
 
     def conditional_scale(self) -> Float[Array, " dim"]:
-        """1 / sqrt of the precision's diagonal: the best mean-field scales for this normal.
+        """Computes the optimal mean-field scales for this normal, [D].
 
-        (Bishop 2006, section 10.1.2.)
+        1 / sqrt of the precision's diagonal (Bishop 2006, section 10.1.2).
         """
         inverse = np.linalg.inv(np.asarray(self.scale_tril))
         return jnp.asarray(1 / np.sqrt(np.sum(np.square(inverse), axis=0)))
 
 
 class Spread(NamedTuple):
-    """Points [T, D] with their shares [T], which sum to 1, and the entropy of q in nats.
-
-    The entropy is in closed form, or estimated at these points where there is none.
+    """q as points [T, D] with weights [T] (`shares`) that sum to 1, and its entropy in nats, in
+    closed form or estimated at these points.
     """
 
     points: Float[Array, "points dim"]
@@ -43,17 +42,15 @@ class Spread(NamedTuple):
 
 
 class AbstractFamily(eqx.Module):
-    """A family of distributions of u [D], with its present parameters.
-
-    Constructed from context by name: `start`, a `Start`.
+    """A family of distributions of u [D], with its present parameters; built from `start`, a
+    `Start`.
 
     Attributes:
-        reparameterised: whether derivatives pass its draws, so that gradient estimators may use
-            them.
-        network: whether its parameters are the weights of a network and not in the units of the
-            start. A stochastic fit then takes a tenth of the steps, since many weights move a draw
-            at once, and judges its convergence by draws: weights have directions in which q does
-            not change, and wander along them.
+        reparameterised: whether its draws have derivatives, which gradient estimators may use.
+        network: whether its parameters are the weights of a network, which are not in the units of
+            the start. A stochastic fit then uses a tenth of the learning rate, since many weights
+            move a draw at once, and judges convergence by draws, since weights drift along
+            directions in which q does not change.
         richness: where a fit with another family is not trusted, families above 0 are suggested in
             this order.
         richest: whether no other family is suggested where a fit with this one is not trusted.
@@ -66,28 +63,28 @@ class AbstractFamily(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self) -> Distribution:
-        """q(u): sample and log_prob."""
+        """Returns q(u), with `sample` and `log_prob` (nats)."""
 
     @abc.abstractmethod
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
-        """q as points, functions of fixed noise [S, noise_size] and of the parameters."""
+        """Computes q as points, from fixed noise [S, noise_size] and the parameters."""
 
     @property
     @abc.abstractmethod
     def noise_size(self) -> int:
-        """How many numbers of noise a draw takes."""
+        """The number of noise values for one draw."""
 
     @abc.abstractmethod
     def noise(self, uniforms: np.ndarray) -> np.ndarray:
-        """Noise [S, noise_size] of uniform numbers in (0, 1) of that shape."""
+        """Transforms uniform numbers in (0, 1) [S, noise_size] to noise of that shape."""
 
 
 def matched_normal(uniforms: np.ndarray) -> np.ndarray:
-    """Make standard normal draws [S, B] of uniforms [S, B].
+    """Transforms uniforms [S, B] to standard normal draws [S, B] with matched moments.
 
-    They have mean zero exactly, and with unit covariance exactly where S > 2 B (else unit
-    variances): draws in pairs e and -e, so that all odd moments vanish. Of a normal target the mean
-    log-density over them is then exact.
+    Their mean is exactly 0, and their covariance exactly I where S > 2 B (otherwise their variances
+    are 1). They come in pairs e and -e, so that all odd moments vanish. For a normal target the
+    mean log-density over them is exact.
 
     matched_normal(rng.uniform(size=(64, 3))).mean(0)  # [0, 0, 0]
     """
@@ -99,12 +96,12 @@ def matched_normal(uniforms: np.ndarray) -> np.ndarray:
 
 
 def equal_shares(count: int) -> Array:
-    """[count] shares of 1 / count."""
+    """Equal weights 1 / count [count]."""
     return jnp.full(count, 1 / count)
 
 
 def normal_entropy(dim: int) -> float:
-    """D/2 log(2 pi e), nats."""
+    """The entropy of a standard normal, D/2 log(2 pi e), nats."""
     return 0.5 * dim * (1 + math.log(2 * math.pi))
 
 
@@ -116,10 +113,10 @@ def triangular(
 
 
 def log_diagonal_sum(scale_tril: Float[Array, "dim dim"]) -> Float[Array, ""]:
-    """log |L|, nats."""
+    """log |det L|, nats."""
     return jnp.sum(jnp.log(jnp.diagonal(scale_tril)))
 
 
 def moved(start: Start, shift: Float[Array, " dim"]) -> Float[Array, " dim"]:
-    """loc + L shift."""
+    """Maps from the units of the start: loc + L shift."""
     return start.loc + start.scale_tril @ shift

@@ -1,4 +1,4 @@
-"""Families from outside the room: what a person's own distributions, and those of FlowJAX, need to be one."""
+"""Families from outside the room: `own` for any distribution, `from_flowjax` for FlowJAX's."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -28,18 +28,24 @@ SEEDS = 2.0**31
 def own(
     parameters: Any, build: Callable[[Any], Distribution], *, network: bool = False
 ) -> Callable[[Start], "Own"]:
-    """A family of your own distributions, for `fit_variational(target, own(parameters, build))`.
+    """Makes a family of your own distributions, for `fit_variational(target, own(parameters,
+    build))`.
 
-    The distribution is of y [D], and q is the law of u = loc + L y in the units of the start: with y standard normal, q is the start itself.
+    The distribution is over y [D], and q is the distribution of u = loc + L y, in the units of the
+    start: if y is standard normal, q is the start itself.
 
     Args:
-        parameters: a pytree of arrays to set out from, as `build` takes it; the inexact ones are fitted, in float64.
-        build: parameters -> a distribution with `sample(key, shape)` and exact `log_prob` over y [D], such as NumPyro's or an `equinox.Module`. Keep scales
-            positive there: `jnp.exp`. Where its `has_rsample` is False, no derivative passes its draws, and fits are stochastic, by the score function.
+        parameters: a pytree of arrays, the initial argument of `build`; the inexact ones are
+            fitted, in float64.
+        build: parameters -> a distribution with `sample(key, shape)` and exact `log_prob` over y
+            [D], such as NumPyro's or an `equinox.Module`. Keep scales positive in it, by `jnp.exp`.
+            If its `has_rsample` is False its draws have no derivative, and fits are stochastic, by
+            the score function.
         network: whether the parameters are a network's weights: see `AbstractFamily`.
 
     Returns:
-        A start -> the family. Any other such callable is a family too, your own subclass of `AbstractFamily` for one.
+        a callable from a `Start` to the family. Any callable of this kind is a family, for example
+        a subclass of `AbstractFamily`.
 
         own({"loc": jnp.zeros(2)}, lambda p: dist.StudentT(5.0, p["loc"], 1.0).to_event(1))
     """
@@ -47,13 +53,16 @@ def own(
 
 
 def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
-    """A family of a FlowJAX distribution over y [D], as `own` (extra `flows`); the given one is where its fit sets out from.
+    """Makes a family of a FlowJAX distribution over y [D], like `own` (extra `flows`). The fit
+    starts from the given distribution.
 
-    Where its base is FlowJAX's StandardNormal, held draws are those of the base, with exact first moments, pushed through the bijection. A masked
-    autoregressive flow wants `invert=False`: draws take one pass.
+    If its base is FlowJAX's StandardNormal, fixed draws are draws of the base with matched moments,
+    pushed through the bijection. Use `invert=False` for a masked autoregressive flow: its draws
+    then take one pass.
 
     Raises:
-        ValueError: FlowJAX is not installed, or the thing is not an unconditional distribution of vectors.
+        ValueError: FlowJAX is not installed, or `flow` is not an unconditional distribution of
+            vectors.
 
         from_flowjax(flowjax.flows.coupling_flow(key, base_dist=StandardNormal((2,)), invert=False))
     """
@@ -74,7 +83,8 @@ def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
             else type(flow).__name__
         )
         raise ValueError(
-            f"from_flowjax wants a FlowJAX distribution of vectors, shape (D,) and without a condition; got {facts}."
+            "from_flowjax needs a FlowJAX distribution of vectors, shape (D,) and without a "
+            f"condition; got {facts}."
         )
     if isinstance(flow, AbstractTransformed) and isinstance(flow.base_dist, StandardNormal):
         return lambda start: Pushed(start, flow)
@@ -82,7 +92,7 @@ def from_flowjax(flow: Any) -> Callable[[Start], "Own | Pushed"]:
 
 
 class Own(AbstractFamily):
-    """What `own` makes. Held draws are those of held keys, one for each number of the noise."""
+    """The family that `own` makes. Each noise value is the seed of a draw's key."""
 
     parameters: Any
     build: Callable[[Any], Distribution] = eqx.field(static=True)
@@ -102,11 +112,11 @@ class Own(AbstractFamily):
 
     @property
     def reparameterised(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether derivatives pass its draws: its `has_rsample`, where it has one."""
+        """Whether its draws have derivatives: its `has_rsample`, True where it has none."""
         return bool(getattr(self.build(self.parameters), "has_rsample", True))
 
     def __call__(self) -> Distribution:
-        return _Moved(self.build(self.parameters), self.start)
+        return _Unwhitened(self.build(self.parameters), self.start)
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         q = self.build(self.parameters)
@@ -125,7 +135,7 @@ class Own(AbstractFamily):
 
 
 class Pushed(AbstractFamily):
-    """What `from_flowjax` makes of a bijection of the standard normal."""
+    """The family that `from_flowjax` makes of a bijection of the standard normal."""
 
     reparameterised: ClassVar[bool] = True
     network: ClassVar[bool] = True
@@ -137,7 +147,7 @@ class Pushed(AbstractFamily):
         _check(self.flow, start)
 
     def __call__(self) -> Distribution:
-        return _Moved(self.flow, self.start)
+        return _Unwhitened(self.flow, self.start)
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:
         import paramax
@@ -161,8 +171,8 @@ class Pushed(AbstractFamily):
         return matched_normal(uniforms)
 
 
-class _Moved(eqx.Module):
-    """The law of loc + L y, y of another distribution; log_prob in nats."""
+class _Unwhitened(eqx.Module):
+    """The distribution of loc + L y, y from another distribution; log_prob in nats."""
 
     inner: Any
     start: Start
@@ -177,13 +187,13 @@ class _Moved(eqx.Module):
         )
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        def one(u: Array) -> Array:
+        def log_prob_of_one(u: Array) -> Array:
             y = jax.scipy.linalg.solve_triangular(
                 self.start.scale_tril, u - self.start.loc, lower=True
             )
             return self.inner.log_prob(y) - log_diagonal_sum(self.start.scale_tril)
 
-        return jnp.vectorize(one, signature="(d)->()")(value)
+        return jnp.vectorize(log_prob_of_one, signature="(d)->()")(value)
 
 
 def _double(parameters: Any) -> Any:
@@ -194,7 +204,7 @@ def _double(parameters: Any) -> Any:
 
 
 def _check(q: Any, start: Start) -> None:
-    """Refuses draws of another shape than [D], and densities of them that are not one number."""
+    """Checks that draws have shape [D] and their log-densities are scalars."""
     dim = len(start.loc)
     try:
         draw = jax.eval_shape(lambda key: q.sample(key), jr.key(0))
@@ -212,5 +222,6 @@ def _check(q: Any, start: Start) -> None:
             "" if density is None else f" and log-densities of shape {density.shape}"
         )
         raise ValueError(
-            f"a family's distribution must be over vectors of the target's {dim} coordinates; got {got}. In NumPyro, .to_event(1) makes one of many."
+            f"a family's distribution must be over vectors of the target's {dim} coordinates; "
+            f"got {got}. In NumPyro, .to_event(1) makes one of many."
         )

@@ -25,9 +25,10 @@ from jensen.variational.families._base import (
 
 
 class Flow(AbstractFamily):
-    """u = loc + L f(e), e ~ N(0, I), f a triangular map and four affine coupling layers (Dinh et al. 2017), the identity at the start. For posteriors that are
-    bent or skewed; it has some hundreds of parameters even in few dimensions, and so wants many
-    fixed draws.
+    """u = loc + L f(e), e ~ N(0, I), f a triangular map and four affine coupling layers (Dinh et
+    al. 2017), the identity at the start; for curved or skewed posteriors.
+
+    It has some hundreds of parameters even in few dimensions, and so needs many fixed draws.
 
     Flow(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """
@@ -41,9 +42,9 @@ class Flow(AbstractFamily):
 
     def __init__(self, start: Start):
         self.start = start
-        found = identity("flow", start.loc)
-        assert isinstance(found, FlowMap)
-        self.map = found
+        flow_map = identity("flow", start.loc)
+        assert isinstance(flow_map, FlowMap)
+        self.map = flow_map
 
     def __call__(self) -> Distribution:
         return _FlowPosterior(self.map, self.start)
@@ -69,7 +70,7 @@ class Flow(AbstractFamily):
 
 
 class _FlowPosterior(eqx.Module):
-    """The law of loc + L f(e), e ~ N(0, I); log_prob in nats."""
+    """The distribution of loc + L f(e), e ~ N(0, I); log_prob in nats."""
 
     map: FlowMap
     start: Start
@@ -81,7 +82,7 @@ class _FlowPosterior(eqx.Module):
         )(noise)
 
     def log_prob(self, value: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        def one(u: Array) -> Array:
+        def log_prob_of_one(u: Array) -> Array:
             y = jax.scipy.linalg.solve_triangular(
                 self.start.scale_tril, u - self.start.loc, lower=True
             )
@@ -93,4 +94,4 @@ class _FlowPosterior(eqx.Module):
                 - log_diagonal_sum(self.start.scale_tril)
             )
 
-        return jnp.vectorize(one, signature="(d)->()")(value)
+        return jnp.vectorize(log_prob_of_one, signature="(d)->()")(value)

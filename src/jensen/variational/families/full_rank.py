@@ -22,7 +22,8 @@ from jensen.variational.families._base import (
 
 
 class FullRank(AbstractFamily):
-    """N(m, L' L'^T) of u, with m = loc + L shift and L' = L C, C lower triangular with a positive diagonal, I at the start.
+    """N(m, L' L'^T) of u, with m = loc + L shift and L' = L C, C lower triangular with a positive
+    diagonal, I at the start.
 
     FullRank(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """
@@ -45,7 +46,7 @@ class FullRank(AbstractFamily):
         return full_normal(*self.parameters())
 
     def parameters(self) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
-        """(m, L')."""
+        """Returns (m, L')."""
         dim = self.noise_size
         below = jnp.zeros((dim, dim), self.below.dtype).at[np.tril_indices(dim, -1)].set(self.below)
         return moved(self.start, self.shift), self.start.scale_tril @ triangular(

@@ -1,4 +1,4 @@
-"""The normal whose covariance is a diagonal and a few directions."""
+"""The normal whose covariance is a diagonal plus a low-rank matrix."""
 
 from typing import ClassVar
 
@@ -22,11 +22,12 @@ LEAST_DIAGONAL = 0.05  # of a coordinate's variance at the start
 
 
 class LowRank(AbstractFamily):
-    """N(m, diag(d^2) + F F^T) of u, F [D, rank] (Ong, Nott & Smith 2018): D (rank + 2) parameters where full_rank has D (D + 3) / 2. At the start F holds the
-    leading directions of the start's correlations.
+    """N(m, diag(d^2) + F F^T) of u, F [D, rank] (Ong, Nott & Smith 2018): D (rank + 2) parameters
+    where full_rank has D (D + 3) / 2. At the start F holds the leading directions of the start's
+    correlations.
 
     Args:
-        start: the normal to set out from.
+        start: the normal at the start of the fit.
         rank: how many directions; at most D are kept.
 
     Raises:
@@ -45,16 +46,18 @@ class LowRank(AbstractFamily):
     def __init__(self, start: Start, *, rank: int = 5):
         if rank < 1 or rank != int(rank):
             raise ValueError(
-                f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a diagonal covariance take mean_field."
+                f"family low_rank: rank must be a whole number, at least 1; got {rank}. For a "
+                "diagonal covariance take mean_field."
             )
         dim = len(start.loc)
         covariance = start.scale_tril @ start.scale_tril.T
         self.unit = jnp.sqrt(jnp.diagonal(covariance))
         values, vectors = jnp.linalg.eigh(covariance / jnp.outer(self.unit, self.unit))
-        kept = min(rank, dim)
-        rest = jnp.mean(values[: dim - kept]) if kept < dim else 0.5 * values[0]
-        self.factor = vectors[:, dim - kept :] * jnp.sqrt(
-            jnp.maximum(values[dim - kept :] - rest, 1e-4)
+        num_directions = min(rank, dim)
+        # The remaining directions share their mean variance.
+        rest = jnp.mean(values[: dim - num_directions]) if num_directions < dim else 0.5 * values[0]
+        self.factor = vectors[:, dim - num_directions :] * jnp.sqrt(
+            jnp.maximum(values[dim - num_directions :] - rest, 1e-4)
         )
         self.log_ratio = 0.5 * jnp.log(
             jnp.maximum(1 - jnp.sum(jnp.square(self.factor), axis=1), LEAST_DIAGONAL)

@@ -1,4 +1,4 @@
-"""The mean-field normal: every coordinate independent of the others."""
+"""The mean-field normal, with independent coordinates."""
 
 from typing import ClassVar
 
@@ -20,9 +20,11 @@ from jensen.variational.families._base import (
 
 
 class MeanField(AbstractFamily):
-    """N(m, diag(s^2)) of u, with m = loc + L shift and s = s0 exp(log_ratio), s0 the best mean-field scales of the start.
+    """N(m, diag(s^2)) of u, with m = loc + L shift and s = s0 exp(log_ratio), s0 the best
+    mean-field scales of the start.
 
-    For a normal target it is too narrow: s_i^2 = 1 / precision_ii (Bishop 2006, section 10.1.2); the fit's linear-response standard deviations mend that.
+    For a normal target it is too narrow: s_i^2 = 1 / precision_ii (Bishop 2006, section 10.1.2).
+    The fit's linear-response standard deviations correct that.
 
     MeanField(Start(jnp.zeros(2), jnp.eye(2)))().log_prob(jnp.zeros(2))  # -1.8379
     """
@@ -42,7 +44,7 @@ class MeanField(AbstractFamily):
         return diagonal_normal(*self.parameters())
 
     def parameters(self) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
-        """(m, s)."""
+        """Returns (m, s)."""
         return moved(self.start, self.shift), self.unit * jnp.exp(self.log_ratio)
 
     def spread(self, noise: Float[Array, "draws noise"]) -> Spread:

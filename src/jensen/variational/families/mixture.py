@@ -1,4 +1,4 @@
-"""A small mixture of normals."""
+"""A mixture of a few normals."""
 
 from typing import ClassVar
 
@@ -20,18 +20,18 @@ from jensen.variational.families._base import (
 
 
 class Mixture(AbstractFamily):
-    """sum_k a_k N(m_k, L_k L_k^T) of u: for a posterior with several modes, or one that no single normal fits. Reverse KL is not convex here, and what is
-    found depends on the start: the components set out from places drawn around the start's normal,
-    `width` of its standard deviations apart.
+    """sum_k a_k N(m_k, L_k L_k^T) of u, for posteriors with several modes, or that no single normal
+    fits.
 
-    The mean over q is the sum of the components' means by their weights, each over the same draws,
-    so that derivatives pass the weights too; the entropy, which has no closed form, is taken over
-    the same draws.
+    Reverse KL is not convex here, so the result depends on the start: the components start at
+    places drawn around the start's normal, `width` of its standard deviations apart. Expectations
+    under q are weighted sums over the components, each on the same draws, so that the weights have
+    derivatives too. The entropy has no closed form and is estimated on the same draws.
 
     Args:
-        start: the normal to set out from.
-        num_components: how many.
-        width: how far apart the components begin, in standard deviations of the start.
+        start: the normal at the start of the fit.
+        num_components: number of components.
+        width: distance of the components at the start, in standard deviations of the start.
         seed: of the places they begin at.
 
     Raises:
@@ -56,8 +56,8 @@ class Mixture(AbstractFamily):
             )
         if not 0 < width < float("inf"):
             raise ValueError(
-                "family mixture: width must be positive and finite, or the components would stay "
-                f"alike; got {width}."
+                "family mixture: width must be positive and finite, or the components would "
+                f"stay alike; got {width}."
             )
         dim = len(start.loc)
         places = jr.normal(jr.key(seed), (num_components, dim), start.loc.dtype)
@@ -81,7 +81,7 @@ class Mixture(AbstractFamily):
         Float[Array, "components dim"],
         Float[Array, "components dim dim"],
     ]:
-        """(log a, m, L)."""
+        """Returns (log a, m, L) of the components."""
         loc = self.start.loc + self.shift @ self.start.scale_tril.T
         return (
             jax.nn.log_softmax(self.logits),

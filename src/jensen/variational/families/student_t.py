@@ -1,4 +1,4 @@
-"""Student's t: tails heavier than the normal's, as importance weights want them."""
+"""Student's t: tails heavier than the normal's, which importance weights need."""
 
 import math
 from typing import ClassVar, Literal
@@ -26,11 +26,13 @@ from jensen.variational.families._base import (
 
 
 class StudentT(AbstractFamily):
-    """Student's t of u with `df` degrees of freedom: multivariate with a full scale matrix, or independent coordinates. `df` is fixed, not fitted: reverse KL
-    would choose light tails, and weights want heavy ones.
+    """Student's t of u with `df` degrees of freedom, multivariate or with independent coordinates.
+
+    `df` is fixed and not fitted: reverse KL would choose light tails, and importance weights need
+    heavy ones.
 
     Args:
-        start: the normal to set out from.
+        start: the normal at the start of the fit.
         df: degrees of freedom, above 2.
         covariance: "full": u = m + L' n / sqrt(chi^2 / df), one divisor for all coordinates;
             "diagonal": u_i = m_i + s_i t_i.
@@ -72,7 +74,7 @@ class StudentT(AbstractFamily):
         return StudentTDistribution(jnp.full_like(loc, self.df), loc, scale)
 
     def parameters(self) -> tuple[Float[Array, " dim"], Float[Array, "dim ..."]]:
-        """(m, L') of the full one, (m, s) of the diagonal one."""
+        """Returns (m, L') if the covariance is full, (m, s) if it is diagonal."""
         loc, dim = moved(self.start, self.shift), len(self.shift)
         if not self.full:
             return loc, self.unit * jnp.exp(self.log_diagonal)
@@ -109,14 +111,15 @@ class StudentT(AbstractFamily):
 
 
 def standard_entropy(df: float, dim: int) -> float:
-    """The entropy of the multivariate t with scale I, nats (Kotz & Nadarajah 2004, section 1.7).
+    """Computes the entropy of the multivariate t with scale I, nats (Kotz & Nadarajah 2004, section
+    1.7).
 
     standard_entropy(1e9, 1)  # 1.4189, the normal's
     """
-    half, both = df / 2, (df + dim) / 2
+    half_df, half_total = df / 2, (df + dim) / 2
     return float(
-        gammaln(half)
-        - gammaln(both)
+        gammaln(half_df)
+        - gammaln(half_total)
         + 0.5 * dim * math.log(df * math.pi)
-        + both * (digamma(both) - digamma(half))
+        + half_total * (digamma(half_total) - digamma(half_df))
     )
