@@ -58,7 +58,7 @@ def test_the_example_of_expectation_propagation_runs(capsys):
     scope: dict = {}
     for block in python_blocks("docs/expectation_propagation.md"):
         exec(block, scope)
-    assert scope["found"].log_evidence == pytest.approx(-6.010644, abs=1e-6)
+    assert scope["result"].log_evidence == pytest.approx(-6.010644, abs=1e-6)
     assert "converged" in capsys.readouterr().out
 
 
