@@ -1,4 +1,7 @@
-"""Writes docs/commands.md from the commands' own help: python docs/make_commands.py. A test demands that the two agree."""
+"""Writes docs/commands.md from the commands' own help: python docs/make_commands.py.
+
+A test demands that the two agree.
+"""
 
 import contextlib
 import io
@@ -20,10 +23,14 @@ COMMANDS = (
 )
 INTRODUCTION = """# Commands
 
-Every command takes `--help`; those that print figures take `--json` (one object on stdout, nothing else there). Progress and messages go to stderr.
-Exit codes: 0 done; 1 a run failed (it diverged, or cannot be read, or the disk is full); 2 the input is wrong; 130 interrupted (saved, and can be resumed).
-Add `--debug` to any command for the traceback of an error. All figures are nats per datum, higher is better, at beta = 1; those in bits per
-dimension (lower is better) say so.
+Every command takes `--help`. Commands that print figures take `--json`: one object on stdout, and
+nothing else there. Progress and messages go to stderr. `--debug` adds the traceback of an error.
+
+Exit codes: 0 done; 1 a run failed (it diverged, or cannot be read, or the disk is full); 2 the
+input is wrong; 130 interrupted (saved, and can be resumed).
+
+All figures are nats per datum, higher is better, at beta = 1; those in bits per dimension (lower is
+better) say so.
 """
 
 

@@ -96,3 +96,11 @@ def test_documents_link_to_files_that_exist():
 def test_the_example_of_data_runs():
     for block in python_blocks("docs/data.md"):
         exec(block, {})
+
+
+def test_the_example_of_models_runs(capsys):
+    scope: dict = {}
+    for block in python_blocks("docs/models.md"):
+        exec(block, scope)
+    assert scope["model"].prior.raw.shape == (20, 8, 8)
+    assert "FullNormal" in capsys.readouterr().out
