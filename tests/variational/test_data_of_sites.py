@@ -192,6 +192,30 @@ def test_a_support_that_moves_with_a_parameter(data):
     assert log_density(target, [-1.0]) == -np.inf
 
 
+class Careless(dist.Uniform):
+    """A distribution whose log_prob does not look at its support, as those of some versions."""
+
+    def log_prob(self, value):
+        return jnp.broadcast_to(-jnp.log(self.high - self.low), jnp.shape(value))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_support_that_moves_counts_whatever_log_prob_looks_at(masked):
+    def model(x):
+        a = numpyro.sample("a", dist.Uniform(0, 1))
+        with numpyro.handlers.mask(mask=np.array([True, not masked])):
+            numpyro.sample("x", Careless(jnp.zeros(2), a), obs=x)
+
+    target = jensen.from_numpyro(model, np.array([0.1, 0.5]))
+    # a = 1 / (1 + e) lies between the two data: only the second is outside, and it may be masked.
+    a = 1 / (1 + np.exp(1.0))
+    value = np.log(1 - a) if masked else -np.inf
+    assert log_density(target, [-1.0]) == pytest.approx(value, abs=1e-9)
+    a = 1 / (1 + np.exp(-1.0))
+    value = np.log(a * (1 - a)) - (1 if masked else 2) * np.log(a)
+    assert log_density(target, [1.0]) == pytest.approx(value, abs=1e-9)
+
+
 def test_a_density_of_zero_at_every_start_names_site_and_value():
     def model(x):
         a = numpyro.sample("a", dist.Uniform(0, 1))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from numpyro import handlers
 from numpyro.infer import Predictive
 from numpyro.infer.util import (
@@ -19,7 +20,14 @@ from numpyro.primitives import Messenger
 
 from jensen._types import Array
 from jensen.variational._array_conversions import keep_precisions_apart
-from jensen.variational._numpyro_sites import PlainData, Sites, is_factor, numbers, read_sites
+from jensen.variational._numpyro_sites import (
+    PlainData,
+    Sites,
+    is_factor,
+    numbers,
+    outside_support,
+    read_sites,
+)
 from jensen.variational.target import SiteTerms, Target, TargetEvaluation
 
 
@@ -114,7 +122,12 @@ def _target(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], site
         potential energy computes them.
         """
         at_u = handlers.substitute(keyed, substitute_fn=partial(_unconstrain_reparam, unravel(u)))
-        return compute_log_probs(at_u, args, kwargs, {}, sum_log_prob=summed)
+        terms, trace = compute_log_probs(at_u, args, kwargs, {}, sum_log_prob=summed)
+        for name in sites.observed:
+            if not is_factor(trace[name]):
+                outside = outside_support(trace[name], traced=isinstance(u, Tracer))
+                terms[name] += jnp.sum(outside) if summed else outside
+        return terms, trace
 
     def log_density(u: Array) -> Array:
         return jnp.asarray(sum(traced(u)[0].values(), start=jnp.zeros((), u.dtype)))

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
 from numpyro.infer import init_to_uniform
 from numpyro.primitives import Messenger
+
+from jensen._types import Array
 
 MISSING = "Leave missing values out, or mask them (numpyro.handlers.mask)."
 NOT_ZERO = "Leave zeros and missing values out, or model them by a site of their own."
@@ -359,12 +362,42 @@ def _refuse_data(
 
 def _inside(support: Any, value: np.ndarray) -> np.ndarray | None:
     """Which data lie within a support; None where that depends on parameters."""
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support)):
+    if _moves(support):
         return None
     try:
         return np.asarray(support(value))
     except (TypeError, ValueError, NotImplementedError):  # a support that cannot tell
         return None
+
+
+def outside_support(site: dict[str, Any], *, traced: bool) -> Array:
+    """Computes what the log-density of an observed site lacks: -inf for data outside its support.
+
+    A support that depends on parameters moves with them, and a distribution's `log_prob` need not
+    look at it: that of numpyro 0.21 does not for Uniform, and its density is then of nothing.
+
+    Args:
+        site: an observed site of a trace.
+        traced: whether the parameters are traced. A support without traced bounds is then fixed,
+            and its data have been checked.
+
+    Returns:
+        0 or -inf, of the site's batch shape, or [] where there is nothing to look at.
+    """
+    support = site["fn"].support
+    if support is None or (traced and not _moves(support)):
+        return jnp.zeros(())
+    try:
+        inside = jnp.asarray(support(site["value"]))
+    except (TypeError, ValueError, NotImplementedError):  # a support that cannot tell
+        return jnp.zeros(())
+    mask = _mask_of(site["fn"])
+    return jnp.where(inside if mask is None else inside | ~jnp.asarray(mask), 0.0, -jnp.inf)
+
+
+def _moves(support: Any) -> bool:
+    """Whether a support's bounds are being traced, as those that depend on parameters are."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support))
 
 
 def _innermost(support: Any) -> Any:
