@@ -33,7 +33,7 @@ class Like(NamedTuple):
     lies above it, for data that were binarised so."""
 
     columns: Sequence[str] = ()
-    index: Sequence[str] = ()
+    index: Sequence[str] = ()  # pyright: ignore[reportIncompatibleMethodOverride]
     threshold: float | None = None
 
 
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
 
     columns: Sequence[str | int] | None = None
     header: bool | None = None
-    index: str | int | None = None
+    index: str | int | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
     key: str | None = None
     like: Like = Like()
 
