@@ -99,7 +99,9 @@ class OneHotCategorical(Distribution):
         )
 
 
-@kl_divergence.register(OneHotCategorical, OneHotCategorical)  # pyright: ignore[reportFunctionMemberAccess]
+@kl_divergence.register(  # pyright: ignore[reportFunctionMemberAccess]
+    OneHotCategorical, OneHotCategorical
+)
 def _kl_divergence(q: OneHotCategorical, p: OneHotCategorical) -> Array:
     log_q, log_p = jax.nn.log_softmax(q.logits), jax.nn.log_softmax(p.logits)
     return jnp.sum(jnp.exp(log_q) * (log_q - log_p))
