@@ -104,6 +104,8 @@ def test_the_figures_are_those_counted_by_hand(toy):
         # `found` of the module is no local; that of `scale` and that of `except` are.
         "vague_names": {"found": 2, "said": 1, "kept": 1, "known": 1, "wanted": 1},
         "import_circles": [["toy.room.one", "toy.room.two"]],
+        # `fit` imports `five`, which imports `one`.
+        "late_import_circles": [["toy.room.five", "toy.room.one", "toy.room.two"]],
         "functions": 6,
         "functions_with_positional_key": 3,
         "public_functions_with_positional_key": 2,

@@ -9,6 +9,7 @@ modules (`tests/`, `test_*.py`, `conftest.py`) and stubs are left out. Nothing i
 - A room is a folder directly within the package; the package's own modules are one room too. An
   import circle is a set of modules of one room that import each other, however indirectly, by
   imports that run when the module is imported: not within functions, not for type checking alone.
+  `late_import_circles` takes imports within functions for imports too.
 - The vague names are counted where a function binds them, as a variable or as an argument.
 - `key` is positional where a call may leave its name out; a `key` annotated as `str` is no random
   key.
@@ -123,25 +124,27 @@ def is_public(function: Function) -> bool:
     return not function.name.startswith("_") or function.name.endswith("__")
 
 
-def _imports_that_run(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The import statements that run when the module is imported."""
+def _imports_that_run(
+    statements: list[ast.stmt], *, late: bool
+) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements that run when the module is imported; with `late` in functions too."""
     for statement in statements:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             yield statement
         elif isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-            yield from _imports_that_run(statement.orelse)
-        elif not isinstance(statement, Function):
+            yield from _imports_that_run(statement.orelse, late=late)
+        elif late or not isinstance(statement, Function):
             # A class body, `if`, `try` or `with`: each of its blocks runs, or may run.
             for block in ("body", "orelse", "finalbody"):
-                yield from _imports_that_run(getattr(statement, block, []))
+                yield from _imports_that_run(getattr(statement, block, []), late=late)
             for handler in getattr(statement, "handlers", []):
-                yield from _imports_that_run(handler.body)
+                yield from _imports_that_run(handler.body, late=late)
 
 
-def imported_modules(module: Module, names: set[str]) -> set[str]:
-    """Which of the modules `names` this one imports when it is imported."""
+def imported_modules(module: Module, names: set[str], *, late: bool = False) -> set[str]:
+    """Which of the modules `names` this one imports when it is imported, or with `late` ever."""
     targets = set()
-    for statement in _imports_that_run(module.tree.body):
+    for statement in _imports_that_run(module.tree.body, late=late):
         if isinstance(statement, ast.Import):
             targets |= {alias.name for alias in statement.names}
             continue
@@ -163,14 +166,14 @@ def room_of(module: Module) -> str:
     return parts[1] if len(parts) > 2 or (module.is_package and len(parts) > 1) else ""
 
 
-def import_circles(modules: list[Module]) -> list[list[str]]:
+def import_circles(modules: list[Module], *, late: bool = False) -> list[list[str]]:
     """The sets of modules of one room that import each other, largest first."""
     names = {module.name for module in modules}
     room = {module.name: room_of(module) for module in modules}
     edges = {
         module.name: {
             target
-            for target in imported_modules(module, names)
+            for target in imported_modules(module, names, late=late)
             if room[target] == room[module.name]
         }
         for module in modules
@@ -237,6 +240,7 @@ def measure(package: Path) -> dict:
         "largest_file_lines": lines[largest],
         "vague_names": {name: vague.count(name) for name in VAGUE_NAMES},
         "import_circles": import_circles(modules),
+        "late_import_circles": import_circles(modules, late=True),
         "functions": len(all_functions),
         "functions_with_positional_key": len(with_key),
         "public_functions_with_positional_key": sum(map(is_public, with_key)),
@@ -264,6 +268,8 @@ def table(measurements: list[dict]) -> str:
         **{f"local name `{n}`": lambda m, n=n: m["vague_names"][n] for n in VAGUE_NAMES},
         "import circles within a room": lambda m: len(m["import_circles"]),
         "modules in these circles": lambda m: sum(map(len, m["import_circles"])),
+        "with imports in functions": lambda m: len(m["late_import_circles"]),
+        "modules in those": lambda m: sum(map(len, m["late_import_circles"])),
         "functions": lambda m: m["functions"],
         "functions, positional `key`": lambda m: m["functions_with_positional_key"],
         "public ones among these": lambda m: m["public_functions_with_positional_key"],
@@ -287,7 +293,7 @@ def table(measurements: list[dict]) -> str:
     circles = [
         f"circle in {m['package']}: {', '.join(circle)}"
         for m in measurements
-        for circle in m["import_circles"]
+        for circle in m["late_import_circles"]
     ]
     return "\n".join(lines + largest + circles)
 
