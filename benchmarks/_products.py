@@ -78,10 +78,9 @@ def _products_program(products: list[tuple], steps: int) -> Callable:
     def run(operands):
         def body(carry, _):
             for (a, b), (*_, dimensions) in zip(operands, products, strict=True):
-                a, carry = jax.lax.optimization_barrier(
-                    (a, carry)
-                )  # or XLA would take the product out of the loop
-                out = jax.lax.optimization_barrier(jax.lax.dot_general(a, b, dimensions))
+                # Or XLA would take the product out of the loop.
+                held, carry = jax.lax.optimization_barrier((a, carry))
+                out = jax.lax.optimization_barrier(jax.lax.dot_general(held, b, dimensions))
                 carry = carry + out.ravel()[0]
             return carry, None
 

@@ -87,6 +87,7 @@ def survives(choice: tuple[str, ...], programs: str = PROGRAMS) -> bool:
         capture_output=True,
         text=True,
         timeout=300,
+        check=False,
     )
     return child.returncode == 0 and child.stdout.strip().endswith("compiles")
 

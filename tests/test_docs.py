@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def python_blocks(name: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.S)
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):

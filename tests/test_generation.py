@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jensen
-import jensen.generation as generation
+from jensen import generation
 from jensen.generation import mean_along, posterior_codes, prior_samples
 from jensen.reports._probes import decode, reconstruct
 

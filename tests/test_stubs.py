@@ -20,5 +20,5 @@ def test_every_public_name_can_be_had_and_is_what_its_stub_says():
 
 def test_the_stubs_of_the_rooms_are_up_to_date():
     check = [sys.executable, str(ROOT / "tools" / "make_stubs.py"), "--check"]
-    done = subprocess.run(check, capture_output=True, text=True)
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"run: python tools/make_stubs.py\n{done.stdout}{done.stderr}"

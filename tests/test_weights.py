@@ -58,8 +58,8 @@ def test_the_parts_estimate_reconstruction_and_average_kl(x64):
         (weights.tempered(4.0), truth.reconstruction(x) - 4 * truth.average_kl(x)),
         (weights.tempered(0.0), truth.reconstruction(x)),
     ]:
-        samples = np.asarray(samples)
-        assert (np.abs(samples.mean(0) - exact) < 5 * samples.std(0) / np.sqrt(len(samples))).all()
+        values = np.asarray(samples)
+        assert (np.abs(values.mean(0) - exact) < 5 * values.std(0) / np.sqrt(len(values))).all()
 
 
 def test_importance_sampling_with_a_wide_posterior_finds_the_evidence(x64):

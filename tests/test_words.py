@@ -24,8 +24,10 @@ from jensen._words import flags_spoken, in_python, in_python_words
         ("use --set encoder.name=diagonal_normal.", 'use encoder="diagonal_normal".'),
         (
             "more: --set prior.num_components=1000; or --set prior.learn_weights=true",
-            'more: prior={"name": ..., "num_components": 1000}; or '
-            'prior={"name": ..., "learn_weights": True}',
+            (
+                'more: prior={"name": ..., "num_components": 1000}; or '
+                'prior={"name": ..., "learn_weights": True}'
+            ),
         ),
         ("(--set training.account_rows=250) serve", "(account_rows=250) serve"),
         (
@@ -33,11 +35,15 @@ from jensen._words import flags_spoken, in_python, in_python_words
             'threshold them (load_dataset(..., binarise="threshold")).',
         ),
         (
-            "Replace it with --overwrite, go on with it with --resume runs/a, or write elsewhere "
-            "with --out runs/a-2.",
-            "Replace it with overwrite=True, go on with it with "
-            "jensen.sessions.resume_run(jensen.load('runs/a')), or write elsewhere with "
-            "out='runs/a-2'.",
+            (
+                "Replace it with --overwrite, go on with it with --resume runs/a, or write "
+                "elsewhere with --out runs/a-2."
+            ),
+            (
+                "Replace it with overwrite=True, go on with it with "
+                "jensen.sessions.resume_run(jensen.load('runs/a')), or write elsewhere with "
+                "out='runs/a-2'."
+            ),
         ),
         ("choose one with --likelihood NAME.", "choose one with likelihood=NAME."),
         ("Go on with: jensen fit --resume runs/a", "Go on with: jensen fit --resume runs/a"),

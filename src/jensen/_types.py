@@ -20,7 +20,7 @@ class Distribution(Protocol):
         """One draw, or draws with leading axes `sample_shape`."""
         ...
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any, /) -> Any:
         """Log density (or log mass) of `value`, in nats."""
         ...
 

@@ -182,7 +182,7 @@ def test_what_cannot_be_compared_is_refused():
 def test_many_runs_are_printed_in_blocks_that_repeat_the_first():
     names = tuple(f"a-run-of-some-length-{i}" for i in range(7))
     text = str(jensen.compare(*(account(i, 0.1 * i) for i in range(7)), names=names))
-    assert max(map(len, text.split("\n\n  By")[0].splitlines())) <= 120
+    assert max(map(len, text.partition("\n\n  By")[0].splitlines())) <= 120
     heads = [line.split()[1:] for line in text.splitlines() if line.startswith("  line")]
     assert all(head[0] == names[0] for head in heads)
     assert [name for head in heads for name in head[1:]] == list(names[1:])

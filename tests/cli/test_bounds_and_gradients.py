@@ -74,7 +74,7 @@ def test_bounds_are_all_printed_in_order_with_what_they_guarantee(run, capsys):
         < found["bounds"]["cubo"]["value"]
     )
     assert found["bounds"]["elbo"]["value"] == pytest.approx(
-        float(dict((line[0], line[1]) for line in lines)["elbo"]), abs=1e-3
+        float({line[0]: line[1] for line in lines}["elbo"]), abs=1e-3
     )
     # The same draws as importance sampling of as many samples: at 64 of them the mean of 4 bounds of 16 is below one of 64.
     importance = ["--estimator", "importance", "--num-samples", "64", "--seed", "3"]

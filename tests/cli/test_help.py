@@ -50,6 +50,7 @@ def test_python_m_jensen_is_the_command():
         [sys.executable, "-m", "jensen", "datasets", "no-such-data"],
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("jensen: ")

@@ -37,8 +37,10 @@ from jensen import cli
         (["account", "nowhere"], "no run at nowhere"),
         (
             ["fit", "digits", "--hidden", "100000,100000"],
-            r"the model has 20,0\d\d,\d\d\d,\d\d\d parameters, .* takes 37\d.\d GiB .* smaller "
-            r"network.hidden \(it is 100,000\)",
+            (
+                r"the model has 20,0\d\d,\d\d\d,\d\d\d parameters, .* takes 37\d.\d GiB .* smaller "
+                r"network.hidden \(it is 100,000\)"
+            ),
         ),
         (["fit", "digits", "--latent-dim", "1" + "0" * 30], "latent_dim is at most 2147483647"),
         (["fit", "digits", "--set", "data.test_fraction=[]"], "test_fraction: Input should be a"),
@@ -90,6 +92,7 @@ def shell(command, *arguments, **environment):
     process = subprocess.run(
         ["sh", "-c", line, "sh", *arguments],
         capture_output=True,
+        check=False,
         env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
     )
     return process.returncode, process.stdout, process.stderr

@@ -117,8 +117,10 @@ def test_ctrl_c_says_what_is_kept(run, capsys, monkeypatch):
     [
         (
             ["--set", "annealed.num_temperature=5"],
-            "--set annealed.num_temperature does not exist for the evidence estimator 'annealed' "
-            "(did you mean 'num_temperatures'?)",
+            (
+                "--set annealed.num_temperature does not exist for the evidence estimator "
+                "'annealed' (did you mean 'num_temperatures'?)"
+            ),
         ),
         (
             ["--set", "annealed.start=middle"],

@@ -204,18 +204,18 @@ def test_jensen_shannon_is_the_mean_of_two_divergences_from_the_middle(x64):
 
 def test_a_callable_is_any_f_and_the_value_stays_below_the_evidence_estimate(x64):
     log_w = jnp.asarray(np.random.default_rng(10).normal(size=9) * 4)
-    FDivergence, iwae = bounds.find("f_divergence"), bounds.build("iwae", {}, {})
-    own = FDivergence(generator=lambda log_t: jnp.exp(log_t) * log_t)
+    f_divergence, iwae = bounds.find("f_divergence"), bounds.build("iwae", {}, {})
+    own = f_divergence(generator=lambda log_t: jnp.exp(log_t) * log_t)
     assert float(own(log_w)) == pytest.approx(
-        float(FDivergence(generator="forward_kl")(log_w)), abs=1e-12
+        float(f_divergence(generator="forward_kl")(log_w)), abs=1e-12
     )
-    assert float(FDivergence(generator="reverse_kl")(log_w)) == pytest.approx(
+    assert float(f_divergence(generator="reverse_kl")(log_w)) == pytest.approx(
         float(log_w.mean()), abs=1e-12
     )
     for generator in ("reverse_kl", "forward_kl", "chi_squared", "hellinger", "jensen_shannon"):
-        assert float(FDivergence(generator=generator)(log_w)) < float(iwae(log_w))
+        assert float(f_divergence(generator=generator)(log_w)) < float(iwae(log_w))
     # In log space: weights of e^700 overflow as such.
-    assert np.isfinite(float(FDivergence(generator="chi_squared")(700 * log_w)))
+    assert np.isfinite(float(f_divergence(generator="chi_squared")(700 * log_w)))
 
 
 def test_renyi_joins_its_neighbours(x64):

@@ -124,8 +124,8 @@ def test_a_draw_is_a_differentiable_function_of_all_parameters(x64, name, option
 @every_encoder
 def test_log_density_of_a_given_code_has_the_derivative_of_its_differences(x64, name, options):
     q = build(name, latent_dim=3, **options)(X)
-    for z in np.random.default_rng(1).normal(size=(4, 3)):
-        z, h = jnp.asarray(z), 1e-5
+    h = 1e-5
+    for z in jnp.asarray(np.random.default_rng(1).normal(size=(4, 3))):
         differences = [
             (q.log_prob(z + h * e) - q.log_prob(z - h * e)) / (2 * h) for e in jnp.eye(3)
         ]

@@ -296,8 +296,10 @@ def test_the_command_from_end_to_end_and_again(tmp_path, monkeypatch, capsys):
     [
         (
             ("--only", "bananas"),
-            "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, "
-            "two_modes, eight_schools.",
+            (
+                "unknown target 'bananas' (did you mean 'banana'?); known: two_normals, banana, "
+                "two_modes, eight_schools."
+            ),
         ),
         (("--set", 'divergences=["elboo"]'), "unknown divergence 'elboo' (did you mean 'elbo'?)"),
         (("--num-samples", "99"), "num_samples must be at least 100"),

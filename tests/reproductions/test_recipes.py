@@ -147,8 +147,10 @@ def test_a_recipe_whose_parts_do_not_exist_fails_as_any_configuration_does(tmp_p
         (
             "learning_rate = 1e-3",
             'optimiser = "adam_norm_grda"',
-            "unknown optimiser 'adam_norm_grda' (did you mean 'adam_norm_grad'?); known: adam, "
-            "adam_norm_grad",
+            (
+                "unknown optimiser 'adam_norm_grda' (did you mean 'adam_norm_grad'?); known: adam, "
+                "adam_norm_grad"
+            ),
         ),
     ]:
         assert old in text

@@ -310,8 +310,10 @@ def test_the_picture_has_every_run_at_its_place(made):
     [
         (
             ["--set", "betas=[0,1]"],
-            "betas must be positive and finite, since each stands for a prior variance 1 / beta; "
-            "got 0",
+            (
+                "betas must be positive and finite, since each stands for a prior variance 1 / "
+                "beta; got 0"
+            ),
         ),
         (["--set", "betas=[1]"], "at least one other than 1 is needed"),
         (["--epochs", "0"], "epochs must be at least 1; got 0"),

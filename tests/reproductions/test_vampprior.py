@@ -304,8 +304,10 @@ def test_one_row_that_fails_says_so_and_the_others_go_on(shelf, capsys, monkeypa
         (["vampprior", "--set", "epoch=3"], "has no option 'epoch' (did you mean 'epochs'?)"),
         (
             ["vamprior"],
-            "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, "
-            "iwae, posteriordb, ",
+            (
+                "unknown reproduction 'vamprior' (did you mean 'vampprior'?); known: divergences, "
+                "iwae, posteriordb, "
+            ),
         ),
         (
             ["vampprior", "--out", "reproductions/vampprior/recipes/digits-vae-vamp.toml"],

@@ -19,8 +19,9 @@ GRADIENTS = [
 def by_hand(gradients, normalise, epsilon=1e-8):
     """The steps of Kingma & Ba 2015, algorithm 1, in NumPy, each tensor's gradient divided by its norm + 1e-7 first if `normalise`."""
     m, v, steps = 0.0, 0.0, []
-    for t, g in enumerate(gradients, start=1):
-        g = g / (np.sqrt(np.sum(g * g)) + 1e-7) if normalise else g
+    for t, gradient in enumerate(gradients, start=1):
+        norm = np.sqrt(np.sum(gradient * gradient)) + 1e-7
+        g = gradient / norm if normalise else gradient
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         steps.append(-RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + epsilon))
     return steps

@@ -78,11 +78,15 @@ class Comparison:
     def __str__(self) -> str:
         width = max(12, *(len(n) for n in self.names))
         out = [
-            f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same "
-            f"{self.n} data; nats per datum",
+            (
+                f"{self.names[1]} minus {self.names[0]}, {self.split} split, paired on the same "
+                f"{self.n} data; nats per datum"
+            ),
             "",
-            f"  {'line':<28}{self.names[0]:>{width}}  {self.names[1]:>{width}}  {'difference':>10}"
-            f"   {'+-':>6}",
+            (
+                f"  {'line':<28}{self.names[0]:>{width}}  {self.names[1]:>{width}}"
+                f"  {'difference':>10}   {'+-':>6}"
+            ),
             "  " + "-" * (52 + 2 * width),
         ]
         for row in self.rows:
@@ -101,14 +105,18 @@ class Comparison:
         if not self.lines.keys() & set(aggregate_names()):
             out += [
                 "",
-                "  I(n; z) and the marginal KL are left out: the two q(z) are over different "
-                "numbers of data.",
+                (
+                    "  I(n; z) and the marginal KL are left out: the two q(z) are over different "
+                    "numbers of data."
+                ),
             ]
         if any(d.bound for d in self.lines.values()):
             out += [
                 "",
-                "  >=, <=: k-hat distrusts log p(x) of one of the two, so that these are bounds in "
-                "expectation, with no +-;",
+                (
+                    "  >=, <=: k-hat distrusts log p(x) of one of the two, so that these are "
+                    "bounds in expectation, with no +-;"
+                ),
                 "  ~: it distrusts both, and their difference may be anything.",
             ]
         elbo = self.lines["elbo"]

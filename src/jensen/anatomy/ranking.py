@@ -146,8 +146,10 @@ class RankedComparison:
         width = max(17, *(len(name) for name in self.names))
         at_a_time = max(1, (WIDTH - 32 - width) // (width + 2))
         out = [
-            f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} data; "
-            "nats per datum",
+            (
+                f"each minus {self.names[0]}, {self.split} split, paired on the same {self.n} "
+                "data; nats per datum"
+            ),
             "",
         ]
         columns = range(1, len(self.names))
@@ -158,11 +160,15 @@ class RankedComparison:
             out.append(f"  Left out: {labels} ({reason}).")
         out += ["", *(self._ranked(line) for line in RANKED), ""]
         out += [
-            "  *  beyond two standard errors of the paired difference; of "
-            f"{self.comparisons} comparisons, about {0.0455 * self.comparisons:.1f} would be by "
-            "chance if nothing differed",
-            f"  ** beyond Bonferroni's threshold for {self.comparisons} comparisons at 5%: "
-            f"{self.bonferroni:.2f} standard errors",
+            (
+                "  *  beyond two standard errors of the paired difference; of "
+                f"{self.comparisons} comparisons, about {0.0455 * self.comparisons:.1f} would be "
+                "by chance if nothing differed"
+            ),
+            (
+                f"  ** beyond Bonferroni's threshold for {self.comparisons} comparisons at 5%: "
+                f"{self.bonferroni:.2f} standard errors"
+            ),
         ]
         return "\n".join(out)
 

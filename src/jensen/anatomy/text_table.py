@@ -30,8 +30,10 @@ def account_table(account: AccountRecord) -> str:
     print(account_table(acc))
     """
     out = [
-        f"Account of the {account.split} split: {account.n} data, nats per datum; +- Monte Carlo "
-        "standard error (other draws,",
+        (
+            f"Account of the {account.split} split: {account.n} data, nats per datum; +- Monte "
+            "Carlo standard error (other draws,"
+        ),
         "the same data); data +-: that of a mean over the data (another split of the same size)",
         "",
         f"  {'line':<28}{'nats':>10}    {'+-':>6}  {'data +-':>7}   what it is",
@@ -64,12 +66,16 @@ def table_of_both(
     """
     difference = f"{test.split} - {train.split}"
     out = [
-        f"Account of the {train.split} split ({train.n} data) and the {test.split} split "
-        f"({test.n} data), nats per datum, +- Monte Carlo standard error;",
+        (
+            f"Account of the {train.split} split ({train.n} data) and the {test.split} split "
+            f"({test.n} data), nats per datum, +- Monte Carlo standard error;"
+        ),
         "the difference with the standard error of two samples of data",
         "",
-        f"  {'line':<28}{train.split:>10}  {'+-':>6}  {test.split:>10}  {'+-':>6}  "
-        f"{difference:>14}  {'+-':>6}",
+        (
+            f"  {'line':<28}{train.split:>10}  {'+-':>6}  {test.split:>10}  {'+-':>6}  "
+            f"{difference:>14}  {'+-':>6}"
+        ),
         "  " + "-" * 92,
     ]
     for entry in _specs_of_both(train, test):
@@ -145,9 +151,11 @@ def _notes(account: AccountRecord, where: str = "") -> list[str]:
         codes = ", ".join(f"z{n}" for n in range(1, len(account.levels) + 1))
         out += [
             "",
-            f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- "
-            f"{joint.standard_error:.3f} (at most "
-            f"{joint.rows.ceiling_words(of_all=str(joint.n))}).",
+            (
+                f"  {where}I(n; {codes}) on {joint.n} of the data: {joint.value:.3f} +- "
+                f"{joint.standard_error:.3f} (at most "
+                f"{joint.rows.ceiling_words(of_all=str(joint.n))})."
+            ),
             *(line for note in level_notes(account) for line in _wrapped(where + note)),
         ]
     level = f" of z{len(account.levels)}" if account.levels else ""

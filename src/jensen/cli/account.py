@@ -190,7 +190,7 @@ def account(
             from jensen.cli._trial import run_trials
 
             draws = {"num_draws": num_draws, "aggregated_over": aggregated_over}
-            return run_trials(
+            run_trials(
                 opened,
                 try_,
                 settings,
@@ -201,6 +201,7 @@ def account(
                 store=data is None,
                 **draws,
             )
+            return
         found = account_of_both(opened, dataset=dataset, seed=seed, store=data is None, **numbers)
     else:
         opened, rows = open_run_with_rows(

@@ -21,7 +21,7 @@ app = typer.Typer(
 def _version(value: bool) -> bool:
     if value:
         print(jensen.__version__)
-        raise typer.Exit()
+        raise typer.Exit
     return value
 
 

@@ -75,8 +75,8 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> Path:
         write_atomically(target, npz_bytes(arrays))
         return target
     columns = {}
-    for name, array in arrays.items():
-        array = np.asarray(array)
+    for name, values in arrays.items():
+        array = np.asarray(values)
         if array.ndim == 1:
             columns[name] = array
         elif array.ndim == 2:

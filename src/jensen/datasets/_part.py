@@ -35,7 +35,7 @@ class Like(NamedTuple):
     """
 
     columns: Sequence[str] = ()
-    index: Sequence[str] = ()
+    index: Sequence[str] = ()  # pyright: ignore[reportIncompatibleMethodOverride]
     threshold: float | None = None
 
 
@@ -44,7 +44,7 @@ class Reading(NamedTuple):
 
     columns: Sequence[str | int] | None = None
     header: bool | None = None
-    index: str | int | None = None
+    index: str | int | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
     key: str | None = None
     like: Like = Like()
 

@@ -12,10 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 
 class Bernoulli(Distribution):
@@ -84,7 +85,7 @@ def _log_prob_jvp(primals, tangents):
     )
 
 
-@kl_divergence.register(Bernoulli, Bernoulli)
+@kl_divergence.register(Bernoulli, Bernoulli)  # pyright: ignore[reportFunctionMemberAccess]
 def _kl_divergence(q: Bernoulli, p: Bernoulli) -> Array:
     return jnp.sum(
         q.mean * (q.logits - p.logits) - jax.nn.softplus(q.logits) + jax.nn.softplus(p.logits)

@@ -72,8 +72,8 @@ class BottomUp(eqx.Module):
             return draw(keys)
         keys = jr.split(key, len(self.above) + 1)
         codes = [self.first.sample(keys[0])]
-        for conditional, key in zip(self.above, keys[1:], strict=True):
-            codes.append(conditional(codes[-1]).sample(key))
+        for conditional, key_level in zip(self.above, keys[1:], strict=True):
+            codes.append(conditional(codes[-1]).sample(key_level))
         return tuple(codes)
 
     def log_prob(self, value: Codes) -> Array:

@@ -10,9 +10,10 @@ class numbers.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 
 class Categorical(Distribution):

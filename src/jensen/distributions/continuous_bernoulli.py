@@ -13,9 +13,10 @@ derivative in l is x - A'(l), and A'(l) is the mean.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 NEAR = 0.5
 # Taylor coefficients in u^2 of log(sinh(u) / u) / u^2 and (coth(u) - 1 / u) / u, for u < NEAR.

@@ -10,10 +10,11 @@ and the gradient recomputes each block instead of storing it. For float64 on the
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 COMPONENT_BLOCK = 4096
 

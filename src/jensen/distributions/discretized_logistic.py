@@ -18,9 +18,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 
 class DiscretizedLogistic(Distribution):

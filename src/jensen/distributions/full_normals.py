@@ -34,7 +34,9 @@ def full_normal_parameters(distribution: Distribution) -> tuple[Array, Array] | 
     return None
 
 
-@kl_divergence.register(dist.MultivariateNormal, dist.Independent)
+@kl_divergence.register(  # pyright: ignore[reportFunctionMemberAccess]
+    dist.MultivariateNormal, dist.Independent
+)
 def _kl_to_diagonal_normal(q: dist.MultivariateNormal, p: dist.Independent) -> Array:
     """Compute KL(q || p) in nats, with p a diagonal normal; NumPyro has two full normals only."""
     parameters = diagonal_normal_parameters(p)

@@ -47,8 +47,8 @@ class Joint(eqx.Module):
             return draw(keys)
         keys = jr.split(key, len(self.below) + 1)
         codes = [self.top.sample(keys[0])]
-        for conditional, key in zip(self.below, keys[1:], strict=True):
-            codes.append(conditional(codes[-1]).sample(key))
+        for conditional, key_level in zip(self.below, keys[1:], strict=True):
+            codes.append(conditional(codes[-1]).sample(key_level))
         return tuple(reversed(codes))
 
     def log_prob(self, value: Codes) -> Array:

@@ -18,10 +18,11 @@ is off by .03 nats per element at r = 1e6 and .27 at 1e7.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 from jensen.distributions._stirling import digamma_less_log, excess, stirling_error
 
 

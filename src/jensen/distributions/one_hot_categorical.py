@@ -9,10 +9,11 @@ The vector has length variables * classes; decoders read it as a code.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 from numpyro.distributions.kl import kl_divergence
 
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 
 
 class _OneHotVectors(constraints.Constraint):
@@ -98,7 +99,9 @@ class OneHotCategorical(Distribution):
         )
 
 
-@kl_divergence.register(OneHotCategorical, OneHotCategorical)
+@kl_divergence.register(  # pyright: ignore[reportFunctionMemberAccess]
+    OneHotCategorical, OneHotCategorical
+)
 def _kl_divergence(q: OneHotCategorical, p: OneHotCategorical) -> Array:
     log_q, log_p = jax.nn.log_softmax(q.logits), jax.nn.log_softmax(p.logits)
     return jnp.sum(jnp.exp(log_q) * (log_q - log_p))

@@ -12,10 +12,11 @@ float32. The derivative in log r is x - r.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 from jensen.distributions._stirling import excess, stirling_error
 
 

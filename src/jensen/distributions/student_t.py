@@ -9,10 +9,11 @@ element at v = 1e6 and .9 at 1e7, where the t distribution is almost normal.
 
 import jax.numpy as jnp
 import jax.random as jr
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from jensen._numerics import LOG_2PI
 from jensen._types import Array, Float, Key
+from jensen.distributions._numpyro_base import Distribution
 from jensen.distributions._stirling import log_gamma_half_step
 
 

@@ -87,9 +87,9 @@ def fingerprint(*things: Any) -> str:
     fingerprint(model, data, key, "sigmoid")
     """
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(things):
-        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jr.key_data(leaf)
+    for thing in jax.tree.leaves(things):
+        is_key = isinstance(thing, jax.Array) and jnp.issubdtype(thing.dtype, jax.dtypes.prng_key)
+        leaf = jr.key_data(thing) if is_key else thing
         digest.update(
             np.ascontiguousarray(leaf).tobytes()
             if isinstance(leaf, jax.Array | np.ndarray)

@@ -101,7 +101,7 @@ def valid_estimators(model: Model, bound: AbstractBound, num_samples: int) -> li
     return [
         name
         for name in gradients.names()
-        if gradients.build(name, {}, {})._refusal(bound, model, num_samples) is None
+        if gradients.build(name, {}, {})._refusal(bound, model, num_samples) is None  # noqa: SLF001
     ]
 
 

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from jensen._rooms import MODELS as models
+from jensen._rooms import MODELS as models  # noqa: N811  (the room, as other rooms are called)
 from jensen._rooms import nearest
 from jensen._types import Key
 from jensen.model import Model

@@ -58,7 +58,7 @@ def build_prior_and_encoder(
 
 
 def _refusal(parts: Parts, of_prior: str, of_encoder: str) -> str:
-    kinds = of_prior.split()[0], of_encoder.split()[0]
+    kinds = of_prior.split(maxsplit=1)[0], of_encoder.split(maxsplit=1)[0]
     prior, encoder = (parts.resolved[section].name for section in ("prior", "encoder"))
     usual_prior, usual_encoder = _usual(priors, kinds[1]), _usual(encoders, kinds[0])
     remedies = [f"--prior {usual_prior}" if usual_prior else "a prior over the same codes"]

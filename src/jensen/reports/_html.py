@@ -101,6 +101,6 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return ", ".join(_text(v) for v in value) or "(none)"
-    if value is None or value == "" or value == {}:
+    if value is None or value in ("", {}):
         return "(none)"
     return str(value)

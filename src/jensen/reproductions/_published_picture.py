@@ -63,14 +63,16 @@ def published_figure(rows: Rows, layout: Layout) -> Figure:
     top = sum(heights) + legend - 0.05
     _add_legend(figure, top, rows, layout)
     top -= legend - 0.05
+    panels = []
     for (data, group), height in zip(groups.items(), heights, strict=True):
         axes = place(
             figure, left, top - height + FOOT, layout.width - left - 0.25, height - HEAD - FOOT
         )
         axes.set_title(data)
         _panel(axes, group)
+        panels.append(axes)
         top -= height
-    axes.set_xlabel("test log p(x), nats per datum")
+    panels[-1].set_xlabel("test log p(x), nats per datum")
     return figure
 
 

@@ -37,7 +37,8 @@ ARRAYS_DIGEST = "arrays_sha256"  # in an account's JSON: of its .npz
 
 class Run:
     """One run folder. `config`, `status` and `history` are read at once; `model`, `dataset` and
-    accounts when asked for. Whoever writes holds its lock (`writing`).
+    accounts when asked for. `checkpoint` is the epoch whose state is read, None for the best.
+    Whoever writes holds its lock (`writing`).
 
     run = jensen.load("runs/digits")
     run.model, run.config, run.account
@@ -59,7 +60,7 @@ class Run:
         if record.get("recipe") is not None:
             self.record["recipe"] = marked(record["recipe"], path, digests, trusted=trust_code)
         self.config = marked(config, path, digests, trusted=trust_code)
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._lock = lock
 
     @property
@@ -103,7 +104,7 @@ class Run:
             CheckpointError: no checkpoint, or a damaged one.
             RunError: the model needs code from outside jensen that is not trusted.
         """
-        return self.checkpoints.restore_best(self.blank_model(), epoch=self._checkpoint)
+        return self.checkpoints.restore_best(self.blank_model(), epoch=self.checkpoint)
 
     def blank_model(self) -> Model:
         """A model of the run's structure, with meaningless parameters."""

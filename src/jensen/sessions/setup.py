@@ -185,7 +185,7 @@ def restored_state(run: Run, model: Model, options: TrainingOptions) -> Training
         CheckpointError: none there, or a damaged one.
     """
     optimiser = make_optimiser(options.optimiser, options.learning_rate, options.adam_epsilon)
-    return run.checkpoints.restore(initial_state(model, optimiser), epoch=run._checkpoint)
+    return run.checkpoints.restore(initial_state(model, optimiser), epoch=run.checkpoint)
 
 
 def training_options(run: Run) -> TrainingOptions:

@@ -81,7 +81,7 @@ class Batch(NamedTuple):
     For a whole epoch, the same with a leading axis of steps.
     """
 
-    index: Array  # [batch]
+    index: Array  # [batch]  # pyright: ignore[reportIncompatibleMethodOverride]
     weight: Array | None  # [batch], 0 at the padding of a short batch; None without padding
     key_data: Array  # [batch], folded from the datum index
     key_samples: Array  # [batch], folded from the datum index

@@ -142,9 +142,11 @@ class Trial:
 
     def __str__(self) -> str:
         out = [
-            f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder and "
-            "decoder as they were; nats per datum, +- Monte Carlo standard "
-            "error, +- data error",
+            (
+                f"Trial of {label(self.prior)} in the place of {label(self.instead_of)}, encoder "
+                "and decoder as they were; nats per datum, +- Monte Carlo standard "
+                "error, +- data error"
+            ),
             "",
             f"  {'':<32}"
             + "".join(f"{f'{split} ({gain.n} data)':>30}" for split, gain in self.gains.items()),

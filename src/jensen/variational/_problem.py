@@ -102,7 +102,7 @@ class Flat(eqx.Module):
         raise ValueError("a flat density has no draws: anneal from q (start='encoder').")
 
 
-@kl_divergence.register(NumPyroDistribution, Flat)
+@kl_divergence.register(NumPyroDistribution, Flat)  # pyright: ignore[reportFunctionMemberAccess]
 def _kl_from_flat(q: NumPyroDistribution, p: Flat) -> Array:
     """KL(q || 1) = -H(q), nats."""
     return -jnp.asarray(q.entropy())

@@ -27,13 +27,17 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
     ]
     return (
         *(sentence for sentence in sentences if sentence),
-        "Not converged, their figures are those where they stopped: "
-        f"{'; '.join(not_converged) or 'none'}.",
+        (
+            "Not converged, their figures are those where they stopped: "
+            f"{'; '.join(not_converged) or 'none'}."
+        ),
         *(f"Failed: {name_of(row)}: {row['message']}" for row in failed),
-        "Mean error: the larger of two, in sds of the target; sd ratio: q's sd over the target's, "
-        "of both coordinates that are drawn. Evidence: by importance sampling with q; log Z: the "
-        "truth. k-hat above .7: q is no proposal for this target. Verdict: the fit's own, its "
-        "first word (Biased: the weights are good, and move q's moments).",
+        (
+            "Mean error: the larger of two, in sds of the target; sd ratio: q's sd over the "
+            "target's, of both coordinates that are drawn. Evidence: by importance sampling with "
+            "q; log Z: the truth. k-hat above .7: q is no proposal for this target. Verdict: the "
+            "fit's own, its first word (Biased: the weights are good, and move q's moments)."
+        ),
         settings,
     )
 

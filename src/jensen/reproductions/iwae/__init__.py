@@ -194,12 +194,18 @@ def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:
     return (
         *(comparison_text(comparison) for comparison in compare_recipes(rows, CLAIMS)),
         evidence_note(rows),
-        "Above, +- is the standard error of the difference over trainings. "
-        "k = 1 is the same training for VAE and IWAE.",
-        "active: units whose posterior mean varies over the test data by more than 0.01 in "
-        "variance, z1 + z2.",
-        "50,000 training images (the paper: 59,600); "
-        "difference: ours less the first published figure.",
+        (
+            "Above, +- is the standard error of the difference over trainings. "
+            "k = 1 is the same training for VAE and IWAE."
+        ),
+        (
+            "active: units whose posterior mean varies over the test data by more than 0.01 in "
+            "variance, z1 + z2."
+        ),
+        (
+            "50,000 training images (the paper: 59,600); "
+            "difference: ours less the first published figure."
+        ),
         BASIS_NOTE,
         *citation_notes(rows),
     )

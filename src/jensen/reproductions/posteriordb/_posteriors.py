@@ -20,6 +20,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from jensen._rooms import nearest
+from jensen.distributions._numpyro_base import Distribution
 from jensen.reproductions.posteriordb._database import read_data
 
 Values = dict[str, Any]
@@ -74,8 +75,8 @@ class AbstractPosterior(abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def model(*arguments: Any) -> None:
-        """The NumPyro model."""
+    def model(*args: Any, **kwargs: Any) -> None:
+        """The NumPyro model; each posterior has its own arguments."""
 
 
 class BLR(AbstractPosterior):
@@ -410,11 +411,11 @@ class GARCH(AbstractPosterior):
         numpyro.sample("y", dist.Normal(mu, sigma).to_event(1), obs=y)
 
 
-class _TwoOrderedNormals(dist.Distribution):
+class _TwoOrderedNormals(Distribution):
     """Two draws of N(0, scale), the smaller first: density 2 N(a) N(b) on a < b."""
 
     arg_constraints = {"scale": dist.constraints.positive}  # noqa: RUF012
-    support = dist.constraints.ordered_vector  # pyright: ignore[reportAssignmentType]
+    support = dist.constraints.ordered_vector  # pyright: ignore
     pytree_data_fields = ("scale",)
 
     def __init__(self, scale: float, *, validate_args: bool | None = None):

@@ -29,18 +29,30 @@ def notes(rows: list[dict[str, Any]], settings: str) -> tuple[str, ...]:
     return (
         *_verdict_counts(judged),
         *_speed_notes(rows),
-        "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the "
-        "parameters as posteriordb names them. Passing: error <= .05, ratios in .95-1.05.",
-        "both, reweighted: the same of the draws with their smoothed importance weights; k-hat "
-        "speaks of these, and only indirectly of q's own moments.",
-        "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that of "
-        "the best mean-field normal by the reference's correlations.",
-        "evidence is that of the density with normalised priors; '-' where a flat prior leaves it "
-        "undefined. Stan's: that of the density of the Stan program.",
-        "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its "
-        "fresh draws, which it does not look at by itself.",
-        "seconds: until q was found; measured: with what is measured of it on fresh draws. "
-        "Compilation included.",
+        (
+            "error: max |mean error| in reference sds; sd ratio: smallest and largest, of the "
+            "parameters as posteriordb names them. Passing: error <= .05, ratios in .95-1.05."
+        ),
+        (
+            "both, reweighted: the same of the draws with their smoothed importance weights; k-hat "
+            "speaks of these, and only indirectly of q's own moments."
+        ),
+        (
+            "smallest / predicted: the smallest sd ratio on the unconstrained space, beside that "
+            "of the best mean-field normal by the reference's correlations."
+        ),
+        (
+            "evidence is that of the density with normalised priors; '-' where a flat prior leaves "
+            "it undefined. Stan's: that of the density of the Stan program."
+        ),
+        (
+            "trusted: ours by its own verdict; NumPyro's by its stopping rule and by k-hat of its "
+            "fresh draws, which it does not look at by itself."
+        ),
+        (
+            "seconds: until q was found; measured: with what is measured of it on fresh draws. "
+            "Compilation included."
+        ),
         settings,
         *(f"{verdict}: {meaning}." for verdict, meaning in VERDICTS.items() if verdict in verdicts),
     )

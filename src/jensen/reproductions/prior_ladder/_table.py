@@ -43,15 +43,21 @@ def notes(
         if evidence_rows[split] < n[split]
     ]
     return (
-        f"I(n; z) is {information['train']} on train and {information['test']} on test for every "
-        "prior: the encoder is frozen. q(z) of a split is the mixture over its own data.",
-        f"At K = N = {n['train']} the marginal KL on train is {marginal_kl}: "
-        "the prior regularises the codes no more. From N(0, I) to there, "
-        f"train ELBO less test ELBO goes from {generalisation[0]} to {generalisation[1]}.",
+        (
+            f"I(n; z) is {information['train']} on train and {information['test']} on test for "
+            "every prior: the encoder is frozen. q(z) of a split is the mixture over its own data."
+        ),
+        (
+            f"At K = N = {n['train']} the marginal KL on train is {marginal_kl}: "
+            "the prior regularises the codes no more. From N(0, I) to there, "
+            f"train ELBO less test ELBO goes from {generalisation[0]} to {generalisation[1]}."
+        ),
         *(_best_prior(rows, line) for line in ("elbo", "evidence")),
         *([f"log p(x) is that of {' and of '.join(subsets)}."] if subsets else []),
-        "+- is the Monte Carlo standard error; all priors see the same draws. "
-        "gain: test log p(x) less that under N(0, I), paired, +- over the data.",
+        (
+            "+- is the Monte Carlo standard error; all priors see the same draws. "
+            "gain: test log p(x) less that under N(0, I), paired, +- over the data."
+        ),
     )
 
 

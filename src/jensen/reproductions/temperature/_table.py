@@ -35,10 +35,12 @@ def notes(rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, ...
         _prior_variance_note(by_beta, by_variance, details),
         _fitted_variance_note(by_beta),
         _best_beta_note(by_beta),
-        f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; "
-        f"{rows[0]['n']} test data, I(n; z) at most {number(ceiling)}. "
-        "+- is the Monte Carlo standard error. Fitted variance: of N(0, c I), best for the "
-        "training data with encoder and decoder frozen; beside it the test ELBO that it gives.",
+        (
+            f"Last epoch of {details['epochs']}, one training each, seed {details['seed']}; "
+            f"{rows[0]['n']} test data, I(n; z) at most {number(ceiling)}. "
+            "+- is the Monte Carlo standard error. Fitted variance: of N(0, c I), best for the "
+            "training data with encoder and decoder frozen; beside it the test ELBO that it gives."
+        ),
     )
 
 

@@ -115,8 +115,10 @@ def _remarks_cell(row: Row) -> str:
 def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:
     return (
         evidence_note(rows),
-        "difference: ours less the first published figure. "
-        "+- of a published figure: the spread over its trainings.",
+        (
+            "difference: ours less the first published figure. "
+            "+- of a published figure: the spread over its trainings."
+        ),
         BASIS_NOTE,
         *citation_notes(rows),
     )

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,12 @@ import numpy as np
 from scipy.stats import norm
 
 from jensen._types import Array, Distribution, Float
+
+if TYPE_CHECKING:
+    # Type checkers know no abstract class variable; Equinox's own way to tell them.
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 
 class Start(NamedTuple):
@@ -56,7 +62,7 @@ class AbstractFamily(eqx.Module):
         richest: whether no other family is suggested where a fit with this one is not trusted.
     """
 
-    reparameterised: eqx.AbstractClassVar[bool]
+    reparameterised: AbstractClassVar[bool]
     network: ClassVar[bool] = False
     richness: ClassVar[int] = 0
     richest: ClassVar[bool] = False

@@ -102,7 +102,7 @@ class Own(AbstractFamily):
     def __init__(
         self, start: Start, parameters: Any, build: Callable[[Any], Distribution], network: bool
     ):
-        self.parameters, self.build, self.network, self.start = (
+        self.parameters, self.build, self.network, self.start = (  # pyright: ignore
             _double(parameters),
             build,
             network,
