@@ -151,8 +151,8 @@ def test_the_table_and_the_verdict_split_the_gap_and_name_the_remedies(split_acc
     posterior = next(v for v in found.verdicts if v.startswith("Posterior"))
     # Nearly all of it is the encoder's: a richer family would not help, and is not named.
     assert (
-        f"{found.gaps.amortisation_gap.value:.2f} +- {found.gaps.amortisation_gap.standard_error:.2f} by which the encoder misses"
-        in posterior
+        f"the encoder misses the best member of its family by {found.gaps.amortisation_gap.value:.2f} "
+        f"+- {found.gaps.amortisation_gap.standard_error:.2f}, and a better encoder" in posterior
     )
     assert "larger network" in posterior and "a richer posterior" not in posterior
     assert "on 7 of the data" in posterior
@@ -177,8 +177,8 @@ def test_other_families_and_doubtful_evidence_are_named(split_account):
     )
     said = " ".join(account_verdicts(replace(found, gaps=rich, encoder="diagonal_normal")))
     assert (
-        "of 0.90 +- 0.00 that the best member of the full family leaves, a richer posterior (--set encoder.name=full_normal, or flow)"
-        in said
+        "the best member of the full family leaves 0.90 +- 0.00, and a richer posterior "
+        "(--set encoder.name=full_normal, or flow) can win at most that" in said
     )
     assert "larger network" not in said and "of the data)" not in said.split("Posterior")[1]
     too_low = replace(found.gaps, approximation_gap=line(-0.5))

@@ -44,10 +44,10 @@ def _gap_parts(gaps: Gaps, richer: str) -> str:
     own = "its family" if gaps.own else f"the {gaps.family} family"
     of_family = "" if gaps.own else f" or one of {own}"
     remedies = {
-        "approximation_gap": f"of {{}} that the best member of {own} leaves, {richer} can win "
+        "approximation_gap": f"the best member of {own} leaves {{}}, and {richer} can win "
         f"{most_words(gaps.approximation_gap)}",
-        "amortisation_gap": "of {} by which the encoder misses that best member, a better "
-        f"encoder{of_family}: {BETTER_ENCODER}",
+        "amortisation_gap": f"the encoder misses the best member of {own} by {{}}, and a better "
+        f"encoder{of_family} ({BETTER_ENCODER}) can win that",
     }
     named = []
     for name, remedy in remedies.items():
