@@ -217,7 +217,6 @@ def _ceiling(
     account: AccountRecord, name: str, what: str, remedy: str, part_of: str = "", given: str = ""
 ) -> Ceiling:
     line = account.line(name)
-    if not line.bound:
-        return Ceiling(name, what, line.value, line.standard_error, remedy, part_of, given)
-    # No gap is negative: a lower bound below 0 tells no more than that.
-    return Ceiling(name, what, max(line.value, 0.0), None, remedy, part_of, given, "lower")
+    # A lower bound below 0 stays as it is, though no gap is negative: the parts sum to their whole.
+    error, bound = (None, "lower") if line.bound else (line.standard_error, "upper")
+    return Ceiling(name, what, line.value, error, remedy, part_of, given, bound)
