@@ -9,6 +9,7 @@ import pytest
 
 from command_line import fitted
 from jensen import cli
+from jensen.evidence import Evidence
 
 QUICK = [
     "--epochs",
@@ -183,3 +184,21 @@ def test_wrong_options_are_refused_by_name(run, capsys, arguments, message):
     assert code == 2
     assert re.search(message, " ".join(err.split())), err
     assert out == ""
+
+
+@pytest.mark.parametrize(("k_hat", "told"), [(0.6, True), (0.2, False)])
+def test_what_the_error_includes_beside_the_monte_carlo_error_is_told(k_hat, told, capsys):
+    """400 data whose tails have no variance lack the same; those of light tails do not."""
+    from jensen.cli.evidence import _print_trust
+
+    n = 400
+    estimate = Evidence(
+        *(np.full(n, -90.0), np.full(n, 0.02), np.full(n, 500.0), np.full(n, k_hat)),
+        num_samples=1000,
+        estimator="Importance",
+    )
+    _print_trust(estimate)
+    out = capsys.readouterr().out
+    sentence = f"The +- includes {estimate.bias:.2g} nats by which this number of samples is"
+    assert (sentence in out) == told == (estimate.bias > estimate.standard_error)
+    assert "k-hat is above 0.67 for 0.0% of the data." in out

@@ -1,5 +1,7 @@
 """Whether q's moments are right, by k-hat, the effective draws and the weights together: q and posterior known."""
 
+import math
+
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -73,6 +75,10 @@ def test_nearly_equal_weights_are_believed_whatever_k_hat_of_their_tail(seed):
     assert fit.trusted and kinds(fit) == ["Nothing stands out"]
     effective = 1 / np.sum(fit.importance**2)
     assert f"of which {effective:.0f} are effective" in fit.verdicts[0]
+    # So is the evidence, with its error, also at the seed whose k-hat is above the threshold.
+    exact = 0.5 * np.log(8 * np.pi) + math.lgamma(4) - math.lgamma(4.5)
+    assert fit.evidence.bound == "" and "log p(x) >=" not in str(fit)
+    assert abs(fit.evidence.value - exact) < 3 * fit.evidence.error < 0.05
 
 
 @pytest.mark.parametrize(

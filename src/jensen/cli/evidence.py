@@ -370,8 +370,8 @@ def _print_trust(found: "Evidence") -> None:
         print(_bound_in_words(found))
     elif found.bias > found.standard_error:
         print(
-            f"The +- holds {found.bias:.2g} nats by which the tails of the weights are expected to "
-            f"leave log p(x) too low, beside a Monte Carlo error of {found.standard_error:.2g}."
+            f"The +- includes {found.bias:.2g} nats by which this number of samples is expected to "
+            f"leave log p(x) too low; the Monte Carlo error alone is {found.standard_error:.2g}."
         )
     for note in found.notes:
         print(f"note: {note}")

@@ -92,9 +92,9 @@ class Evidence:
         num_samples, estimator: how they were made; the most samples of any datum.
         samples, methods, reasons: per datum, how many samples, by which method ("importance", "annealed" ...), and why by this one ("": no choice).
         trusted: per datum; by default whether k-hat is at most its threshold.
-        shortfalls: per datum, nats by which the estimate is expected to be too low: what ten times as
-            many samples would add where k-hat is above 0.5 (see `evidence._shortfall`), half the
-            squared standard error (delta method) below it; inf where nothing tells.
+        shortfalls: per datum, nats by which the estimate is expected to be too low: what ten times
+            as many samples would add where k-hat is above 0.5 (see `evidence._shortfall`), half
+            the squared standard error (delta method) below it; inf where nothing tells.
         unbiased_weights: whether the weights' mean is unbiased for p(x), so that its log is a lower bound in expectation.
         other_start: the comparison with chains from another start, where there was one.
         notes: what a reader has to know of the whole.
@@ -156,7 +156,8 @@ class Evidence:
 
     @property
     def shortfall(self) -> float:
-        """Nats by which the untrusted data may at least move the mean: their part of the mean of `shortfalls`."""
+        """Nats by which the untrusted data may at least move the mean: their part of that of
+        `shortfalls`."""
         return self._mean_shortfall(~self.trusted)
 
     @property
@@ -170,7 +171,7 @@ class Evidence:
         return self._mean_shortfall(self.trusted)
 
     def _mean_shortfall(self, data: np.ndarray) -> float:
-        """The sum of `shortfalls` over some data, divided by the number of all that are estimated."""
+        """The sum of `shortfalls` over some data by the number of all that are estimated."""
         if not self.estimated.any():
             return math.nan
         return float(self.shortfalls[self.estimated & data].sum() / self.estimated.sum())
@@ -178,7 +179,7 @@ class Evidence:
     @property
     def bound(self) -> str:
         """What `value` is where no standard error covers it: "lower", a lower bound in expectation; "unknown", not even that (smoothed
-        or corrected weights, grids); "" where `standard_error` covers.
+        or corrected weights, grids); "" where `error` covers.
 
         It covers where the untrusted data move the mean by no more than two Monte Carlo errors of the trusted ones, and chains from
         another start, if there were any, do not find more. Not their number decides but their weight in the mean.

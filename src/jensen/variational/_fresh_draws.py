@@ -5,6 +5,7 @@ their log-weights.
 import math
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -128,11 +129,16 @@ class FreshDraws:
             self._take([self.first, *(self._drawn(i * self.size) for i in range(1, MORE))])
             self.__dict__.pop("importance", None)  # of the first draws
             evidence = evidence_of_log_weights(self.log_w[None])
+        if self._nearly_equal(evidence):  # trusted as q is, whatever k-hat of a tail without weight
+            return replace(evidence, trusted=np.array([True]))
         return evidence
 
     def _tail_in_doubt(self, evidence: Evidence) -> bool:
-        k, effective = float(evidence.pareto_k[0]), float(1 / np.sum(np.square(self.importance)))
-        return not (k <= NO_VARIANCE or nearly_equal(k, effective, len(self.log_w)))
+        return not (evidence.pareto_k[0] <= NO_VARIANCE or self._nearly_equal(evidence))
+
+    def _nearly_equal(self, evidence: Evidence) -> bool:
+        effective = float(1 / np.sum(np.square(self.importance)))
+        return nearly_equal(float(evidence.pareto_k[0]), effective, len(self.log_w))
 
     def _moments_in_doubt(self, evidence: Evidence) -> bool:
         moves = moment_moves(self.draws, self.importance)
